@@ -1,0 +1,292 @@
+"""The command line: parse, load the configuration, call one function, print. Everything heavy is imported inside."""
+
+import io
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from rlaif.errors import ConfigError, RlaifError, UsageError
+
+if TYPE_CHECKING:
+    from rlaif.config import RunConfig
+
+app = typer.Typer(
+    name="rlaif",
+    help="Constitutional AI / RLAIF preference data, from rules to a trained model, that people can trust.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+constitution_app = typer.Typer(help="List, show and check constitutions.", no_args_is_help=True)
+app.add_typer(constitution_app, name="constitution")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines instead.")]
+
+GENERATE_HELP = """Make a preference dataset: sample, criticise, revise, judge in both orders, pair.
+
+SOURCE is a run file (YAML) or a run directory to go on with. Flags override the run file.
+
+\b
+Examples:
+  rlaif generate examples/demo.yaml
+  rlaif generate --constitution harmlessness --prompts my.jsonl --policy Qwen/Qwen3-8B \\
+                 --critic http://127.0.0.1:8000/v1 --samples 4 --out runs/first
+  rlaif generate runs/first                      # goes on where it was stopped
+  rlaif generate examples/demo.yaml --constitution honesty --out runs/second
+  rlaif generate examples/demo.yaml --dry-run    # a simulated model, nothing kept
+"""
+
+
+@app.command(help=GENERATE_HELP)
+def generate(  # noqa: D103, PLR0913, PLR0917  (its help stands above)
+    source: Annotated[Path | None, typer.Argument(help="Run file or run directory.")] = None,
+    constitution: Annotated[str | None, typer.Option(help="Shipped name or YAML file.")] = None,
+    prompts: Annotated[str | None, typer.Option(help="JSONL, JSON, CSV, Parquet, hub dataset id, or `seed`.")] = None,
+    policy: Annotated[str | None, typer.Option(help="MODEL to start, URL to ask, or MODEL@URL.")] = None,
+    critic: Annotated[str | None, typer.Option(help="The same; the policy itself by default.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run directory.")] = None,
+    samples: Annotated[int | None, typer.Option(help="Answers to each prompt.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Of the policy's answers.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Longest answer and revision, in tokens.")] = None,
+    rounds: Annotated[int | None, typer.Option(help="Rounds of critique and revision.")] = None,
+    judging_principles: Annotated[str | None, typer.Option(help="`all`, or how many are drawn per prompt.")] = None,
+    select: Annotated[str | None, typer.Option(help="best-vs-worst, best-vs-random or revision-vs-parent.")] = None,
+    min_margin: Annotated[float | None, typer.Option(help="Smallest distance of p from one half.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Take only the first so many prompts.")] = None,
+    column: Annotated[list[str] | None, typer.Option(help="FIELD=NAME, such as prompt=instruction.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Reply store; `replies.sqlite` beside the run by default.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="A simulated model, 8 prompts, nothing kept.")] = False,
+    json_: Json = False,
+) -> None:
+    flags = {
+        ("constitution",): constitution,
+        ("prompts", "path"): prompts,
+        ("prompts", "limit"): limit,
+        ("prompts", "columns"): _columns(column),
+        ("policy",): policy,
+        ("critic",): critic,
+        ("out",): str(out) if out else None,
+        ("sampling", "n"): samples,
+        ("sampling", "temperature"): temperature,
+        ("sampling", "max_tokens"): max_tokens,
+        ("revision", "max_tokens"): max_tokens,
+        ("revision", "rounds"): rounds,
+        ("judging", "principles"): _count(judging_principles),
+        ("judging", "min_margin"): min_margin,
+        ("pairs", "select"): select,
+        ("seed",): seed,
+        ("cache",): str(cache) if cache else None,
+    }
+    config = _run_config(source, {place: value for place, value in flags.items() if value is not None}, dry_run=dry_run)
+    from rlaif.screen.jobs import dry_run_job, generate_job  # noqa: PLC0415
+
+    (dry_run_job if dry_run else generate_job)(config, as_json=json_)
+
+
+@app.command()
+def show(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    prompt_id: Annotated[str | None, typer.Argument(help="One prompt, whole.")] = None,
+    json_: Json = False,
+) -> None:
+    """Show a run's summary and prompts, or one prompt's whole trace.
+
+    \b
+    Examples:
+      rlaif show runs/first
+      rlaif show runs/first ordinary-bread-too-dense
+      rlaif show runs/first ordinary-bread-too-dense --json
+    """
+    from rlaif.screen.jobs import show_job  # noqa: PLC0415
+
+    show_job(run, prompt_id, as_json=json_)
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    format_: Annotated[str, typer.Option("--format", help="trl, sft, ultrafeedback or jsonl.")] = "trl",
+    out: Annotated[Path | None, typer.Option(help="Folder to write; inside the run by default.")] = None,
+    json_: Json = False,
+) -> None:
+    """Write a run's dataset in one of several layouts.
+
+    \b
+    Examples:
+      rlaif export runs/first --format trl
+      rlaif export runs/first --format ultrafeedback --out data/uf
+    """
+    from rlaif.screen.jobs import export_job  # noqa: PLC0415
+
+    export_job(run, format_, out, as_json=json_)
+
+
+@app.command()
+def serve(
+    model: Annotated[str, typer.Argument(help="smollm2, a folder or a hub id.")],
+    port: Annotated[int | None, typer.Option(help="A free one by default.", min=1, max=65535)] = None,
+    eager: Annotated[bool, typer.Option("--eager", help="No compilation: ready sooner, slower after.")] = False,
+) -> None:
+    """Run a managed vLLM server in the foreground, until Ctrl-C.
+
+    Its API key is $RLAIF_API_KEY, or a random one that is printed.
+
+    \b
+    Examples:
+      rlaif serve smollm2
+      rlaif serve Qwen/Qwen3-8B --port 8000
+    """
+    from rlaif.screen.jobs import serve_job  # noqa: PLC0415
+
+    serve_job(model, port, eager=eager)
+
+
+@app.command()
+def doctor(
+    start: Annotated[
+        bool, typer.Option("--start", help="Also start a server with smollm2 and ask it something.")
+    ] = False,
+    json_: Json = False,
+) -> None:
+    """Tell what is installed, on which device, whether a server can start, and what to do about it."""
+    from rlaif.doctor import doctor_job  # noqa: PLC0415
+
+    doctor_job(start=start, as_json=json_)
+
+
+@constitution_app.command("list")
+def constitution_list(json_: Json = False) -> None:
+    """List the shipped constitutions."""
+    from rlaif.screen.constitutions import list_job  # noqa: PLC0415
+
+    list_job(as_json=json_)
+
+
+@constitution_app.command("show")
+def constitution_show(
+    name: Annotated[str, typer.Argument(help="Shipped name or YAML file.")], json_: Json = False
+) -> None:
+    """Show the principles of a constitution."""
+    from rlaif.screen.constitutions import show_job  # noqa: PLC0415
+
+    show_job(name, as_json=json_)
+
+
+@constitution_app.command("check")
+def constitution_check(
+    files: Annotated[list[str], typer.Argument(help="Shipped names or YAML files.")], json_: Json = False
+) -> None:
+    """Check that files are constitutions; every fault comes with file and line.
+
+    \b
+    Example:
+      rlaif constitution check mine.yaml harmlessness
+    """
+    from rlaif.screen.constitutions import check_job  # noqa: PLC0415
+
+    check_job(files, as_json=json_)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from rlaif import __version__  # noqa: PLC0415
+
+        typer.echo(f"rlaif {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Hold the options that stand before any command."""
+
+
+def main() -> NoReturn:
+    """Run the command line; a person's mistake is one line on stderr, never a traceback."""
+    _mend_streams()
+    try:
+        try:
+            app(standalone_mode=True)
+        finally:
+            sys.stdout.flush()
+    except RlaifError as error:
+        from rlaif.screen import visible  # noqa: PLC0415
+
+        print(f"rlaif: {visible(str(error))}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+    except OSError as error:
+        print(f"rlaif: {error.filename or 'input/output'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _mend_streams() -> None:
+    """Make standard streams that are closed, or cannot spell what is printed, no reason to fail."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _run_config(source: Path | None, flags: dict[tuple[str, ...], Any], *, dry_run: bool) -> "RunConfig":
+    from rlaif.config import RunConfig  # noqa: PLC0415
+    from rlaif.runs.directory import read_config  # noqa: PLC0415
+
+    if source is None:
+        data: dict[str, Any] = {}
+    elif source.is_dir():
+        data = read_config(source).model_dump(mode="json")
+        if any(place[0] == "prompts" for place in flags) and ("out",) not in flags:
+            raise UsageError(f"{source} has its prompts already; for others, choose a new --out (replies are reused)")
+    elif source.is_file():
+        data = RunConfig.load(source).model_dump(mode="json", exclude_unset=True)
+    else:
+        raise UsageError(f"{source}: no such run file or run directory")
+    if ("policy",) in flags and data.get("critic") == data.get("policy"):
+        data.pop("critic", None)  # the critic was the policy, and stays so
+    for place, value in flags.items():
+        *sections, key = place
+        section = data
+        for name in sections:
+            section = section.setdefault(name, {})
+        section[key] = value
+    if dry_run:
+        data.setdefault("out", "runs/dry-run")
+        data.setdefault("policy", {"model": "simulated"})
+    missing = [f"--{name}" for name in ("constitution", "prompts", "policy", "out") if name not in data]
+    if missing:
+        raise ConfigError(f"{', '.join(missing)} missing; give a run file, or these flags (`rlaif generate --help`)")
+    return RunConfig.check(data)
+
+
+def _columns(entries: list[str] | None) -> dict[str, str] | None:
+    if not entries:
+        return None
+    columns = {}
+    for entry in entries:
+        field, equals, name = entry.partition("=")
+        if not equals or field not in {"prompt", "messages", "id", "tags"}:
+            raise UsageError(f"--column {entry}: must be FIELD=NAME with prompt, messages, id or tags as the field")
+        columns[field] = name
+    return columns
+
+
+def _count(text: str | None) -> str | int | None:
+    return int(text) if text is not None and text.isdecimal() else text

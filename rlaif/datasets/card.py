@@ -1,0 +1,157 @@
+"""The dataset card: whose rules, which models, how it was judged, what was left out, and the limits."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from huggingface_hub import DatasetCard, DatasetCardData
+
+from rlaif.config import RunConfig
+from rlaif.runs.run import Run
+from rlaif.runs.summary import Summary
+
+
+def dataset_card(run: Run, summary: Summary, counts: Mapping[str, int], contents: Mapping[str, str]) -> str:
+    """Return the card as Markdown with its YAML head.
+
+    `counts` has the rows of every `config/split`, `contents` a hash of the rows of every config.
+    """
+    body = "\n\n".join(
+        [
+            f"# Preference pairs by the rules of `{run.constitution.name}`",
+            _intro(run, summary),
+            *([_warnings(summary)] if summary.warnings else []),
+            _rows_table(counts),
+            "## Whose rules\n\n" + _rules(run),
+            "## How it was made\n\n" + _method(run, summary),
+            "## What was left out\n\n" + _left_out(summary),
+            "## The critic\n\n" + _critic(summary),
+            "## Columns\n\n" + _COLUMNS,
+            "## Limits\n\n" + _LIMITS,
+        ]
+    )
+    return str(DatasetCard(f"---\n{_head(counts, contents).to_yaml()}\n---\n\n{body}\n"))
+
+
+def _head(counts: Mapping[str, int], contents: Mapping[str, str]) -> DatasetCardData:
+    # load_dataset caches a folder by its path and these lines: without the hash it would go on giving the rows of an
+    # earlier export to the same folder.
+    configs: list[dict[str, Any]] = []
+    for name in ("preference", "sft"):
+        files = [
+            {"split": split, "path": f"{name}/{split}.parquet"}
+            for split in ("train", "test")
+            if counts.get(f"{name}/{split}")
+        ]
+        if files:
+            config = {"config_name": name, "description": f"rows {contents[name]}", "data_files": files}
+            configs.append(config | ({"default": True} if not configs else {}))
+    return DatasetCardData(
+        pretty_name="Constitutional preference pairs",
+        tags=["dpo", "preference", "rlaif", "constitutional-ai", "synthetic"],
+        task_categories=["text-generation"],
+        configs=configs,
+    )
+
+
+def _intro(run: Run, summary: Summary) -> str:
+    models = run.models
+    return (
+        f"{summary.pairs} pairs from {summary.traces} of {summary.prompts} prompts ({run.manifest.prompts}). "
+        f"Answers by **{models.policy}**, judged by **{models.critic}** under {summary.constitution} "
+        f"(`{summary.constitution_hash}`), made with rlaif {run.manifest.rlaif} on {run.manifest.created[:10]}, seed "
+        f"{run.config.seed}. No person has labelled or checked these pairs."
+    )
+
+
+def _warnings(summary: Summary) -> str:
+    return "\n".join(["> **Warning**", ">", *(f"> - {warning}" for warning in summary.warnings)])
+
+
+def _rows_table(counts: Mapping[str, int]) -> str:
+    lines = [
+        "| config / split | rows |",
+        "|---|---|",
+        *(f"| {name} | {rows} |" for name, rows in counts.items()),
+    ]
+    return (
+        "\n".join(lines) + "\n\nPrompts are split by a hash of their id: no prompt stands in both splits, in any run."
+    )
+
+
+def _rules(run: Run) -> str:
+    constitution = run.constitution
+    after = "".join(f"\n- {work}" for work in constitution.after)
+    rules = "\n".join(f"- **{p.id}** (weight {p.weight:g}): {p.compare or p.critique}" for p in constitution.principles)
+    return f"{constitution.description}\n\n{rules}" + (f"\n\nAfter published work:\n{after}" if after else "")
+
+
+def _method(run: Run, summary: Summary) -> str:
+    config = run.config
+    judged = (
+        "every principle"
+        if config.judging.principles == "all"
+        else f"{config.judging.principles} principles drawn per prompt"
+    )
+    orders = "in both orders, averaged in logits" if config.judging.orders == "both" else "**in one order only**"
+    return "\n".join(
+        [
+            f"- Sampled: {config.sampling.n} answers per prompt, temperature {config.sampling.temperature:g}, "
+            f"at most {config.sampling.max_tokens} tokens; {summary.truncated} responses were cut there.",
+            f"- Revised: {config.revision.rounds} round(s) of critique and revision by the {config.revision.by}, "
+            f"{config.revision.principles} principle(s) drawn for each.",
+            f"- Judged: {judged}, {orders}; one token, probabilities read from log-probabilities.",
+            f"- Paired: {config.pairs.select}; {_thresholds(config)}.",
+            f"- Templates: {', '.join(f'{name} `{digest}`' for name, digest in run.manifest.templates.items())}.",
+        ]
+    )
+
+
+def _thresholds(config: RunConfig) -> str:
+    noise = "order noise allowed" if config.judging.allow_order_noise else "order noise abstains"
+    return (
+        f"margin at least {config.judging.min_margin:g}, label mass at least {config.judging.min_label_mass:g}, {noise}"
+    )
+
+
+def _left_out(summary: Summary) -> str:
+    lines = [
+        f"- {summary.matchups} matchups: {summary.decided} decided, "
+        f"{summary.matchups - summary.decided} abstained{_reasons(summary.abstained)}.",
+        f"- {summary.traces} traces: {summary.traces - sum(summary.traces_without_pair.values())} with a pair, "
+        f"{sum(summary.traces_without_pair.values())} without{_reasons(summary.traces_without_pair)}.",
+        f"- Answers not compared: {sum(summary.dropped.values())}{_reasons(summary.dropped)}.",
+        f"- {summary.failures} prompts failed{_reasons(summary.failure_reasons)}, {summary.open} were not reached.",
+    ]
+    return "\n".join(lines)
+
+
+def _critic(summary: Summary) -> str:
+    critic = summary.critic
+    if critic.label_mass is None:
+        return "It gave no verdict."
+    lines = [f"- {critic.verdicts} verdicts; mean probability on the two labels {critic.label_mass:.1%}."]
+    if critic.turned is not None:
+        lines.append(f"- {critic.turned:.1%} of its verdicts turn with the order of the answers.")
+    if critic.overall is not None:
+        lines.append(
+            f"- Position bias {critic.overall:+.2f} logits for the answer shown first (cancelled in p_chosen)."
+        )
+    if summary.revision_wins is not None:
+        lines.append(f"- A revision beats its parent with a mean probability of {summary.revision_wins:.1%}.")
+    return "\n".join(lines)
+
+
+def _reasons(counts: dict[str, int]) -> str:
+    return f" ({', '.join(f'{reason} {count}' for reason, count in sorted(counts.items()))})" if counts else ""
+
+
+_COLUMNS = """`prompt`, `chosen`, `rejected`: conversations as TRL takes them. `p_chosen`: the critic's probability that
+`chosen` is better, both orders averaged; use it as a soft label. `margin` is `p_chosen - 0.5`. `score_*`: mean
+probability of beating the prompt's other candidates. `*_origin`, `*_model`, `*_id`, `prompt_id`: where an answer comes
+from; `rlaif show RUN PROMPT_ID` shows the whole trace. `principles`: the same probability under each rule alone.
+`position_bias`, `label_mass`, `order_agreement`: how the critic behaved on this very pair."""
+
+_LIMITS = """These labels say what one model makes of one set of rules; they are neither people's preferences nor facts
+about right and wrong. `p_chosen` is as well calibrated as the critic is: it has not been checked against people here.
+Rules in one language and from one group's reading of the literature carry that group's values. Prompts may hold
+harmful requests, and answers may comply with them."""

@@ -1,0 +1,324 @@
+"""The main job: a configuration in, a finished run out.
+
+Prompts go through `pipeline.trace_prompt`, a bounded number at a time; a finished trace is written at once.
+Starting the same configuration again finishes what was left.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from rlaif.config import RunConfig
+from rlaif.constitution import Constitution, load_constitution
+from rlaif.datasets.prompts import PromptSet, read_prompts
+from rlaif.errors import ConfigError, RequestError, RlaifError, RunError, UsageError
+from rlaif.models.client import ModelClient
+from rlaif.models.model import Meter
+from rlaif.models.replies import ReplyStore
+from rlaif.models.serving import open_models
+from rlaif.pipeline import Work, trace_prompt
+from rlaif.records import Failure, Prompt
+from rlaif.runs.directory import (
+    TRACES,
+    ServedModels,
+    locked,
+    prepare,
+    read_manifest,
+    settle_models,
+    write_json,
+)
+from rlaif.runs.run import Run
+from rlaif.runs.store import TraceReader, TraceWriter
+from rlaif.runs.summary import Summary, summarise
+from rlaif.tasks import first_error
+from rlaif.templates import Templates
+
+ALL_FAIL_LIMIT = 20
+"""When so many prompts fail before a single question is answered, the run stops: it is not the prompts' fault."""
+
+Result = TypeVar("Result")
+
+
+@dataclass
+class Progress:
+    """How far a run is; read by whatever shows it."""
+
+    prompts: int = 0
+    done: int = 0
+    """Traces, those of earlier sessions included."""
+    done_before: int = 0
+    open: int = 0
+    failed: int = 0
+    started: float = field(default_factory=time.monotonic)
+    meter: Meter = field(default_factory=Meter)
+
+
+class Screen(Protocol):
+    """Whoever watches a run."""
+
+    def say(self, line: str) -> None:
+        """Show one line."""
+
+    def show(self, progress: Progress) -> None:
+        """Show how far the run is; called often."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def say(self, line: str) -> None:
+        """Do nothing."""
+
+    def show(self, progress: Progress) -> None:
+        """Do nothing."""
+
+
+def generate(config: RunConfig, *, screen: Screen | None = None) -> Run:
+    """Make or finish the run that `config` describes, export its dataset, and return it.
+
+    Works in a notebook too (a running event loop in this thread is left alone). Raises UsageError before
+    anything is asked when the input is not usable, RunError when it breaks on the way; what was finished is
+    kept, and the same call goes on from there.
+    """
+    return run_in_loop(lambda: generate_async(config, screen=screen))
+
+
+async def generate_async(config: RunConfig, *, screen: Screen | None = None) -> Run:
+    """The same as `generate`, for callers that have an event loop."""
+    screen = screen or Silent()
+    path = Path(config.out)
+    resumed = (path / "manifest.json").is_file()
+    constitution, templates = load_constitution(config.constitution), load_templates(config)
+    check_usable(config, constitution)
+    with locked(path):
+        prompts = read_prompts(config.prompts, config.seed) if not _is_own(config, path) else _prompts_of(path)
+        manifest = prepare(path, config, constitution, templates, prompts)
+        del prompts  # they are on disk now
+        screen.say(_headline(config, constitution, manifest.prompt_count, manifest.duplicates, resumed=resumed))
+        try:
+            progress = await _finish_traces(config, constitution, templates, screen)
+        except RunError:
+            with contextlib.suppress(RlaifError):  # the error that ended the run is the one to read
+                await asyncio.to_thread(_write_results, Run(path), {})
+            raise
+        run = Run(path)
+        summary = _write_results(run, _session(progress))
+        if summary.traces == 0:
+            raise RunError(f"{path}: none of the {summary.prompts} prompts became a trace; {run.failures()[0].error}")
+    return run
+
+
+def _write_results(run: Run, session: dict[str, float]) -> Summary:
+    """Write what follows from the traces so far; a run that cannot go on still follows changed thresholds."""
+    from rlaif.datasets.export import export_trl  # noqa: PLC0415  (imports pyarrow and datasets)
+
+    summary = summarise(run, session)
+    write_json(run.path / "summary.json", summary.model_dump(mode="json"))
+    if summary.traces:
+        export_trl(run, run.path / "dataset", summary)
+    return summary
+
+
+def load_templates(config: RunConfig) -> Templates:
+    """Load the templates of a run and try them out. Raises ConfigError."""
+    templates = Templates(Path(config.templates) if config.templates else None)
+    templates.check()
+    return templates
+
+
+def check_usable(config: RunConfig, constitution: Constitution) -> None:
+    """Raise ConfigError when the settings cannot lead to a pair."""
+    judged = config.judging.kind != "none"
+    if judged and not constitution.comparing:
+        raise ConfigError(
+            f"constitution {constitution.name} has no principle with a compare question, so nothing can be ranked by it"
+        )
+    if config.revision.rounds and not constitution.revising:
+        raise ConfigError(f"constitution {constitution.name} has nothing to revise by; set revision.rounds to 0")
+    if not judged and config.revision.rounds == 0:
+        raise ConfigError("judging.kind none and no revision leave nothing to do; raise revision.rounds")
+    if judged and config.sampling.n == 1 and config.revision.rounds == 0:
+        raise ConfigError("one sample and no revision leave nothing to compare; raise sampling.n or revision.rounds")
+    if config.pairs.select == "revision-vs-parent" and config.revision.rounds == 0:
+        raise ConfigError("pairs.select revision-vs-parent needs revision.rounds of at least 1")
+
+
+def run_in_loop(job: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    """Run a coroutine to its end: on uvloop where present, in a thread of its own when a loop runs here already."""
+    try:
+        import uvloop  # noqa: PLC0415
+
+        factory = uvloop.new_event_loop
+    except ImportError:
+        factory = asyncio.new_event_loop
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(job())
+    return _in_thread(job, factory)
+
+
+def _in_thread(
+    job: Callable[[], Coroutine[Any, Any, Result]], factory: Callable[[], asyncio.AbstractEventLoop]
+) -> Result:
+    """Run a job beside a loop that is running here; interrupting the caller stops the job, too."""
+    started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
+
+    async def stoppable() -> Result:
+        task = asyncio.current_task()
+        assert task is not None
+        started.append((asyncio.get_running_loop(), task))
+        return await job()
+
+    def run() -> Result:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(stoppable())
+
+    with ThreadPoolExecutor(1, thread_name_prefix="rlaif") as beside:  # leaving it waits for the thread
+        outcome = beside.submit(run)
+        try:
+            return outcome.result()
+        except KeyboardInterrupt:
+            for loop, task in started:
+                loop.call_soon_threadsafe(task.cancel)
+            raise
+
+
+async def _finish_traces(
+    config: RunConfig, constitution: Constitution, templates: Templates, screen: Screen
+) -> Progress:
+    """Take every prompt that is no trace yet through the pipeline."""
+    path = Path(config.out)
+    progress = Progress()
+    with TraceReader(path / TRACES) as reader:
+        progress.prompts, progress.done = reader.prompt_count(), reader.trace_count()
+        progress.done_before = progress.done
+        if progress.done == progress.prompts:
+            return progress
+        cache = Path(config.cache) if config.cache else path.parent / "replies.sqlite"
+        writer = TraceWriter(path / TRACES)
+        try:
+            with ReplyStore(cache) as store:
+                async with open_models(
+                    config.policy,
+                    config.critic,
+                    store=store,
+                    meter=progress.meter,
+                    logs=path / "logs",
+                    say=screen.say,
+                ) as (policy, critic):
+                    settle_models(path, _served(policy.client, critic.client), config)
+                    work = Work(config, constitution, templates, policy, critic)
+                    progress.started = time.monotonic()
+                    await _work_off(work, reader.todo(), writer, progress, screen)
+                store.flush()
+            writer.flush()
+        finally:
+            writer.close()
+    return progress
+
+
+async def _work_off(
+    work: Work, todo: Iterator[tuple[int, Prompt]], writer: TraceWriter, progress: Progress, screen: Screen
+) -> None:
+    """Keep a bounded number of prompts open; end early on the first error that is not one prompt's own."""
+
+    async def worker() -> None:
+        for position, prompt in todo:
+            progress.open += 1
+            try:
+                await _one(work, position, prompt, writer, progress)
+            finally:
+                progress.open -= 1
+            screen.show(progress)
+
+    async def ticker() -> None:
+        while True:
+            screen.show(progress)
+            await asyncio.sleep(0.25)
+
+    tick = asyncio.create_task(ticker())
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(work.config.open_prompts, progress.prompts - progress.done)):
+                group.create_task(worker())
+    except BaseExceptionGroup as group_error:
+        raise first_error(group_error) from None
+    finally:
+        tick.cancel()
+        screen.show(progress)
+
+
+async def _one(work: Work, position: int, prompt: Prompt, writer: TraceWriter, progress: Progress) -> None:
+    try:
+        trace = await trace_prompt(work, prompt, position)
+    except (RunError, UsageError):
+        raise
+    except Exception as error:  # noqa: BLE001  (the one place where an error becomes a record)
+        writer.put_failure(Failure(prompt_id=prompt.id, error=f"{type(error).__name__}: {error}"))
+        progress.failed += 1
+        enough = max(ALL_FAIL_LIMIT, 2 * work.config.open_prompts)
+        if progress.failed >= enough and progress.done == 0 and progress.meter.replies == 0:
+            raise RunError(
+                f"the first {progress.failed} prompts all failed, the last one with {type(error).__name__}: {error}"
+            ) from (None if isinstance(error, RequestError) else error)
+        return
+    writer.put_trace(trace)
+    progress.done += 1
+
+
+def _is_own(config: RunConfig, path: Path) -> bool:
+    """Whether the configuration was read from the run directory itself."""
+    return Path(config.constitution) == path / "constitution.yaml"
+
+
+def _prompts_of(path: Path) -> PromptSet:
+    """Return the prompts a run holds; it stands alone, whatever became of the file."""
+    manifest = read_manifest(path)
+    with TraceReader(path / TRACES) as reader:
+        prompts = reader.prompts()
+    return PromptSet(prompts, manifest.duplicates, manifest.prompts)
+
+
+def _served(policy: ModelClient, critic: ModelClient) -> ServedModels:
+    return ServedModels(
+        policy=policy.model,
+        policy_identity=policy.identity,
+        critic=critic.model,
+        critic_identity=critic.identity,
+    )
+
+
+def _session(progress: Progress) -> dict[str, float]:
+    meter = progress.meter
+    return {
+        "seconds": round(time.monotonic() - progress.started, 1),
+        "traces": progress.done - progress.done_before,
+        "replies": meter.replies,
+        "from_store": meter.from_store,
+        "prompt_tokens": meter.prompt_tokens,
+        "cached_tokens": meter.cached_tokens,
+        "completion_tokens": meter.completion_tokens,
+    }
+
+
+def _headline(config: RunConfig, constitution: Constitution, prompts: int, duplicates: int, *, resumed: bool) -> str:
+    return " · ".join(
+        [
+            f"{constitution.name} v{constitution.version} ({len(constitution.principles)} principles)",
+            f"{prompts} prompts" + (f" ({duplicates} duplicates dropped)" if duplicates else ""),
+            f"policy {config.policy.model or config.policy.url[0]}",
+            f"critic {config.critic.model or config.critic.url[0]}",
+            config.out + (" (going on)" if resumed else ""),
+        ]
+    )
+
+
+__all__ = ["Progress", "Run", "Screen", "Silent", "Summary", "generate", "generate_async"]

@@ -1,0 +1,138 @@
+"""A model as the steps see it: ask it something, get the reply it gave, now or at any time before.
+
+Joins the client (asks) with the reply store (remembers) and counts what happened.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from rlaif.errors import ReplyError
+from rlaif.models.client import ModelClient
+from rlaif.models.labels import LabelLogprobs, keep_labels, read_labels
+from rlaif.models.replies import ReplyStore
+from rlaif.models.wire import USUAL_LOGPROBS, ChatRequest, Reply, reply_key
+from rlaif.records import Usage
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A reply, and the key under which it is kept."""
+
+    reply: Reply
+    key: str
+
+
+@dataclass
+class Meter:
+    """What all models of a run did so far, for the live view and the summary."""
+
+    replies: int = 0
+    from_store: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+
+    def count(self, reply: Reply, *, stored: bool) -> None:
+        """Add one reply; the tokens of a stored one were paid for earlier and do not count."""
+        self.replies += 1
+        if stored:
+            self.from_store += 1
+        else:
+            self.prompt_tokens += reply.usage.prompt_tokens
+            self.cached_tokens += reply.usage.cached_tokens
+            self.completion_tokens += reply.usage.completion_tokens
+
+
+class Model:
+    """One model: policy or critic."""
+
+    def __init__(
+        self,
+        client: ModelClient,
+        store: ReplyStore,
+        meter: Meter,
+        chat_template_kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        self.client = client
+        self._store = store
+        self._meter = meter
+        self._kwargs = chat_template_kwargs or {}
+        self._asked: dict[str, asyncio.Task[Reply]] = {}
+
+    @property
+    def name(self) -> str:
+        """The served name."""
+        return self.client.model
+
+    async def chat(self, request: ChatRequest, *, priority: int = 0, labels: tuple[str, ...] = ()) -> Answer:
+        """Ask, unless this very question was answered before. Raises what `ModelClient.post` raises.
+
+        Of the likeliest tokens only those that spell one of `labels`, and the last one, are kept.
+        """
+        if self._kwargs:
+            request = request.model_copy(update={"chat_template_kwargs": self._kwargs})
+        body = request.body()
+        key = reply_key(self.client.identity, body)
+        kept = self._store.get(key)
+        if kept is not None:
+            self._meter.count(kept, stored=True)
+            return Answer(kept, key)
+        running = self._asked.get(key)
+        if running is not None:
+            try:
+                reply = await asyncio.shield(running)
+            except asyncio.CancelledError:
+                if _being_cancelled():
+                    raise
+                return await self.chat(
+                    request, priority=priority, labels=labels
+                )  # whoever asked first was stopped; ask ourselves
+            self._meter.count(reply, stored=True)
+            return Answer(reply, key)
+        return Answer(await self._ask(key, body, priority, request, labels), key)
+
+    async def choose(
+        self, request: ChatRequest, labels: tuple[str, str], *, priority: int = 0
+    ) -> tuple[LabelLogprobs, Answer]:
+        """Ask for one token and return how much probability it gives to each label."""
+        reported = self.client.config.top_logprobs or USUAL_LOGPROBS
+        asked = request.model_copy(
+            update={"max_tokens": 1, "logprobs": True, "top_logprobs": reported, "temperature": 0.0}
+        )
+        answer = await self.chat(asked, priority=priority, labels=labels)
+        return read_labels(labels, answer.reply.choices[0].first_token), answer
+
+    async def _ask(self, key: str, body: str, priority: int, request: ChatRequest, labels: tuple[str, ...]) -> Reply:
+        task = asyncio.ensure_future(self.client.post(body, priority=priority))
+        self._asked[key] = task
+        try:
+            reply = await task
+            _check_obeyed(request, reply)
+            reply = keep_labels(reply, labels) if labels else reply
+            self._store.put(key, reply)
+        finally:
+            del self._asked[key]
+        self._meter.count(reply, stored=False)
+        return reply
+
+
+def _check_obeyed(request: ChatRequest, reply: Reply) -> None:
+    """Raise ReplyError when the server left out what it was asked for; such a reply is not worth keeping."""
+    if len(reply.choices) != request.n:
+        raise ReplyError(f"asked for {request.n} answers, got {len(reply.choices)}: this server does not know `n`")
+    if request.logprobs and not reply.choices[0].first_token:
+        raise ReplyError("the server sent no log-probabilities, so nothing it says can be a verdict")
+
+
+def _being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def total_usage(answers: list[Answer]) -> Usage:
+    """Return the tokens of all answers together, as the servers reported them when they were first given."""
+    total = Usage()
+    for answer in answers:
+        total += answer.reply.usage
+    return total

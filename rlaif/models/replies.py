@@ -1,0 +1,72 @@
+"""The reply store: every answer a model ever gave, under a key made of what was asked of whom.
+
+One SQLite file shared by the runs beside it, safe for several processes. Deleting it loses savings, nothing
+else: traces hold all texts themselves.
+"""
+
+import sqlite3
+from pathlib import Path
+from typing import Self
+
+from pydantic import ValidationError
+
+from rlaif.errors import StorageError
+from rlaif.models.wire import Reply
+from rlaif.storage import BatchWriter, connect
+
+_SCHEMA = "CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT NOT NULL) WITHOUT ROWID"
+_INSERT = "INSERT OR IGNORE INTO replies VALUES (?, ?)"
+_SELECT = "SELECT reply FROM replies WHERE key = ?"
+_DELETE = "DELETE FROM replies WHERE key = ? AND reply = ?"
+
+
+class ReplyStore:
+    """Keeps replies durably; read and written from one event loop."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._writer = BatchWriter(path, _SCHEMA)
+        self._reader: sqlite3.Connection = connect(path)
+        self._unwritten: dict[str, str] = {}
+
+    def get(self, key: str) -> Reply | None:
+        """Return the reply kept under a key; one that cannot be read counts as none."""
+        text = self._unwritten.get(key)
+        if text is None:
+            row = self._select(key)
+            text = row[0] if row else None
+        try:
+            return None if text is None else Reply.model_validate_json(text)
+        except ValidationError:
+            self._writer.put(_DELETE, (key, text))
+            return None
+
+    def _select(self, key: str) -> tuple[str] | None:
+        try:
+            row: tuple[str] | None = self._reader.execute(_SELECT, (key,)).fetchone()
+        except sqlite3.Error as error:
+            raise StorageError(
+                f"{self.path} cannot be read as a reply store ({error}); move it away (only savings are lost), or "
+                "name another one with --cache"
+            ) from None
+        return row
+
+    def put(self, key: str, reply: Reply) -> None:
+        """Keep a reply; on disk within a tenth of a second. Raises StorageError when the disk is full."""
+        text = reply.model_dump_json(exclude_defaults=True)
+        if len(self._unwritten) >= 10_000:
+            self._writer.flush()
+            self._unwritten.clear()
+        self._unwritten[key] = text
+        self._writer.put(_INSERT, (key, text))
+
+    def flush(self) -> None:
+        """Wait until everything is on disk. Raises StorageError when it could not be written."""
+        self._writer.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.close()
+        self._reader.close()

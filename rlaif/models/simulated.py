@@ -1,0 +1,353 @@
+"""A simulated model behind a real HTTP server: the OpenAI-compatible API, without a model.
+
+For tests, benchmarks and `--dry-run`. Everything it says follows from the request and its settings, so runs
+repeat exactly. Each answer carries its planted quality in its text, `(quality +0.73)`, and the judge's verdict is
+
+    x = scale * (quality first - quality second) + length_bias * ln(length first / length second)
+        + position_bias + noise * standard normal(question)
+
+so that what a toolkit makes of its verdicts can be held against the truth. It reads the fences that the
+shipped templates write; it simulates no tokenizer, no queue and no cache. `faults` go wrong on order.
+"""
+
+import asyncio
+import contextlib
+import json
+import math
+import random
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from aiohttp import web
+from pydantic import Field
+
+from rlaif.hashing import canonical_json, content_hash, derive_seed
+from rlaif.preferences.judgement import sigmoid
+from rlaif.records import Record
+
+Kind = Literal["sample", "critique", "revise", "judge"]
+
+_WORDS = [
+    "first",
+    "then",
+    "because",
+    "water",
+    "light",
+    "answer",
+    "reason",
+    "small",
+    "table",
+    "garden",
+    "letter",
+    "number",
+    "careful",
+    "question",
+    "window",
+    "river",
+    "simple",
+    "measure",
+    "paper",
+    "morning",
+    "result",
+    "method",
+    "clear",
+    "direct",
+    "example",
+    "person",
+    "safe",
+    "open",
+    "bread",
+    "street",
+]
+_FENCE = re.compile(
+    r"^<(?P<name>[a-zA-Z]+(?:-[^\s<>]+)?) (?P<tag>[0-9a-f]{10})>\n(?P<text>.*?)\n</(?P=name) (?P=tag)>$",
+    re.M | re.S,
+)
+_QUALITY = re.compile(r"\(quality ([+-]\d+\.\d+)\)")
+
+
+class Fault(Record):
+    """Something that goes wrong with some of the requests."""
+
+    kind: Kind | Literal["any"] = "any"
+    does: Literal["status", "disconnect", "hang", "garbage"] = "status"
+    status: int = 500
+    retry_after: str | None = None
+    message: str = "simulated fault"
+    after: int = 0
+    """Requests of this kind that are answered properly first."""
+    times: int | None = 1
+    """How many requests it befalls; None for all from then on."""
+    contains: str = ""
+    """Befalls only requests whose text holds this."""
+
+
+class SimulatedModel(Record):
+    """Settings of a simulated model."""
+
+    name: str = "simulated"
+    seed: int = 0
+    quality_sd: float = 1.0
+    """Standard deviation of the answers' planted quality, in logits of preference."""
+    revision_gain: float = 0.5
+    """How much better a revision is than its parent, on average."""
+    scale: float = 1.0
+    position_bias: float = 0.0
+    """Log-odds for being shown first."""
+    length_bias: float = 0.0
+    """Log-odds for e times the length."""
+    noise: float = 0.0
+    """Standard deviation of the noise on each verdict, in logits."""
+    label_mass: float = Field(default=0.97, ge=0, le=1)
+    unreadable: float = Field(default=0.0, ge=0, le=1)
+    """Share of the verdicts whose probability falls on neither label."""
+    ties: float = Field(default=0.0, ge=0, le=1)
+    """Share of the questions (both orders alike) whose verdict is exactly even."""
+    revisions_copy: bool = False
+    """Revisions repeat the question they were asked, as weak models do."""
+    words: int = 40
+    """Words in an answer, more or less."""
+    latency_s: float = 0.0
+    api_key: str | None = None
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass
+class Asked:
+    """One request the server saw."""
+
+    kind: Kind
+    key: str
+    received: float
+    answered: float | None = None
+    """time.time() when the answer was handed to the socket; None while open or when a fault took it."""
+
+
+@dataclass
+class SimulatedServer:
+    """A server on a free loopback port; use as an async context manager."""
+
+    model: SimulatedModel = field(default_factory=SimulatedModel)
+    port: int = 0
+    asked: list[Asked] = field(default_factory=list)
+    _runner: web.AppRunner | None = None
+
+    def __post_init__(self) -> None:
+        self._befallen = [0] * len(self.model.faults)
+        self._seen = [0] * len(self.model.faults)
+
+    @property
+    def url(self) -> str:
+        """Base URL, ending in /v1."""
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def count(self, kind: Kind) -> int:
+        """Return how many requests of a kind came in."""
+        return sum(asked.kind == kind for asked in self.asked)
+
+    async def __aenter__(self) -> Self:
+        app = web.Application(client_max_size=2**26)
+        app.router.add_get("/health", self._health)
+        app.router.add_get("/v1/models", self._models)
+        app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_get("/simulated/asked", self._log)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _health(self, _: web.Request) -> web.Response:
+        return web.Response()
+
+    async def _models(self, request: web.Request) -> web.Response:
+        if not self._authorised(request):
+            return _error(401, "invalid API key")
+        settings = content_hash(self.model.model_dump_json(exclude={"faults", "latency_s", "api_key"}))
+        entry = {"id": self.model.name, "object": "model", "root": f"simulated:{settings}"}
+        return web.json_response({"object": "list", "data": [entry]})
+
+    async def _log(self, _: web.Request) -> web.Response:
+        return web.json_response([vars(asked) for asked in self.asked])
+
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
+        if not self._authorised(request):
+            return _error(401, "invalid API key")
+        try:
+            body = await request.json()
+        except ValueError:
+            return _error(400, "the body is no JSON")
+        if body.get("model") != self.model.name:
+            return _error(404, f"the model {body.get('model')!r} does not exist")
+        kind = _kind(body)
+        asked = Asked(kind, content_hash(canonical_json(body), digits=32), time.time())
+        self.asked.append(asked)
+        fault = self._fault(kind, body)
+        if fault is not None:
+            return await _go_wrong(fault, request)
+        if self.model.latency_s:
+            await asyncio.sleep(self.model.latency_s)
+        reply = self.answer(body)
+        asked.answered = time.time()
+        return web.json_response(reply)
+
+    def answer(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the chat completion for a request."""
+        kind = _kind(body)
+        last = body["messages"][-1]["content"]
+        if kind == "judge":
+            choices = [self._verdict(last)]
+        else:
+            choices = [self._text(kind, body, last, index) for index in range(body.get("n", 1))]
+        prompt_tokens = sum(len(m["content"]) for m in body["messages"]) // 4
+        completion_tokens = 1 if kind == "judge" else sum(len(c["message"]["content"]) for c in choices) // 4
+        return {
+            "id": "simulated",
+            "object": "chat.completion",
+            "model": self.model.name,
+            "choices": [{"index": index, **choice} for index, choice in enumerate(choices)],
+            "usage": {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens},
+        }
+
+    def quality(self, text: str) -> float:
+        """Return the planted quality of an answer; one without a mark gets one drawn from its text."""
+        found = _QUALITY.search(text)
+        if found:
+            return float(found.group(1))
+        return random.Random(derive_seed(self.model.seed, "quality", text)).gauss(0, self.model.quality_sd)
+
+    def _text(self, kind: Kind, body: dict[str, Any], last: str, index: int) -> dict[str, Any]:
+        rng = random.Random(derive_seed(self.model.seed, canonical_json(body["messages"]), body.get("seed", 0), index))
+        words = rng.choices(_WORDS, k=max(3, round(rng.gauss(self.model.words, self.model.words / 4))))
+        text = " ".join(words).capitalize()
+        if kind == "sample":
+            text += f" (quality {rng.gauss(0, self.model.quality_sd):+.4f})."
+        elif kind == "revise":
+            if self.model.revisions_copy:
+                text = last.rpartition("\n</")[2]
+            parent = self.quality(_fenced(last).get("answer", ""))
+            text += f" (quality {rng.gauss(parent + self.model.revision_gain, self.model.quality_sd / 4):+.4f})."
+        cut = len(words) > body.get("max_tokens", 10**6)
+        return {
+            "message": {"role": "assistant", "content": text},
+            "finish_reason": "length" if cut else "stop",
+            "logprobs": None,
+        }
+
+    def _verdict(self, question: str) -> dict[str, Any]:
+        fences = _fenced(question)
+        answers = [(name.removeprefix("answer-"), text) for name, text in fences.items() if name.startswith("answer-")]
+        if len(answers) != 2:
+            return _one_token("?", [("?", 0.0)])
+        (first_label, first), (second_label, second) = answers
+        rule = question.rpartition("\n</")[2]
+        rng = random.Random(derive_seed(self.model.seed, "verdict", question))
+        both = random.Random(derive_seed(self.model.seed, "both", *sorted((first, second)), rule))
+        mass = self.model.label_mass
+        if rng.random() < self.model.unreadable:
+            mass = 0.001
+        x = 0.0 if both.random() < self.model.ties else self._logit(first, second, rng)
+        top = [(first_label, _log(mass * sigmoid(x))), (second_label, _log(mass * sigmoid(-x)))]
+        rest = (1 - mass) / 8
+        top += [(word, _log(rest)) for word in _WORDS[:8]]
+        top.sort(key=lambda entry: -entry[1])
+        return _one_token(top[0][0], top)
+
+    def _logit(self, first: str, second: str, rng: random.Random) -> float:
+        difference = self.quality(first) - self.quality(second)
+        length = math.log(max(1, len(first)) / max(1, len(second)))
+        return (
+            self.model.scale * difference
+            + self.model.length_bias * length
+            + self.model.position_bias
+            + self.model.noise * rng.gauss(0, 1)
+        )
+
+    def _authorised(self, request: web.Request) -> bool:
+        return self.model.api_key is None or request.headers.get("Authorization") == f"Bearer {self.model.api_key}"
+
+    def _fault(self, kind: Kind, body: dict[str, Any]) -> Fault | None:
+        for place, fault in enumerate(self.model.faults):
+            if fault.kind not in {"any", kind} or (fault.contains and fault.contains not in canonical_json(body)):
+                continue
+            self._seen[place] += 1
+            if self._seen[place] <= fault.after:
+                continue
+            if fault.times is None or self._befallen[place] < fault.times:
+                self._befallen[place] += 1
+                return fault
+        return None
+
+
+def _kind(body: dict[str, Any]) -> Kind:
+    if body.get("logprobs"):
+        return "judge"
+    names = _fenced(body["messages"][-1]["content"])
+    if "critique" in names:
+        return "revise"
+    return "critique" if "answer" in names else "sample"
+
+
+def _fenced(text: str) -> dict[str, str]:
+    return {found["name"]: found["text"] for found in _FENCE.finditer(text)} if "</" in text else {}
+
+
+def _one_token(token: str, top: Iterable[tuple[str, float]]) -> dict[str, Any]:
+    entries = [{"token": word, "logprob": logprob, "bytes": None} for word, logprob in top]
+    content = [{"token": token, "logprob": entries[0]["logprob"], "bytes": None, "top_logprobs": entries}]
+    return {
+        "message": {"role": "assistant", "content": token},
+        "finish_reason": "length",
+        "logprobs": {"content": content},
+    }
+
+
+def _log(p: float) -> float:
+    return math.log(max(p, 1e-12))
+
+
+def _error(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
+    return web.json_response({"error": {"message": message, "code": status}}, status=status, headers=headers)
+
+
+async def _go_wrong(fault: Fault, request: web.Request) -> web.StreamResponse:
+    if fault.does == "hang":
+        await asyncio.sleep(3600)
+    if fault.does == "garbage":
+        return web.Response(text="<html>not the reply you expected</html>", content_type="text/html")
+    if fault.does == "disconnect":
+        if request.transport is not None:
+            request.transport.close()
+        return web.Response()
+    headers = {"Retry-After": fault.retry_after} if fault.retry_after is not None else None
+    return _error(fault.status, fault.message, headers)
+
+
+async def _serve(model: SimulatedModel, port: int) -> None:
+    async with SimulatedServer(model, port=port) as server:
+        print(json.dumps({"url": server.url, "model": model.name}), flush=True)
+        await asyncio.Event().wait()
+
+
+def main() -> None:
+    """Serve in the foreground: `python -m rlaif.models.simulated [PORT] [SETTINGS AS JSON]`."""
+    import sys  # noqa: PLC0415
+
+    import uvloop  # noqa: PLC0415
+
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+    settings = SimulatedModel.model_validate_json(sys.argv[2] if len(sys.argv) > 2 else "{}")
+    with contextlib.suppress(KeyboardInterrupt):
+        uvloop.run(_serve(settings, port))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Keeps a server no longer than its owner: runs a command and ends it, with all its children, on every way out.
+
+    python -m rlaif.models.supervisor LOGFILE COMMAND [ARG ...]     (standard input: a pipe the owner holds)
+
+The owner's end of the pipe closes when the owner ends, however it ends, `kill -9` included. Linux only: as a
+subreaper this process also inherits grandchildren whose own parent died.
+"""
+
+import contextlib
+import ctypes
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+GRACE_S = 10.0
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+
+
+def main() -> int:
+    """Run until the command ends or the owner is gone; return the command's exit code."""
+    log, *command = sys.argv[1:]
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    stop = [False]
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.__setitem__(0, True))
+    with Path(log).open("ab", buffering=0) as output:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=lambda: _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM),  # noqa: PLW1509  (one thread here)
+        )
+    while child.poll() is None and not stop[0]:
+        ready, _, _ = select.select([sys.stdin], [], [], 0.2)
+        if ready and not os.read(sys.stdin.fileno(), 1):
+            break
+    _end_everything()
+    return child.wait()
+
+
+def _end_everything() -> None:
+    children = psutil.Process().children(recursive=True)
+    for process in children:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    deadline = time.monotonic() + GRACE_S
+    while (alive := psutil.Process().children(recursive=True)) and time.monotonic() < deadline:
+        psutil.wait_procs(alive, timeout=0.5)
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def _prctl(option: int, value: int) -> None:
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

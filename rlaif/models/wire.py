@@ -1,0 +1,153 @@
+"""What goes over the wire to an OpenAI-compatible chat server, and what is kept of what comes back.
+
+Only the fields this project uses. Requests are strict; replies ignore what they do not know, because servers
+add fields freely.
+"""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+from rlaif.hashing import canonical_json, content_hash
+from rlaif.records import Message, Record, Usage
+
+USUAL_LOGPROBS = 20
+"""vLLM's default limit of `top_logprobs` (--max-logprobs)."""
+
+
+class ChatRequest(Record):
+    """One chat completion to be asked for, without the model's name."""
+
+    messages: tuple[Message, ...]
+    max_tokens: int
+    n: int = 1
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
+
+    def body(self) -> str:
+        """Return the canonical JSON of the request; what is unset or empty is left out."""
+        values = self.model_dump(mode="json", exclude_none=True)
+        return canonical_json({key: value for key, value in values.items() if value not in ([], {}, ())})
+
+
+class TokenLogprob(Record):
+    """One of the likeliest tokens at a place, with its natural log-probability."""
+
+    token: str
+    logprob: float
+
+
+class Choice(Record):
+    """One of the answers in a reply."""
+
+    text: str
+    reasoning: str | None = None
+    finish_reason: str
+    first_token: tuple[TokenLogprob, ...] = ()
+    """The likeliest first tokens, likeliest first, where log-probabilities were asked for."""
+
+
+class Reply(Record):
+    """What is kept of a server's reply."""
+
+    choices: tuple[Choice, ...]
+    usage: Usage
+
+
+def reply_key(identity: str, body: str) -> str:
+    """Return the content address of a question: what was asked (`body`) of whom (`identity`)."""
+    return content_hash(identity, body, digits=32)
+
+
+class _Loose(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class _WireTop(_Loose):
+    token: str
+    logprob: FiniteFloat
+
+
+class _WireToken(_Loose):
+    top_logprobs: tuple[_WireTop, ...] = ()
+
+
+class _WireLogprobs(_Loose):
+    content: tuple[_WireToken, ...] | None = None
+
+
+class _WireMessage(_Loose):
+    content: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+
+
+class _WireChoice(_Loose):
+    index: int = 0
+    message: _WireMessage
+    finish_reason: str | None = None
+    logprobs: _WireLogprobs | None = None
+
+
+class _WireDetails(_Loose):
+    cached_tokens: int | None = None
+
+
+class _WireUsage(_Loose):
+    prompt_tokens: int = 0
+    completion_tokens: int | None = 0
+    prompt_tokens_details: _WireDetails | None = None
+
+
+class WireReply(_Loose):
+    """A chat completion as servers send it."""
+
+    choices: list[_WireChoice] = Field(min_length=1)
+    usage: _WireUsage | None = None
+
+    def keep(self) -> Reply:
+        """Return the part of the reply that is kept."""
+        usage = self.usage or _WireUsage()
+        details = usage.prompt_tokens_details
+        return Reply(
+            choices=tuple(_keep(choice) for choice in sorted(self.choices, key=lambda c: c.index)),
+            usage=Usage(
+                requests=1,
+                prompt_tokens=usage.prompt_tokens,
+                cached_tokens=(details.cached_tokens or 0) if details else 0,
+                completion_tokens=usage.completion_tokens or 0,
+            ),
+        )
+
+
+def _keep(choice: _WireChoice) -> Choice:
+    message = choice.message
+    text, reasoning = split_reasoning(message.content or "")
+    tokens = choice.logprobs.content if choice.logprobs else None
+    top = tokens[0].top_logprobs if tokens else ()
+    return Choice(
+        text=text,
+        reasoning=message.reasoning or message.reasoning_content or reasoning,
+        finish_reason=choice.finish_reason or "unknown",
+        first_token=tuple(TokenLogprob(token=t.token, logprob=t.logprob) for t in top),
+    )
+
+
+def split_reasoning(text: str) -> tuple[str, str | None]:
+    """Part a model's thinking from its answer: (answer, reasoning or None).
+
+    The thought stands between `<think>` and `</think>` at the beginning; models whose chat template opens it in the
+    prompt send only its end, on a line of its own. A thought opened in the text that never ends leaves an empty answer.
+    """
+    stripped = text.strip()
+    before, end, after = stripped.partition("</think>")
+    opened_in_the_prompt = end and "<think>" not in before and (not before or before[-1] == "\n") and after[:1] in "\n"
+    if not stripped.startswith("<think>") and not opened_in_the_prompt:
+        return stripped, None
+    reasoning, _, answer = stripped.removeprefix("<think>").partition("</think>")
+    return answer.strip(), reasoning.strip()

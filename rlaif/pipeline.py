@@ -1,0 +1,186 @@
+"""The way of one prompt, top to bottom: sample, critique and revise, compare, done.
+
+    Prompt --sample--> Response x n --critique--> Critique --revise--> Response
+                            └──────────── candidates ───────────────────┘
+                                               │ matchups
+                                             judge   every principle, both orders -> Verdict
+                                               │
+                                             Trace
+
+Nothing is mutated and nothing is written here; what a trace means is for `rlaif.preferences`.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rlaif.config import RunConfig
+from rlaif.constitution import Constitution, Principle
+from rlaif.hashing import derive_seed
+from rlaif.models.model import Answer, Model, total_usage
+from rlaif.preferences.conclusion import pairs_seed
+from rlaif.preferences.judgement import judge_matchup
+from rlaif.preferences.matchups import design
+from rlaif.preferences.ranking import mean_win_probabilities, wanted_pairs
+from rlaif.records import Critique, Dropped, Matchup, Prompt, Response, Trace, forebears
+from rlaif.steps.critique import Round, critique
+from rlaif.steps.judge import Comparison, judge
+from rlaif.steps.revise import revise
+from rlaif.steps.sample import sample
+from rlaif.tasks import together
+from rlaif.templates import Templates
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every prompt of a run shares."""
+
+    config: RunConfig
+    constitution: Constitution
+    templates: Templates
+    policy: Model
+    critic: Model
+
+
+async def trace_prompt(work: Work, prompt: Prompt, priority: int) -> Trace:
+    """Take one prompt all the way. Raises RequestError when a model call fails for good."""
+    samples, asked = await sample(work.policy, prompt, work.config.sampling, work.config.seed, priority)
+    chains = await together(*(_improve(work, prompt, response, priority) for response in samples))
+    revisions = [revision for chain in chains for revision in chain.revisions]
+    candidates, dropped = _candidates(work.config, samples, [chain.revisions for chain in chains])
+    principles = _judging_principles(work, prompt)
+    parents = forebears([*samples, *revisions], {candidate.id for candidate in candidates})
+    matchups, verdict_answers = await _judge(work, prompt, candidates, parents, principles, priority)
+    answers = [asked, *(answer for chain in chains for answer in chain.answers), *verdict_answers]
+    return Trace(
+        prompt=prompt,
+        responses=(*samples, *revisions),
+        critiques=tuple(critique for chain in chains for critique in chain.critiques),
+        dropped=tuple(dropped),
+        judged_by=tuple(principle.id for principle in principles),
+        matchups=tuple(matchups),
+        usage=total_usage(answers),
+    )
+
+
+@dataclass(frozen=True)
+class _Chain:
+    """The critiques and revisions that one sample went through."""
+
+    critiques: list[Critique]
+    revisions: list[Response]
+    answers: list[Answer]
+
+
+async def _improve(work: Work, prompt: Prompt, sampled: Response, priority: int) -> _Chain:
+    """Criticise and revise one sample, round after round; an empty text ends the chain."""
+    chain = _Chain([], [], [])
+    current = sampled
+    reviser = work.critic if work.config.revision.by == "critic" else work.policy
+    for number in range(1, work.config.revision.rounds + 1):
+        if not current.text or current.copied or not work.constitution.revising:
+            break
+        turn = Round(
+            prompt=prompt,
+            response=current,
+            number=number,
+            principles=_draw_for_round(work, prompt, sampled, number),
+            settings=work.config.revision,
+            run_seed=work.config.seed,
+            priority=priority,
+        )
+        found, criticised = await critique(work.critic, work.templates, turn)
+        current, revised = await revise(reviser, work.templates, turn, found)
+        chain.critiques.append(found)
+        chain.revisions.append(current)
+        chain.answers.extend((criticised, revised))
+    return chain
+
+
+def _draw_for_round(work: Work, prompt: Prompt, sampled: Response, number: int) -> Sequence[Principle]:
+    """Draw the principles of one round: others than in the rounds before, as long as there are others."""
+    rng = random.Random(derive_seed(work.config.seed, prompt.id, "principles", sampled.id))
+    order = rng.sample(work.constitution.revising, len(work.constitution.revising))
+    count = min(work.config.revision.principles, len(order))
+    start = (number - 1) * count
+    return [order[(start + place) % len(order)] for place in range(count)]
+
+
+def _judging_principles(work: Work, prompt: Prompt) -> Sequence[Principle]:
+    """Return the principles put to the judge, the same for all matchups of a prompt so that scores compare."""
+    if work.config.judging.kind == "none":
+        return ()
+    principles = work.constitution.comparing
+    count = work.config.judging.principles
+    if count == "all" or count >= len(principles):
+        return principles
+    drawn = random.Random(derive_seed(work.config.seed, prompt.id, "judging")).sample(principles, count)
+    return [principle for principle in principles if principle in drawn]
+
+
+def _candidates(
+    config: RunConfig, samples: Sequence[Response], revisions: Sequence[Sequence[Response]]
+) -> tuple[list[Response], list[Dropped]]:
+    """Return the answers to be compared, each text once, and those left out with the reason."""
+    wanted = list(samples)
+    for chain in revisions:
+        usable = [revision for revision in chain if revision.text and not revision.copied]
+        wanted += chain if config.revision.candidates == "all" else (usable[-1:] or chain[-1:])
+    kept: dict[str, Response] = {}
+    dropped = []
+    for response in wanted:
+        if not response.text:
+            dropped.append(Dropped(response=response.id, reason="empty"))
+        elif response.copied is not None:
+            dropped.append(Dropped(response=response.id, reason="copied"))
+        elif response.text in kept:
+            dropped.append(Dropped(response=response.id, reason="identical"))
+        else:
+            kept[response.text] = response
+    return list(kept.values()), dropped
+
+
+async def _judge(
+    work: Work,
+    prompt: Prompt,
+    candidates: Sequence[Response],
+    parents: dict[str, str],
+    principles: Sequence[Principle],
+    priority: int,
+) -> tuple[list[Matchup], list[Answer]]:
+    """Compare the candidates as designed, then those the ranking wants to pair and the design left apart."""
+    if not principles:
+        return [], []
+    by_id = {response.id: response for response in candidates}
+    seed = derive_seed(work.config.seed, prompt.id, "matchups")
+
+    def comparison(a: str, b: str, purpose: Literal["design", "final"]) -> Comparison:
+        return Comparison(
+            prompt=prompt,
+            a=by_id[a],
+            b=by_id[b],
+            purpose=purpose,
+            principles=principles,
+            settings=work.config.judging,
+            priority=priority,
+        )
+
+    async def all_of(comparisons: list[Comparison]) -> list[tuple[Matchup, list[Answer]]]:
+        return await together(*(judge(work.critic, work.templates, one) for one in comparisons))
+
+    designed = await all_of([comparison(a, b, "design") for a, b in design(list(by_id), parents, seed)])
+    judged = {frozenset((matchup.a, matchup.b)) for matchup, _ in designed}
+    wanted = _wanted(work, prompt, [matchup for matchup, _ in designed], parents)
+    final = await all_of([comparison(a, b, "final") for a, b in wanted if frozenset((a, b)) not in judged])
+    everything = [*designed, *final]
+    return [matchup for matchup, _ in everything], [answer for _, answers in everything for answer in answers]
+
+
+def _wanted(work: Work, prompt: Prompt, matchups: Sequence[Matchup], parents: dict[str, str]) -> list[tuple[str, str]]:
+    weights = {principle.id: principle.weight for principle in work.constitution.principles}
+    # Thresholds may change later without asking anything, so they have no say in what is asked.
+    unbounded = work.config.judging.model_copy(update={"min_label_mass": 0.0})
+    judgements = [judge_matchup(matchup, weights, unbounded) for matchup in matchups]
+    scores = mean_win_probabilities(judgements)
+    return wanted_pairs(scores, parents, work.config.pairs, pairs_seed(work.config, prompt.id))

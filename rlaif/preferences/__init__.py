@@ -1,0 +1,1 @@
+"""Pure arithmetic: verdicts, judgements, ranking, pairs. No I/O."""

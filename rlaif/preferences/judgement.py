@@ -1,0 +1,158 @@
+"""From the verdicts of one matchup to one probability that a beats b.
+
+With x_ab = log P(A) - log P(B) when a is shown first and x_ba the same when b is, principle k says
+
+    l_k = (x_ab - x_ba) / 2         the preference for a, a constant position bias cancelled exactly
+    b_k = (x_ab + x_ba) / 2         the position bias: how much being shown first was worth
+
+and the matchup l = sum w_k l_k / sum w_k over the readable principles, p = 1 / (1 + exp(-l)). A verdict that
+cannot be read takes its principle out of the mean; it never counts as a zero.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Literal
+
+from rlaif.config import JudgingConfig
+from rlaif.preferences.position import PositionBias
+from rlaif.records import Matchup, Order, Record, Verdict
+
+Abstention = Literal["unreadable", "tie", "too close", "order noise"]
+
+TIE_LOGIT = 1e-3
+"""Servers report log-probabilities in single precision: what is nearer to zero than this is rounding."""
+
+
+class PrincipleJudgement(Record):
+    """What one principle says about one matchup."""
+
+    principle: str
+    logit: float
+    """Log-odds that a is better, averaged over the orders."""
+    position_bias: float | None
+    """Log-odds given for being shown first; None when only one order was asked."""
+
+    @property
+    def p(self) -> float:
+        """Probability that a is better."""
+        return sigmoid(self.logit)
+
+    @property
+    def turned(self) -> bool | None:
+        """Whether the two orders named different winners; None when only one was asked."""
+        return None if self.position_bias is None else abs(self.position_bias) >= abs(self.logit)
+
+
+class Judgement(Record):
+    """What all principles together say about one matchup, or why they say nothing."""
+
+    a: str
+    b: str
+    purpose: Literal["design", "final"]
+    logit: float | None
+    """Weighted mean of the principles' logits; None when no principle could be read."""
+    position_bias: float | None
+    label_mass: float
+    """Mean over all verdicts of this matchup, readable or not."""
+    principles: tuple[PrincipleJudgement, ...]
+    """The readable ones."""
+    abstention: Abstention | None
+    """Why this matchup may not become a label; None when it may."""
+
+    @property
+    def p(self) -> float | None:
+        """Probability that a is better than b."""
+        return None if self.logit is None else sigmoid(self.logit)
+
+    def p_of(self, candidate: str) -> float | None:
+        """Probability that this candidate of the two is the better one."""
+        return self.p if candidate == self.a or self.p is None else 1 - self.p
+
+    @property
+    def order_agreement(self) -> float | None:
+        """Share of the principles whose two orders name the same winner; None when only one was asked."""
+        turned = [part.turned for part in self.principles if part.turned is not None]
+        return None if not turned else 1 - sum(turned) / len(turned)
+
+
+def judge_matchup(
+    matchup: Matchup, weights: Mapping[str, float], judging: JudgingConfig, bias: PositionBias | None = None
+) -> Judgement:
+    """Aggregate one matchup's verdicts.
+
+    `bias` is the critic's position bias over the whole run. Without it (while the run is still going on)
+    nothing can be said about order noise, and no matchup abstains for it.
+    """
+    asked = matchup.by_principle().items()
+    parts = tuple(part for name, verdicts in asked if (part := _judge_principle(name, verdicts, judging)))
+    logit = _weighted_mean([(weights[part.principle], part.logit) for part in parts])
+    position_bias = _weighted_mean(
+        [(weights[part.principle], part.position_bias) for part in parts if part.position_bias is not None]
+    )
+    return Judgement(
+        a=matchup.a,
+        b=matchup.b,
+        purpose=matchup.purpose,
+        logit=logit,
+        position_bias=position_bias,
+        label_mass=sum(v.label_mass for v in matchup.verdicts) / max(1, len(matchup.verdicts)),
+        principles=parts,
+        abstention=_abstention(logit, position_bias, parts, weights, judging, bias),
+    )
+
+
+def readable(verdict: Verdict, min_label_mass: float) -> bool:
+    """Whether a verdict may be used: a label was found, and the labels got enough probability."""
+    return verdict.logit() is not None and verdict.label_mass >= min_label_mass
+
+
+def sigmoid(x: float) -> float:
+    """Return 1 / (1 + exp(-x)) without overflow."""
+    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
+
+
+def _judge_principle(name: str, verdicts: Mapping[Order, Verdict], judging: JudgingConfig) -> PrincipleJudgement | None:
+    logits = {order: v.logit() for order, v in verdicts.items() if readable(v, judging.min_label_mass)}
+    ab, ba = logits.get("ab"), logits.get("ba")
+    if judging.orders == "both":
+        if ab is None or ba is None:
+            return None
+        # A label too rare to be reported only bounds its logit, towards zero. Where the bound points away from what
+        # both orders say together, the truth may point the other way.
+        sides = [(verdicts["ab"], ab), (verdicts["ba"], -ba)]
+        if any(verdict.bounded and side * (ab - ba) <= 0 for verdict, side in sides):
+            return None
+        return PrincipleJudgement(principle=name, logit=(ab - ba) / 2, position_bias=(ab + ba) / 2)
+    if ab is not None:
+        return PrincipleJudgement(principle=name, logit=ab, position_bias=None)
+    if ba is not None:
+        return PrincipleJudgement(principle=name, logit=-ba, position_bias=None)
+    return None
+
+
+def _abstention(
+    logit: float | None,
+    position_bias: float | None,
+    parts: tuple[PrincipleJudgement, ...],
+    weights: Mapping[str, float],
+    judging: JudgingConfig,
+    bias: PositionBias | None,
+) -> Abstention | None:
+    if logit is None:
+        return "unreadable"
+    if abs(logit) < TIE_LOGIT:
+        return "tie"
+    if bias is not None and position_bias is not None and not judging.allow_order_noise:
+        constant = _weighted_mean([(weights[part.principle], bias.of(part.principle)) for part in parts]) or 0.0
+        # What the constant bias does not explain is noise; at this size the two orders, each freed of the
+        # constant bias, still name different winners.
+        if abs(position_bias - constant) >= abs(logit):
+            return "order noise"
+    if abs(sigmoid(logit) - 0.5) < judging.min_margin:
+        return "too close"
+    return None
+
+
+def _weighted_mean(pairs: list[tuple[float, float]]) -> float | None:
+    total = sum(weight for weight, _ in pairs)
+    return sum(weight * value for weight, value in pairs) / total if pairs else None

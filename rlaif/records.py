@@ -1,0 +1,203 @@
+"""What one prompt leaves behind, from the question to the verdicts: frozen, strict, and complete.
+
+A `Trace` holds facts only: what was asked, of which model, with which seed, and what came back. Conclusions
+(judgements, rankings, pairs) are computed from traces by `rlaif.preferences` whenever they are needed, so
+that a changed threshold never needs a model. They are deliberately absent here.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Order = Literal["ab", "ba"]
+"""Which of a matchup's answers is shown first."""
+
+
+class Record(BaseModel):
+    """Base of everything that is written to disk or sent to a model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Message(Record):
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Prompt(Record):
+    """A conversation that ends with a user's turn and waits for an answer."""
+
+    id: str
+    """Given by the file, or made from the content; unique in a run."""
+    messages: tuple[Message, ...]
+    tags: tuple[str, ...] = ()
+
+
+class Response(Record):
+    """One answer to a prompt: sampled from the policy, or a revision of another answer."""
+
+    id: str
+    """`s0`, `s1`, … for samples; `s0.r1` for the first revision of `s0`."""
+    text: str
+    origin: Literal["sample", "revision"]
+    parent: str | None = None
+    """The response this one revises."""
+    model: str
+    seed: int
+    finish_reason: str
+    """`stop`, or `length` when the answer was cut at max_tokens."""
+    tokens: int | None = None
+    """Generated tokens; None where one request gave several answers and the server counted them together."""
+    reasoning: str | None = None
+    """What a thinking model wrote before its answer; never shown to the critic."""
+    copied: str | None = None
+    """Words of a revision that come from the worked examples or the instructions; such an answer is no candidate."""
+    reply: str
+    """Key of the raw reply in the reply store."""
+
+
+class Critique(Record):
+    """What the critic found in one response under the principles drawn for it."""
+
+    of: str
+    """The response criticised."""
+    round: int = Field(ge=1)
+    principles: tuple[str, ...]
+    text: str
+    model: str
+    seed: int
+    reply: str
+
+
+class Verdict(Record):
+    """The judge's answer to one question about one matchup, in one order.
+
+    Log-probabilities are natural logarithms of the probability of the first answer token, read from the
+    server; the label's spellings ("A", " A") are summed.
+    """
+
+    principle: str
+    order: Order
+    """Which answer was shown first: a before b, or b before a."""
+    first: float | None = None
+    """log P(label of the answer shown first); None when it was not among the reported tokens."""
+    second: float | None = None
+    """log P(label of the answer shown second); None when it was not among the reported tokens."""
+    floor: float | None = None
+    """log P of the least likely token reported: an upper bound for a label that is None."""
+    label_mass: float = Field(ge=0, le=1.001)
+    """Probability of the two labels together; low means the judge did not answer the question."""
+    reply: str
+
+    @property
+    def bounded(self) -> bool:
+        """Whether one label was too rare to be reported, so that `logit` is only a bound."""
+        return (self.first is None) != (self.second is None)
+
+    def logit(self) -> float | None:
+        """Return log P(first) - log P(second), or None when neither label was found.
+
+        When one label alone is missing, the server's least likely reported token bounds it from above, so
+        the logit returned is the smallest in size that fits what was seen.
+        """
+        if self.first is None and self.second is None:
+            return None
+        first = self.first if self.first is not None else self.floor
+        second = self.second if self.second is not None else self.floor
+        return None if first is None or second is None else first - second
+
+
+class Matchup(Record):
+    """Two responses of one prompt, compared under every principle in both orders."""
+
+    a: str
+    b: str
+    purpose: Literal["design", "final"] = "design"
+    """`design`: chosen beforehand, feeds the ranking. `final`: asked because the ranking picked these two."""
+    verdicts: tuple[Verdict, ...]
+
+    def by_principle(self) -> dict[str, dict[Order, Verdict]]:
+        """Return the verdicts under principle and order; an order that was not asked is missing."""
+        found: dict[str, dict[Order, Verdict]] = {}
+        for verdict in self.verdicts:
+            found.setdefault(verdict.principle, {})[verdict.order] = verdict
+        return found
+
+
+class Dropped(Record):
+    """An answer that did not become a candidate, and why."""
+
+    response: str
+    reason: Literal["empty", "identical", "copied"]
+    """`copied`: it repeats a worked example or the instructions instead of revising the answer."""
+
+
+class Usage(Record):
+    """Tokens that the servers report for a trace, answers from the reply store included."""
+
+    requests: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """Return the sums."""
+        return Usage(
+            requests=self.requests + other.requests,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+        )
+
+
+class Trace(Record):
+    """Everything one prompt went through."""
+
+    prompt: Prompt
+    responses: tuple[Response, ...]
+    critiques: tuple[Critique, ...]
+    dropped: tuple[Dropped, ...]
+    judged_by: tuple[str, ...]
+    """Ids of the principles that were put to the judge for this prompt."""
+    matchups: tuple[Matchup, ...]
+    usage: Usage
+
+    def response(self, response_id: str) -> Response:
+        """Return one response by its id."""
+        return next(r for r in self.responses if r.id == response_id)
+
+    def forebears(self, among: Collection[str]) -> dict[str, str]:
+        """Return for every revision in `among` the nearest response it goes back to that is in `among`, too."""
+        return forebears(self.responses, among)
+
+    def candidates(self) -> tuple[Response, ...]:
+        """Return the responses that were compared, in the order they were made."""
+        judged = {r for m in self.matchups for r in (m.a, m.b)}
+        return tuple(r for r in self.responses if r.id in judged)
+
+
+def forebears(responses: Sequence[Response], among: Collection[str]) -> dict[str, str]:
+    """Return for every revision in `among` the nearest response it goes back to that is in `among`, too."""
+    parents = {response.id: response.parent for response in responses}
+    found = {}
+    for response in responses:
+        parent = response.parent if response.id in among else None
+        while parent is not None and parent not in among:
+            parent = parents[parent]
+        if parent is not None:
+            found[response.id] = parent
+    return found
+
+
+class Failure(Record):
+    """A prompt that did not become a trace, and why; starting the run again tries it again."""
+
+    prompt_id: str
+    error: str
+    """The error's class and message."""
+
+
+Probability = Annotated[float, Field(ge=0, le=1)]

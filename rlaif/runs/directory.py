@@ -1,0 +1,266 @@
+"""A run directory: what it holds, how it is made, who may write to it.
+
+run.yaml            the resolved configuration
+constitution.yaml   the rules as used
+prompts/            the templates as used
+manifest.json       hashes and versions; written last, so its presence says the rest is there
+models.json         which models answered
+run.sqlite          prompts, traces and failures with all their texts
+run.lock            held by the one process that writes
+summary.json        what came out
+logs/               of managed servers
+dataset/            what was exported
+"""
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import filelock
+import yaml
+from pydantic import ValidationError
+
+from rlaif import __version__
+from rlaif.config import RunConfig
+from rlaif.constitution import Constitution
+from rlaif.datasets.prompts import PromptSet
+from rlaif.errors import RunDirectoryError, StorageError
+from rlaif.hashing import canonical_json, content_hash
+from rlaif.records import Record
+from rlaif.runs.store import TraceWriter
+from rlaif.templates import Templates
+
+TRACES = "run.sqlite"
+_UNFINISHED = ".unfinished"
+"""Stands in a run directory while it is being made: what else stands there then is ours, and may be made again."""
+
+
+class Manifest(Record):
+    """What decides which questions a run asks. Two runs with the same manifest ask the same ones."""
+
+    rlaif: str
+    created: str
+    constitution: str
+    constitution_hash: str
+    templates: dict[str, str]
+    prompts: str
+    prompts_hash: str
+    prompt_count: int
+    duplicates: int
+    questions: dict[str, Any]
+
+
+class ServedModels(Record):
+    """Which models answered in a run."""
+
+    policy: str
+    policy_identity: str
+    critic: str
+    critic_identity: str
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a run directory as its only writer. Raises RunDirectoryError when somebody else does."""
+    _refuse_strangers(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(path / "run.lock", timeout=0)
+        lock.acquire()
+    except filelock.Timeout:
+        holder = _read(path / "run.pid")
+        raise RunDirectoryError(f"{path} is being written by another process ({holder or 'unknown'})") from None
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
+    try:
+        (path / "run.pid").write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        yield
+    finally:
+        (path / "run.pid").unlink(missing_ok=True)
+        lock.release()
+
+
+def prepare(
+    path: Path, config: RunConfig, constitution: Constitution, templates: Templates, prompts: PromptSet
+) -> Manifest:
+    """Make a new run directory, or check that the one there asks the same questions; the lock must be held.
+
+    Raises RunDirectoryError that says what differs and what would be reused.
+    """
+    wanted = _manifest(config, constitution, templates, prompts)
+    if (path / "manifest.json").is_file():
+        found = read_manifest(path)
+        _refuse_differences(path, found, wanted)
+        before = RunConfig.load(path / "run.yaml")
+        _write_config(path, before.model_copy(update={"judging": config.judging, "pairs": config.pairs}))
+        return found
+    _create(path, config, constitution, templates, prompts, wanted)
+    return wanted
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a run's manifest. Raises RunDirectoryError when there is none."""
+    try:
+        return Manifest.model_validate_json((path / "manifest.json").read_bytes())
+    except OSError:
+        raise RunDirectoryError(f"{path} is no run directory: it has no manifest.json") from None
+    except ValidationError as error:
+        raise RunDirectoryError(
+            f"{path}/manifest.json was written by another version ({error.errors()[0]['msg']})"
+        ) from None
+
+
+def read_config(path: Path) -> RunConfig:
+    """Read the configuration of a run, to be continued where the directory stands now."""
+    read_manifest(path)
+    config = RunConfig.load(path / "run.yaml")
+    return config.model_copy(
+        update={"out": str(path), "constitution": str(path / "constitution.yaml"), "templates": str(path / "prompts")}
+    )
+
+
+def settle_models(path: Path, served: ServedModels, config: RunConfig) -> None:
+    """Note which models answer and how they are reached, or check that they are still the same.
+
+    Raises RunDirectoryError when they are not.
+    """
+    file = path / "models.json"
+    if not file.is_file():
+        _write(file, served.model_dump_json(indent=2))
+    before = read_models(path)
+    for role in ("policy", "critic"):
+        was, now = getattr(before, f"{role}_identity"), getattr(served, f"{role}_identity")
+        if was != now:
+            raise RunDirectoryError(
+                f"{path} was made with the {role} {was}, but {now} answers now; "
+                "a run has one model per role: choose another --out"
+            )
+    reached = RunConfig.load(path / "run.yaml").model_copy(
+        update={name: getattr(config, name) for name in ("policy", "critic", "cache", "open_prompts")}
+    )
+    _write_config(path, reached)
+
+
+def read_models(path: Path) -> ServedModels:
+    """Read which models answered. Raises RunDirectoryError when none has yet."""
+    try:
+        return ServedModels.model_validate_json((path / "models.json").read_bytes())
+    except (OSError, ValidationError):
+        raise RunDirectoryError(f"{path}: no model has answered in this run yet") from None
+
+
+def write_json(path: Path, value: Any) -> None:  # noqa: ANN401
+    """Write a JSON file in one step. Raises StorageError when the disk is full."""
+    _write(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def _refuse_strangers(path: Path) -> None:
+    """Raise RunDirectoryError for a folder with files that are neither a run's nor those of one being made."""
+    if path.is_dir() and not (path / "manifest.json").exists() and not (path / _UNFINISHED).exists():
+        strangers = sorted(file.name for file in path.iterdir() if file.name not in {"run.lock", "run.pid"})
+        if strangers:
+            listed = ", ".join(strangers[:3])
+            raise RunDirectoryError(f"{path} holds something that is no run ({listed}); choose another --out")
+
+
+def _manifest(config: RunConfig, constitution: Constitution, templates: Templates, prompts: PromptSet) -> Manifest:
+    return Manifest(
+        rlaif=__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        constitution=f"{constitution.name} v{constitution.version}",
+        constitution_hash=constitution.hash,
+        templates=templates.hashes,
+        prompts=prompts.source,
+        prompts_hash=prompts.hash,
+        prompt_count=len(prompts.prompts),
+        duplicates=prompts.duplicates,
+        questions=config.questions(),
+    )
+
+
+def _create(
+    path: Path,
+    config: RunConfig,
+    constitution: Constitution,
+    templates: Templates,
+    prompts: PromptSet,
+    manifest: Manifest,
+) -> None:
+    (path / _UNFINISHED).touch()
+    for leftover in path.glob(f"{TRACES}*"):
+        leftover.unlink()
+    _write_config(path, config)
+    _write(path / "constitution.yaml", _yaml(constitution.model_dump(mode="json", exclude_defaults=True)))
+    for name, source in templates.sources.items():
+        _write(path / "prompts" / f"{name}.jinja", source)
+    writer = TraceWriter(path / TRACES)
+    try:
+        writer.put_prompts(prompts.prompts)
+    finally:
+        writer.close()
+    _write(path / "manifest.json", manifest.model_dump_json(indent=2))
+    (path / _UNFINISHED).unlink()
+
+
+def _write_config(path: Path, config: RunConfig) -> None:
+    """Write the resolved configuration; the reply store is named so that it is found from any folder."""
+    cache = str(Path(config.cache).resolve()) if config.cache else None
+    resolved = config.model_copy(update={"cache": cache})
+    _write(path / "run.yaml", _yaml(resolved.model_dump(mode="json")))
+
+
+def _refuse_differences(path: Path, found: Manifest, wanted: Manifest) -> None:
+    differences = []
+    if found.constitution_hash != wanted.constitution_hash:
+        was, now = found.constitution, wanted.constitution
+        differences.append(f"constitution {was} ({found.constitution_hash}) → {now} ({wanted.constitution_hash})")
+    if found.prompts_hash != wanted.prompts_hash:
+        differences.append(f"prompts {found.prompts} ({found.prompt_count}) → {wanted.prompts} ({wanted.prompt_count})")
+    changed = [name for name in wanted.templates if found.templates.get(name) != wanted.templates[name]]
+    differences += [f"template {name}" for name in changed]
+    differences += _changed_settings(found.questions, wanted.questions)
+    if differences:
+        raise RunDirectoryError(
+            f"{path} holds another run; what differs: {'; '.join(differences)}. Choose another --out: "
+            "every answer already given is reused from the reply store, nothing is asked twice"
+        )
+
+
+def _changed_settings(found: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> list[str]:
+    changed = []
+    for key, now in wanted.items():
+        was = found.get(key)
+        if isinstance(was, dict) and isinstance(now, dict) and was and now:
+            changed += _changed_settings(was, now, f"{prefix}{key}.")
+        elif canonical_json(was) != canonical_json(now):
+            changed.append(f"{prefix}{key} {was} → {now}")
+    return changed
+
+
+def _yaml(data: dict[str, Any]) -> str:
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file as a whole or not at all."""
+    unfinished = path.with_name(f".{path.name}.{content_hash(str(os.getpid()))}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""

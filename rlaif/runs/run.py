@@ -1,0 +1,112 @@
+"""A run as one reads it: configuration, traces, and what follows from them. Writes nothing but the summary."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rlaif.config import RunConfig
+from rlaif.constitution import Constitution
+from rlaif.datasets.rows import PreferenceRow, Provenance, RevisionRow, preference_rows, revision_rows
+from rlaif.errors import RunDirectoryError, UsageError
+from rlaif.preferences.conclusion import Conclusion, conclude
+from rlaif.preferences.position import PositionBias
+from rlaif.records import Failure, Trace
+from rlaif.runs.directory import TRACES, Manifest, ServedModels, read_config, read_manifest, read_models
+from rlaif.runs.store import TraceReader
+from rlaif.yamlfile import read_yaml
+
+if TYPE_CHECKING:
+    import pandas
+
+
+class Run:
+    """A run directory, open for reading. Cheap to make; reads traces one by one."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.manifest: Manifest = read_manifest(self.path)
+        self.config: RunConfig = read_config(self.path)
+        self.constitution: Constitution = read_yaml(self.path / "constitution.yaml", Constitution)
+        if self.constitution.hash != self.manifest.constitution_hash:
+            raise RunDirectoryError(
+                f"{self.path}/constitution.yaml was changed after the run (now {self.constitution.hash}, made with "
+                f"{self.manifest.constitution_hash}); put it back, and use another --out for other rules"
+            )
+
+    @property
+    def models(self) -> ServedModels:
+        """Which models answered."""
+        return read_models(self.path)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Weight of every principle."""
+        return {principle.id: principle.weight for principle in self.constitution.principles}
+
+    @cached_property
+    def position_bias(self) -> PositionBias:
+        """The critic's position bias over the whole run; reads all traces once."""
+        matchups = (matchup for trace in self.traces() for matchup in trace.matchups)
+        return PositionBias.measure(matchups, self.config.judging.min_label_mass)
+
+    def traces(self) -> Iterator[Trace]:
+        """Yield all traces in the order of the prompts."""
+        with TraceReader(self.path / TRACES) as reader:
+            yield from reader.traces()
+
+    def trace(self, prompt_id: str) -> Trace:
+        """Return one trace. Raises UsageError when the run has none of this id."""
+        with TraceReader(self.path / TRACES) as reader:
+            trace = reader.trace(prompt_id)
+            if trace is None:
+                known = prompt_id in set(reader.prompt_ids())
+                raise UsageError(
+                    f"prompt {prompt_id!r} of {self.path} is no trace yet"
+                    if known
+                    else f"{self.path} has no prompt {prompt_id!r}; `rlaif show {self.path}` lists them"
+                )
+        return trace
+
+    def failures(self) -> list[Failure]:
+        """Return the prompts that failed, and why."""
+        with TraceReader(self.path / TRACES) as reader:
+            return list(reader.failures())
+
+    def prompt_count(self) -> int:
+        """Return how many prompts the run has, finished or not."""
+        with TraceReader(self.path / TRACES) as reader:
+            return reader.prompt_count()
+
+    def conclude(self, trace: Trace) -> Conclusion:
+        """Return what follows from one trace under this run's rules and thresholds."""
+        return conclude(trace, self.weights, self.config, self.position_bias)
+
+    def conclusions(self) -> Iterator[tuple[Trace, Conclusion]]:
+        """Yield every trace with what follows from it."""
+        for trace in self.traces():
+            yield trace, self.conclude(trace)
+
+    def preference_rows(self) -> Iterator[PreferenceRow]:
+        """Yield the preference pairs, as the dataset has them."""
+        return preference_rows(self.conclusions(), self._provenance)
+
+    def revision_rows(self) -> Iterator[RevisionRow]:
+        """Yield the revisions, as the dataset for supervised fine-tuning has them."""
+        return revision_rows(self.conclusions(), self._provenance)
+
+    @property
+    def _provenance(self) -> Provenance:
+        return Provenance(
+            critic=self.models.critic,
+            constitution=self.manifest.constitution,
+            constitution_hash=self.manifest.constitution_hash,
+        )
+
+    @property
+    def pairs(self) -> "pandas.DataFrame":
+        """The preference pairs, one row each, with the columns of the exported dataset."""
+        import pandas  # noqa: PLC0415
+
+        rows = [row.model_dump(mode="json") for row in self.preference_rows()]
+        return pandas.DataFrame(rows, columns=list(PreferenceRow.model_fields))

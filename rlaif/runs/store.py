@@ -1,0 +1,145 @@
+"""The traces of one run in one SQLite file: prompts, traces, failures. One writer, any number of readers.
+
+A trace is handed over as soon as it is finished and is on disk within a tenth of a second.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from rlaif.errors import RunDirectoryError
+from rlaif.records import Failure, Prompt, Trace
+from rlaif.storage import BatchWriter, connect
+
+Parsed = TypeVar("Parsed", bound=BaseModel)
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS prompts (position INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, prompt TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS traces (prompt_id TEXT PRIMARY KEY REFERENCES prompts (id), trace TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS failures (prompt_id TEXT PRIMARY KEY REFERENCES prompts (id), failure TEXT NOT NULL);
+"""
+
+
+class TraceReader:
+    """Reads a run's traces; safe while another process writes."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise RunDirectoryError(
+                f"{path.parent} holds no run: {path.name} is missing; start the run again in another --out"
+            )
+        self._path = path
+        self._db = connect(path, read_only=True)
+
+    def prompt_count(self) -> int:
+        """Return how many prompts the run has."""
+        return self._count("SELECT count(*) FROM prompts")
+
+    def trace_count(self) -> int:
+        """Return how many prompts became traces."""
+        return self._count("SELECT count(*) FROM traces")
+
+    def prompt_ids(self) -> Iterator[str]:
+        """Yield all prompt ids in the order of the prompts file."""
+        for (prompt_id,) in self._rows("SELECT id FROM prompts ORDER BY position"):
+            yield prompt_id
+
+    def prompts(self) -> list[Prompt]:
+        """Return all prompts in order."""
+        rows = self._rows("SELECT prompt FROM prompts ORDER BY position")
+        return [self._parsed(Prompt, text) for (text,) in rows]
+
+    def todo(self) -> Iterator[tuple[int, Prompt]]:
+        """Yield (position, prompt) of all prompts that are no trace yet, in order."""
+        sql = (
+            "SELECT position, prompt FROM prompts WHERE position > ? AND id NOT IN (SELECT prompt_id FROM traces) "
+            "ORDER BY position LIMIT 256"
+        )
+        position = -1
+        while rows := list(self._rows(sql, (position,))):
+            for position, text in rows:
+                yield position, self._parsed(Prompt, text)
+
+    def traces(self) -> Iterator[Trace]:
+        """Yield all traces in the order of the prompts file, one in memory at a time."""
+        sql = "SELECT trace FROM traces JOIN prompts ON prompts.id = traces.prompt_id ORDER BY position"
+        for (text,) in self._rows(sql):
+            yield self._parsed(Trace, text)
+
+    def trace(self, prompt_id: str) -> Trace | None:
+        """Return one trace, or None."""
+        row = next(self._rows("SELECT trace FROM traces WHERE prompt_id = ?", (prompt_id,)), None)
+        return self._parsed(Trace, row[0]) if row else None
+
+    def failures(self) -> Iterator[Failure]:
+        """Yield the prompts that failed and were not finished since."""
+        sql = "SELECT failure FROM failures WHERE prompt_id NOT IN (SELECT prompt_id FROM traces) ORDER BY prompt_id"
+        for (text,) in self._rows(sql):
+            yield self._parsed(Failure, text)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def _count(self, sql: str) -> int:
+        return int(next(self._rows(sql))[0])
+
+    def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        try:
+            yield from self._db.execute(sql, values)
+        except sqlite3.Error as error:
+            raise self._damaged(error) from None
+
+    def _parsed(self, model: type[Parsed], text: str) -> Parsed:
+        try:
+            return model.model_validate_json(text)
+        except ValidationError as error:
+            raise self._damaged(error) from None
+
+    def _damaged(self, error: Exception) -> RunDirectoryError:
+        reason = str(error).splitlines()[0]
+        return RunDirectoryError(
+            f"{self._path} is damaged ({reason}); start the run in another --out, its replies are still in the store"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class TraceWriter:
+    """Writes a run's prompts, traces and failures."""
+
+    def __init__(self, path: Path) -> None:
+        self._writer = BatchWriter(path, _SCHEMA)
+
+    def put_prompts(self, prompts: Iterable[Prompt]) -> None:
+        """Write the prompts of a new run, in order."""
+        for position, prompt in enumerate(prompts):
+            self._writer.put("INSERT INTO prompts VALUES (?, ?, ?)", (position, prompt.id, prompt.model_dump_json()))
+        self._writer.flush()
+
+    def put_trace(self, trace: Trace) -> None:
+        """Write a finished trace; a second one of the same prompt is a bug and is refused."""
+        self._writer.put(
+            "INSERT INTO traces VALUES (?, ?)", (trace.prompt.id, trace.model_dump_json(exclude_none=True))
+        )
+
+    def put_failure(self, failure: Failure) -> None:
+        """Write why a prompt failed; the latest reason counts."""
+        self._writer.put(
+            "INSERT OR REPLACE INTO failures VALUES (?, ?)", (failure.prompt_id, failure.model_dump_json())
+        )
+
+    def flush(self) -> None:
+        """Wait until everything is on disk."""
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Write what is left; never raises."""
+        self._writer.close()

@@ -1,0 +1,115 @@
+"""What came out of a run, in numbers that add up.
+
+prompts  = traces + failures + open
+matchups = decided + abstained (by reason)
+traces   = traces with a pair + traces without one (by reason)
+"""
+
+from collections import Counter
+
+from pydantic import Field
+
+from rlaif.preferences.judgement import Judgement
+from rlaif.preferences.position import PositionBias
+from rlaif.records import Record, Trace, Usage
+from rlaif.runs.run import Run
+
+
+class Summary(Record):
+    """The summary of a run; `summary.json` is this."""
+
+    constitution: str
+    constitution_hash: str
+    principles: int
+    prompts: int
+    traces: int
+    failures: int
+    open: int
+    """Prompts not reached yet."""
+    failure_reasons: dict[str, int]
+    matchups: int
+    decided: int
+    abstained: dict[str, int]
+    pairs: int
+    traces_without_pair: dict[str, int]
+    samples: int
+    revisions: int
+    dropped: dict[str, int]
+    truncated: int
+    """Responses cut at max_tokens."""
+    revision_wins: float | None
+    """Mean probability that a revision beats its parent, over the pairs of the two that were compared."""
+    critic: PositionBias
+    warnings: list[str]
+    usage: Usage
+    """Tokens behind all traces, whenever they were paid for."""
+    session: dict[str, float] = Field(default_factory=dict)
+    """What the last process that worked on the run did: seconds, replies, from_store, tokens."""
+
+
+def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
+    """Read all traces of a run and count."""
+    counts: dict[str, Counter[str]] = {name: Counter() for name in ("abstained", "no_pair", "dropped", "n")}
+    usage = Usage()
+    wins: list[float] = []
+    n = counts["n"]
+    for trace, conclusion in run.conclusions():
+        n["traces"] += 1
+        n["pairs"] += len(conclusion.pairs)
+        n["matchups"] += len(trace.matchups)
+        n["truncated"] += sum(r.finish_reason == "length" for r in trace.responses)
+        n.update(r.origin for r in trace.responses)
+        counts["dropped"].update(d.reason for d in trace.dropped)
+        counts["abstained"].update(j.abstention for j in conclusion.judgements if j.abstention)
+        counts["no_pair"].update([conclusion.no_pair] if conclusion.no_pair else [])
+        usage += trace.usage
+        wins += _revision_wins(trace, conclusion.judgements)
+    failures = run.failures()
+    prompts = run.prompt_count()
+    bias = run.position_bias
+    return Summary(
+        constitution=run.manifest.constitution,
+        constitution_hash=run.manifest.constitution_hash,
+        principles=len(run.constitution.principles),
+        prompts=prompts,
+        traces=n["traces"],
+        failures=len(failures),
+        open=prompts - n["traces"] - len(failures),
+        failure_reasons=dict(Counter(failure.error.split(":")[0] for failure in failures)),
+        matchups=n["matchups"],
+        decided=n["matchups"] - counts["abstained"].total(),
+        abstained=dict(counts["abstained"]),
+        pairs=n["pairs"],
+        traces_without_pair=dict(counts["no_pair"]),
+        samples=n["sample"],
+        revisions=n["revision"],
+        dropped=dict(counts["dropped"]),
+        truncated=n["truncated"],
+        revision_wins=sum(wins) / len(wins) if wins else None,
+        critic=bias,
+        warnings=[*bias.warnings(), *_settings_warnings(run)],
+        usage=usage,
+        session=session or {},
+    )
+
+
+def _revision_wins(trace: Trace, judgements: tuple[Judgement, ...]) -> list[float]:
+    parents = trace.forebears({r.id for r in trace.candidates()})
+    met = {frozenset((j.a, j.b)): j for j in judgements}
+    ps = [met[pair].p_of(child) for child, parent in parents.items() if (pair := frozenset((child, parent))) in met]
+    return [p for p in ps if p is not None]
+
+
+def _settings_warnings(run: Run) -> list[str]:
+    judging = run.config.judging
+    off = []
+    if judging.min_label_mass == 0:
+        off.append("min_label_mass is 0")
+    if judging.min_margin == 0:
+        off.append("min_margin is 0")
+    if judging.allow_order_noise:
+        off.append("order noise is allowed")
+    found = [f"protective thresholds are switched off ({', '.join(off)}): do not train on these pairs"] if off else []
+    if judging.orders == "one":
+        found.append("each matchup was judged in one order only: the critic's position bias is in every label")
+    return found

@@ -1,0 +1,136 @@
+"""What the commands do, with what they print: the joint between the command line and the library."""
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import tempfile
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rlaif.config import ModelConfig, RunConfig
+from rlaif.datasets.export import FORMATS, export
+from rlaif.errors import ServerStartError, StoppedError, UsageError
+from rlaif.generation import generate_async, run_in_loop
+from rlaif.models.managed import managed_server
+from rlaif.models.simulated import SimulatedServer
+from rlaif.runs.run import Run
+from rlaif.runs.summary import Summary, summarise
+from rlaif.screen import stdout_console
+from rlaif.screen.live import LiveScreen
+from rlaif.screen.results import exported_rows, json_summary, print_summary, summary_lines
+from rlaif.screen.trace import print_overview, print_trace
+
+DRY_RUN_PROMPTS = 8
+
+Result = TypeVar("Result")
+
+
+def generate_job(config: RunConfig, *, as_json: bool) -> None:
+    """Make or finish a run and print what came out."""
+    with LiveScreen(quiet=as_json) as screen:
+        run = _run(lambda: generate_async(config, screen=screen))
+    summary = Summary.model_validate_json((run.path / "summary.json").read_bytes())
+    rows = exported_rows(run.path / "dataset")
+    if as_json:
+        print(json_summary(run, summary, rows))
+    else:
+        print_summary(run, summary, rows)
+
+
+def dry_run_job(config: RunConfig, *, as_json: bool) -> None:
+    """Run a few prompts against a simulated model, print what would come out, and keep nothing."""
+    with tempfile.TemporaryDirectory(prefix="rlaif-dry-run-") as folder, LiveScreen(quiet=as_json) as screen:
+        run = _run(lambda: _simulated(config, Path(folder), screen))
+        summary = summarise(run)
+        if as_json:
+            print(json_summary(run, summary, {}))
+            return
+        screen.say("a dry run: the model is simulated, its answers are made up, nothing is kept")
+        for line in summary_lines(summary):
+            print(line)
+        print(f"about {summary.usage.requests / max(1, summary.traces):.0f} replies for each prompt")
+
+
+def show_job(path: Path, prompt_id: str | None, *, as_json: bool) -> None:
+    """Print a run's overview or one trace."""
+    run = Run(path)
+    console = stdout_console()
+    if prompt_id is None and as_json:
+        print(json_summary(run, summarise(run), exported_rows(run.path / "dataset")))
+    elif prompt_id is None:
+        for line in summary_lines(summarise(run)):
+            console.print(line, markup=False)
+        print_overview(run, console)
+    elif as_json:
+        trace = run.trace(prompt_id)
+        conclusion = run.conclude(trace)
+        print(json.dumps({"trace": trace.model_dump(mode="json"), "conclusion": conclusion.model_dump(mode="json")}))
+    else:
+        print_trace(run, run.trace(prompt_id), console)
+
+
+def export_job(path: Path, format_: str, out: Path | None, *, as_json: bool) -> None:
+    """Write a dataset and say where."""
+    known = [name for name in FORMATS if name == format_]
+    if not known:
+        raise UsageError(f"no format {format_!r}; choose one of {', '.join(FORMATS)}")
+    folder = export(Run(path), known[0], out)
+    rows = exported_rows(folder)
+    if as_json:
+        print(json.dumps({"folder": str(folder), "rows": rows}))
+    else:
+        print(f"{folder}   ({', '.join(f'{name} {count}' for name, count in rows.items())})")
+
+
+def serve_job(model: str, port: int | None, *, eager: bool) -> None:
+    """Serve a model until Ctrl-C."""
+    key = os.environ.get("RLAIF_API_KEY") or secrets.token_urlsafe(24)
+    log = Path("runs") / "logs" / f"serve-{model.strip('/').replace('/', '--')}.log"
+
+    async def serve() -> None:
+        with LiveScreen() as screen:
+            config = ModelConfig(model=model, eager=eager)
+            async with managed_server(config, log, say=screen.say, port=port, api_key=key) as server:
+                print(f"url      {server.url}")
+                print("key      " + ("$RLAIF_API_KEY" if os.environ.get("RLAIF_API_KEY") else key))
+                print(f"log      {log}", flush=True)
+                await server.process.wait()
+                raise ServerStartError(await server.died() or "the server ended")
+
+    _run(serve)
+
+
+def _run(job: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    """Run a job to its end; Ctrl-C and SIGTERM both end it in order, servers and all, as StoppedError."""
+
+    async def stoppable() -> Result:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+        return await job()
+
+    try:
+        return run_in_loop(stoppable)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise StoppedError("stopped; what is finished is kept, the same command goes on from there") from None
+
+
+async def _simulated(config: RunConfig, folder: Path, screen: LiveScreen) -> Run:
+    async with SimulatedServer() as server:
+        endpoint = ModelConfig(model=server.model.name, url=(server.url,))
+        prompts = config.prompts.model_copy(
+            update={"limit": min(config.prompts.limit or DRY_RUN_PROMPTS, DRY_RUN_PROMPTS)}
+        )
+        dry = config.model_copy(
+            update={
+                "policy": endpoint,
+                "critic": endpoint,
+                "prompts": prompts,
+                "cache": None,
+                "out": str(folder / "run"),
+            }
+        )
+        return await generate_async(dry, screen=screen)

@@ -1,0 +1,166 @@
+"""One trace, readable: the answers, what was found in them, how they were changed, the verdicts, the pair."""
+
+import difflib
+import re
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rlaif.preferences.conclusion import Conclusion
+from rlaif.preferences.judgement import Judgement
+from rlaif.records import Response, Trace, Verdict
+from rlaif.runs.run import Run
+from rlaif.screen import visible
+
+
+def print_trace(run: Run, trace: Trace, console: Console) -> None:
+    """Print everything about one prompt."""
+    conclusion = run.conclude(trace)
+    _heading(
+        console,
+        f"prompt {trace.prompt.id}" + (f"  [{', '.join(trace.prompt.tags)}]" if trace.prompt.tags else ""),
+    )
+    for message in trace.prompt.messages:
+        console.print(Text(f"{message.role}: ", style="bold").append(Text(message.content, style="default")))
+    for response in trace.responses:
+        _print_response(trace, conclusion, response, console)
+    for dropped in trace.dropped:
+        words = trace.response(dropped.response).copied
+        because = f'{dropped.reason} from the question to the reviser ("{words} …")' if words else dropped.reason
+        console.print(f"{dropped.response} was not compared: {because}", markup=False)
+    for judgement in conclusion.judgements:
+        _print_judgement(trace, judgement, console)
+    _print_outcome(conclusion, console)
+    console.print(
+        f"made with {run.manifest.constitution} ({run.manifest.constitution_hash}), seed {run.config.seed}; "
+        f"{trace.usage.requests} replies, {trace.usage.prompt_tokens:,} prompt tokens, "
+        f"{trace.usage.completion_tokens:,} generated",
+        style="dim",
+        markup=False,
+    )
+
+
+def print_overview(run: Run, console: Console, limit: int = 40) -> None:
+    """Print one line for each of the first prompts."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("prompt", "answers", "p_chosen", "pair, or why there is none"):
+        table.add_column(column, overflow="fold")
+    shown = 0
+    for trace, conclusion in run.conclusions():
+        if shown == limit:
+            break
+        shown += 1
+        pairs = ", ".join(f"{pair.chosen} > {pair.rejected}" for pair in conclusion.pairs)
+        ps = ", ".join(f"{pair.p_chosen:.2f}" for pair in conclusion.pairs)
+        table.add_row(
+            Text(visible(trace.prompt.id)), str(len(trace.candidates())), ps, Text(pairs or conclusion.no_pair or "")
+        )
+    console.print(table)
+    rest = run.prompt_count() - shown
+    if rest > 0:
+        console.print(f"… and {rest} more prompts", markup=False)
+    for failure in run.failures()[:limit]:
+        console.print(f"failed  {failure.prompt_id}: {failure.error}", style="red", markup=False)
+    console.print(f"one of them whole: rlaif show {run.path} PROMPT_ID", markup=False)
+
+
+def marked_difference(before: str, after: str) -> Text:
+    """Return `after` with the words that are new in green and those that are gone in red.
+
+    The marks are also spelled out, {+new+} and [-gone-], for places without colour. Where less than half of the
+    words stayed, marks would hide more than they show: then it says so, and the new text stands plain.
+    """
+    old, new = re.findall(r"\S+\s*", before), re.findall(r"\S+\s*", after)
+    matcher = difflib.SequenceMatcher(a=[w.strip() for w in old], b=[w.strip() for w in new], autojunk=False)
+    if matcher.ratio() < 0.5:
+        return Text(f"(rewritten, {matcher.ratio():.0%} of the words stayed) ", style="dim").append(
+            Text(after, style="not dim")
+        )
+    text = Text()
+    for kind, a0, a1, b0, b1 in matcher.get_opcodes():
+        gone, fresh = "".join(old[a0:a1]), "".join(new[b0:b1])
+        if kind == "equal":
+            text.append(fresh)
+            continue
+        if gone:
+            text.append(f"[-{gone.rstrip()}-]", style="red strike").append(" ")
+        if fresh:
+            text.append(f"{{+{fresh.rstrip()}+}}", style="green").append(fresh[len(fresh.rstrip()) :] or " ")
+    return text
+
+
+def _print_response(trace: Trace, conclusion: Conclusion, response: Response, console: Console) -> None:
+    score = conclusion.scores.get(response.id)
+    facts = [response.id, response.origin, response.model, f"seed {response.seed}", response.finish_reason]
+    if score is not None:
+        facts.append(f"score {score:.3f}")
+    _heading(console, "  ".join(facts))
+    if response.parent is None:
+        console.print(Text(response.text or "(empty)"))
+        return
+    parent = trace.response(response.parent)
+    critique = next(c for c in trace.critiques if c.of == parent.id)
+    console.print(
+        Text(f"critique of {parent.id} by {', '.join(critique.principles)}: ", style="bold").append(
+            Text(critique.text, style="italic not bold")
+        )
+    )
+    console.print(Text(f"revision, difference to {parent.id}:", style="bold"))
+    console.print(marked_difference(parent.text, response.text))
+
+
+def _print_judgement(trace: Trace, judgement: Judgement, console: Console) -> None:
+    matchup = next(m for m in trace.matchups if (m.a, m.b) == (judgement.a, judgement.b))
+    p = "unreadable" if judgement.p is None else f"p({judgement.a} better) {judgement.p:.3f}"
+    reason = f"   abstains: {judgement.abstention}" if judgement.abstention else ""
+    extra = "   (asked after the ranking)" if judgement.purpose == "final" else ""
+    _heading(console, f"{judgement.a} against {judgement.b}   {p}{reason}{extra}")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in (
+        "principle",
+        f"p({judgement.a})",
+        f"{judgement.a} first",
+        f"{judgement.b} first",
+        "position bias",
+        "label mass",
+    ):
+        table.add_column(column, justify="left" if column == "principle" else "right")
+    parts = {part.principle: part for part in judgement.principles}
+    for principle, by_order in sorted(matchup.by_principle().items()):
+        part = parts.get(principle)
+        table.add_row(
+            principle,
+            f"{part.p:.3f}" if part else "unreadable",
+            _logit(by_order.get("ab")),
+            _logit(by_order.get("ba")),
+            f"{part.position_bias:+.2f}" if part and part.position_bias is not None else "",
+            " ".join(f"{v.label_mass:.2f}" for v in by_order.values()),
+        )
+    console.print(table)
+
+
+def _print_outcome(conclusion: Conclusion, console: Console) -> None:
+    _heading(console, "outcome")
+    for pair in conclusion.pairs:
+        console.print(
+            Text(f"{pair.chosen} chosen over {pair.rejected}", style="bold green").append(
+                f"   p_chosen {pair.p_chosen:.3f}, margin {pair.margin:.3f}, "
+                f"scores {pair.score_chosen:.3f} and {pair.score_rejected:.3f}",
+                style="default",
+            )
+        )
+    if conclusion.no_pair:
+        console.print(Text(f"no pair: {conclusion.no_pair}", style="bold yellow"))
+
+
+def _heading(console: Console, text: str) -> None:
+    console.print()
+    console.print(Text(f"── {text}", style="bold cyan"))
+
+
+def _logit(verdict: Verdict | None) -> str:
+    if verdict is None:
+        return "not asked"
+    logit = verdict.logit()
+    return "?" if logit is None else f"{logit:+.2f}"

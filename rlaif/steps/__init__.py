@@ -1,0 +1,1 @@
+"""One kind of model call per file, named like its template."""

@@ -1,0 +1,68 @@
+"""The critic says what is wrong with one response under the principles drawn for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rlaif.config import RevisionConfig
+from rlaif.constitution import Example, Principle
+from rlaif.hashing import derive_seed
+from rlaif.models.model import Answer, Model
+from rlaif.models.wire import ChatRequest
+from rlaif.records import Critique, Prompt, Response
+from rlaif.steps.examples import user, worked
+from rlaif.templates import Templates, conversation_text, fence_tag, unfenced
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round of critique and revision of one response: what both steps need to know."""
+
+    prompt: Prompt
+    response: Response
+    number: int
+    """From 1."""
+    principles: Sequence[Principle]
+    settings: RevisionConfig
+    run_seed: int
+    priority: int
+
+    def seed(self, step: str) -> int:
+        """Return the seed of a step of this round; a revision's id tells the rounds apart."""
+        return derive_seed(self.run_seed, self.prompt.id, step, self.response.id)
+
+
+async def critique(critic: Model, templates: Templates, turn: Round) -> tuple[Critique, Answer]:
+    """Return the critique of one response in one round."""
+    tag = fence_tag(turn.prompt, turn.response.text)
+
+    def ask(conversation: str, response: str) -> str:
+        return templates.render(
+            "critique",
+            conversation=conversation,
+            response=response,
+            principles=turn.principles,
+            tag=tag,
+        )
+
+    def shown(example: Example) -> tuple[str, str]:
+        return ask(example.prompt, example.response), example.critique
+
+    question = ask(conversation_text(turn.prompt.messages), turn.response.text)
+    answer = await critic.chat(
+        ChatRequest(
+            messages=(*worked(turn.principles, shown), user(question)),
+            seed=turn.seed("critique"),
+            temperature=turn.settings.temperature,
+            max_tokens=turn.settings.critique_max_tokens,
+        ),
+        priority=turn.priority,
+    )
+    return Critique(
+        of=turn.response.id,
+        round=turn.number,
+        principles=tuple(principle.id for principle in turn.principles),
+        text=unfenced(answer.reply.choices[0].text, tag),
+        model=critic.name,
+        seed=turn.seed("critique"),
+        reply=answer.key,
+    ), answer

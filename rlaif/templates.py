@@ -1,0 +1,109 @@
+"""The words around the rules: one Jinja template per kind of question to the critic.
+
+Templates are sandboxed and strict (an unknown variable is an error, never an empty text). What a model or a
+user wrote goes in through the `fence` filter, whose tag cannot be known to whoever wrote the text.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from rlaif.errors import ConfigError, ReplyError
+from rlaif.hashing import content_hash
+from rlaif.records import Message, Prompt
+from rlaif.shipped import TEMPLATES
+
+TEMPLATE_NAMES = ("critique", "revise", "compare")
+
+
+class Templates:
+    """The templates of one run: the shipped ones, or those of a folder where it has them."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.sources: dict[str, str] = {}
+        self._compiled: dict[str, jinja2.Template] = {}
+        environment = ImmutableSandboxedEnvironment(
+            undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
+        )
+        environment.filters["fence"] = fence
+        if folder is not None and not folder.is_dir():
+            raise ConfigError(f"{folder}: no such folder of templates")
+        for name in TEMPLATE_NAMES:
+            path = _template_path(name, folder)
+            try:
+                self.sources[name] = path.read_text(encoding="utf-8")
+                self._compiled[name] = environment.from_string(self.sources[name])
+            except UnicodeDecodeError as error:
+                raise ConfigError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from None
+            except jinja2.TemplateSyntaxError as error:
+                raise ConfigError(f"{path}:{error.lineno}: {error.message}") from None
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """Content hash of every template."""
+        return {name: content_hash(source) for name, source in self.sources.items()}
+
+    def render(self, name: str, **values: object) -> str:
+        """Fill in one template. Raises ConfigError where the template asks for what it is not given."""
+        try:
+            return self._compiled[name].render(**values).strip()
+        except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:
+            raise ConfigError(f"template {name}.jinja: {error}") from None
+
+    def check(self) -> None:
+        """Render every template once with stand-ins. Raises ConfigError for what would fail later."""
+        principle = {"critique": "x", "revise": "x"}
+        shared = {"conversation": "x", "tag": "0000000000"}
+        self.render("critique", response="x", principles=[principle], **shared)
+        self.render("revise", response="x", critique="x", principles=[principle], **shared)
+        self.render("compare", first="x", second="x", labels=("A", "B"), question="x", **shared)
+
+
+def fence(text: str, name: str, tag: str) -> str:
+    """Return the text between `<name tag>` and `</name tag>`; raises ReplyError for a text that holds the tag."""
+    if tag in text:
+        raise ReplyError(f"the text to be fenced as {name} holds its own fence tag {tag}")
+    return f"<{name} {tag}>\n{text}\n</{name} {tag}>"
+
+
+def fence_tag(prompt: Prompt, *texts: str) -> str:
+    """Return the tag to fence these texts with, in questions about this prompt.
+
+    It depends on the prompt's whole text, so neither the prompt nor a model that answers it can have written
+    it down beforehand, and questions about one prompt share their prefix. A critic does see it, and weak ones
+    repeat it: a tag that stands in one of the texts is passed over.
+    """
+    conversation = [message.content for message in prompt.messages]
+    attempt = 0
+    while any(
+        (tag := content_hash(*conversation, str(attempt), digits=10)) in text for text in (*conversation, *texts)
+    ):
+        attempt += 1
+    return tag
+
+
+def unfenced(text: str, tag: str) -> str:
+    """Return what a model wrote without the fences it copied: the first stretch of text between them."""
+    if tag not in text:
+        return text
+    inside = re.search(rf"<([^<>/\s]+) {tag}>(.*?)</\1 {tag}>", text, re.DOTALL)
+    if inside and inside[2].strip():
+        return inside[2].strip()
+    stretches = re.split(rf"[<\[(]/?[^<>\[\]\s]* ?{tag}[>\])]?", text)
+    return next((stretch.strip() for stretch in stretches if stretch.strip()), "")
+
+
+def conversation_text(messages: Sequence[Message]) -> str:
+    """Return a conversation as text, every turn headed by who speaks."""
+    if len(messages) == 1:
+        return messages[0].content
+    return "\n\n".join(f"[{message.role}]\n{message.content}" for message in messages)
+
+
+def _template_path(name: str, folder: Path | None) -> Path:
+    if folder is not None and (folder / f"{name}.jinja").is_file():
+        return folder / f"{name}.jinja"
+    return TEMPLATES / f"{name}.jinja"

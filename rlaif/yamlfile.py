@@ -1,0 +1,179 @@
+"""YAML in, a strict pydantic model out; whatever is wrong is said with file and line.
+
+Plain YAML (the safe subset) only. Repeated keys, which YAML parsers accept in silence, are errors here.
+"""
+
+import difflib
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from rlaif.errors import ConfigError
+
+Model = TypeVar("Model", bound=BaseModel)
+Location = tuple[int | str, ...]
+
+MOST_VALUES = 100_000
+"""Aliases make 43 million values out of 400 bytes; no file written by a person has this many."""
+
+
+def read_yaml(path: Path, model: type[Model]) -> Model:
+    """Read `path` and validate it as `model`.
+
+    Raises ConfigError, `FILE:LINE: what is wrong`, for unreadable files, broken YAML, repeated or unknown
+    keys and values that do not fit.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    return parse_yaml(text, model, name=str(path))
+
+
+def parse_yaml(text: str, model: type[Model], *, name: str) -> Model:
+    """Validate YAML text as `model`; `name` stands for the file in messages. Raises ConfigError."""
+    root = _compose(text, name)
+    lines: dict[Location, int] = {}
+    _note_lines(root, (), lines, name)
+    try:
+        data = yaml.constructor.SafeConstructor().construct_document(root)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{name}:{line}: {error.problem or error.context}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{name}: {_one_line(error)}") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{name}:1: expected `key: value` lines, found {_kind(data)}")
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, model, lines, name)) from None
+
+
+def explain_validation(error: ValidationError, model: type[BaseModel]) -> str:
+    """Return the first fault of a validation error as one line without a file."""
+    detail = error.errors()[0]
+    where = ".".join(str(step) for step in _shown(detail["loc"]))
+    return f"{where}: {_say(detail, model)}" if where else _say(detail, model)
+
+
+def _compose(text: str, name: str) -> yaml.Node:
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{name}:{line}: not valid YAML: {error.problem or error.context}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{name}: not valid YAML: {_one_line(error)}") from None
+    if root is None:
+        raise ConfigError(f"{name}: the file is empty")
+    return root
+
+
+def _note_lines(node: yaml.Node, location: Location, lines: dict[Location, int], name: str) -> None:
+    lines.setdefault(location, node.start_mark.line + 1)
+    if len(lines) > MOST_VALUES:
+        raise ConfigError(f"{name}:{node.start_mark.line + 1}: more than {MOST_VALUES} values, aliases counted out")
+    if len(location) > 50:
+        raise ConfigError(f"{name}:{node.start_mark.line + 1}: nested too deeply")
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise ConfigError(f"{name}:{line}: a key must be plain text")
+            if key.value in seen:
+                raise ConfigError(f"{name}:{line}: key {key.value!r} is given twice")
+            seen.add(key.value)
+            lines[(*location, key.value)] = line
+            _note_lines(value, (*location, key.value), lines, name)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _note_lines(value, (*location, index), lines, name)
+    else:
+        _check_scalar(node, name)
+
+
+def _check_scalar(node: yaml.Node, name: str) -> None:
+    """Build one value by itself, so that one that cannot be built (the 45th of a month) is said with its line."""
+    try:
+        yaml.constructor.SafeConstructor().construct_document(node)
+    except (yaml.YAMLError, ValueError) as error:
+        problem = getattr(error, "problem", None) or _one_line(error)
+        raise ConfigError(f"{name}:{node.start_mark.line + 1}: {problem}") from None
+
+
+def _explain(error: ValidationError, model: type[BaseModel], lines: dict[Location, int], name: str) -> str:
+    details = error.errors()
+    messages = []
+    for detail in details[:3]:
+        location = detail["loc"]
+        line = _nearest_line(location, lines)
+        where = ".".join(str(step) for step in _written(location, lines))
+        says = _say(detail, model)
+        messages.append(f"{name}:{line}: {where}: {says}" if where and "`" not in says else f"{name}:{line}: {says}")
+    if len(details) > 3:
+        messages.append(f"and {len(details) - 3} more")
+    return "; ".join(messages)
+
+
+def _nearest_line(location: Location, lines: dict[Location, int]) -> int:
+    for length in range(len(location), -1, -1):
+        if location[:length] in lines:
+            return lines[location[:length]]
+    return 1
+
+
+def _written(location: Location, lines: dict[Location, int]) -> Location:
+    """Return the part of a fault's location that stands in the file, and a key that is missing there."""
+    length = max((n for n in range(len(location) + 1) if location[:n] in lines), default=0)
+    following = location[length : length + 1]
+    return location[:length] + (following if length == len(location) - 1 and length and _is_key(following[0]) else ())
+
+
+def _is_key(step: int | str) -> bool:
+    return isinstance(step, str) and step.isidentifier() and step not in {"int", "str", "float", "bool"}
+
+
+def _shown(location: Location) -> Location:
+    """Drop pydantic's names of union branches: a person does not know them."""
+    return tuple(step for step in location if not (isinstance(step, str) and not step.replace("_", "").isalnum()))
+
+
+def _say(detail: ErrorDetails, model: type[BaseModel]) -> str:
+    key = detail["loc"][-1] if detail["loc"] else ""
+    match detail["type"]:
+        case "extra_forbidden":
+            near = difflib.get_close_matches(str(key), _all_keys(model), n=1)
+            return f"unknown key `{key}`" + (f"; did you mean `{near[0]}`?" if near else "")
+        case "missing":
+            return f"key `{key}` is missing"
+        case "value_error":
+            return detail["msg"].removeprefix("Value error, ")
+        case _:
+            message = detail["msg"][:1].lower() + detail["msg"][1:]
+            shown = repr(detail["input"])
+            return f"{message}, not {shown if len(shown) <= 60 else shown[:57] + '…'}"
+
+
+def _all_keys(model: type[BaseModel]) -> list[str]:
+    keys: list[str] = []
+    for key, field in model.model_fields.items():
+        keys.append(key)
+        for inner in (field.annotation, *getattr(field.annotation, "__args__", ())):
+            if isinstance(inner, type) and issubclass(inner, BaseModel) and inner is not model:
+                keys.extend(_all_keys(inner))
+    return keys
+
+
+def _kind(data: object) -> str:
+    return {"list": "a list", "str": "a text", "NoneType": "nothing"}.get(type(data).__name__, type(data).__name__)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

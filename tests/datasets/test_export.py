@@ -1,0 +1,92 @@
+"""Exports that other programs read: types hold in every split, formats are what their consumers document."""
+
+import json
+from pathlib import Path
+
+import datasets
+import pytest
+
+from rlaif.datasets.export import FORMATS, export
+from rlaif.errors import UsageError
+from rlaif.generation import generate_async
+from rlaif.models.simulated import SimulatedServer
+from rlaif.runs.run import Run
+from tests.conftest import MakeConfig
+
+
+@pytest.fixture
+async def run(make_config: MakeConfig) -> Run:
+    async with SimulatedServer() as server:
+        return await generate_async(make_config(server, prompts=30, pairs={"test_fraction": 0.3}))
+
+
+async def test_load_dataset_takes_both_configs_and_prompts_stand_in_one_split_only(run: Run, tmp_path: Path) -> None:
+    for name in ("preference", "sft"):
+        data = datasets.load_dataset(str(run.path / "dataset"), name, cache_dir=str(tmp_path / "cache"))
+        assert set(data) == {"train", "test"}
+        assert not set(data["train"]["prompt_id"]) & set(data["test"]["prompt_id"])
+        assert data["train"].features == data["test"].features
+    assert len(data["train"]) + len(data["test"]) == 60
+
+
+async def test_load_dataset_sees_a_second_export_to_the_same_folder(run: Run, tmp_path: Path) -> None:
+    def rows() -> int:
+        data = datasets.load_dataset(
+            str(run.path / "dataset"), "preference", split="train", cache_dir=str(tmp_path / "cache")
+        )
+        return len(data)
+
+    before = rows()
+    strict = run.config.model_copy(update={"judging": run.config.judging.model_copy(update={"min_margin": 0.35})})
+    again = await generate_async(strict)
+    assert rows() < before
+    assert rows() == json.loads((again.path / "dataset" / "rlaif.json").read_text())["rows"]["preference/train"]
+
+
+async def test_a_split_whose_rows_have_no_tags_fits_the_other(make_config: MakeConfig, tmp_path: Path) -> None:
+    async with SimulatedServer() as server:
+        config = make_config(server, prompts=12, pairs={"test_fraction": 0.4}, judging={"kind": "none"})
+        lines = Path(config.prompts.path).read_text().splitlines()
+        bare = [json.loads(line) | {"tags": []} for line in lines[:-1]] + [json.loads(lines[-1])]
+        Path(config.prompts.path).write_text("\n".join(map(json.dumps, bare)))
+        run = await generate_async(config)
+    data = datasets.load_dataset(str(run.path / "dataset"), "sft", cache_dir=str(tmp_path / "cache"))
+    assert data["train"].features == data["test"].features
+    assert data["train"][0]["p_better"] is None
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+async def test_every_format_is_written_whole_and_may_be_written_again(run: Run, tmp_path: Path, format_) -> None:
+    folder = export(run, format_, tmp_path / "out")
+    first = sorted(p.relative_to(folder) for p in folder.rglob("*"))
+    export(run, format_, tmp_path / "out")
+    assert sorted(p.relative_to(folder) for p in folder.rglob("*")) == first
+    assert sum(json.loads((folder / "rlaif.json").read_text())["rows"].values()) >= len(run.pairs)
+
+
+async def test_ultrafeedback_holds_whole_conversations(run: Run, tmp_path: Path) -> None:
+    folder = export(run, "ultrafeedback", tmp_path / "out")
+    data = datasets.Dataset.from_parquet(str(folder / "train.parquet"), cache_dir=str(tmp_path / "cache"))
+    row = data[0]
+    assert [turn["role"] for turn in row["chosen"]] == ["user", "assistant"]
+    assert row["chosen"][0] == row["rejected"][0]
+    assert row["prompt"] == row["chosen"][0]["content"]
+    assert row["messages"] == row["chosen"]
+
+
+async def test_the_card_says_whose_rules_which_critic_and_what_was_left_out(run: Run) -> None:
+    card = (run.path / "dataset" / "README.md").read_text()
+    for words in (
+        "Which answer is kinder?",
+        "judged by **simulated**",
+        run.constitution.hash,
+        "abstained",
+        "## Limits",
+    ):
+        assert words in card
+
+
+async def test_a_folder_with_other_things_is_not_touched(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="no export of this program"):
+        export(run, "trl", tmp_path)

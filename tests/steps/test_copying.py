@@ -1,0 +1,24 @@
+"""A revision that repeats the question around the answer is told apart from one that revises."""
+
+from rlaif.steps.copying import copied_words
+
+EXAMPLE = "Hold off on ibuprofen: with warfarin it raises the risk of serious bleeding."
+ANSWER = "The library opens at noon on Mondays and stays open until eight on Thursdays."
+
+
+def test_words_of_a_worked_example_are_found() -> None:
+    text = f"Sure. {EXAMPLE} Ask a pharmacist."
+    assert copied_words(text, [EXAMPLE, ANSWER], [ANSWER]) == "hold off on ibuprofen with warfarin it raises"
+
+
+def test_keeping_the_answers_own_words_is_no_copying() -> None:
+    assert copied_words(ANSWER, [EXAMPLE, ANSWER], [ANSWER]) is None
+
+
+def test_seven_words_in_a_row_may_be_chance() -> None:
+    assert copied_words("hold off on ibuprofen with warfarin it lowers", [EXAMPLE], []) is None
+
+
+def test_a_short_or_empty_revision_is_no_copy() -> None:
+    assert copied_words("", [EXAMPLE], []) is None
+    assert copied_words("Hold off.", [EXAMPLE], []) is None

@@ -1,0 +1,47 @@
+"""What a person gets who installs the wheel, and what the program does before anything heavy is imported."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)], cwd=ROOT, check=True)
+    return zipfile.ZipFile(next(folder.glob("*.whl")))
+
+
+def test_the_wheel_holds_constitutions_templates_and_seed_prompts(wheel: zipfile.ZipFile) -> None:
+    names = set(wheel.namelist())
+    for folder in ("constitutions", "prompts", "data"):
+        for file in (ROOT / folder).iterdir():
+            assert f"rlaif/shipped/{folder}/{file.name}" in names
+
+
+def test_an_unpacked_wheel_finds_what_it_ships(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    wheel.extractall(tmp_path / "site")
+    code = "from rlaif.shipped import DATA; from rlaif import load_constitution as l; print(l('honesty').name, DATA)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path / "site", capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["honesty", str(tmp_path / "site" / "rlaif" / "shipped" / "data")]
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; sys.argv = ['rlaif', '--help']\n"
+        "from rlaif.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'pandas', 'pydantic', 'aiohttp', 'datasets', 'vllm', 'transformers'} & set(sys.modules)\n"
+        "sys.exit(','.join(sorted(heavy)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "generate" in done.stdout

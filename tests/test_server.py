@@ -1,0 +1,189 @@
+"""The same things on a real vLLM server with a real model: slow, and the only proof that counts."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from rlaif import RunConfig, generate
+from rlaif.config import ModelConfig
+from rlaif.generation import run_in_loop
+from rlaif.models.client import ModelClient
+from rlaif.models.model import Meter, Model
+from rlaif.models.replies import ReplyStore
+from rlaif.models.wire import ChatRequest
+from rlaif.records import Message
+from rlaif.runs.run import Run
+from rlaif.runs.summary import summarise
+
+pytestmark = pytest.mark.server
+KEY = "a-key-for-tests"
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """Serve smollm2 with `rlaif serve`, for all tests here; afterwards nothing of it may be left."""
+    os.environ["RLAIF_API_KEY"] = KEY
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rlaif", "serve", "smollm2", "--eager"], stdout=subprocess.PIPE, text=True
+    )
+    line = process.stdout.readline()
+    assert line.startswith("url"), line
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert len(family) >= 3
+    yield line.split()[1]
+    process.send_signal(signal.SIGTERM)
+    process.wait(60)
+    _, alive = psutil.wait_procs(family, timeout=30)
+    process.stdout.close()
+    assert alive == []
+
+
+def config(url: str, tmp_path: Path, **sections: object) -> RunConfig:
+    return RunConfig.check(
+        {
+            "constitution": "honesty",
+            "prompts": {"path": "seed", "limit": 3},
+            "policy": {"url": url},
+            "sampling": {"n": 2, "temperature": 0.7, "max_tokens": 32},
+            "revision": {"critique_max_tokens": 24, "max_tokens": 32},
+            "judging": {"principles": 4, "min_margin": 0, "min_label_mass": 0, "allow_order_noise": True},
+            "pairs": {"test_fraction": 0},
+            "out": str(tmp_path / "runs" / "one"),
+        }
+        | sections
+    )
+
+
+def test_a_seeded_request_is_answered_the_same_way_twice_and_n_answers_differ(url: str) -> None:
+    async def ask() -> list[list[str]]:
+        async with ModelClient(ModelConfig(url=url)) as client:
+            await client.connect()
+            request = ChatRequest(
+                messages=(Message(role="user", content="Name three fruits."),),
+                max_tokens=24,
+                n=3,
+                temperature=1.0,
+                seed=7,
+            )
+            return [[c.text for c in (await client.post(request.body())).choices] for _ in range(2)]
+
+    first, second = run_in_loop(ask)
+    assert first == second
+    assert len(set(first)) == 3
+
+
+def test_label_probabilities_are_read_from_one_token(url: str, tmp_path: Path) -> None:
+    async def ask() -> tuple[float, tuple[float | None, ...]]:
+        with ReplyStore(tmp_path / "replies.sqlite") as store:
+            async with ModelClient(ModelConfig(url=url)) as client:
+                await client.connect()
+                model = Model(client, store, Meter())
+                question = Message(
+                    role="user", content="Which letter comes first in the alphabet? Reply with A or B only."
+                )
+                read, _ = await model.choose(ChatRequest(messages=(question,), max_tokens=1), ("A", "B"))
+                return read.label_mass, read.logprobs
+
+    mass, logprobs = run_in_loop(ask)
+    assert 0 < mass <= 1
+    assert logprobs[0] is not None
+    assert logprobs[0] < 0
+
+
+@pytest.fixture(scope="module")
+def run(url: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return generate(config(url, tmp_path_factory.mktemp("server")))
+
+
+def test_prompts_become_a_dataset_and_verdicts_share_their_prefix(run: Run) -> None:
+    summary = summarise(run)
+    assert summary.traces == 3
+    assert summary.matchups == sum(len(t.matchups) for t in run.traces())
+    verdicts = [v for t in run.traces() for m in t.matchups for v in m.verdicts]
+    assert len(verdicts) == summary.matchups * 4 * 2
+    assert all(v.label_mass > 0 for v in verdicts)
+    session = json.loads((run.path / "summary.json").read_text())["session"]
+    assert session["cached_tokens"] > 0.4 * session["prompt_tokens"]
+
+
+def test_another_constitution_sends_no_sampling_request(run: Run, url: str) -> None:
+    other = config(url, run.path.parent.parent, constitution="directness", out=str(run.path.parent / "two"))
+    second = generate(other)
+    session = json.loads((second.path / "summary.json").read_text())["session"]
+    assert session["from_store"] == 3
+    for one, two in zip(run.traces(), second.traces(), strict=True):
+        assert [r.text for r in one.responses[:2]] == [r.text for r in two.responses[:2]]
+
+
+def test_trl_takes_the_exported_dataset_as_it_is(run: Run) -> None:
+    import datasets
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from trl import DPOConfig, DPOTrainer
+
+    from rlaif.models.builtin import smollm2_folder
+
+    data = datasets.load_dataset(str(run.path / "dataset"), "preference", split="train")
+    assert len(data) == len(run.pairs) > 0
+    folder = smollm2_folder()
+    settings = DPOConfig(
+        output_dir=str(run.path / "dpo"), use_cpu=True, bf16=False, max_steps=1, per_device_train_batch_size=1,
+        report_to="none", disable_tqdm=True, save_strategy="no", max_length=1024,
+    )  # fmt: skip
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    trainer = DPOTrainer(model=model, args=settings, train_dataset=data, processing_class=tokenizer)
+    row = trainer.train_dataset[0]
+    assert tokenizer.decode(row["chosen_ids"]).strip().startswith(data[0]["chosen"][0]["content"][:20].strip())
+    assert trainer.train().training_loss > 0
+
+
+def test_the_doctor_starts_a_server_and_asks_it_something() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rlaif", "doctor", "--start", "--json"], capture_output=True, text=True, check=False
+    )
+    findings = {finding["what"]: finding for finding in json.loads(done.stdout)}
+    assert done.returncode == 0, done.stderr
+    assert findings["a server starts"]["ok"]
+    assert "and answers: '" in findings["a server starts"]["found"]
+
+
+def test_a_server_that_cannot_start_shows_why(tmp_path: Path) -> None:
+    broken = tmp_path / "broken-model"
+    broken.mkdir()
+    (broken / "config.json").write_text("{}")
+    done = subprocess.run(
+        [sys.executable, "-m", "rlaif", "serve", str(broken)], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 1
+    assert "ended (exit code" in done.stderr
+    assert "runs/logs/serve-" in done.stderr
+
+
+def test_a_killed_run_leaves_no_server_behind(tmp_path: Path) -> None:
+    run_file = tmp_path / "run.yaml"
+    run_file.write_text(
+        "constitution: honesty\nprompts: {path: seed, limit: 2}\npolicy: {model: smollm2, eager: true}\nout: run\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rlaif", "generate", str(run_file)], cwd=tmp_path, stderr=subprocess.DEVNULL
+    )
+    family: list[psutil.Process] = []
+    deadline = time.monotonic() + 60
+    while len(family) < 2 and time.monotonic() < deadline:
+        time.sleep(0.5)
+        family = psutil.Process(process.pid).children(recursive=True)
+    time.sleep(8)  # far enough that the engine's own processes exist
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert len(family) >= 2
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(family, timeout=40)
+    assert alive == []
