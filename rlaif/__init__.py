@@ -10,8 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rlaif.composition import load_constitution
     from rlaif.config import RunConfig
-    from rlaif.constitution import Constitution, load_constitution
+    from rlaif.constitution import Constitution
     from rlaif.generation import generate
     from rlaif.runs.run import Run
 
@@ -23,7 +24,7 @@ _HOMES = {
     "Run": "rlaif.runs.run",
     "RunConfig": "rlaif.config",
     "generate": "rlaif.generation",
-    "load_constitution": "rlaif.constitution",
+    "load_constitution": "rlaif.composition",
 }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from rlaif.cli_constitution import Json, constitution_app
 from rlaif.errors import ConfigError, RlaifError, UsageError
 
 if TYPE_CHECKING:
@@ -21,10 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-constitution_app = typer.Typer(help="List, show and check constitutions.", no_args_is_help=True)
 app.add_typer(constitution_app, name="constitution")
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines instead.")]
 
 GENERATE_HELP = """Make a preference dataset: sample, criticise, revise, judge in both orders, pair.
 
@@ -157,39 +155,6 @@ def doctor(
     from rlaif.doctor import doctor_job  # noqa: PLC0415
 
     doctor_job(start=start, as_json=json_)
-
-
-@constitution_app.command("list")
-def constitution_list(json_: Json = False) -> None:
-    """List the shipped constitutions."""
-    from rlaif.screen.constitutions import list_job  # noqa: PLC0415
-
-    list_job(as_json=json_)
-
-
-@constitution_app.command("show")
-def constitution_show(
-    name: Annotated[str, typer.Argument(help="Shipped name or YAML file.")], json_: Json = False
-) -> None:
-    """Show the principles of a constitution."""
-    from rlaif.screen.constitutions import show_job  # noqa: PLC0415
-
-    show_job(name, as_json=json_)
-
-
-@constitution_app.command("check")
-def constitution_check(
-    files: Annotated[list[str], typer.Argument(help="Shipped names or YAML files.")], json_: Json = False
-) -> None:
-    """Check that files are constitutions; every fault comes with file and line.
-
-    \b
-    Example:
-      rlaif constitution check mine.yaml harmlessness
-    """
-    from rlaif.screen.constitutions import check_job  # noqa: PLC0415
-
-    check_job(files, as_json=json_)
 
 
 def _version(value: bool) -> None:

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from rlaif.composition import load_constitution
 from rlaif.config import RunConfig
-from rlaif.constitution import Constitution, load_constitution
+from rlaif.constitution import Constitution
 from rlaif.datasets.prompts import PromptSet, read_prompts
 from rlaif.errors import ConfigError, RequestError, RlaifError, RunError, UsageError
 from rlaif.models.client import ModelClient

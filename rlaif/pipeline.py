@@ -49,7 +49,7 @@ async def trace_prompt(work: Work, prompt: Prompt, priority: int) -> Trace:
     chains = await together(*(_improve(work, prompt, response, priority) for response in samples))
     revisions = [revision for chain in chains for revision in chain.revisions]
     candidates, dropped = _candidates(work.config, samples, [chain.revisions for chain in chains])
-    principles = _judging_principles(work, prompt)
+    principles = judging_principles(work.constitution, work.config, prompt)
     parents = forebears([*samples, *revisions], {candidate.id for candidate in candidates})
     matchups, verdict_answers = await _judge(work, prompt, candidates, parents, principles, priority)
     answers = [asked, *(answer for chain in chains for answer in chain.answers), *verdict_answers]
@@ -79,13 +79,14 @@ async def _improve(work: Work, prompt: Prompt, sampled: Response, priority: int)
     current = sampled
     reviser = work.critic if work.config.revision.by == "critic" else work.policy
     for number in range(1, work.config.revision.rounds + 1):
-        if not current.text or current.copied or not work.constitution.revising:
+        principles = _draw_for_round(work, prompt, sampled, number)
+        if not current.text or current.copied or not principles:
             break
         turn = Round(
             prompt=prompt,
             response=current,
             number=number,
-            principles=_draw_for_round(work, prompt, sampled, number),
+            principles=principles,
             settings=work.config.revision,
             run_seed=work.config.seed,
             priority=priority,
@@ -101,21 +102,22 @@ async def _improve(work: Work, prompt: Prompt, sampled: Response, priority: int)
 def _draw_for_round(work: Work, prompt: Prompt, sampled: Response, number: int) -> Sequence[Principle]:
     """Draw the principles of one round: others than in the rounds before, as long as there are others."""
     rng = random.Random(derive_seed(work.config.seed, prompt.id, "principles", sampled.id))
-    order = rng.sample(work.constitution.revising, len(work.constitution.revising))
+    apt = [principle for principle in work.constitution.revising if principle.applies(prompt.tags)]
+    order = rng.sample(apt, len(apt))
     count = min(work.config.revision.principles, len(order))
     start = (number - 1) * count
     return [order[(start + place) % len(order)] for place in range(count)]
 
 
-def _judging_principles(work: Work, prompt: Prompt) -> Sequence[Principle]:
+def judging_principles(constitution: Constitution, config: RunConfig, prompt: Prompt) -> Sequence[Principle]:
     """Return the principles put to the judge, the same for all matchups of a prompt so that scores compare."""
-    if work.config.judging.kind == "none":
+    if config.judging.kind == "none":
         return ()
-    principles = work.constitution.comparing
-    count = work.config.judging.principles
+    principles = [principle for principle in constitution.comparing if principle.applies(prompt.tags)]
+    count = config.judging.principles
     if count == "all" or count >= len(principles):
         return principles
-    drawn = random.Random(derive_seed(work.config.seed, prompt.id, "judging")).sample(principles, count)
+    drawn = random.Random(derive_seed(config.seed, prompt.id, "judging")).sample(principles, count)
     return [principle for principle in principles if principle in drawn]
 
 
@@ -178,9 +180,9 @@ async def _judge(
 
 
 def _wanted(work: Work, prompt: Prompt, matchups: Sequence[Matchup], parents: dict[str, str]) -> list[tuple[str, str]]:
-    weights = {principle.id: principle.weight for principle in work.constitution.principles}
+    rules = work.constitution
     # Thresholds may change later without asking anything, so they have no say in what is asked.
-    unbounded = work.config.judging.model_copy(update={"min_label_mass": 0.0})
-    judgements = [judge_matchup(matchup, weights, unbounded) for matchup in matchups]
+    unbounded = work.config.judging.model_copy(update={"min_label_mass": 0.0, "min_margin": 0.0})
+    judgements = [judge_matchup(matchup, rules.weights, unbounded, None, rules.priorities) for matchup in matchups]
     scores = mean_win_probabilities(judgements)
     return wanted_pairs(scores, parents, work.config.pairs, pairs_seed(work.config, prompt.id))

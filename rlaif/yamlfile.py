@@ -4,6 +4,8 @@ Plain YAML (the safe subset) only. Repeated keys, which YAML parsers accept in s
 """
 
 import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,23 +22,49 @@ MOST_VALUES = 100_000
 """Aliases make 43 million values out of 400 bytes; no file written by a person has this many."""
 
 
+@dataclass(frozen=True)
+class Lines:
+    """Where in a file each of its values stands, for messages about what only shows later."""
+
+    name: str
+    lines: Mapping[Location, int]
+
+    def at(self, *location: int | str) -> str:
+        """Return `FILE:LINE` of a value, or of the nearest one around it."""
+        return f"{self.name}:{_nearest_line(location, self.lines)}"
+
+    def line(self, *location: int | str) -> int:
+        """Return the line of a value, or of the nearest one around it."""
+        return _nearest_line(location, self.lines)
+
+
 def read_yaml(path: Path, model: type[Model]) -> Model:
     """Read `path` and validate it as `model`.
 
     Raises ConfigError, `FILE:LINE: what is wrong`, for unreadable files, broken YAML, repeated or unknown
     keys and values that do not fit.
     """
+    return read_yaml_lines(path, model)[0]
+
+
+def read_yaml_lines(path: Path, model: type[Model]) -> tuple[Model, Lines]:
+    """The same, and where everything stands in the file."""
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    return parse_yaml(text, model, name=str(path))
+    return parse_yaml_lines(text, model, name=str(path))
 
 
 def parse_yaml(text: str, model: type[Model], *, name: str) -> Model:
     """Validate YAML text as `model`; `name` stands for the file in messages. Raises ConfigError."""
+    return parse_yaml_lines(text, model, name=name)[0]
+
+
+def parse_yaml_lines(text: str, model: type[Model], *, name: str) -> tuple[Model, Lines]:
+    """The same, and where everything stands in the text."""
     root = _compose(text, name)
     lines: dict[Location, int] = {}
     _note_lines(root, (), lines, name)
@@ -50,7 +78,7 @@ def parse_yaml(text: str, model: type[Model], *, name: str) -> Model:
     if not isinstance(data, dict):
         raise ConfigError(f"{name}:1: expected `key: value` lines, found {_kind(data)}")
     try:
-        return model.model_validate(data)
+        return model.model_validate(data), Lines(name, lines)
     except ValidationError as error:
         raise ConfigError(_explain(error, model, lines, name)) from None
 
@@ -122,7 +150,7 @@ def _explain(error: ValidationError, model: type[BaseModel], lines: dict[Locatio
     return "; ".join(messages)
 
 
-def _nearest_line(location: Location, lines: dict[Location, int]) -> int:
+def _nearest_line(location: Location, lines: Mapping[Location, int]) -> int:
     for length in range(len(location), -1, -1):
         if location[:length] in lines:
             return lines[location[:length]]

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from rlaif.constitution import Constitution, load_constitution
+from rlaif.composition import load_constitution
+from rlaif.constitution import Constitution
 from rlaif.errors import ConfigError, UsageError
 from rlaif.shipped import constitution_names
 

@@ -45,9 +45,15 @@ class Conclusion(Record):
     """Why there is no pair at all; None when there is one."""
 
 
-def conclude(trace: Trace, weights: Mapping[str, float], config: RunConfig, bias: PositionBias | None) -> Conclusion:
+def conclude(
+    trace: Trace,
+    weights: Mapping[str, float],
+    config: RunConfig,
+    bias: PositionBias | None,
+    priorities: Mapping[str, int] | None = None,
+) -> Conclusion:
     """Judge every matchup of a trace, rank its candidates, and select its pairs."""
-    judgements = tuple(judge_matchup(matchup, weights, config.judging, bias) for matchup in trace.matchups)
+    judgements = tuple(judge_matchup(matchup, weights, config.judging, bias, priorities) for matchup in trace.matchups)
     scores = mean_win_probabilities(judgements)
     wanted = wanted_pairs(scores, trace.forebears(scores), config.pairs, pairs_seed(config, trace.prompt.id))
     by_ids = {frozenset((j.a, j.b)): j for j in judgements}
@@ -67,7 +73,7 @@ def conclude(trace: Trace, weights: Mapping[str, float], config: RunConfig, bias
         judgements=judgements,
         scores=scores,
         pairs=tuple(pairs[: config.pairs.per_prompt]),
-        no_pair=None if pairs else _why_none(trace, judgements, refused),
+        no_pair=None if pairs else _why_none(trace, config, judgements, refused),
     )
 
 
@@ -110,11 +116,11 @@ def _pair(
     )
 
 
-def _why_none(trace: Trace, judgements: tuple[Judgement, ...], refused: list[str]) -> str:
+def _why_none(trace: Trace, config: RunConfig, judgements: tuple[Judgement, ...], refused: list[str]) -> str:
     if refused:
         return refused[0]
     if not trace.judged_by:
-        return "not judged"
+        return "not judged" if config.judging.kind == "none" else "no principle applies"
     if not trace.matchups:
         return "fewer than two different answers"
     if all(judgement.p is None for judgement in judgements):

@@ -7,10 +7,14 @@ With x_ab = log P(A) - log P(B) when a is shown first and x_ba the same when b i
 
 and the matchup l = sum w_k l_k / sum w_k over the readable principles, p = 1 / (1 + exp(-l)). A verdict that
 cannot be read takes its principle out of the mean; it never counts as a zero.
+
+Where a constitution has priority levels, the mean is taken within a level, and a lower level decides only where
+the higher ones abstain.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 from rlaif.config import JudgingConfig
@@ -50,7 +54,9 @@ class Judgement(Record):
     b: str
     purpose: Literal["design", "final"]
     logit: float | None
-    """Weighted mean of the principles' logits; None when no principle could be read."""
+    """Weighted mean of the principles' logits at the level that decided; None when no principle could be read."""
+    priority: int | None = None
+    """The level that decided; None when none did."""
     position_bias: float | None
     label_mass: float
     """Mean over all verdicts of this matchup, readable or not."""
@@ -76,29 +82,80 @@ class Judgement(Record):
 
 
 def judge_matchup(
-    matchup: Matchup, weights: Mapping[str, float], judging: JudgingConfig, bias: PositionBias | None = None
+    matchup: Matchup,
+    weights: Mapping[str, float],
+    judging: JudgingConfig,
+    bias: PositionBias | None = None,
+    priorities: Mapping[str, int] | None = None,
 ) -> Judgement:
     """Aggregate one matchup's verdicts.
 
     `bias` is the critic's position bias over the whole run. Without it (while the run is still going on)
-    nothing can be said about order noise, and no matchup abstains for it.
+    nothing can be said about order noise, and no matchup abstains for it. `priorities` are the principles' levels,
+    1 for those it does not name.
     """
     asked = matchup.by_principle().items()
     parts = tuple(part for name, verdicts in asked if (part := _judge_principle(name, verdicts, judging)))
-    logit = _weighted_mean([(weights[part.principle], part.logit) for part in parts])
-    position_bias = _weighted_mean(
-        [(weights[part.principle], part.position_bias) for part in parts if part.position_bias is not None]
-    )
+    decision = decide(parts, Rule(weights, priorities or {}, judging, bias))
     return Judgement(
         a=matchup.a,
         b=matchup.b,
         purpose=matchup.purpose,
-        logit=logit,
-        position_bias=position_bias,
+        logit=decision.logit,
+        priority=decision.priority,
+        position_bias=decision.position_bias,
         label_mass=sum(v.label_mass for v in matchup.verdicts) / max(1, len(matchup.verdicts)),
         principles=parts,
-        abstention=_abstention(logit, position_bias, parts, weights, judging, bias),
+        abstention=decision.abstention,
     )
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How the principles' voices become one decision."""
+
+    weights: Mapping[str, float]
+    priorities: Mapping[str, int]
+    """Levels; 1 for a principle that is not named."""
+    judging: JudgingConfig
+    bias: PositionBias | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What some principles decide together, or why they don't."""
+
+    logit: float | None
+    position_bias: float | None
+    abstention: Abstention | None
+    priority: int | None
+
+    @property
+    def label(self) -> Literal["a", "b"] | None:
+        """The better one of the two; None for an abstention."""
+        if self.abstention is not None or self.logit is None:
+            return None
+        return "a" if self.logit > 0 else "b"
+
+
+def decide(parts: Collection[PrincipleJudgement], rule: Rule) -> Decision:
+    """Let the highest level that does not abstain decide; where all do, the highest one's abstention counts."""
+    first: Decision | None = None
+    for level in sorted({rule.priorities.get(part.principle, 1) for part in parts}):
+        decision = _at_level(level, [part for part in parts if rule.priorities.get(part.principle, 1) == level], rule)
+        if decision.abstention is None:
+            return decision
+        first = first or decision
+    return first or Decision(None, None, "unreadable", None)
+
+
+def _at_level(level: int, parts: Collection[PrincipleJudgement], rule: Rule) -> Decision:
+    logit = _weighted_mean([(rule.weights[part.principle], part.logit) for part in parts])
+    position_bias = _weighted_mean(
+        [(rule.weights[part.principle], part.position_bias) for part in parts if part.position_bias is not None]
+    )
+    abstention = _abstention(logit, position_bias, parts, rule)
+    return Decision(logit, position_bias, abstention, None if abstention else level)
 
 
 def readable(verdict: Verdict, min_label_mass: float) -> bool:
@@ -131,24 +188,20 @@ def _judge_principle(name: str, verdicts: Mapping[Order, Verdict], judging: Judg
 
 
 def _abstention(
-    logit: float | None,
-    position_bias: float | None,
-    parts: tuple[PrincipleJudgement, ...],
-    weights: Mapping[str, float],
-    judging: JudgingConfig,
-    bias: PositionBias | None,
+    logit: float | None, position_bias: float | None, parts: Collection[PrincipleJudgement], rule: Rule
 ) -> Abstention | None:
     if logit is None:
         return "unreadable"
     if abs(logit) < TIE_LOGIT:
         return "tie"
-    if bias is not None and position_bias is not None and not judging.allow_order_noise:
-        constant = _weighted_mean([(weights[part.principle], bias.of(part.principle)) for part in parts]) or 0.0
+    if rule.bias is not None and position_bias is not None and not rule.judging.allow_order_noise:
+        voices = [(rule.weights[part.principle], rule.bias.of(part.principle)) for part in parts]
+        constant = _weighted_mean(voices) or 0.0
         # What the constant bias does not explain is noise; at this size the two orders, each freed of the
         # constant bias, still name different winners.
         if abs(position_bias - constant) >= abs(logit):
             return "order noise"
-    if abs(sigmoid(logit) - 0.5) < judging.min_margin:
+    if abs(sigmoid(logit) - 0.5) < rule.judging.min_margin:
         return "too close"
     return None
 

@@ -39,11 +39,6 @@ class Run:
         """Which models answered."""
         return read_models(self.path)
 
-    @property
-    def weights(self) -> dict[str, float]:
-        """Weight of every principle."""
-        return {principle.id: principle.weight for principle in self.constitution.principles}
-
     @cached_property
     def position_bias(self) -> PositionBias:
         """The critic's position bias over the whole run; reads all traces once."""
@@ -80,7 +75,8 @@ class Run:
 
     def conclude(self, trace: Trace) -> Conclusion:
         """Return what follows from one trace under this run's rules and thresholds."""
-        return conclude(trace, self.weights, self.config, self.position_bias)
+        rules = self.constitution
+        return conclude(trace, rules.weights, self.config, self.position_bias, rules.priorities)
 
     def conclusions(self) -> Iterator[tuple[Trace, Conclusion]]:
         """Yield every trace with what follows from it."""

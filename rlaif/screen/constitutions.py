@@ -5,7 +5,8 @@ import sys
 
 from rich.text import Text
 
-from rlaif.constitution import Constitution, load_constitution
+from rlaif.composition import load_constitution
+from rlaif.constitution import Constitution
 from rlaif.errors import ConfigError, RlaifError
 from rlaif.screen import stdout_console
 from rlaif.shipped import constitution_names

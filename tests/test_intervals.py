@@ -1,0 +1,53 @@
+"""Intervals hold the truth as often as they say, few prompts and matchups of one prompt included."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from rlaif.intervals import Bootstrap, kappa_of
+
+
+def test_a_ratio_is_that_of_the_totals_and_not_the_mean_of_ratios() -> None:
+    figure = Bootstrap([Counter({"yes": 1, "all": 1}), Counter({"yes": 0, "all": 3})]).ratio("yes", "all")
+    assert figure.value == 0.25
+    assert (figure.n, figure.prompts) == (4, 2)
+
+
+def test_no_event_in_twenty_prompts_is_no_certainty() -> None:
+    figure = Bootstrap([Counter({"all": 5})] * 20).ratio("yes", "all")
+    assert figure.value == 0
+    assert figure.low == 0
+    assert figure.high == pytest.approx(1 - 0.025 ** (1 / 20))
+
+
+def test_nothing_to_measure_gives_no_number() -> None:
+    assert Bootstrap([Counter(), Counter()]).ratio("yes", "all").value is None
+    assert Bootstrap([]).ratio("yes", "all").value is None
+    one = Bootstrap([Counter({"yes": 1, "all": 2})]).ratio("yes", "all")
+    assert (one.value, one.low, one.high) == (0.5, None, None)
+
+
+def test_kappa_is_cohens() -> None:
+    # 20 yes/yes, 5 yes/no, 10 no/yes, 15 no/no: observed 0.7, expected 0.5.
+    assert kappa_of(np.array([20.0, 5.0, 10.0, 15.0])) == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("prompts", [12, 40])
+def test_intervals_hold_the_truth_about_ninety_five_times_in_a_hundred(prompts: int) -> None:
+    rng = np.random.default_rng(7)
+    held = {"ratio": 0, "kappa": 0}
+    for _ in range(600):
+        tallies = []
+        for _ in range(prompts):
+            first = rng.random(4) < 0.5
+            # Matchups of one prompt share a rate, drawn anew for each: beta with mean 0.3.
+            second = first ^ (rng.random(4) < rng.beta(3, 7))
+            counts = {(a, b): float(((first == a) & (second == b)).sum()) for a in (True, False) for b in (True, False)}
+            tallies.append(Counter(counts | {"flips": float((first != second).sum()), "all": 4.0}))
+        bootstrap = Bootstrap(tallies, resamples=500)
+        held["ratio"] += bootstrap.ratio("flips", "all").holds(0.3)
+        table = [(True, True), (True, False), (False, True), (False, False)]
+        held["kappa"] += bootstrap.function(kappa_of, table, of="all").holds(0.4)
+    for kind, times in held.items():
+        assert 0.925 <= times / 600 <= 0.975, kind
