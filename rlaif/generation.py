@@ -7,9 +7,10 @@ Starting the same configuration again finishes what was left.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -21,9 +22,9 @@ from rlaif.errors import ConfigError, RequestError, RlaifError, RunError, UsageE
 from rlaif.models.client import ModelClient
 from rlaif.models.model import Meter
 from rlaif.models.replies import ReplyStore
-from rlaif.models.serving import open_models
+from rlaif.models.serving import Clients, asked_through, open_clients
 from rlaif.pipeline import Work, trace_prompt
-from rlaif.records import Failure, Prompt
+from rlaif.records import Failure, Prompt, Trace
 from rlaif.runs.directory import (
     TRACES,
     ServedModels,
@@ -89,8 +90,8 @@ def generate(config: RunConfig, *, screen: Screen | None = None) -> Run:
     return run_in_loop(lambda: generate_async(config, screen=screen))
 
 
-async def generate_async(config: RunConfig, *, screen: Screen | None = None) -> Run:
-    """The same as `generate`, for callers that have an event loop."""
+async def generate_async(config: RunConfig, *, screen: Screen | None = None, clients: Clients | None = None) -> Run:
+    """The same as `generate`, for callers that have an event loop, and perhaps models that are connected already."""
     screen = screen or Silent()
     path = Path(config.out)
     resumed = (path / "manifest.json").is_file()
@@ -102,7 +103,7 @@ async def generate_async(config: RunConfig, *, screen: Screen | None = None) -> 
         del prompts  # they are on disk now
         screen.say(_headline(config, constitution, manifest.prompt_count, manifest.duplicates, resumed=resumed))
         try:
-            progress = await _finish_traces(config, constitution, templates, screen)
+            progress = await _finish_traces(config, constitution, templates, screen, clients)
         except RunError:
             with contextlib.suppress(RlaifError):  # the error that ended the run is the one to read
                 await asyncio.to_thread(_write_results, Run(path), {})
@@ -193,32 +194,29 @@ def _in_thread(
 
 
 async def _finish_traces(
-    config: RunConfig, constitution: Constitution, templates: Templates, screen: Screen
+    config: RunConfig, constitution: Constitution, templates: Templates, screen: Screen, clients: Clients | None
 ) -> Progress:
     """Take every prompt that is no trace yet through the pipeline."""
     path = Path(config.out)
     progress = Progress()
-    with TraceReader(path / TRACES) as reader:
+    with TraceReader(path / TRACES, Trace) as reader:
         progress.prompts, progress.done = reader.prompt_count(), reader.trace_count()
         progress.done_before = progress.done
         if progress.done == progress.prompts:
             return progress
-        cache = Path(config.cache) if config.cache else path.parent / "replies.sqlite"
         writer = TraceWriter(path / TRACES)
         try:
-            with ReplyStore(cache) as store:
-                async with open_models(
-                    config.policy,
-                    config.critic,
-                    store=store,
-                    meter=progress.meter,
-                    logs=path / "logs",
-                    say=screen.say,
-                ) as (policy, critic):
+            with ReplyStore(reply_store_path(config)) as store:
+                async with contextlib.AsyncExitStack() as stack:
+                    if clients is None:
+                        opened = open_clients(config.policy, config.critic, logs=path / "logs", say=screen.say)
+                        clients = await stack.enter_async_context(opened)
+                    policy, critic = asked_through(clients, config.policy, config.critic, store, progress.meter)
                     settle_models(path, _served(policy.client, critic.client), config)
                     work = Work(config, constitution, templates, policy, critic)
                     progress.started = time.monotonic()
-                    await _work_off(work, reader.todo(), writer, progress, screen)
+                    job = partial(trace_prompt, work)
+                    await work_off(reader.todo(), job, writer, progress, screen, config.open_prompts)
                 store.flush()
             writer.flush()
         finally:
@@ -226,16 +224,29 @@ async def _finish_traces(
     return progress
 
 
-async def _work_off(
-    work: Work, todo: Iterator[tuple[int, Prompt]], writer: TraceWriter, progress: Progress, screen: Screen
+def reply_store_path(config: RunConfig) -> Path:
+    """Return where a run keeps its replies: beside its directory by default, shared with its neighbours."""
+    return Path(config.cache) if config.cache else Path(config.out).parent / "replies.sqlite"
+
+
+async def work_off(
+    todo: Iterator[tuple[int, Prompt]],
+    job: Callable[[Prompt, int], Awaitable[Any]],
+    writer: TraceWriter,
+    progress: Progress,
+    screen: Screen,
+    open_prompts: int,
 ) -> None:
-    """Keep a bounded number of prompts open; end early on the first error that is not one prompt's own."""
+    """Keep a bounded number of prompts open; end early on the first error that is not one prompt's own.
+
+    `job` makes a record of a prompt and its position; `writer` gets the record, or a Failure.
+    """
 
     async def worker() -> None:
         for position, prompt in todo:
             progress.open += 1
             try:
-                await _one(work, position, prompt, writer, progress)
+                await _one(job, position, prompt, writer, progress, open_prompts)
             finally:
                 progress.open -= 1
             screen.show(progress)
@@ -248,7 +259,7 @@ async def _work_off(
     tick = asyncio.create_task(ticker())
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(work.config.open_prompts, progress.prompts - progress.done)):
+            for _ in range(min(open_prompts, progress.prompts - progress.done)):
                 group.create_task(worker())
     except BaseExceptionGroup as group_error:
         raise first_error(group_error) from None
@@ -257,21 +268,28 @@ async def _work_off(
         screen.show(progress)
 
 
-async def _one(work: Work, position: int, prompt: Prompt, writer: TraceWriter, progress: Progress) -> None:
+async def _one(
+    job: Callable[[Prompt, int], Awaitable[Any]],
+    position: int,
+    prompt: Prompt,
+    writer: TraceWriter,
+    progress: Progress,
+    open_prompts: int,
+) -> None:
     try:
-        trace = await trace_prompt(work, prompt, position)
+        record = await job(prompt, position)
     except (RunError, UsageError):
         raise
     except Exception as error:  # noqa: BLE001  (the one place where an error becomes a record)
         writer.put_failure(Failure(prompt_id=prompt.id, error=f"{type(error).__name__}: {error}"))
         progress.failed += 1
-        enough = max(ALL_FAIL_LIMIT, 2 * work.config.open_prompts)
+        enough = max(ALL_FAIL_LIMIT, 2 * open_prompts)
         if progress.failed >= enough and progress.done == 0 and progress.meter.replies == 0:
             raise RunError(
                 f"the first {progress.failed} prompts all failed, the last one with {type(error).__name__}: {error}"
             ) from (None if isinstance(error, RequestError) else error)
         return
-    writer.put_trace(trace)
+    writer.put_trace(record)
     progress.done += 1
 
 
@@ -283,7 +301,7 @@ def _is_own(config: RunConfig, path: Path) -> bool:
 def _prompts_of(path: Path) -> PromptSet:
     """Return the prompts a run holds; it stands alone, whatever became of the file."""
     manifest = read_manifest(path)
-    with TraceReader(path / TRACES) as reader:
+    with TraceReader(path / TRACES, Trace) as reader:
         prompts = reader.prompts()
     return PromptSet(prompts, manifest.duplicates, manifest.prompts)
 

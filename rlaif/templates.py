@@ -17,12 +17,14 @@ from rlaif.records import Message, Prompt
 from rlaif.shipped import TEMPLATES
 
 TEMPLATE_NAMES = ("critique", "revise", "compare")
+AGAIN = "compare_again"
+"""The comparison question in other words; only `rlaif compare` asks it."""
 
 
 class Templates:
     """The templates of one run: the shipped ones, or those of a folder where it has them."""
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, names: Sequence[str] = TEMPLATE_NAMES) -> None:
         self.sources: dict[str, str] = {}
         self._compiled: dict[str, jinja2.Template] = {}
         environment = ImmutableSandboxedEnvironment(
@@ -31,7 +33,7 @@ class Templates:
         environment.filters["fence"] = fence
         if folder is not None and not folder.is_dir():
             raise ConfigError(f"{folder}: no such folder of templates")
-        for name in TEMPLATE_NAMES:
+        for name in names:
             path = _template_path(name, folder)
             try:
                 self.sources[name] = path.read_text(encoding="utf-8")
@@ -59,7 +61,8 @@ class Templates:
         shared = {"conversation": "x", "tag": "0000000000"}
         self.render("critique", response="x", principles=[principle], **shared)
         self.render("revise", response="x", critique="x", principles=[principle], **shared)
-        self.render("compare", first="x", second="x", labels=("A", "B"), question="x", **shared)
+        for name in {"compare", AGAIN} & set(self.sources):
+            self.render(name, first="x", second="x", labels=("A", "B"), question="x", **shared)
 
 
 def fence(text: str, name: str, tag: str) -> str:

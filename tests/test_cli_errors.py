@@ -642,6 +642,7 @@ def serving(server: SimulatedServer) -> Iterator[SimulatedServer]:
         async with server:
             ready.set()
             await server.ended.wait()
+        await asyncio.sleep(0.2)  # connections that the end cut off close themselves in the next turns of the loop
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
     thread.start()

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from rlaif.config import ModelConfig
@@ -9,6 +10,43 @@ from rlaif.models.client import ModelClient
 from rlaif.models.managed import MANAGED_LOGPROBS, managed_server
 from rlaif.models.model import Meter, Model
 from rlaif.models.replies import ReplyStore
+
+
+@dataclass(frozen=True)
+class Clients:
+    """The connected policy and critic; one client where both are the same model on the same server."""
+
+    policy: ModelClient
+    critic: ModelClient
+
+
+@asynccontextmanager
+async def open_clients(
+    policy: ModelConfig, critic: ModelConfig, *, logs: Path, say: Callable[[str], None]
+) -> AsyncIterator[Clients]:
+    """Yield both models, connected; servers started here end with the context.
+
+    Raises ServerStartError or EndpointError when one cannot be had, UsageError when a name is not served.
+    """
+    shared = _same_server(policy, critic)
+    two_here = policy.managed and critic.managed and not shared
+    async with AsyncExitStack() as stack:
+
+        async def reach(config: ModelConfig) -> ModelClient:
+            return await _reach(stack, config, logs, say, memory_share=0.45 if two_here else 0.9)
+
+        policy_client = await reach(policy)
+        yield Clients(policy_client, policy_client if shared else await reach(critic))
+
+
+def asked_through(
+    clients: Clients, policy: ModelConfig, critic: ModelConfig, store: ReplyStore, meter: Meter
+) -> tuple[Model, Model]:
+    """Return (policy, critic) as a run asks them: with its reply store, its counts and its chat template's settings."""
+    return (
+        Model(clients.policy, store, meter, policy.chat_template_kwargs),
+        Model(clients.critic, store, meter, critic.chat_template_kwargs),
+    )
 
 
 @asynccontextmanager
@@ -21,23 +59,9 @@ async def open_models(
     logs: Path,
     say: Callable[[str], None],
 ) -> AsyncIterator[tuple[Model, Model]]:
-    """Yield (policy, critic), connected. The same model behind both shares one server and one client.
-
-    Raises ServerStartError or EndpointError when one cannot be had, UsageError when a name is not served.
-    """
-    shared = _same_server(policy, critic)
-    two_here = policy.managed and critic.managed and not shared
-    async with AsyncExitStack() as stack:
-
-        async def reach(config: ModelConfig) -> ModelClient:
-            return await _reach(stack, config, logs, say, memory_share=0.45 if two_here else 0.9)
-
-        policy_client = await reach(policy)
-        critic_client = policy_client if shared else await reach(critic)
-        yield (
-            Model(policy_client, store, meter, policy.chat_template_kwargs),
-            Model(critic_client, store, meter, critic.chat_template_kwargs),
-        )
+    """Yield (policy, critic), connected, for one run alone. Raises what `open_clients` raises."""
+    async with open_clients(policy, critic, logs=logs, say=say) as clients:
+        yield asked_through(clients, policy, critic, store, meter)
 
 
 async def _reach(

@@ -85,6 +85,17 @@ class Fault(Record):
     """Befalls only requests whose text holds this."""
 
 
+class PlantedRule(Record):
+    """How the simulated judge treats the questions of one principle."""
+
+    contains: str
+    """The questions it holds for: those with these words."""
+    agrees: float = Field(default=1.0, ge=0, le=1)
+    """Share of the matchups in which the better answer wins under it; in the others, drawn by the texts, it loses."""
+    position_bias: float | None = None
+    """Log-odds for being shown first, in place of the model's."""
+
+
 class SimulatedModel(Record):
     """Settings of a simulated model."""
 
@@ -106,6 +117,7 @@ class SimulatedModel(Record):
     """Share of the verdicts whose probability falls on neither label."""
     ties: float = Field(default=0.0, ge=0, le=1)
     """Share of the questions (both orders alike) whose verdict is exactly even."""
+    rules: tuple[PlantedRule, ...] = ()
     revisions_copy: bool = False
     """Revisions repeat the question they were asked, as weak models do."""
     words: int = 40
@@ -204,7 +216,7 @@ class SimulatedServer:
         kind = _kind(body)
         last = body["messages"][-1]["content"]
         if kind == "judge":
-            choices = [self._verdict(last)]
+            choices = [self._verdict(last, body.get("seed", 0))]
         else:
             choices = [self._text(kind, body, last, index) for index in range(body.get("n", 1))]
         prompt_tokens = sum(len(m["content"]) for m in body["messages"]) // 4
@@ -242,32 +254,38 @@ class SimulatedServer:
             "logprobs": None,
         }
 
-    def _verdict(self, question: str) -> dict[str, Any]:
+    def _verdict(self, question: str, seed: int) -> dict[str, Any]:
         fences = _fenced(question)
         answers = [(name.removeprefix("answer-"), text) for name, text in fences.items() if name.startswith("answer-")]
         if len(answers) != 2:
             return _one_token("?", [("?", 0.0)])
         (first_label, first), (second_label, second) = answers
         rule = question.rpartition("\n</")[2]
-        rng = random.Random(derive_seed(self.model.seed, "verdict", question))
+        rng = random.Random(derive_seed(self.model.seed, "verdict", question, *([seed] if seed else [])))
         both = random.Random(derive_seed(self.model.seed, "both", *sorted((first, second)), rule))
         mass = self.model.label_mass
         if rng.random() < self.model.unreadable:
             mass = 0.001
-        x = 0.0 if both.random() < self.model.ties else self._logit(first, second, rng)
+        x = 0.0 if both.random() < self.model.ties else self._logit(first, second, rule, rng)
         top = [(first_label, _log(mass * sigmoid(x))), (second_label, _log(mass * sigmoid(-x)))]
         rest = (1 - mass) / 8
         top += [(word, _log(rest)) for word in _WORDS[:8]]
         top.sort(key=lambda entry: -entry[1])
         return _one_token(top[0][0], top)
 
-    def _logit(self, first: str, second: str, rng: random.Random) -> float:
+    def _logit(self, first: str, second: str, question: str, rng: random.Random) -> float:
         difference = self.quality(first) - self.quality(second)
         length = math.log(max(1, len(first)) / max(1, len(second)))
+        position_bias = self.model.position_bias
+        for rule in self.model.rules:
+            if rule.contains in question:
+                drawn = random.Random(derive_seed(self.model.seed, "rule", rule.contains, *sorted((first, second))))
+                difference *= 1 if drawn.random() < rule.agrees else -1
+                position_bias = position_bias if rule.position_bias is None else rule.position_bias
         return (
             self.model.scale * difference
             + self.model.length_bias * length
-            + self.model.position_bias
+            + position_bias
             + self.model.noise * rng.gauss(0, 1)
         )
 

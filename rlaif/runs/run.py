@@ -47,12 +47,12 @@ class Run:
 
     def traces(self) -> Iterator[Trace]:
         """Yield all traces in the order of the prompts."""
-        with TraceReader(self.path / TRACES) as reader:
+        with TraceReader(self.path / TRACES, Trace) as reader:
             yield from reader.traces()
 
     def trace(self, prompt_id: str) -> Trace:
         """Return one trace. Raises UsageError when the run has none of this id."""
-        with TraceReader(self.path / TRACES) as reader:
+        with TraceReader(self.path / TRACES, Trace) as reader:
             trace = reader.trace(prompt_id)
             if trace is None:
                 known = prompt_id in set(reader.prompt_ids())
@@ -65,12 +65,12 @@ class Run:
 
     def failures(self) -> list[Failure]:
         """Return the prompts that failed, and why."""
-        with TraceReader(self.path / TRACES) as reader:
+        with TraceReader(self.path / TRACES, Trace) as reader:
             return list(reader.failures())
 
     def prompt_count(self) -> int:
         """Return how many prompts the run has, finished or not."""
-        with TraceReader(self.path / TRACES) as reader:
+        with TraceReader(self.path / TRACES, Trace) as reader:
             return reader.prompt_count()
 
     def conclude(self, trace: Trace) -> Conclusion:

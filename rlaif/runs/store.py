@@ -6,15 +6,16 @@ A trace is handed over as soon as it is finished and is on disk within a tenth o
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from rlaif.errors import RunDirectoryError
-from rlaif.records import Failure, Prompt, Trace
+from rlaif.records import Failure, Prompt
 from rlaif.storage import BatchWriter, connect
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
+Recorded = TypeVar("Recorded", bound=BaseModel)
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS prompts (position INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, prompt TEXT NOT NULL);
@@ -23,15 +24,27 @@ CREATE TABLE IF NOT EXISTS failures (prompt_id TEXT PRIMARY KEY REFERENCES promp
 """
 
 
-class TraceReader:
-    """Reads a run's traces; safe while another process writes."""
+class Traced(Protocol):
+    """What becomes of a prompt: a record that knows it, such as a Trace."""
 
-    def __init__(self, path: Path) -> None:
+    @property
+    def prompt(self) -> Prompt:
+        """The prompt it is about."""
+
+    def model_dump_json(self, *, exclude_none: bool = False) -> str:
+        """Return the record as JSON."""
+
+
+class TraceReader(Generic[Recorded]):
+    """Reads a run's traces (or other records of prompts); safe while another process writes."""
+
+    def __init__(self, path: Path, record: type[Recorded]) -> None:
         if not path.is_file():
             raise RunDirectoryError(
                 f"{path.parent} holds no run: {path.name} is missing; start the run again in another --out"
             )
         self._path = path
+        self._record = record
         self._db = connect(path, read_only=True)
 
     def prompt_count(self) -> int:
@@ -63,16 +76,16 @@ class TraceReader:
             for position, text in rows:
                 yield position, self._parsed(Prompt, text)
 
-    def traces(self) -> Iterator[Trace]:
+    def traces(self) -> Iterator[Recorded]:
         """Yield all traces in the order of the prompts file, one in memory at a time."""
         sql = "SELECT trace FROM traces JOIN prompts ON prompts.id = traces.prompt_id ORDER BY position"
         for (text,) in self._rows(sql):
-            yield self._parsed(Trace, text)
+            yield self._parsed(self._record, text)
 
-    def trace(self, prompt_id: str) -> Trace | None:
+    def trace(self, prompt_id: str) -> Recorded | None:
         """Return one trace, or None."""
         row = next(self._rows("SELECT trace FROM traces WHERE prompt_id = ?", (prompt_id,)), None)
-        return self._parsed(Trace, row[0]) if row else None
+        return self._parsed(self._record, row[0]) if row else None
 
     def failures(self) -> Iterator[Failure]:
         """Yield the prompts that failed and were not finished since."""
@@ -124,7 +137,7 @@ class TraceWriter:
             self._writer.put("INSERT INTO prompts VALUES (?, ?, ?)", (position, prompt.id, prompt.model_dump_json()))
         self._writer.flush()
 
-    def put_trace(self, trace: Trace) -> None:
+    def put_trace(self, trace: Traced) -> None:
         """Write a finished trace; a second one of the same prompt is a bug and is refused."""
         self._writer.put(
             "INSERT INTO traces VALUES (?, ?)", (trace.prompt.id, trace.model_dump_json(exclude_none=True))

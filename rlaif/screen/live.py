@@ -41,6 +41,8 @@ class LiveScreen:
 
     def show(self, progress: Progress) -> None:
         """Refresh the view; cheap to call often."""
+        if self._latest is not progress:  # one job after another
+            self._finished = False
         self._latest = progress
         finished = progress.done + progress.failed >= progress.prompts and not self._finished
         now = time.monotonic()

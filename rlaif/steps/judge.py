@@ -29,6 +29,10 @@ class Comparison:
     principles: Sequence[Principle]
     settings: JudgingConfig
     priority: int
+    template: Literal["compare", "compare_again"] = "compare"
+    """`compare_again` asks the same in other words, to see how much hangs on the words."""
+    seed: int | None = None
+    """Sent along so that the same question counts as asked anew; the verdict is read at temperature 0."""
 
     def shown(self, order: Order) -> tuple[Response, Response]:
         """Return (shown first, shown second)."""
@@ -65,7 +69,7 @@ async def _verdict(
     first, second = comparison.shown(order)
     labels = comparison.settings.labels
     question = templates.render(
-        "compare",
+        comparison.template,
         conversation=conversation_text(comparison.prompt.messages),
         first=first.text,
         second=second.text,
@@ -74,7 +78,9 @@ async def _verdict(
         tag=fence_tag(comparison.prompt, first.text, second.text),
     )
     read, answer = await critic.choose(
-        ChatRequest(messages=(user(question),), max_tokens=1), labels, priority=comparison.priority
+        ChatRequest(messages=(user(question),), max_tokens=1, seed=comparison.seed),
+        labels,
+        priority=comparison.priority,
     )
     return Verdict(
         principle=principle.id,

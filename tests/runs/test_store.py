@@ -64,14 +64,14 @@ def write(file: Path, prompts: int, traced: tuple[int, ...] = ()) -> None:
 
 def test_a_trace_comes_back_as_it_was(file: Path):
     write(file, 1, (0,))
-    with TraceReader(file) as reader:
+    with TraceReader(file, Trace) as reader:
         assert reader.trace(ask(0).id) == trace(ask(0))
         assert list(reader.traces()) == [trace(ask(0))]
 
 
 def test_prompts_and_traces_keep_the_order_of_the_prompts(file: Path):
     write(file, 5, (3, 0, 4))
-    with TraceReader(file) as reader:
+    with TraceReader(file, Trace) as reader:
         assert reader.prompts() == [ask(n) for n in range(5)]
         assert list(reader.prompt_ids()) == [ask(n).id for n in range(5)]
         assert [found.prompt for found in reader.traces()] == [ask(0), ask(3), ask(4)]
@@ -80,7 +80,7 @@ def test_prompts_and_traces_keep_the_order_of_the_prompts(file: Path):
 
 def test_what_is_left_to_do_is_everything_without_a_trace(file: Path):
     write(file, 1000, (0, 255, 256, 257, 999))
-    with TraceReader(file) as reader:
+    with TraceReader(file, Trace) as reader:
         left = list(reader.todo())
     assert [position for position, _ in left] == [n for n in range(1000) if n not in {0, 255, 256, 257, 999}]
     assert all(prompt == ask(position) for position, prompt in left)
@@ -89,7 +89,7 @@ def test_what_is_left_to_do_is_everything_without_a_trace(file: Path):
 def test_a_trace_finished_while_the_work_is_handed_out_is_not_handed_out_again(file: Path):
     write(file, 600)
     writer = TraceWriter(file)
-    with TraceReader(file) as reader:
+    with TraceReader(file, Trace) as reader:
         todo = reader.todo()
         first = [next(todo) for _ in range(10)]
         writer.put_trace(trace(ask(400)))
@@ -102,13 +102,13 @@ def test_a_trace_finished_while_the_work_is_handed_out_is_not_handed_out_again(f
 
 def test_nothing_is_left_to_do_when_all_is_done(file: Path):
     write(file, 3, (0, 1, 2))
-    with TraceReader(file) as reader:
+    with TraceReader(file, Trace) as reader:
         assert list(reader.todo()) == []
 
 
 def test_an_unknown_prompt_has_no_trace(file: Path):
     write(file, 2, (0,))
-    with TraceReader(file) as reader:
+    with TraceReader(file, Trace) as reader:
         assert reader.trace("nobody") is None
         assert reader.trace(ask(1).id) is None
 
@@ -116,7 +116,7 @@ def test_an_unknown_prompt_has_no_trace(file: Path):
 def test_a_reader_sees_what_is_written_while_it_is_open(file: Path):
     write(file, 2)
     writer = TraceWriter(file)
-    with TraceReader(file) as reader:
+    with TraceReader(file, Trace) as reader:
         assert reader.trace_count() == 0
         writer.put_trace(trace(ask(1)))
         writer.flush()
@@ -132,7 +132,7 @@ def test_the_latest_reason_of_a_failure_counts_until_the_prompt_is_finished(file
     writer.put_failure(Failure(prompt_id=ask(1).id, error="ReplyError: x"))
     writer.put_trace(trace(ask(1)))
     writer.flush()
-    with TraceReader(file) as reader:
+    with TraceReader(file, Trace) as reader:
         assert list(reader.failures()) == [Failure(prompt_id=ask(0).id, error="ReplyError: second")]
         assert [position for position, _ in reader.todo()] == [0]
     writer.close()
@@ -145,7 +145,7 @@ def test_a_second_trace_of_one_prompt_is_refused_and_the_first_kept(file: Path):
     with pytest.raises(StorageError, match="UNIQUE"):
         writer.flush()
     writer.close()
-    with TraceReader(file) as reader:
+    with TraceReader(file, Trace) as reader:
         assert reader.trace(ask(0).id) == trace(ask(0))
 
 
@@ -158,5 +158,5 @@ def test_two_prompts_with_one_id_are_refused(file: Path):
 
 def test_a_folder_without_traces_holds_no_run(tmp_path: Path):
     with pytest.raises(RunDirectoryError, match=r"holds no run: run\.sqlite is missing"):
-        TraceReader(tmp_path / "run.sqlite")
+        TraceReader(tmp_path / "run.sqlite", Trace)
     assert not (tmp_path / "run.sqlite").exists()
