@@ -1,0 +1,74 @@
+"""How varied the words of one text or of several texts are: arithmetic on words, no model, any language with spaces.
+
+Words are runs of letters and digits in lower case; an apostrophe or hyphen inside belongs to its word.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import combinations, pairwise
+
+_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+
+
+def words(text: str) -> list[str]:
+    """Return the words of `text` in lower case, curly apostrophes made straight."""
+    return [word.replace("’", "'") for word in _WORD.findall(text.lower())]
+
+
+def word_count(text: str) -> int:
+    """Return the number of words."""
+    return len(words(text))
+
+
+def mattr(text: str, window: int = 50) -> float | None:
+    """Return the moving-average type-token ratio, in (0, 1]; None for a text with fewer words than `window`.
+
+    The mean, over all windows of `window` words in a row, of distinct words per word (Covington & McFall 2010, "Cutting
+    the Gordian knot"). Unlike the plain ratio it does not fall with length. A text shorter than a window has no such
+    number: its plain ratio would be higher for its shortness alone. Raises ValueError for a window below 1.
+    """
+    if window < 1:
+        raise ValueError(f"window is {window}; a window holds at least 1 word")
+    found = words(text)
+    if len(found) < window:
+        return None
+    inside = Counter(found[:window])
+    types = len(inside)
+    # One word comes in and one goes out per step, so that time does not grow with the window.
+    for leaving, entering in zip(found, found[window:], strict=False):
+        inside[entering] += 1
+        inside[leaving] -= 1
+        if not inside[leaving]:
+            del inside[leaving]
+        types += len(inside)
+    return types / (window * (len(found) - window + 1))
+
+
+def distinct_ngrams(texts: Sequence[str], n: int = 2) -> float | None:
+    """Return distinct n-grams per n-gram over all texts, in (0, 1]; None when no text has `n` words.
+
+    Li et al. 2016 (arXiv:1510.03055), "distinct-n". It falls with the amount of text: compare equal amounts only. No
+    n-gram spans two texts. Raises ValueError for n below 1.
+    """
+    if n < 1:
+        raise ValueError(f"n is {n}; an n-gram holds at least 1 word")
+    distinct: set[tuple[str, ...]] = set()
+    total = 0
+    for text in texts:
+        found = words(text)
+        ngrams = list(zip(*(found[start:] for start in range(n)), strict=False))
+        distinct.update(ngrams)
+        total += len(ngrams)
+    return len(distinct) / total if total else None
+
+
+def self_overlap(texts: Sequence[str]) -> float | None:
+    """Return the mean Jaccard overlap of word bigrams over all pairs of texts, in [0, 1]; higher is less varied.
+
+    A text of fewer than two words has no bigrams and is left out; with fewer than two texts left there is no pair, and
+    the answer is None. Time grows with the square of the number of texts: meant for the answers to one prompt.
+    """
+    bigrams = [found for text in texts if (found := set(pairwise(words(text))))]
+    overlaps = [len(a & b) / len(a | b) for a, b in combinations(bigrams, 2)]
+    return sum(overlaps) / len(overlaps) if overlaps else None
