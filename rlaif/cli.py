@@ -86,6 +86,61 @@ def generate(  # noqa: D103, PLR0913, PLR0917  (its help stands above)
     (dry_run_job if dry_run else generate_job)(config, as_json=json_)
 
 
+COMPARE_HELP = """What does swapping the rules change? Several rule sets over the same answers, all judging one pool.
+
+SOURCES are constitutions (shipped names or YAML files), or run directories that were made with them. The policy is
+sampled once; every rule set criticises and revises its own way; then all judge the same matchups, some of them twice
+to measure the judge's own noise. Started again, it goes on where it was stopped.
+
+\b
+Examples:
+  rlaif compare harmlessness directness minimal --run examples/demo.yaml --out runs/cmp
+  rlaif compare mine.yaml minimal --prompts my.jsonl --policy Qwen/Qwen3-8B --out runs/mine
+  rlaif compare runs/first runs/second --out runs/both        # finished runs over the same prompts
+  rlaif report runs/cmp --open
+"""
+
+
+@app.command(help=COMPARE_HELP)
+def compare(  # noqa: D103, PLR0913, PLR0917  (its help stands above)
+    sources: Annotated[list[str], typer.Argument(help="Constitutions or run directories, two or more.")],
+    run: Annotated[Path | None, typer.Option(help="Run file with the settings for all of them.")] = None,
+    out: Annotated[Path, typer.Option(help="Directory of the comparison.")] = Path("runs/comparison"),
+    prompts: Annotated[str | None, typer.Option(help="JSONL, JSON, CSV, Parquet, hub dataset id, or `seed`.")] = None,
+    policy: Annotated[str | None, typer.Option(help="MODEL to start, URL to ask, or MODEL@URL.")] = None,
+    critic: Annotated[str | None, typer.Option(help="The same; the policy itself by default.")] = None,
+    samples: Annotated[int | None, typer.Option(help="Answers to each prompt.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Take only the first so many prompts.")] = None,
+    judging_principles: Annotated[str | None, typer.Option(help="`all`, or how many are drawn per prompt.")] = None,
+    min_margin: Annotated[float | None, typer.Option(help="Smallest distance of p from one half.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Reply store; `replies.sqlite` beside --out by default.")] = None,
+    floor_prompts: Annotated[int, typer.Option(min=0, help="Prompts judged twice for the noise floor; 0: none.")] = 200,
+    json_: Json = False,
+) -> None:
+    flags = {
+        ("prompts", "path"): prompts,
+        ("prompts", "limit"): limit,
+        ("policy",): policy,
+        ("critic",): critic,
+        ("sampling", "n"): samples,
+        ("judging", "principles"): _count(judging_principles),
+        ("judging", "min_margin"): min_margin,
+        ("seed",): seed,
+        ("cache",): str(cache) if cache else None,
+    }
+    given = {place: value for place, value in flags.items() if value is not None}
+    settings = None
+    if run is not None or ("policy",) in given:
+        if run is not None and run.is_dir():
+            raise UsageError(f"--run {run} is a directory; name finished runs among SOURCES, and a run file with --run")
+        given |= {("constitution",): sources[0], ("out",): str(out)}
+        settings = _run_config(run, given, dry_run=False)
+    from rlaif.screen.comparison import compare_job  # noqa: PLC0415
+
+    compare_job(sources, settings, out, floor_prompts, as_json=json_)
+
+
 @app.command()
 def show(
     run: Annotated[Path, typer.Argument(help="A run directory.")],

@@ -109,7 +109,7 @@ async def generate_async(config: RunConfig, *, screen: Screen | None = None, cli
                 await asyncio.to_thread(_write_results, Run(path), {})
             raise
         run = Run(path)
-        summary = _write_results(run, _session(progress))
+        summary = _write_results(run, session_of(progress))
         if summary.traces == 0:
             raise RunError(f"{path}: none of the {summary.prompts} prompts became a trace; {run.failures()[0].error}")
     return run
@@ -315,7 +315,8 @@ def _served(policy: ModelClient, critic: ModelClient) -> ServedModels:
     )
 
 
-def _session(progress: Progress) -> dict[str, float]:
+def session_of(progress: Progress) -> dict[str, float]:
+    """Return what this process did and spent so far."""
     meter = progress.meter
     return {
         "seconds": round(time.monotonic() - progress.started, 1),

@@ -8,8 +8,7 @@ Should Know About the Bootstrap, The American Statistician 69, "expanded percent
 1 has no spread to resample, which is no certainty: its open end is the exact binomial bound for so many prompts.
 """
 
-from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from statistics import NormalDist
 
 import numpy as np
@@ -19,8 +18,20 @@ from pydantic import Field
 from rlaif.records import Record
 
 Key = Hashable
-Tally = Counter[Key]
 Array = npt.NDArray[np.float64]
+
+
+class Tally(dict[Key, float]):
+    """Sums by name; a name that was never counted stands at 0. (A Counter would drop sums below zero.)"""
+
+    def __missing__(self, key: Key) -> float:
+        return 0.0
+
+    def add(self, other: Mapping[Key, float]) -> None:
+        """Add the sums of another tally to this one."""
+        for key, value in other.items():
+            self[key] += value
+
 
 RESAMPLES = 2000
 ALPHA = 0.05
@@ -68,21 +79,9 @@ class Bootstrap:
         figure = self.function(lambda totals: totals[0] / totals[1], (above, below), of=below)
         if not share or figure.value not in {0.0, 1.0} or figure.low != figure.high:
             return figure
-        slack = 1 - (ALPHA / 2) ** (1 / figure.prompts)
+        slack = unseen(figure.prompts)
         ends = {"low": 0.0, "high": slack} if figure.value == 0 else {"low": 1 - slack, "high": 1.0}
         return figure.model_copy(update=ends)
-
-    def difference(self, one: tuple[Key, Key], other: tuple[Key, Key]) -> Figure:
-        """Return one ratio minus another; where both stand still in all resamples, their open ends add up."""
-        keys = (*one, *other)
-        figure = self.function(lambda t: t[0] / t[1] - t[2] / t[3], keys, of=one[1])
-        if figure.value is None or figure.low is None or figure.low != figure.high:
-            return figure
-        ends = [self.ratio(*one), self.ratio(*other)]
-        if any(end.low is None or end.high is None for end in ends):
-            return figure
-        low, high = (ends[0].low or 0) - (ends[1].high or 0), (ends[0].high or 0) - (ends[1].low or 0)
-        return figure.model_copy(update={"low": low, "high": high})
 
     def function(self, of_totals: Callable[[Array], Array], keys: Sequence[Key], *, of: Key) -> Figure:
         """Return a function of the totals of `keys`.
@@ -116,6 +115,11 @@ class Bootstrap:
             n = self.prompts
             self._draws = rng.multinomial(n, np.full(n, 1 / n), size=self._resamples).astype(float)
         return self._draws
+
+
+def unseen(n: int) -> float:
+    """Return the largest share that could be missed in n prompts: the 97.5 % bound for 0 of n (Clopper-Pearson)."""
+    return 1 - float((ALPHA / 2) ** (1 / n))
 
 
 def kappa_of(totals: Array) -> Array:

@@ -7,6 +7,7 @@ user wrote goes in through the `fence` filter, whose tag cannot be known to whoe
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -17,7 +18,7 @@ from rlaif.records import Message, Prompt
 from rlaif.shipped import TEMPLATES
 
 TEMPLATE_NAMES = ("critique", "revise", "compare")
-AGAIN = "compare_again"
+AGAIN: Literal["compare_again"] = "compare_again"
 """The comparison question in other words; only `rlaif compare` asks it."""
 
 

@@ -460,7 +460,7 @@ def test_going_on_with_other_prompts_or_models_is_refused_or_leaves_run_yaml_as_
 def test_a_folder_with_other_things_in_it_is_left_alone(rlaif: Rlaif, server: SimulatedServer, run: Path) -> None:
     Path("mine").mkdir()
     Path("mine/notes.txt").write_text("mine", encoding="utf-8")
-    assert rlaif(*_generate(server, out="mine")).complains(2, "holds something that is no run (notes.txt)")
+    assert rlaif(*_generate(server, out="mine")).complains(2, "holds something else (notes.txt)")
     assert rlaif("export", str(run), "--out", "mine").complains(2, "no export of this program")
     assert rlaif("export", str(run), "--out", str(run)).complains(2, "no export of this program")
     assert Path("mine/notes.txt").read_text(encoding="utf-8") == "mine"

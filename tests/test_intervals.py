@@ -1,30 +1,28 @@
 """Intervals hold the truth as often as they say, few prompts and matchups of one prompt included."""
 
-from collections import Counter
-
 import numpy as np
 import pytest
 
-from rlaif.intervals import Bootstrap, kappa_of
+from rlaif.intervals import Bootstrap, Tally, kappa_of
 
 
 def test_a_ratio_is_that_of_the_totals_and_not_the_mean_of_ratios() -> None:
-    figure = Bootstrap([Counter({"yes": 1, "all": 1}), Counter({"yes": 0, "all": 3})]).ratio("yes", "all")
+    figure = Bootstrap([Tally({"yes": 1, "all": 1}), Tally({"yes": 0, "all": 3})]).ratio("yes", "all")
     assert figure.value == 0.25
     assert (figure.n, figure.prompts) == (4, 2)
 
 
 def test_no_event_in_twenty_prompts_is_no_certainty() -> None:
-    figure = Bootstrap([Counter({"all": 5})] * 20).ratio("yes", "all")
+    figure = Bootstrap([Tally({"all": 5})] * 20).ratio("yes", "all")
     assert figure.value == 0
     assert figure.low == 0
     assert figure.high == pytest.approx(1 - 0.025 ** (1 / 20))
 
 
 def test_nothing_to_measure_gives_no_number() -> None:
-    assert Bootstrap([Counter(), Counter()]).ratio("yes", "all").value is None
+    assert Bootstrap([Tally(), Tally()]).ratio("yes", "all").value is None
     assert Bootstrap([]).ratio("yes", "all").value is None
-    one = Bootstrap([Counter({"yes": 1, "all": 2})]).ratio("yes", "all")
+    one = Bootstrap([Tally({"yes": 1, "all": 2})]).ratio("yes", "all")
     assert (one.value, one.low, one.high) == (0.5, None, None)
 
 
@@ -44,7 +42,7 @@ def test_intervals_hold_the_truth_about_ninety_five_times_in_a_hundred(prompts: 
             # Matchups of one prompt share a rate, drawn anew for each: beta with mean 0.3.
             second = first ^ (rng.random(4) < rng.beta(3, 7))
             counts = {(a, b): float(((first == a) & (second == b)).sum()) for a in (True, False) for b in (True, False)}
-            tallies.append(Counter(counts | {"flips": float((first != second).sum()), "all": 4.0}))
+            tallies.append(Tally(counts | {"flips": float((first != second).sum()), "all": 4.0}))
         bootstrap = Bootstrap(tallies, resamples=500)
         held["ratio"] += bootstrap.ratio("flips", "all").holds(0.3)
         table = [(True, True), (True, False), (False, True), (False, False)]

@@ -65,15 +65,18 @@ class ServedModels(Record):
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a run directory as its only writer. Raises RunDirectoryError when somebody else does."""
-    _refuse_strangers(path)
+def locked(path: Path, own: str = "manifest.json") -> Iterator[None]:
+    """Hold a directory as its only writer. Raises RunDirectoryError when somebody else does.
+
+    `own` is the file by which a directory that is not empty is known to be of the right kind.
+    """
+    _refuse_strangers(path, own)
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(path / "run.lock", timeout=0)
         lock.acquire()
     except filelock.Timeout:
-        holder = _read(path / "run.pid")
+        holder = read_text(path / "run.pid")
         raise RunDirectoryError(f"{path} is being written by another process ({holder or 'unknown'})") from None
     except OSError as error:
         raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
@@ -131,7 +134,7 @@ def settle_models(path: Path, served: ServedModels, config: RunConfig) -> None:
     """
     file = path / "models.json"
     if not file.is_file():
-        _write(file, served.model_dump_json(indent=2))
+        write_text(file, served.model_dump_json(indent=2))
     before = read_models(path)
     for role in ("policy", "critic"):
         was, now = getattr(before, f"{role}_identity"), getattr(served, f"{role}_identity")
@@ -156,16 +159,16 @@ def read_models(path: Path) -> ServedModels:
 
 def write_json(path: Path, value: Any) -> None:  # noqa: ANN401
     """Write a JSON file in one step. Raises StorageError when the disk is full."""
-    _write(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def _refuse_strangers(path: Path) -> None:
-    """Raise RunDirectoryError for a folder with files that are neither a run's nor those of one being made."""
-    if path.is_dir() and not (path / "manifest.json").exists() and not (path / _UNFINISHED).exists():
+def _refuse_strangers(path: Path, own: str) -> None:
+    """Raise RunDirectoryError for a folder with files that are neither ours nor those of one being made."""
+    if path.is_dir() and not (path / own).exists() and not (path / _UNFINISHED).exists():
         strangers = sorted(file.name for file in path.iterdir() if file.name not in {"run.lock", "run.pid"})
         if strangers:
             listed = ", ".join(strangers[:3])
-            raise RunDirectoryError(f"{path} holds something that is no run ({listed}); choose another --out")
+            raise RunDirectoryError(f"{path} holds something else ({listed}); choose another --out")
 
 
 def _manifest(config: RunConfig, constitution: Constitution, templates: Templates, prompts: PromptSet) -> Manifest:
@@ -195,15 +198,15 @@ def _create(
     for leftover in path.glob(f"{TRACES}*"):
         leftover.unlink()
     _write_config(path, config)
-    _write(path / "constitution.yaml", _yaml(constitution.model_dump(mode="json", exclude_defaults=True)))
+    write_text(path / "constitution.yaml", _yaml(constitution.model_dump(mode="json", exclude_defaults=True)))
     for name, source in templates.sources.items():
-        _write(path / "prompts" / f"{name}.jinja", source)
+        write_text(path / "prompts" / f"{name}.jinja", source)
     writer = TraceWriter(path / TRACES)
     try:
         writer.put_prompts(prompts.prompts)
     finally:
         writer.close()
-    _write(path / "manifest.json", manifest.model_dump_json(indent=2))
+    write_text(path / "manifest.json", manifest.model_dump_json(indent=2))
     (path / _UNFINISHED).unlink()
 
 
@@ -211,7 +214,7 @@ def _write_config(path: Path, config: RunConfig) -> None:
     """Write the resolved configuration; the reply store is named so that it is found from any folder."""
     cache = str(Path(config.cache).resolve()) if config.cache else None
     resolved = config.model_copy(update={"cache": cache})
-    _write(path / "run.yaml", _yaml(resolved.model_dump(mode="json")))
+    write_text(path / "run.yaml", _yaml(resolved.model_dump(mode="json")))
 
 
 def _refuse_differences(path: Path, found: Manifest, wanted: Manifest) -> None:
@@ -246,8 +249,8 @@ def _yaml(data: dict[str, Any]) -> str:
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
 
 
-def _write(path: Path, text: str) -> None:
-    """Write a file as a whole or not at all."""
+def write_text(path: Path, text: str) -> None:
+    """Write a file as a whole or not at all. Raises StorageError when the disk is full."""
     unfinished = path.with_name(f".{path.name}.{content_hash(str(os.getpid()))}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -259,7 +262,8 @@ def _write(path: Path, text: str) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Return what stands in a file; nothing when it can't be read."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError:

@@ -1,5 +1,6 @@
 """A run as one reads it: configuration, traces, and what follows from them. Writes nothing but the summary."""
 
+import json
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from rlaif.errors import RunDirectoryError, UsageError
 from rlaif.preferences.conclusion import Conclusion, conclude
 from rlaif.preferences.position import PositionBias
 from rlaif.records import Failure, Trace
-from rlaif.runs.directory import TRACES, Manifest, ServedModels, read_config, read_manifest, read_models
+from rlaif.runs.directory import TRACES, Manifest, ServedModels, read_config, read_manifest, read_models, read_text
 from rlaif.runs.store import TraceReader
 from rlaif.yamlfile import read_yaml
 
@@ -38,6 +39,15 @@ class Run:
     def models(self) -> ServedModels:
         """Which models answered."""
         return read_models(self.path)
+
+    @property
+    def session(self) -> dict[str, float]:
+        """What the last process that worked on the run spent; empty when it left no summary."""
+        try:
+            found = json.loads(read_text(self.path / "summary.json"))["session"]
+        except (ValueError, KeyError):
+            return {}
+        return {str(name): float(value) for name, value in found.items()}
 
     @cached_property
     def position_bias(self) -> PositionBias:

@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 def generate_job(config: RunConfig, *, as_json: bool) -> None:
     """Make or finish a run and print what came out."""
     with LiveScreen(quiet=as_json) as screen:
-        run = _run(lambda: generate_async(config, screen=screen))
+        run = run_stoppable(lambda: generate_async(config, screen=screen))
     summary = Summary.model_validate_json((run.path / "summary.json").read_bytes())
     rows = exported_rows(run.path / "dataset")
     if as_json:
@@ -43,7 +43,7 @@ def generate_job(config: RunConfig, *, as_json: bool) -> None:
 def dry_run_job(config: RunConfig, *, as_json: bool) -> None:
     """Run a few prompts against a simulated model, print what would come out, and keep nothing."""
     with tempfile.TemporaryDirectory(prefix="rlaif-dry-run-") as folder, LiveScreen(quiet=as_json) as screen:
-        run = _run(lambda: _simulated(config, Path(folder), screen))
+        run = run_stoppable(lambda: _simulated(config, Path(folder), screen))
         summary = summarise(run)
         if as_json:
             print(json_summary(run, summary, {}))
@@ -100,10 +100,10 @@ def serve_job(model: str, port: int | None, *, eager: bool) -> None:
                 await server.process.wait()
                 raise ServerStartError(await server.died() or "the server ended")
 
-    _run(serve)
+    run_stoppable(serve)
 
 
-def _run(job: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+def run_stoppable(job: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
     """Run a job to its end; Ctrl-C and SIGTERM both end it in order, servers and all, as StoppedError."""
 
     async def stoppable() -> Result:

@@ -1,0 +1,83 @@
+"""What is compared: rule sets (constitutions, or runs that were made with them) under one run's settings."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from rlaif.composition import load_constitution
+from rlaif.config import RunConfig, Section
+from rlaif.constitution import Constitution
+from rlaif.errors import ConfigError
+from rlaif.runs.run import Run
+
+FLOOR_PROMPTS = 200
+
+
+class RuleSet(Section):
+    """One of the things compared."""
+
+    name: str
+    """Unique in a comparison: the constitution's name, or the run's where two share it."""
+    run: str
+    """Its run directory; made here when it does not exist."""
+    constitution: str
+    """Shipped name or file."""
+
+
+class CompareConfig(Section):
+    """A whole comparison; `comparison.yaml` in its directory is this."""
+
+    rule_sets: tuple[RuleSet, ...]
+    run: RunConfig
+    """Settings of the runs that are made here, and of judging the pool."""
+    floor_prompts: int = Field(default=FLOOR_PROMPTS, ge=0)
+    """So many prompts are judged twice to measure the noise floor; 0 leaves it out."""
+    out: str
+
+    def constitution(self, rules: RuleSet) -> Constitution:
+        """Return the constitution of a rule set, as its run has it where there is one."""
+        made = Path(rules.run) / "manifest.json"
+        return Run(rules.run).constitution if made.is_file() else load_constitution(rules.constitution)
+
+    def run_config(self, rules: RuleSet) -> RunConfig:
+        """Return the configuration of the run of one rule set."""
+        if (Path(rules.run) / "manifest.json").is_file() and Path(rules.run).parent != Path(self.out) / "runs":
+            return Run(rules.run).config
+        cache = self.run.cache or str(Path(self.out).parent / "replies.sqlite")
+        return self.run.model_copy(update={"constitution": rules.constitution, "out": rules.run, "cache": cache})
+
+
+def compare_config(sources: list[str], run: RunConfig | None, out: str, floor_prompts: int) -> CompareConfig:
+    """Put a comparison together from constitutions and run directories.
+
+    `run` may be None when all sources are runs; the first one's settings then hold for the pool. Raises ConfigError.
+    """
+    finished = [Path(source) for source in sources if (Path(source) / "manifest.json").is_file()]
+    if len(sources) < 2:
+        raise ConfigError("a comparison needs at least two rule sets (constitutions or run directories)")
+    if run is None and len(finished) < len(sources):
+        named = next(source for source in sources if Path(source) not in finished)
+        raise ConfigError(f"{named} is no run directory; to compare constitutions, give the settings with --run FILE")
+    run = run or Run(finished[0]).config
+    rule_sets: list[RuleSet] = []
+    for source in sources:
+        rule_sets.append(_rule_set(source, out, {rules.name for rules in rule_sets}))
+    return CompareConfig(
+        rule_sets=tuple(rule_sets), run=run.model_copy(update={"out": out}), floor_prompts=floor_prompts, out=out
+    )
+
+
+def _rule_set(source: str, out: str, taken: set[str]) -> RuleSet:
+    path = Path(source)
+    if (path / "manifest.json").is_file():
+        run = Run(path)
+        name = run.constitution.name if run.constitution.name not in taken else path.resolve().name
+        rules = RuleSet(name=name, run=source, constitution=str(path / "constitution.yaml"))
+    elif path.is_dir():
+        raise ConfigError(f"{path} is a folder, but no run directory")
+    else:
+        name = load_constitution(source).name
+        rules = RuleSet(name=name, run=str(Path(out) / "runs" / name), constitution=source)
+    if rules.name in taken:
+        raise ConfigError(f"{source}: another rule set is called {rules.name}, too; give it a `name` of its own")
+    return rules

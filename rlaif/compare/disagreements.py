@@ -1,0 +1,105 @@
+"""The prompts on which rule sets disagree most, with the rules' sentences that decided."""
+
+from collections.abc import Mapping, Sequence
+
+from rlaif.compare.pool import Kind, PooledPrompt
+from rlaif.compare.tallies import judge_all
+from rlaif.constitution import Constitution
+from rlaif.preferences.judgement import Judgement, Rule, decide
+from rlaif.records import Message, Record
+
+SHOWN = 12
+
+
+class Voice(Record):
+    """What one rule set says about a matchup, and the rule that weighed most."""
+
+    rules: str
+    p: float | None
+    """Probability that `a` is the better answer; None when nothing could be read."""
+    abstention: str | None
+    principle: str | None
+    """The principle that moves its decision most towards the winner."""
+    sentence: str | None
+    """That principle's question."""
+    principle_p: float | None
+    """Probability of `a` under that principle alone."""
+
+
+class Disagreement(Record):
+    """One matchup on which rule sets differ, the strongest of its prompt."""
+
+    prompt_id: str
+    messages: tuple[Message, ...]
+    kind: Kind
+    a: str
+    a_text: str
+    b: str
+    b_text: str
+    spread: float
+    """Largest minus smallest probability of `a`."""
+    voices: list[Voice]
+
+
+def strongest_disagreements(
+    prompts: Sequence[PooledPrompt],
+    rules: Mapping[str, Rule],
+    constitutions: Mapping[str, Constitution],
+    shown: int = SHOWN,
+) -> list[Disagreement]:
+    """Return the matchups with the widest spread of probabilities, one to a prompt, widest first."""
+    found = [one for prompt in prompts if (one := _strongest(prompt, rules, constitutions)) is not None]
+    return sorted(found, key=lambda one: (-one.spread, one.prompt_id))[:shown]
+
+
+def _strongest(
+    pool: PooledPrompt, rules: Mapping[str, Rule], constitutions: Mapping[str, Constitution]
+) -> Disagreement | None:
+    judged = {name: found for (name, again), found in judge_all(pool, rules).items() if not again}
+    if len(judged) < 2:
+        return None
+    spreads = []
+    for place in range(len(pool.matchups)):
+        ps = [p for found in judged.values() if (p := found[place].p) is not None]
+        spreads.append(max(ps) - min(ps) if len(ps) > 1 else 0.0)
+    widest = max(range(len(spreads)), key=spreads.__getitem__, default=None)
+    if widest is None or spreads[widest] == 0:
+        return None
+    matchup = pool.matchups[widest]
+    return Disagreement(
+        prompt_id=pool.prompt.id,
+        messages=pool.prompt.messages,
+        kind=matchup.kind,
+        a=matchup.a,
+        a_text=pool.candidate(matchup.a).text,
+        b=matchup.b,
+        b_text=pool.candidate(matchup.b).text,
+        spread=spreads[widest],
+        voices=[_voice(name, found[widest], rules[name], constitutions[name]) for name, found in judged.items()],
+    )
+
+
+def _voice(name: str, judgement: Judgement, rule: Rule, constitution: Constitution) -> Voice:
+    decided = _deciding(judgement, rule)
+    part = next((p for p in judgement.principles if p.principle == decided), None)
+    return Voice(
+        rules=name,
+        p=judgement.p,
+        abstention=judgement.abstention,
+        principle=decided,
+        sentence=constitution.principle(decided).compare if decided else None,
+        principle_p=part.p if part else None,
+    )
+
+
+def _deciding(judgement: Judgement, rule: Rule) -> str | None:
+    """Return the principle without which the decision would move furthest from its winner."""
+    if judgement.logit is None:
+        return None
+    side = 1 if judgement.logit > 0 else -1
+
+    def push(principle: str) -> float:
+        rest = decide([p for p in judgement.principles if p.principle != principle], rule).logit or 0.0
+        return side * ((judgement.logit or 0.0) - rest)
+
+    return max((part.principle for part in judgement.principles), key=push, default=None)

@@ -1,0 +1,250 @@
+"""The job behind `rlaif compare`: a run for every rule set over the same samples, then one pool that all judge.
+
+What is finished is kept, as in a run; starting the same comparison again goes on. Nothing is asked twice: the samples
+come from the reply store from the second rule set on, and so do verdicts that a rule set's own run has asked for.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import yaml
+
+from rlaif.compare.config import CompareConfig
+from rlaif.compare.figures import Comparison, compare_pool
+from rlaif.compare.judging import Panel, judge_pool
+from rlaif.compare.pool import PooledPrompt, build_pool
+from rlaif.compare.tables import write_tables
+from rlaif.errors import RunDirectoryError, RunError
+from rlaif.generation import (
+    Progress,
+    Screen,
+    Silent,
+    generate_async,
+    reply_store_path,
+    run_in_loop,
+    session_of,
+    work_off,
+)
+from rlaif.hashing import derive_seed
+from rlaif.models.model import Model
+from rlaif.models.replies import ReplyStore
+from rlaif.models.serving import Clients, open_clients
+from rlaif.records import Prompt, Trace
+from rlaif.runs.directory import TRACES, locked, read_text, write_json, write_text
+from rlaif.runs.run import Run
+from rlaif.runs.store import TraceReader, TraceWriter
+from rlaif.templates import AGAIN, TEMPLATE_NAMES, Templates
+
+POOL = "pool.sqlite"
+SETTINGS = "comparison.yaml"
+SPENT = "spent.json"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A finished comparison."""
+
+    path: Path
+    comparison: Comparison
+
+
+def compare(config: CompareConfig, *, screen: Screen | None = None) -> Compared:
+    """Make or finish a comparison, write its figures, and return them.
+
+    Raises UsageError before anything is asked when the input is not usable, RunError when it breaks on the way.
+    """
+    return run_in_loop(lambda: compare_async(config, screen=screen))
+
+
+async def compare_async(config: CompareConfig, *, screen: Screen | None = None) -> Compared:
+    """The same, for callers that have an event loop."""
+    screen = screen or Silent()
+    path = Path(config.out)
+    _check_usable(config)
+    with locked(path, own=SETTINGS):
+        _settle(path, config)
+        async with contextlib.AsyncExitStack() as stack:
+            clients = await _clients(stack, config, screen)
+            for rules in config.rule_sets:
+                run = await generate_async(config.run_config(rules), screen=screen, clients=clients)
+                _spend(path, rules.name, run.session)
+            runs = {rules.name: Run(rules.run) for rules in config.rule_sets}
+            _check_comparable(runs)
+            _spend(path, POOL, await _judge(config, runs, screen, clients))
+        comparison = await asyncio.to_thread(_conclude, config, runs)
+    return Compared(path, comparison)
+
+
+def _check_usable(config: CompareConfig) -> None:
+    for rules in config.rule_sets:
+        if not config.constitution(rules).comparing:
+            raise RunDirectoryError(f"{rules.name} has no principle with a compare question, so it can judge nothing")
+
+
+async def _clients(stack: contextlib.AsyncExitStack, config: CompareConfig, screen: Screen) -> Clients | None:
+    """Connect to the models, once for everything; None when everything is finished and nobody need be asked."""
+    if all(_finished(Path(rules.run) / TRACES) for rules in config.rule_sets) and _finished(Path(config.out) / POOL):
+        return None
+    logs = Path(config.out) / "logs"
+    return await stack.enter_async_context(
+        open_clients(config.run.policy, config.run.critic, logs=logs, say=screen.say)
+    )
+
+
+def _spend(path: Path, what: str, session: dict[str, float]) -> None:
+    """Add what a session spent on a rule set's run, or on the pool, to what was spent before."""
+    spent = _spent(path)
+    if session.get("traces"):
+        before = spent.get(what, {})
+        spent[what] = {name: round(before.get(name, 0) + value, 1) for name, value in session.items()}
+        write_json(path / SPENT, spent)
+
+
+def _spent(path: Path) -> dict[str, dict[str, float]]:
+    text = read_text(path / SPENT)
+    return json.loads(text) if text else {}
+
+
+def _finished(traces: Path) -> bool:
+    if not traces.is_file():
+        return False
+    with TraceReader(traces, Trace) as reader:
+        return reader.trace_count() == reader.prompt_count() > 0
+
+
+def _settle(path: Path, config: CompareConfig) -> None:
+    """Note what is compared, or check that it is the same as before."""
+    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)
+    if not (path / SETTINGS).is_file():
+        write_text(path / SETTINGS, text)
+        return
+    before = CompareConfig.model_validate(yaml.safe_load(read_text(path / SETTINGS)))
+    if before.rule_sets != config.rule_sets or before.run.questions() != config.run.questions():
+        raise RunDirectoryError(
+            f"{path} holds another comparison ({', '.join(rules.name for rules in before.rule_sets)}); choose another "
+            "--out: every answer already given is reused from the reply store"
+        )
+    write_text(path / SETTINGS, text)
+
+
+def _check_comparable(runs: dict[str, Run]) -> None:
+    """Raise RunDirectoryError where the runs were not asked the same things."""
+    first_name, first = next(iter(runs.items()))
+    for name, run in runs.items():
+        if run.models.critic_identity != first.models.critic_identity:
+            raise RunDirectoryError(
+                f"{first_name} was made with the critic {first.models.critic_identity}, {name} with "
+                f"{run.models.critic_identity}: a difference of rules cannot be told from one of critics"
+            )
+    if not _common_prompts(runs):
+        raise RunDirectoryError("the runs have no finished prompt in common; compare runs over the same prompts")
+
+
+def _common_prompts(runs: dict[str, Run]) -> list[Prompt]:
+    """Return the prompts that are traces in all runs, in the order of the first."""
+    common: set[str] | None = None
+    for run in runs.values():
+        ids = {trace.prompt.id for trace in run.traces()}
+        common = ids if common is None else common & ids
+    first = next(iter(runs.values()))
+    return [trace.prompt for trace in first.traces() if trace.prompt.id in (common or set())]
+
+
+async def _judge(
+    config: CompareConfig, runs: dict[str, Run], screen: Screen, clients: Clients | None
+) -> dict[str, float]:
+    """Let every rule set judge the pool; return what this session did."""
+    path = Path(config.out)
+    prompts = _common_prompts(runs)
+    _prepare_pool(path / POOL, prompts)
+    progress = Progress()
+    with TraceReader(path / POOL, PooledPrompt) as reader:
+        progress.prompts, progress.done = reader.prompt_count(), reader.trace_count()
+        progress.done_before = progress.done
+        if clients is None or progress.done == progress.prompts:
+            return {}
+        screen.say(f"judging the common pool: {progress.prompts} prompts, {len(runs)} rule sets")
+        writer = TraceWriter(path / POOL)
+        try:
+            with ReplyStore(reply_store_path(config.run)) as store:
+                critic = Model(clients.critic, store, progress.meter, config.run.critic.chat_template_kwargs)
+                panel = _panel(config, runs, critic, prompts)
+                job = partial(_one_prompt, panel, runs)
+                await work_off(reader.todo(), job, writer, progress, screen, config.run.open_prompts)
+                store.flush()
+            writer.flush()
+        finally:
+            writer.close()
+    return session_of(progress)
+
+
+async def _one_prompt(panel: Panel, runs: dict[str, Run], prompt: Prompt, position: int) -> PooledPrompt:
+    traces = {name: run.trace(prompt.id) for name, run in runs.items()}
+    return await judge_pool(panel, build_pool(traces, panel.config.seed), position)
+
+
+def _panel(config: CompareConfig, runs: dict[str, Run], critic: Model, prompts: list[Prompt]) -> Panel:
+    templates = Templates(Path(config.run.templates) if config.run.templates else None, names=(*TEMPLATE_NAMES, AGAIN))
+    templates.check()
+    # Drawn by a hash of the id, so that the same prompts are judged twice in every comparison.
+    drawn = sorted(prompts, key=lambda prompt: derive_seed(config.run.seed, prompt.id, "noise floor"))
+    return Panel(
+        config=config.run,
+        constitutions={name: run.constitution for name, run in runs.items()},
+        templates=templates,
+        critic=critic,
+        twice=frozenset(prompt.id for prompt in drawn[: config.floor_prompts]),
+    )
+
+
+def _prepare_pool(path: Path, prompts: list[Prompt]) -> None:
+    """Make the pool's file with its prompts, or check that it has the same ones."""
+    if path.is_file():
+        with TraceReader(path, PooledPrompt) as reader:
+            known = list(reader.prompt_ids())
+        if known and known != [prompt.id for prompt in prompts]:
+            raise RunDirectoryError(
+                f"{path.parent}: the runs have other finished prompts in common than before "
+                f"({len(prompts)}, not {len(known)}); choose another --out, nothing is asked twice"
+            )
+        if known:
+            return
+    writer = TraceWriter(path)
+    try:
+        writer.put_prompts(prompts)
+    finally:
+        writer.close()
+
+
+def pooled(path: Path) -> Iterator[PooledPrompt]:
+    """Yield the judged prompts of a comparison. Raises RunDirectoryError when there is none."""
+    with TraceReader(path / POOL, PooledPrompt) as reader:
+        yield from reader.traces()
+
+
+def read_comparison(path: Path) -> Comparison:
+    """Return the figures of a finished comparison. Raises RunDirectoryError when there are none."""
+    try:
+        return Comparison.model_validate_json((path / "comparison.json").read_bytes())
+    except (OSError, ValueError):
+        raise RunDirectoryError(f"{path} is no finished comparison: it has no readable comparison.json") from None
+
+
+def _conclude(config: CompareConfig, runs: dict[str, Run]) -> Comparison:
+    """Compute the figures and write them."""
+    path = Path(config.out)
+    prompts = list(pooled(path))
+    if not prompts:
+        raise RunError(f"{path}: no prompt could be judged; the pool's failures say why")
+    comparison = compare_pool(config.run, runs, prompts, _spent(path))
+    write_json(path / "comparison.json", comparison.model_dump(mode="json"))
+    write_tables(path, config.run, runs, prompts)
+    return comparison
+
+
+__all__ = ["Compared", "compare", "compare_async", "pooled", "read_comparison"]

@@ -1,0 +1,163 @@
+"""What every rule set said about the pool of one prompt, as counts that add up over prompts.
+
+Keys, with r, s rule sets and (r, "again") the same rule set judging a second time:
+
+    ("pool",)                    matchups
+    ("labelled", r)              matchups that r gives a label to        ("abstained", r, reason)  those it does not
+    ("read", r)                  matchups r could read                   ("mass", r)               summed label mass
+    ("both", r, s)               matchups labelled by both               ("flip", r, s)            labels that differ
+    ("cell", r, s, x, y)         matchups labelled x by r and y by s
+    ("either", r, s)             labelled by one of the two at least     ("one-sided", r, s)       by one only
+    ("both", r, s, "crosswise")  the same, one of the two judging for the second time; the same rules: (r, r, "again")
+    ("tau", r, s)                Kendall's tau-b of the candidates' scores; ("ranked", r, s) 1 where it is defined
+    ("ordered", r), ("turned", r)     principles asked in both orders, and those whose orders name different winners
+    ("over-parent", r, m)        summed p that the revision by m beats its sample under r; ("parents", r, m) how many
+    ("beats", r, m, n)           summed p that m's revision beats n's under r;             ("met", r, m, n) how many
+    ("undone", r, s, k)          flips between r and s that would be none if r had no principle k; ("flips", r, s)
+    (r, key)                     what `tally_principles` counts under that key, for r
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations, permutations
+from typing import TypeAlias
+
+from rlaif.compare.pool import PooledPrompt, PoolMatchup
+from rlaif.intervals import Tally
+from rlaif.preferences.judgement import Judgement, Rule, decide, judge_matchup
+from rlaif.preferences.principles import tally_principles
+from rlaif.preferences.ranking import mean_win_probabilities
+
+Judge: TypeAlias = tuple[str, bool]
+"""A rule set's name, and whether it is its second sitting."""
+
+
+def judge_all(pool: PooledPrompt, rules: Mapping[str, Rule]) -> dict[Judge, tuple[Judgement, ...]]:
+    """Return every sitting's judgements, in the order of the pool's matchups."""
+    return {
+        (sitting.rules, sitting.again): tuple(
+            judge_matchup(m, rule.weights, rule.judging, rule.bias, rule.priorities) for m in sitting.matchups
+        )
+        for sitting in pool.sittings
+        if sitting.matchups
+        for rule in [rules[sitting.rules]]
+    }
+
+
+def tally_pool(pool: PooledPrompt, rules: Mapping[str, Rule]) -> Tally:
+    """Return the counts of one prompt."""
+    judged = judge_all(pool, rules)
+    labels = {judge: [_label(judgement) for judgement in found] for judge, found in judged.items()}
+    tally: Tally = Tally({("pool",): len(pool.matchups)})
+    for name, rule in rules.items():
+        if (name, False) in judged:
+            _own(tally, name, pool, judged[name, False], rule)
+        if (name, True) in judged:
+            _two(tally, (name, name), labels[name, False], labels[name, True], suffix=("again",))
+    for one, other in permutations([name for name in rules if (name, False) in judged], 2):
+        _undone(tally, one, other, judged[one, False], labels[other, False], rules[one])
+    for one, other in combinations([name for name in rules if (name, False) in judged], 2):
+        _two(tally, (one, other), labels[one, False], labels[other, False])
+        if (one, True) in judged and (other, True) in judged:
+            _two(tally, (one, other), labels[one, False], labels[other, True], suffix=("crosswise",))
+            _two(tally, (one, other), labels[one, True], labels[other, False], suffix=("crosswise",))
+        _rank(tally, one, other, judged)
+    return tally
+
+
+def _label(judgement: Judgement) -> str | None:
+    if judgement.abstention is not None or judgement.logit is None:
+        return None
+    return "a" if judgement.logit > 0 else "b"
+
+
+def _own(tally: Tally, name: str, pool: PooledPrompt, judgements: Sequence[Judgement], rule: Rule) -> None:
+    """Count what one rule set said in its first sitting."""
+    for matchup, judgement in zip(pool.matchups, judgements, strict=True):
+        tally["labelled", name] += judgement.abstention is None
+        if judgement.abstention is not None:
+            tally["abstained", name, judgement.abstention] += 1
+        tally["judged", name] += 1
+        tally["mass", name] += judgement.label_mass
+        for part in judgement.principles:
+            if part.turned is not None:
+                tally["ordered", name] += 1
+                tally["turned", name] += part.turned
+        tally.add({(name, key): count for key, count in tally_principles(judgement, rule).items()})
+        _revisions(tally, name, pool, matchup, judgement)
+
+
+def _revisions(tally: Tally, name: str, pool: PooledPrompt, matchup: PoolMatchup, judgement: Judgement) -> None:
+    """Count whose revisions win under these rules."""
+    if judgement.p is None or matchup.kind == "samples":
+        return
+    tally["read", name] += 1
+    makers = {candidate: pool.candidate(candidate).by for candidate in (matchup.a, matchup.b)}
+    for candidate, maker in makers.items():
+        p = judgement.p_of(candidate)
+        if maker is None or p is None:
+            continue
+        other = makers[matchup.b if candidate == matchup.a else matchup.a]
+        if matchup.kind == "parent":
+            tally["over-parent", name, maker] += p
+            tally["parents", name, maker] += 1
+        elif other is not None:
+            tally["beats", name, maker, other] += p
+            tally["met", name, maker, other] += 1
+            tally["beats", name, maker] += p
+            tally["met", name, maker] += 1
+
+
+def _two(
+    tally: Tally,
+    names: tuple[str, str],
+    one: Sequence[str | None],
+    other: Sequence[str | None],
+    suffix: tuple[str, ...] = (),
+) -> None:
+    """Count where two sittings agree."""
+    for x, y in zip(one, other, strict=True):
+        tally[("either", *names, *suffix)] += x is not None or y is not None
+        tally[("one-sided", *names, *suffix)] += (x is None) != (y is None)
+        if x is not None and y is not None:
+            tally[("both", *names, *suffix)] += 1
+            tally[("flip", *names, *suffix)] += x != y
+            tally[("cell", *names, *suffix, x, y)] += 1
+
+
+def _undone(
+    tally: Tally,
+    one: str,
+    other: str,
+    judgements: Sequence[Judgement],
+    labels: Sequence[str | None],
+    rule: Rule,
+) -> None:
+    """Count for every principle of `one` the flips that would be none without it."""
+    for judgement, theirs in zip(judgements, labels, strict=True):
+        mine = _label(judgement)
+        if mine is None or theirs is None or mine == theirs:
+            continue
+        tally["flips", one, other] += 1
+        for part in judgement.principles:
+            rest = decide([p for p in judgement.principles if p is not part], rule)
+            tally["undone", one, other, part.principle] += rest.label == theirs
+
+
+def _rank(tally: Tally, one: str, other: str, judged: Mapping[Judge, Sequence[Judgement]]) -> None:
+    tau = kendall_tau(mean_win_probabilities(judged[one, False]), mean_win_probabilities(judged[other, False]))
+    if tau is not None:
+        tally["tau", one, other] += tau
+        tally["ranked", one, other] += 1
+
+
+def kendall_tau(one: Mapping[str, float], other: Mapping[str, float]) -> float | None:
+    """Return Kendall's tau-b of two scorings of the same things (Kendall 1945), None where one has nothing but ties."""
+    concordant = ties_one = ties_other = pairs = 0
+    for a, b in combinations(sorted(one.keys() & other.keys()), 2):
+        x, y = one[a] - one[b], other[a] - other[b]
+        pairs += 1
+        ties_one += x == 0
+        ties_other += y == 0
+        concordant += (x * y > 0) - (x * y < 0)
+    below = ((pairs - ties_one) * (pairs - ties_other)) ** 0.5
+    return concordant / below if below else None

@@ -1,0 +1,45 @@
+"""What a reader of a comparison must know before believing it, in plain words."""
+
+from typing import TYPE_CHECKING
+
+from rlaif.config import RunConfig
+
+if TYPE_CHECKING:
+    from rlaif.compare.figures import Comparison, RuleSetFigures, Two
+
+FEW_PROMPTS = 30
+MOSTLY_UNLABELLED = 0.5
+
+
+def plain_warnings(comparison: "Comparison", config: RunConfig) -> list[str]:
+    """Return the warnings of a comparison; none when there is nothing to warn of."""
+    found = [f"{rules.name}: {warning}" for rules in comparison.rule_sets for warning in rules.critic.warnings()]
+    found += [line for rules in comparison.rule_sets for line in _of_rule_set(rules)]
+    found += [line for two in comparison.pairs for line in _of_two(two)]
+    if comparison.prompts < FEW_PROMPTS:
+        found.append(f"only {comparison.prompts} prompts: the intervals are wide, and other prompts may say otherwise")
+    if comparison.judged_twice == 0:
+        found.append("nothing was judged twice: which differences are more than the judge's noise is not known")
+    if not comparison.matchups_by_kind.get("rivals") and config.revision.rounds:
+        found.append("no two rule sets' revisions could be compared: whose revisions win is not known")
+    return found
+
+
+def _of_rule_set(rules: "RuleSetFigures") -> list[str]:
+    share = rules.labelled.value
+    if share is None:
+        return [f"{rules.name} judged nothing: none of its principles applies to these prompts"]
+    if share < MOSTLY_UNLABELLED:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(rules.abstained.items()))
+        return [f"{rules.name} abstains on {1 - share:.0%} of the matchups ({reasons})"]
+    return []
+
+
+def _of_two(two: "Two") -> list[str]:
+    beyond = two.beyond_noise
+    if beyond is None or beyond.low is None or beyond.low > 0:
+        return []
+    return [
+        f"{two.one} and {two.other}: their flips are not shown to be more than the judge's own noise "
+        f"(difference {beyond.value:+.0%}, 95 % interval {beyond.low:+.0%} to {beyond.high:+.0%})"
+    ]

@@ -1,0 +1,118 @@
+"""`rlaif compare`: the table at the end."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rlaif.compare.config import compare_config
+from rlaif.compare.figures import Comparison, Matrix
+from rlaif.compare.job import compare_async
+from rlaif.config import RunConfig
+from rlaif.intervals import Figure
+from rlaif.screen import stdout_console
+from rlaif.screen.jobs import run_stoppable
+from rlaif.screen.live import LiveScreen
+
+GUILTY_SHOWN = 3
+
+
+def compare_job(
+    sources: list[str], settings: RunConfig | None, out: Path, floor_prompts: int, *, as_json: bool
+) -> None:
+    """Make or finish a comparison and print what came out."""
+    config = compare_config(sources, settings, str(out), floor_prompts)
+    with LiveScreen(quiet=as_json) as screen:
+        done = run_stoppable(lambda: compare_async(config, screen=screen))
+    if as_json:
+        print(done.comparison.model_dump_json())
+    else:
+        print_comparison(done.path, done.comparison, stdout_console())
+
+
+def print_comparison(path: Path, found: Comparison, console: Console) -> None:
+    """Print a comparison in three short tables."""
+    kinds = ", ".join(f"{kind} {count}" for kind, count in found.matchups_by_kind.items())
+    console.print(
+        f"{found.prompts} prompts · {found.matchups} matchups ({kinds}; {found.identical} left out as identical) · "
+        f"noise floor from {found.judged_twice} prompts · intervals 95 %, over prompts",
+        markup=False,
+    )
+    console.print(_rule_sets(found))
+    console.print(_pairs(found))
+    console.print(_matrix("a revision beats its sample, under the rules of", found.over_parent))
+    if any(cell.value is not None for row in found.rivals.cells for cell in row):
+        console.print(_matrix("a revision beats the other rule sets' revisions, under the rules of", found.rivals))
+    for warning in found.warnings:
+        console.print(Text(f"! {warning}", style="bold yellow"))
+    console.print(f"figures  {path / 'comparison.json'}, matchups.parquet, principles.parquet", markup=False)
+    console.print(f"next     rlaif report {path}", markup=False)
+
+
+def _rule_sets(found: Comparison) -> Table:
+    table = Table("rule set", "labelled", "flips on asking again", "orders agree", "label mass", "words", "refuses")
+    for rules in found.rule_sets:
+        table.add_row(
+            rules.name,
+            percent(rules.labelled),
+            percent(rules.noise_floor) if rules.noise_floor else "not asked",
+            percent(rules.order_agreement),
+            percent(rules.label_mass),
+            number(rules.texts.words),
+            percent(rules.texts.refusals),
+        )
+    samples = found.samples
+    table.add_row("(the samples)", "", "", "", "", number(samples.words), percent(samples.refusals), style="dim")
+    return table
+
+
+def _pairs(found: Comparison) -> Table:
+    table = Table("two rule sets", "labels that flip", "beyond noise", "kappa", "rank corr.", "made by")
+    for two in found.pairs:
+        guilty = [f"{g.rules}/{g.principle} {g.undone.value or 0:.0%}" for g in two.guilty[:GUILTY_SHOWN]]
+        table.add_row(
+            f"{two.one} / {two.other}",
+            percent(two.flips),
+            percent(two.beyond_noise, signed=True) if two.beyond_noise else "not known",
+            decimals(two.kappa),
+            decimals(two.rank_correlation),
+            "\n".join(guilty) or "–",
+        )
+    return table
+
+
+def _matrix(title: str, matrix: Matrix) -> Table:
+    table = Table(title, *(f"by {maker}" for maker in matrix.makers))
+    for judge, cells in zip(matrix.judges, matrix.cells, strict=True):
+        table.add_row(judge, *(percent(cell) for cell in cells))
+    return table
+
+
+def percent(figure: Figure, *, signed: bool = False) -> str:
+    """Return a share with its interval, such as `30 % (21–40)`."""
+    if figure.value is None:
+        return "–"
+    sign = "+" if signed else ""
+    ends = "" if figure.low is None or figure.high is None else f" ({_whole(figure.low)} to {_whole(figure.high)})"
+    return f"{figure.value * 100:{sign}.0f} %{ends}"
+
+
+def decimals(figure: Figure) -> str:
+    """Return a coefficient with its interval, such as `0.41 (0.20 to 0.58)`."""
+    if figure.value is None:
+        return "–"
+    ends = "" if figure.low is None or figure.high is None else f" ({figure.low:.2f} to {figure.high:.2f})"
+    return f"{figure.value:.2f}{ends}"
+
+
+def number(figure: Figure) -> str:
+    """Return a mean with its interval, such as `83 (71 to 96)`."""
+    if figure.value is None:
+        return "–"
+    ends = "" if figure.low is None or figure.high is None else f" ({figure.low:.0f} to {figure.high:.0f})"
+    return f"{figure.value:.0f}{ends}"
+
+
+def _whole(share: float) -> str:
+    return f"{share * 100:.0f}"
