@@ -13,6 +13,8 @@ import psutil
 import pytest
 
 from rlaif import RunConfig, generate
+from rlaif.compare.config import compare_config
+from rlaif.compare.job import compare
 from rlaif.config import ModelConfig
 from rlaif.generation import run_in_loop
 from rlaif.models.client import ModelClient
@@ -121,6 +123,25 @@ def test_another_constitution_sends_no_sampling_request(run: Run, url: str) -> N
     assert session["from_store"] == 3
     for one, two in zip(run.traces(), second.traces(), strict=True):
         assert [r.text for r in one.responses[:2]] == [r.text for r in two.responses[:2]]
+
+
+def test_three_rule_sets_are_compared_over_one_sampling(run: Run, url: str) -> None:
+    settings = config(url, run.path.parent.parent, sampling={"n": 1, "temperature": 0.7, "max_tokens": 32})
+    settings = settings.model_copy(
+        update={"judging": settings.judging.model_copy(update={"principles": 1}), "cache": None}
+    )
+    done = compare(
+        compare_config(
+            ["harmlessness", "directness", "minimal"], settings, str(run.path.parent / "compared"), floor_prompts=1
+        )
+    )
+    found = done.comparison
+    assert (found.prompts, found.judged_twice) == (3, 1)
+    spent = json.loads((done.path / "spent.json").read_text())
+    assert [spent[name]["from_store"] >= 3 for name in ("harmlessness", "directness", "minimal")] == [False, True, True]
+    assert all(rules.label_mass.value > 0 for rules in found.rule_sets)
+    assert 0 <= found.pairs[0].flips.value <= 1
+    assert found.matchups == sum(found.matchups_by_kind.values()) > 0
 
 
 def test_trl_takes_the_exported_dataset_as_it_is(run: Run) -> None:

@@ -55,9 +55,14 @@ def compare_config(sources: list[str], run: RunConfig | None, out: str, floor_pr
     finished = [Path(source) for source in sources if (Path(source) / "manifest.json").is_file()]
     if len(sources) < 2:
         raise ConfigError("a comparison needs at least two rule sets (constitutions or run directories)")
+    for source in sources:
+        _refuse_other_folders(Path(source))
     if run is None and len(finished) < len(sources):
         named = next(source for source in sources if Path(source) not in finished)
-        raise ConfigError(f"{named} is no run directory; to compare constitutions, give the settings with --run FILE")
+        raise ConfigError(
+            f"{named} is no run directory; to compare constitutions, give the settings with --run FILE, or with "
+            "--prompts and --policy"
+        )
     run = run or Run(finished[0]).config
     rule_sets: list[RuleSet] = []
     for source in sources:
@@ -73,11 +78,16 @@ def _rule_set(source: str, out: str, taken: set[str]) -> RuleSet:
         run = Run(path)
         name = run.constitution.name if run.constitution.name not in taken else path.resolve().name
         rules = RuleSet(name=name, run=source, constitution=str(path / "constitution.yaml"))
-    elif path.is_dir():
-        raise ConfigError(f"{path} is a folder, but no run directory")
     else:
         name = load_constitution(source).name
         rules = RuleSet(name=name, run=str(Path(out) / "runs" / name), constitution=source)
     if rules.name in taken:
         raise ConfigError(f"{source}: another rule set is called {rules.name}, too; give it a `name` of its own")
     return rules
+
+
+def _refuse_other_folders(path: Path) -> None:
+    if (path / "comparison.yaml").is_file():
+        raise ConfigError(f"{path} is a comparison; name the runs in {path / 'runs'}")
+    if path.is_dir() and not (path / "manifest.json").is_file():
+        raise ConfigError(f"{path} is a folder, but no run directory")

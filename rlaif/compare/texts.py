@@ -19,6 +19,8 @@ class TextFigures(Record):
     """Share that refuses, by rules (English only)."""
     partial_refusals: Figure
     """Share that refuses a part."""
+    hedged: Figure
+    """Share with a hedge or a stock phrase in it, by rules (English only)."""
     hedges: Figure
     """Epistemic hedges per 100 words."""
     boilerplate: Figure
@@ -38,6 +40,7 @@ def tally_texts(pool: PooledPrompt) -> Tally:
         tally["text", who, "words"] += words
         tally["text", who, "hundreds"] += words / 100
         tally["text", who, detect_refusal(question, text)] += 1
+        tally["text", who, "hedged"] += bool(found.spans)
         tally["text", who, "hedges"] += found.epistemic_rate * words / 100
         tally["text", who, "boilerplate"] += found.boilerplate_rate * words / 100
         if variety is not None:
@@ -57,6 +60,7 @@ def text_figures(bootstrap: Bootstrap, maker: str | None) -> TextFigures:
         words=ratio("words", "answers"),
         refusals=ratio("refusal", "answers", share=True),
         partial_refusals=ratio("partial", "answers", share=True),
+        hedged=ratio("hedged", "answers", share=True),
         hedges=ratio("hedges", "hundreds"),
         boilerplate=ratio("boilerplate", "hundreds"),
         variety=ratio("variety", "long enough"),
