@@ -14,12 +14,12 @@ from pathlib import Path
 
 import yaml
 
-from rlaif.compare.config import CompareConfig
+from rlaif.compare.config import CompareConfig, RuleSet
 from rlaif.compare.figures import Comparison, compare_pool
 from rlaif.compare.judging import Panel, judge_pool
 from rlaif.compare.pool import PooledPrompt, build_pool
 from rlaif.compare.tables import write_tables
-from rlaif.errors import RunDirectoryError, RunError
+from rlaif.errors import ConfigError, RunDirectoryError, RunError
 from rlaif.generation import (
     Progress,
     Screen,
@@ -39,6 +39,7 @@ from rlaif.runs.directory import TRACES, locked, read_text, write_json, write_te
 from rlaif.runs.run import Run
 from rlaif.runs.store import TraceReader, TraceWriter
 from rlaif.templates import AGAIN, TEMPLATE_NAMES, Templates
+from rlaif.yamlfile import read_yaml
 
 POOL = "pool.sqlite"
 SETTINGS = "comparison.yaml"
@@ -81,6 +82,8 @@ async def compare_async(config: CompareConfig, *, screen: Screen | None = None) 
 
 
 def _check_usable(config: CompareConfig) -> None:
+    if config.run.judging.kind == "none":
+        raise ConfigError("judging.kind none leaves nothing to compare; leave it out of the run file")
     for rules in config.rule_sets:
         if not config.constitution(rules).comparing:
             raise RunDirectoryError(f"{rules.name} has no principle with a compare question, so it can judge nothing")
@@ -123,8 +126,9 @@ def _settle(path: Path, config: CompareConfig) -> None:
     if not (path / SETTINGS).is_file():
         write_text(path / SETTINGS, text)
         return
-    before = CompareConfig.model_validate(yaml.safe_load(read_text(path / SETTINGS)))
-    if before.rule_sets != config.rule_sets or before.run.questions() != config.run.questions():
+    before = read_settings(path)
+    names = [[(rules.name, Path(rules.run).name) for rules in one.rule_sets] for one in (before, config)]
+    if names[0] != names[1] or before.run.questions() != config.run.questions():
         raise RunDirectoryError(
             f"{path} holds another comparison ({', '.join(rules.name for rules in before.rule_sets)}); choose another "
             "--out: every answer already given is reused from the reply store"
@@ -227,6 +231,22 @@ def pooled(path: Path) -> Iterator[PooledPrompt]:
         yield from reader.traces()
 
 
+def read_settings(path: Path) -> CompareConfig:
+    """Return what a comparison compares. Raises RunDirectoryError when the directory holds none."""
+    if not (path / SETTINGS).is_file():
+        raise RunDirectoryError(f"{path} is no comparison: it has no {SETTINGS}")
+    settings = read_yaml(path / SETTINGS, CompareConfig)
+    here = [_where_it_stands(path, rules) for rules in settings.rule_sets]
+    return settings.model_copy(update={"rule_sets": tuple(here), "out": str(path)})
+
+
+def _where_it_stands(path: Path, rules: RuleSet) -> RuleSet:
+    """Return a rule set with its run where it is now: a comparison may have been moved with the runs it made."""
+    moved = path / "runs" / Path(rules.run).name
+    made_here = Path(rules.run).parent.name == "runs" and (moved / "manifest.json").is_file()
+    return rules.model_copy(update={"run": str(moved)}) if made_here else rules
+
+
 def read_comparison(path: Path) -> Comparison:
     """Return the figures of a finished comparison. Raises RunDirectoryError when there are none."""
     try:
@@ -245,6 +265,3 @@ def _conclude(config: CompareConfig, runs: dict[str, Run]) -> Comparison:
     write_json(path / "comparison.json", comparison.model_dump(mode="json"))
     write_tables(path, config.run, runs, prompts)
     return comparison
-
-
-__all__ = ["Compared", "compare", "compare_async", "pooled", "read_comparison"]
