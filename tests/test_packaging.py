@@ -24,6 +24,10 @@ def test_the_wheel_holds_constitutions_templates_and_seed_prompts(wheel: zipfile
             assert f"rlaif/shipped/{folder}/{file.name}" in names
 
 
+def test_the_wheel_holds_what_the_linter_says_of_its_codes(wheel: zipfile.ZipFile) -> None:
+    assert "rlaif/lint/codes.yaml" in wheel.namelist()
+
+
 def test_an_unpacked_wheel_finds_what_it_ships(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
     wheel.extractall(tmp_path / "site")
     code = "from rlaif.shipped import DATA; from rlaif import load_constitution as l; print(l('honesty').name, DATA)"

@@ -1,13 +1,11 @@
-"""`rlaif constitution ...`: list, show, check."""
+"""`rlaif constitution ...`: list, show."""
 
 import json
-import sys
 
 from rich.text import Text
 
 from rlaif.composition import load_constitution
 from rlaif.constitution import Constitution
-from rlaif.errors import ConfigError, RlaifError
 from rlaif.screen import stdout_console
 from rlaif.shipped import constitution_names
 
@@ -43,26 +41,6 @@ def show_job(name: str, *, as_json: bool) -> None:
                 console.print(f"  {label:9} {text}", markup=False)
         if principle.examples:
             console.print(f"  {len(principle.examples)} worked example(s)", style="dim", markup=False)
-
-
-def check_job(names: list[str], *, as_json: bool) -> None:
-    """Check files; exit with 2 when one of them is not a constitution."""
-    results = []
-    for name in names:
-        try:
-            constitution = load_constitution(name)
-            results.append({"file": name, "ok": True, **_facts(constitution)})
-        except RlaifError as error:
-            results.append({"file": name, "ok": False, "error": str(error)})
-    if as_json:
-        print(json.dumps(results, ensure_ascii=False))
-    for result in results if not as_json else []:
-        if result["ok"]:
-            print(f"{result['file']}: ok, {result['principles']} principles, hash {result['hash']}")
-        else:
-            print(f"rlaif: {result['error']}", file=sys.stderr)
-    if not all(result["ok"] for result in results):
-        raise SystemExit(ConfigError.exit_code)
 
 
 def _facts(constitution: Constitution) -> dict[str, object]:

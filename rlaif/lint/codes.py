@@ -1,0 +1,72 @@
+"""The linter's codes and what `rlaif constitution explain` says of them: data, in codes.yaml beside this file.
+
+C0 is about the check itself, C1 about wording, C2 about use, C3 about what a finished run measured.
+"""
+
+import difflib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from rlaif.constitution import LintCode, Text
+from rlaif.errors import UsageError
+from rlaif.records import Record
+from rlaif.yamlfile import read_yaml
+
+Severity = Literal["warning", "note"]
+
+MEASURED = "C3"
+"""Codes that begin so need a finished run."""
+
+
+class Code(Record):
+    """One thing the linter looks for."""
+
+    id: LintCode
+    title: Text
+    severity: Severity
+    """A `warning` makes the check fail; a `note` is worth knowing."""
+    what: Text
+    """What exactly is reported, and what is not."""
+    why: Text
+    mend: Text
+    bad: str = ""
+    """Principles as they stand in a file, one of which has the fault."""
+    good: str = ""
+    """The same, mended."""
+
+
+class _Codes(Record):
+    codes: tuple[Code, ...]
+
+
+@cache
+def codes() -> Mapping[str, Code]:
+    """Return all codes by their id, in order."""
+    file = read_yaml(Path(__file__).with_name("codes.yaml"), _Codes)
+    return {code.id: code for code in file.codes}
+
+
+def find_code(code_id: str) -> Code:
+    """Return one code. Raises UsageError that names the nearest one when there is none."""
+    code = codes().get(code_id.upper())
+    if code is None:
+        near = difflib.get_close_matches(code_id.upper(), codes(), n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(f"no code {code_id!r}; {hint}`rlaif constitution explain` lists them")
+    return code
+
+
+def select_codes(prefixes: list[str], *, measured: bool) -> list[str]:
+    """Return the ids of the codes that begin with one of the prefixes; all when there are none.
+
+    Raises UsageError for a prefix of nothing, and for a measured code that is asked for without a run.
+    """
+    for prefix in prefixes:
+        if not any(code.startswith(prefix) for code in codes()):
+            raise UsageError(f"--select {prefix}: no code begins so; `rlaif constitution explain` lists them")
+        if prefix.startswith(MEASURED) and not measured:
+            raise UsageError(f"--select {prefix}: this is measured; say in which run with --run")
+    chosen = [code for code in codes() if not prefixes or code.startswith(tuple(prefixes))]
+    return [code for code in chosen if measured or not code.startswith(MEASURED)]

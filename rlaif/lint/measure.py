@@ -1,0 +1,114 @@
+"""What a finished run says about each principle, as figures with 95 % intervals over prompts.
+
+The run's verdicts are facts; what they decide follows from the weights, levels and tags of the constitution that is
+checked, which may differ from the run's own. Its questions may not: other words are another question.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+from rlaif.constitution import Constitution
+from rlaif.errors import UsageError
+from rlaif.intervals import Bootstrap, Figure, Tally
+from rlaif.preferences.judgement import Rule, judge_matchup
+from rlaif.preferences.position import UNFIT_LABEL_MASS
+from rlaif.preferences.principles import tally_principles
+from rlaif.records import Matchup, Prompt
+from rlaif.runs.run import Run
+
+FEWEST_PROMPTS = 30
+"""With fewer prompts an interval says more about them than about the critic."""
+
+ENOUGH_FOR_ALWAYS = 72
+"""From so many prompts on, a share of exactly 0 or 1 is below 5 % or above 95 % with 95 % confidence (0.025^(1/72))."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Figures of one run under one constitution."""
+
+    run: str
+    figures: Bootstrap
+    matchups: int
+
+    @classmethod
+    def of(cls, run: Run, constitution: Constitution) -> Self:
+        """Measure a run. Raises UsageError when it was made with other questions, or has no verdicts."""
+        refuse_other_questions(run, constitution)
+        rule = Rule(constitution.weights, constitution.priorities, run.config.judging, run.position_bias)
+        judged = [(trace.prompt, trace.matchups) for trace in run.traces() if trace.matchups]
+        measured = cls.of_matchups(str(run.path), judged, constitution, rule)
+        if not measured.matchups:
+            raise UsageError(f"{run.path} has compared no answers yet; there is nothing to measure")
+        return measured
+
+    @classmethod
+    def of_matchups(
+        cls, run: str, judged: Iterable[tuple[Prompt, Iterable[Matchup]]], constitution: Constitution, rule: Rule
+    ) -> Self:
+        """Tally matchups by prompt."""
+        tallies, count = [], 0
+        for prompt, matchups in judged:
+            used = [p.id for p in constitution.comparing if p.applies(prompt.tags)]
+            tally: Tally = Tally()
+            for matchup in matchups:
+                count += 1
+                tally.update(_tally(matchup, used, rule))
+            tallies.append(tally)
+        return cls(run, Bootstrap(tallies), count)
+
+    @property
+    def prompts(self) -> int:
+        """How many prompts had any matchups."""
+        return self.figures.prompts
+
+    def decisive(self, principle: str) -> Figure:
+        """Share of the labels that would be another, or none, without the principle."""
+        return self._share(("decisive", principle), ("labelled", principle))
+
+    def agreement(self, one: str, other: str) -> Figure:
+        """Share of the matchups in which both name a winner where it is the same one; `one` stands before `other`."""
+        return self._share(("same", one, other), ("both", one, other))
+
+    def turned(self, principle: str) -> Figure:
+        """Share of the matchups whose two orders name different winners under the principle."""
+        return self._share(("turned", principle), ("ordered", principle))
+
+    def faint(self, principle: str) -> Figure:
+        """Share of the verdicts in which the two labels get less than half of the probability."""
+        return self._share(("faint", principle), ("verdicts", principle))
+
+    def _share(self, above: tuple[str, ...], below: tuple[str, ...]) -> Figure:
+        """Return a share, without an interval where too few prompts had any of it."""
+        figure = self.figures.ratio(above, below)
+        few = figure.prompts < FEWEST_PROMPTS
+        return figure.model_copy(update={"low": None, "high": None}) if few else figure
+
+
+def refuse_other_questions(run: Run, constitution: Constitution) -> None:
+    """Raise UsageError where the run can't tell about this constitution's principles."""
+    asked = {principle.id: principle.compare for principle in run.constitution.comparing}
+    for principle in constitution.comparing:
+        if principle.id not in asked:
+            raise UsageError(
+                f'{run.path} was made without principle "{principle.id}", so nothing was measured of it; it knows '
+                f"{', '.join(asked) or 'none'}"
+            )
+        if principle.compare != asked[principle.id]:
+            raise UsageError(
+                f'{run.path} was made with another question for "{principle.id}" ("{asked[principle.id]}"), so it '
+                "measured something else; make a new run (the policy's answers are reused), or check the constitution "
+                f"in {run.path}"
+            )
+
+
+def _tally(matchup: Matchup, used: list[str], rule: Rule) -> Tally:
+    known = [verdict for verdict in matchup.verdicts if verdict.principle in used]
+    verdicts = tuple(sorted(known, key=lambda verdict: used.index(verdict.principle)))
+    matchup = matchup.model_copy(update={"verdicts": verdicts})
+    tally = tally_principles(judge_matchup(matchup, rule.weights, rule.judging, rule.bias, rule.priorities), rule)
+    for verdict in verdicts:
+        tally["verdicts", verdict.principle] += 1
+        tally["faint", verdict.principle] += verdict.label_mass < UNFIT_LABEL_MASS
+    return tally

@@ -1,0 +1,149 @@
+"""`rlaif constitution check` and `explain`: what the linter found, and what its codes mean."""
+
+import json
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from rlaif.composition import resolve_constitution
+from rlaif.constitution import Constitution
+from rlaif.errors import ConfigError, RlaifError
+from rlaif.lint.check import Finding, check
+from rlaif.lint.codes import Code, codes, find_code, select_codes
+from rlaif.lint.measure import ENOUGH_FOR_ALWAYS, Measurement
+from rlaif.lint.subject import PromptTags
+from rlaif.runs.directory import TRACES
+from rlaif.runs.run import Run
+from rlaif.runs.store import TraceReader
+from rlaif.screen import visible
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One file, and what became of it."""
+
+    file: str
+    error: str | None = None
+    """Why it is no constitution, or can't be held against the run; None when it is and can."""
+    constitution: Constitution | None = None
+    findings: tuple[Finding, ...] = ()
+    measured: Measurement | None = None
+
+
+def check_job(names: list[str], *, run: str | None, prompts: str | None, select: str | None, as_json: bool) -> None:
+    """Check files; exit with 2 when one of them is not a constitution, with 1 when one has warnings."""
+    finished = Run(run) if run else None
+    prefixes = [part.strip().upper() for part in (select or "").split(",") if part.strip()]
+    chosen = select_codes(prefixes, measured=finished is not None)
+    tags = _prompt_tags(prompts, finished)
+    results = [_checked(name, finished, tags, chosen) for name in names]
+    if as_json:
+        print(json.dumps([_facts(result, tags) for result in results], ensure_ascii=False))
+    else:
+        _print(results, tags)
+    if any(result.error for result in results):
+        raise SystemExit(ConfigError.exit_code)
+    if any(finding.severity == "warning" for result in results for finding in result.findings):
+        raise SystemExit(1)
+
+
+def explain_job(code_id: str | None, *, as_json: bool) -> None:
+    """Print what a code means, or the list of all codes."""
+    if code_id is None:
+        found = list(codes().values())
+        shown = "\n".join(f"{code.id}  {code.severity:7}  {code.title}" for code in found)
+    else:
+        found = [find_code(code_id)]
+        shown = _explanation(found[0])
+    if as_json:
+        facts = [code.model_dump(mode="json") for code in found]
+        print(json.dumps(facts if code_id is None else facts[0], ensure_ascii=False))
+    else:
+        print(shown)
+
+
+def _prompt_tags(path: str | None, run: Run | None) -> PromptTags:
+    """Return the tags of the prompts a person named, else of the run, else of the project's seed prompts."""
+    if path is not None or run is None:
+        return PromptTags.read(path)
+    with TraceReader(run.path / TRACES) as reader:
+        return PromptTags.of(reader.prompts(), str(run.path))
+
+
+def _checked(name: str, run: Run | None, tags: PromptTags, chosen: list[str]) -> Checked:
+    try:
+        resolved = resolve_constitution(name)
+        measured = Measurement.of(run, resolved.constitution) if run else None
+        findings = check(resolved, tags, measured, chosen)
+    except RlaifError as error:
+        return Checked(name, str(error))
+    return Checked(name, None, resolved.constitution, tuple(findings), measured)
+
+
+def _print(results: list[Checked], tags: PromptTags) -> None:
+    for result in results:
+        for finding in result.findings:
+            print(visible(_line(finding)))
+        if result.constitution is not None:
+            print(visible(f"{result.file}: {_summary(result, result.constitution, tags)}"))
+    met = sorted({finding.code for result in results for finding in result.findings})
+    if met:
+        print(f"what a code means: rlaif constitution explain {met[0]}")
+    for result in results:
+        if result.error:
+            print(f"rlaif: {visible(result.error)}", file=sys.stderr)
+
+
+def _line(finding: Finding) -> str:
+    note = " [note]" if finding.severity == "note" else ""
+    who = f" {finding.principle}:" if finding.principle else ""
+    return f"{finding.file}:{finding.line}: {finding.code}{note}{who} {finding.message}"
+
+
+def _summary(result: Checked, constitution: Constitution, tags: PromptTags) -> str:
+    found = Counter(finding.severity for finding in result.findings)
+    counts = [f"{found[each]} {each}{'s' * (found[each] > 1)}" for each in ("warning", "note") if found[each]]
+    number = len(constitution.principles)
+    told = [", ".join(counts) or "ok", f"{number} principle{'s' * (number > 1)}", f"hash {constitution.hash}"]
+    if any(principle.applies_to for principle in constitution.principles):
+        told.append(f"tags held against {tags.prompts} prompts of {tags.source}")
+    if measured := result.measured:
+        told.append(f"measured on {measured.matchups:,} matchups of {measured.prompts} prompts of {measured.run}")
+        if measured.prompts < ENOUGH_FOR_ALWAYS:
+            told.append(f"fewer than {ENOUGH_FOR_ALWAYS} prompts cannot show that a principle never or always does so")
+    return ", ".join(told)
+
+
+def _facts(result: Checked, tags: PromptTags) -> dict[str, Any]:
+    if result.constitution is None:
+        return {"file": result.file, "ok": False, "error": result.error}
+    constitution, measured = result.constitution, result.measured
+    return {
+        "file": result.file,
+        "ok": True,
+        "name": constitution.name,
+        "version": constitution.version,
+        "description": constitution.description,
+        "principles": len(constitution.principles),
+        "hash": constitution.hash,
+        "findings": [finding.model_dump(mode="json") for finding in result.findings],
+        "tags_of": {"source": tags.source, "prompts": tags.prompts, "given": tags.given},
+        "measured": measured and {"run": measured.run, "prompts": measured.prompts, "matchups": measured.matchups},
+    }
+
+
+def _explanation(code: Code) -> str:
+    told = [
+        f"{code.id} {code.title} ({code.severity})",
+        "",
+        code.what,
+        "",
+        f"Why: {code.why}",
+        "",
+        f"Mend: {code.mend}",
+    ]
+    for word, example in (("Bad:", code.bad), ("Good:", code.good)):
+        if example:
+            told += ["", word, *(f"  {line}" for line in example.splitlines())]
+    return "\n".join(told)

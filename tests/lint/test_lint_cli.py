@@ -1,0 +1,163 @@
+"""What `rlaif constitution check` and `explain` print, and how they end."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rlaif.cli import main
+from rlaif.generation import generate_async
+from rlaif.lint.codes import codes
+from rlaif.models.simulated import SimulatedServer
+from tests.conftest import CONSTITUTION, MakeConfig
+
+CLEAN = """\
+name: clean
+version: 1
+description: d
+principles:
+  - id: names-risks
+    compare: Which answer names more of the risks that the task really has?
+    compare_only: true
+    applies_to: [medicine]
+"""
+Say = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def rlaif(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Say:
+    """Return a function that runs `rlaif constitution …` in a folder with two files: (exit code, out, err)."""
+    monkeypatch.chdir(tmp_path)
+    Path("testing.yaml").write_text(CONSTITUTION.lstrip(), encoding="utf-8")
+    Path("clean.yaml").write_text(CLEAN, encoding="utf-8")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["rlaif", "constitution", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0), *capsys.readouterr()
+
+    return run
+
+
+def test_a_finding_is_one_line_with_file_line_code_and_principle(rlaif: Say) -> None:
+    code, out, err = rlaif("check", "testing.yaml", "--select", "C1")
+    assert (code, err) == (1, "")
+    assert out.splitlines()[0] == ('testing.yaml:13: C105 short: counting words answers this question ("words")')
+    assert out.splitlines()[1].startswith("testing.yaml: 1 warning, 2 principles, hash ")
+    assert out.splitlines()[2] == "what a code means: rlaif constitution explain C105"
+
+
+def test_notes_alone_are_no_failure(rlaif: Say) -> None:
+    code, out, _ = rlaif("check", "clean.yaml")
+    assert code == 0
+    assert "clean.yaml:4: C202 [note] 1 of 1 principles" in out
+    assert "clean.yaml: 1 note, 1 principle, " in out
+
+
+def test_nothing_found_is_ok_and_says_which_prompts_the_tags_were_held_against(rlaif: Say) -> None:
+    code, out, _ = rlaif("check", "clean.yaml", "--select", "C1,C201")
+    assert code == 0
+    assert out.startswith("clean.yaml: ok, 1 principle, hash ")
+    assert out.endswith("tags held against 240 prompts of the project's seed prompts\n")
+
+
+def test_tags_are_held_against_the_prompts_that_are_given(rlaif: Say) -> None:
+    Path("p.jsonl").write_text('{"prompt": "a", "tags": ["medicin"]}\n', encoding="utf-8")
+    code, out, _ = rlaif("check", "clean.yaml", "--prompts", "p.jsonl", "--select", "C201")
+    assert code == 1
+    assert out.splitlines()[0] == (
+        "clean.yaml:8: C201 names-risks: none of the 1 prompts of p.jsonl carries medicine (so it is never used); "
+        "did you mean medicin?"
+    )
+
+
+def test_a_file_that_is_no_constitution_counts_for_more_than_warnings(rlaif: Say) -> None:
+    Path("broken.yaml").write_text("name: x\n", encoding="utf-8")
+    code, out, err = rlaif("check", "testing.yaml", "broken.yaml")
+    assert code == 2
+    assert "C105" in out
+    assert err.startswith("rlaif: broken.yaml:1: ")
+
+
+def test_json_is_one_list_with_the_findings_of_every_file(rlaif: Say) -> None:
+    code, out, _ = rlaif("check", "testing.yaml", "nosuch", "clean.yaml", "--json")
+    assert code == 2
+    testing, nosuch, clean = json.loads(out)
+    assert (testing["ok"], testing["name"], testing["principles"]) == (True, "testing", 2)
+    assert {
+        "code": "C105",
+        "severity": "warning",
+        "principle": "short",
+        "file": "testing.yaml",
+        "line": 13,
+        "message": 'counting words answers this question ("words")',
+    } in testing["findings"]
+    assert (nosuch["ok"], nosuch["file"]) == (False, "nosuch")
+    assert "no constitution" in nosuch["error"]
+    assert [finding["code"] for finding in clean["findings"]] == ["C202"]
+    assert clean["measured"] is None
+
+
+def test_a_run_adds_what_was_measured(rlaif: Say, make_config: MakeConfig) -> None:
+    async def finish() -> str:
+        async with SimulatedServer() as server:
+            return str((await generate_async(make_config(server, 80, revision={"rounds": 0}))).path)
+
+    run = asyncio.run(finish())
+    code, out, _ = rlaif("check", "testing.yaml", "--run", run, "--select", "C3")
+    assert code == 1
+    assert 'C302 short: names the same winner as "kind" in 100.0% of 80 matchups' in out
+    assert f"measured on 80 matchups of 80 prompts of {run}" in out
+    code, out, err = rlaif("check", "clean.yaml", "--run", run)
+    assert (code, out) == (2, "")
+    assert err.startswith(f'rlaif: {run} was made without principle "names-risks"')
+
+
+def test_few_prompts_are_said_to_show_little(rlaif: Say, make_config: MakeConfig) -> None:
+    async def finish() -> str:
+        async with SimulatedServer() as server:
+            return str((await generate_async(make_config(server, 3, revision={"rounds": 0}))).path)
+
+    code, out, _ = rlaif("check", "testing.yaml", "--run", asyncio.run(finish()), "--select", "C3")
+    assert code == 0
+    assert "fewer than 72 prompts cannot show that a principle never or always does so" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--select", "C9"), "--select C9: no code begins so"),
+        (("--select", "C304"), "--select C304: this is measured; say in which run with --run"),
+        (("--run", "nosuch"), "nosuch"),
+        (("--prompts", "nosuch.jsonl"), "nosuch.jsonl: no such file"),
+    ],
+)
+def test_what_cannot_be_checked_is_said_in_one_line(rlaif: Say, arguments: tuple[str, ...], complaint: str) -> None:
+    code, out, err = rlaif("check", "clean.yaml", *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("rlaif: ")
+    assert complaint in err
+    assert err.count("\n") == 1
+
+
+def test_explain_lists_all_codes_or_tells_of_one(rlaif: Say) -> None:
+    code, out, _ = rlaif("explain")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == list(codes())
+    code, out, _ = rlaif("explain", "c102")
+    assert out.startswith("C102 two questions in one (warning)\n")
+    assert "Why: " in out
+    assert "Bad:\n  - id: kind-and-short" in out
+
+
+def test_explain_as_json_and_of_nothing(rlaif: Say) -> None:
+    assert [each["id"] for each in json.loads(rlaif("explain", "--json")[1])] == list(codes())
+    assert json.loads(rlaif("explain", "C205", "--json")[1])["severity"] == "warning"
+    code, _, err = rlaif("explain", "C999")
+    assert code == 2
+    assert err.startswith("rlaif: no code 'C999'; `rlaif constitution explain` lists them")
