@@ -54,7 +54,7 @@ class Measurement:
             tally: Tally = Tally()
             for matchup in matchups:
                 count += 1
-                tally.update(_tally(matchup, used, rule))
+                tally.add(_tally(matchup, used, rule))
             tallies.append(tally)
         return cls(run, Bootstrap(tallies), count)
 

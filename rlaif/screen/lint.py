@@ -13,6 +13,7 @@ from rlaif.lint.check import Finding, check
 from rlaif.lint.codes import Code, codes, find_code, select_codes
 from rlaif.lint.measure import ENOUGH_FOR_ALWAYS, Measurement
 from rlaif.lint.subject import PromptTags
+from rlaif.records import Trace
 from rlaif.runs.directory import TRACES
 from rlaif.runs.run import Run
 from rlaif.runs.store import TraceReader
@@ -67,7 +68,7 @@ def _prompt_tags(path: str | None, run: Run | None) -> PromptTags:
     """Return the tags of the prompts a person named, else of the run, else of the project's seed prompts."""
     if path is not None or run is None:
         return PromptTags.read(path)
-    with TraceReader(run.path / TRACES) as reader:
+    with TraceReader(run.path / TRACES, Trace) as reader:
         return PromptTags.of(reader.prompts(), str(run.path))
 
 
