@@ -19,10 +19,13 @@ from typing import Any, Self
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from rlaif.constitution import Case, Constitution, Example, LintCode, Principle, Slug, Text, Weight, refuse_repeated_ids
-from rlaif.errors import ConfigError, UsageError
+from rlaif.errors import ConfigError
 from rlaif.records import Record
-from rlaif.shipped import CONSTITUTIONS, find_constitution
-from rlaif.yamlfile import Lines, explain_validation, read_yaml_lines
+from rlaif.shipped import CONSTITUTIONS, constitution_names, find_constitution
+from rlaif.yamlfile import Lines, explain_validation, read_yaml_lines, shortened
+
+DEEPEST = 50
+"""Generations of files; more is no constitution a person can read, and less than what Python's stack holds."""
 
 
 class Parent(Record):
@@ -59,15 +62,23 @@ class ConstitutionFile(Record):
     """A constitution as it stands in one file."""
 
     name: Slug
+    """Lower-case words with hyphens; stands in every row of a dataset."""
     version: int = Field(ge=1)
+    """Raised by whoever changes the rules."""
     description: Text
+    """One or two sentences for people."""
     after: tuple[str, ...] = ()
     ignore: tuple[LintCode, ...] = ()
     extends: tuple[Parent, ...] = ()
+    """Constitutions whose principles are inherited, in this order: shipped names, or files seen from this one."""
     drop: tuple[Slug, ...] = ()
+    """Inherited principles that are left out."""
     override: dict[Slug, PrincipleChanges] = Field(default={})
+    """What is changed of inherited principles, under their ids."""
     weights: dict[Slug, Weight] = Field(default={})
+    """New weights of inherited principles, under their ids."""
     principles: tuple[Principle, ...] = ()
+    """The file's own principles; they come after the inherited ones."""
 
     @field_validator("extends", mode="before")
     @classmethod
@@ -78,7 +89,7 @@ class ConstitutionFile(Record):
     @field_validator("principles")
     @classmethod
     def _ids_are_unique(cls, principles: tuple[Principle, ...], info: ValidationInfo) -> tuple[Principle, ...]:
-        if not principles and not info.data.get("extends"):
+        if not principles and not info.data.get("extends", True):  # absent where it is broken itself
             raise ValueError("a constitution needs at least one principle")
         refuse_repeated_ids(principles)
         return principles
@@ -105,6 +116,10 @@ class Origin:
     changed_in: str | None = None
     """`FILE:LINE` of the last override or new weight."""
 
+    def __str__(self) -> str:
+        """Return `FILE:LINE`, and where it was changed."""
+        return f"{self.file}:{self.line}" + (f" (changed in {self.changed_in})" if self.changed_in else "")
+
 
 @dataclass(frozen=True)
 class Resolved:
@@ -127,25 +142,27 @@ def load_constitution(name_or_path: str | Path) -> Constitution:
 
 def resolve_constitution(name_or_path: str | Path) -> Resolved:
     """Load a constitution and say where each principle comes from. Raises what `load_constitution` raises."""
-    return _resolve(find_constitution(name_or_path), ())
+    return _resolve(find_constitution(name_or_path), (), {})
 
 
-def _resolve(path: Path, above: tuple[Path, ...]) -> Resolved:
+def _resolve(path: Path, above: tuple[Path, ...], known: dict[Path, Resolved]) -> Resolved:
+    """Put a file together; `above` are the files that wait for it, `known` those that are done."""
     file, lines = read_yaml_lines(path, ConstitutionFile)
     here = (*above, path.resolve())
     inherited: dict[str, tuple[Principle, Origin]] = {}
     after: list[str] = []
     for place, parent in enumerate(file.extends):
-        resolved = _parent(path, parent, lines.at("extends", place), here)
+        resolved = _parent(path, parent, lines.at("extends", place), here, known)
         after += resolved.constitution.after
         _take(inherited, parent, resolved, lines.at("extends", place))
     for place, dropped in enumerate(file.drop):
-        _refuse_unknown(dropped, inherited, lines.at("drop", place))
+        _refuse_unknown(dropped, inherited, lines.at("drop", place), file)
         del inherited[dropped]
     _change(inherited, file, lines)
     _add_own(inherited, file, lines, path)
     if not inherited:
-        raise ConfigError(f"{lines.at('drop')}: every principle is dropped; a constitution needs at least one")
+        where = lines.at("drop") if file.drop else lines.at("extends")
+        raise ConfigError(f"{where}: every principle is dropped; a constitution needs at least one")
     constitution = Constitution(
         name=file.name,
         version=file.version,
@@ -157,15 +174,35 @@ def _resolve(path: Path, above: tuple[Path, ...]) -> Resolved:
     return Resolved(constitution, {name: origin for name, (_, origin) in inherited.items()}, lines, file)
 
 
-def _parent(path: Path, parent: Parent, where: str, here: tuple[Path, ...]) -> Resolved:
-    beside = path.parent / parent.from_
-    try:
-        found = find_constitution(beside if beside.is_file() else parent.from_)
-    except UsageError as error:
-        raise ConfigError(f"{where}: {error}") from None
-    if found.resolve() in here:
+def _parent(path: Path, parent: Parent, where: str, here: tuple[Path, ...], known: dict[Path, Resolved]) -> Resolved:
+    found = _find_parent(path, parent, where)
+    key = found.resolve()
+    if key == here[-1]:
+        raise ConfigError(f"{where}: this file extends itself")
+    if key in here:
         raise ConfigError(f"{where}: extends {parent.from_}, which extends this file in turn: a cycle")
-    return _resolve(found, here)
+    if key not in known:
+        if len(here) > DEEPEST:
+            raise ConfigError(f"{where}: more than {DEEPEST} files extend one another; put some of them together")
+        known[key] = _resolve(found, here, known)
+    return known[key]
+
+
+def _find_parent(path: Path, parent: Parent, where: str) -> Path:
+    """Return the file beside `path`, or the shipped one; where a command is called from has no say in it."""
+    try:
+        beside = path.parent / parent.from_
+        if beside.is_file():
+            return beside
+        if parent.from_ in constitution_names():
+            return find_constitution(CONSTITUTIONS / f"{parent.from_}.yaml")
+    except OSError as error:
+        raise ConfigError(f"{where}: extends {shortened(repr(parent.from_))}: {error.strerror}") from None
+    seen_from = f"seen from {path.parent}/" if beside.name != parent.from_ else f"beside {path.name}"
+    raise ConfigError(
+        f"{where}: extends {shortened(repr(parent.from_))}, but there is no such file {seen_from}, "
+        f"and the shipped ones are {', '.join(constitution_names())}"
+    )
 
 
 def _take(inherited: dict[str, tuple[Principle, Origin]], parent: Parent, resolved: Resolved, where: str) -> None:
@@ -177,15 +214,17 @@ def _take(inherited: dict[str, tuple[Principle, Origin]], parent: Parent, resolv
             continue
         if name in inherited and inherited[name][0] != principle:
             raise ConfigError(
-                f'{where}: principle "{name}" comes from {inherited[name][1].file} and from '
-                f"{resolved.origins[name].file}, and the two differ; write {{from: {parent.from_}, drop: [{name}]}} "
-                "to keep the first"
+                f'{where}: principle "{name}" comes from {inherited[name][1]} and from {resolved.origins[name]}, '
+                f"and the two differ; write {{from: {parent.from_}, drop: [{name}]}} to keep the first"
             )
         inherited.setdefault(name, (principle, resolved.origins[name]))
 
 
 def _change(inherited: dict[str, tuple[Principle, Origin]], file: ConstitutionFile, lines: Lines) -> None:
     """Apply overrides and new weights."""
+    for name in file.weights:
+        if name in file.override and file.override[name].weight is not None:
+            raise ConfigError(f'{lines.at("weights", name)}: the weight of "{name}" is also given under `override`')
     changes: list[tuple[str, dict[str, Any], str]] = [
         *(
             (name, change.model_dump(mode="json", exclude_unset=True), lines.at("override", name))
@@ -194,7 +233,7 @@ def _change(inherited: dict[str, tuple[Principle, Origin]], file: ConstitutionFi
         *((name, {"weight": weight}, lines.at("weights", name)) for name, weight in file.weights.items()),
     ]
     for name, change, where in changes:
-        _refuse_unknown(name, inherited, where)
+        _refuse_unknown(name, inherited, where, file)
         principle, origin = inherited[name]
         try:
             changed = Principle.model_validate(principle.model_dump(mode="json") | change)
@@ -214,9 +253,11 @@ def _add_own(inherited: dict[str, tuple[Principle, Origin]], file: ConstitutionF
         inherited[principle.id] = (principle, Origin(shown, lines.line("principles", place)))
 
 
-def _refuse_unknown(name: str, known: Iterable[str], where: str) -> None:
+def _refuse_unknown(name: str, known: Iterable[str], where: str, file: ConstitutionFile | None = None) -> None:
     known = list(known)
     if name not in known:
+        if file is not None and any(principle.id == name for principle in file.principles):
+            raise ConfigError(f'{where}: principle "{name}" is this file\'s own; change it where it stands')
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known) or 'none'}"
         raise ConfigError(f'{where}: no inherited principle "{name}"; {hint}')

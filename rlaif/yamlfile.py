@@ -21,6 +21,9 @@ Location = tuple[int | str, ...]
 MOST_VALUES = 100_000
 """Aliases make 43 million values out of 400 bytes; no file written by a person has this many."""
 
+_UNBUILDABLE = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, ArithmeticError, RecursionError)
+"""What PyYAML raises on values that contradict their tag; for `!!bool x` it is a KeyError."""
+
 
 @dataclass(frozen=True)
 class Lines:
@@ -52,7 +55,8 @@ def read_yaml_lines(path: Path, model: type[Model]) -> tuple[Model, Lines]:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from None
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}:{line}: is not UTF-8 text ({error.reason} at byte {error.start})") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     return parse_yaml_lines(text, model, name=str(path))
@@ -73,8 +77,8 @@ def parse_yaml_lines(text: str, model: type[Model], *, name: str) -> tuple[Model
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{name}:{line}: {error.problem or error.context}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{name}: {_one_line(error)}") from None
+    except _UNBUILDABLE as error:
+        raise ConfigError(f"{name}:{root.start_mark.line + 1}: {_one_line(error)}") from None
     if not isinstance(data, dict):
         raise ConfigError(f"{name}:1: expected `key: value` lines, found {_kind(data)}")
     try:
@@ -90,16 +94,26 @@ def explain_validation(error: ValidationError, model: type[BaseModel]) -> str:
     return f"{where}: {_say(detail, model)}" if where else _say(detail, model)
 
 
+def shortened(text: str) -> str:
+    """Return what a message quotes, 60 characters at most."""
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
 def _compose(text: str, name: str) -> yaml.Node:
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{name}:{line}: not valid YAML: {error.problem or error.context}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{name}: not valid YAML: {_one_line(error)}") from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ConfigError(f"{name}:{line}: not valid YAML: {error.reason}: {chr(error.character)!r}") from None
+    except RecursionError:
+        raise ConfigError(f"{name}:1: not valid YAML: nested too deeply") from None
+    except _UNBUILDABLE as error:
+        raise ConfigError(f"{name}:1: not valid YAML: {_one_line(error)}") from None
     if root is None:
-        raise ConfigError(f"{name}: the file is empty")
+        raise ConfigError(f"{name}:1: the file is empty")
     return root
 
 
@@ -118,6 +132,8 @@ def _note_lines(node: yaml.Node, location: Location, lines: dict[Location, int],
             if key.value in seen:
                 raise ConfigError(f"{name}:{line}: key {key.value!r} is given twice")
             seen.add(key.value)
+            if key.tag != "tag:yaml.org,2002:merge":
+                _check_scalar(key, name)
             lines[(*location, key.value)] = line
             _note_lines(value, (*location, key.value), lines, name)
     elif isinstance(node, yaml.SequenceNode):
@@ -130,9 +146,10 @@ def _note_lines(node: yaml.Node, location: Location, lines: dict[Location, int],
 def _check_scalar(node: yaml.Node, name: str) -> None:
     """Build one value by itself, so that one that cannot be built (the 45th of a month) is said with its line."""
     try:
-        yaml.constructor.SafeConstructor().construct_document(node)
-    except (yaml.YAMLError, ValueError) as error:
-        problem = getattr(error, "problem", None) or _one_line(error)
+        repr(yaml.constructor.SafeConstructor().construct_document(node))  # some whole numbers are too long to show
+    except _UNBUILDABLE as error:
+        unfit = _one_line(error) if isinstance(error, ValueError) else f"is no {node.tag.rpartition(':')[2]}"
+        problem = getattr(error, "problem", None) or unfit
         raise ConfigError(f"{name}:{node.start_mark.line + 1}: {problem}") from None
 
 
@@ -174,10 +191,10 @@ def _shown(location: Location) -> Location:
 
 
 def _say(detail: ErrorDetails, model: type[BaseModel]) -> str:
-    key = detail["loc"][-1] if detail["loc"] else ""
+    key = shortened(str(detail["loc"][-1])) if detail["loc"] else ""
     match detail["type"]:
         case "extra_forbidden":
-            near = difflib.get_close_matches(str(key), _all_keys(model), n=1)
+            near = difflib.get_close_matches(key, _all_keys(model), n=1)
             return f"unknown key `{key}`" + (f"; did you mean `{near[0]}`?" if near else "")
         case "missing":
             return f"key `{key}` is missing"
@@ -185,8 +202,7 @@ def _say(detail: ErrorDetails, model: type[BaseModel]) -> str:
             return detail["msg"].removeprefix("Value error, ")
         case _:
             message = detail["msg"][:1].lower() + detail["msg"][1:]
-            shown = repr(detail["input"])
-            return f"{message}, not {shown if len(shown) <= 60 else shown[:57] + '…'}"
+            return f"{message}, not {shortened(repr(detail['input']))}"
 
 
 def _all_keys(model: type[BaseModel]) -> list[str]:

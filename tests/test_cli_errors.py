@@ -254,7 +254,7 @@ HEAD = "name: t\nversion: 1\ndescription: d\nprinciples:\n"
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("", "x.yaml: the file is empty"),
+        ("", "x.yaml:1: the file is empty"),
         (
             f"{HEAD}  - id: a\n    critique: c\n    revise: r\n",
             'x.yaml:5: principles.0: principle "a" has no "compare"',

@@ -50,7 +50,7 @@ def test_a_folder_is_no_yaml_file(tmp_path: Path):
 def test_a_file_that_is_not_utf8_is_said_with_the_place(tmp_path: Path):
     path = tmp_path / "t.yaml"
     path.write_bytes("name: é".encode("latin-1"))
-    with pytest.raises(ConfigError, match=r"t\.yaml: is not UTF-8 text \(.* at byte 6\)$"):
+    with pytest.raises(ConfigError, match=r"t\.yaml:1: is not UTF-8 text \(.* at byte 6\)$"):
         read_yaml(path, Tree)
 
 
@@ -62,7 +62,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path):
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# only a remark\n", "---\n"])
 def test_a_file_with_nothing_in_it_is_called_empty_or_nothing(text: str):
-    assert fault(text) in {"t.yaml: the file is empty", "t.yaml:1: expected `key: value` lines, found nothing"}
+    assert fault(text) in {"t.yaml:1: the file is empty", "t.yaml:1: expected `key: value` lines, found nothing"}
 
 
 @pytest.mark.parametrize(("text", "found"), [("- a\n- b", "a list"), ("hello", "a text"), ("3", "int")])
@@ -134,7 +134,7 @@ def test_a_number_as_key_is_refused():
 
 
 def test_a_control_character_is_refused():
-    assert fault("name: \x01\n").startswith("t.yaml: not valid YAML: ")
+    assert fault("name: \x01\n").startswith("t.yaml:1: not valid YAML: ")
 
 
 @pytest.mark.parametrize("depth", [60, 5000])
