@@ -51,6 +51,7 @@ class Progress:
     """How far a run is; read by whatever shows it."""
 
     prompts: int = 0
+    """How many there are of what is worked off; `unit` says what that is."""
     done: int = 0
     """Traces, those of earlier sessions included."""
     done_before: int = 0
@@ -58,6 +59,7 @@ class Progress:
     failed: int = 0
     started: float = field(default_factory=time.monotonic)
     meter: Meter = field(default_factory=Meter)
+    unit: str = "prompts"
 
 
 class Screen(Protocol):

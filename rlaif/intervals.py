@@ -122,6 +122,18 @@ def unseen(n: int) -> float:
     return 1 - float((ALPHA / 2) ** (1 / n))
 
 
+def wilson(hits: int, n: int) -> Figure:
+    """Return the share of hits among n independent trials with its 95 % score interval (Wilson 1927, JASA 22)."""
+    if n == 0:
+        return Figure(value=None)
+    z2 = NormalDist().inv_cdf(1 - ALPHA / 2) ** 2
+    middle = (hits + z2 / 2) / (n + z2)
+    half = (z2 * (hits * (n - hits) / n + z2 / 4)) ** 0.5 / (n + z2)
+    low = 0.0 if hits == 0 else middle - half
+    high = 1.0 if hits == n else middle + half
+    return Figure(value=hits / n, low=low, high=high, n=n, prompts=n)
+
+
 def kappa_of(totals: Array) -> Array:
     """Return Cohen's kappa of 2 x 2 counts (aa, ab, ba, bb) along the first axis (Cohen 1960)."""
     both_a, ab, ba, both_b = totals

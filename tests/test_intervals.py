@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rlaif.intervals import Bootstrap, Tally, kappa_of
+from rlaif.intervals import Bootstrap, Tally, kappa_of, wilson
 
 
 def test_a_ratio_is_that_of_the_totals_and_not_the_mean_of_ratios() -> None:
@@ -29,6 +29,23 @@ def test_nothing_to_measure_gives_no_number() -> None:
 def test_kappa_is_cohens() -> None:
     # 20 yes/yes, 5 yes/no, 10 no/yes, 15 no/no: observed 0.7, expected 0.5.
     assert kappa_of(np.array([20.0, 5.0, 10.0, 15.0])) == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize(
+    ("hits", "n", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilsons_interval_agrees_with_the_table_in_newcombe_1998(hits: int, n: int, low: float, high: float) -> None:
+    figure = wilson(hits, n)
+    assert figure.value == hits / n
+    assert (figure.low, figure.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
+    other = wilson(n - hits, n)
+    assert (other.low, other.high) == (pytest.approx(1 - high, abs=5e-5), pytest.approx(1 - low, abs=5e-5))
+
+
+def test_fewer_than_four_trials_all_hits_could_be_chance() -> None:
+    assert [wilson(n, n).holds(0.5) for n in (1, 2, 3, 4)] == [True, True, True, False]
+    assert wilson(0, 0).value is None
 
 
 @pytest.mark.parametrize("prompts", [12, 40])

@@ -67,7 +67,7 @@ def progress_line(progress: Progress) -> str:
     fresh = meter.replies - meter.from_store
     cached = meter.cached_tokens / meter.prompt_tokens if meter.prompt_tokens else 0.0
     parts = [
-        f"prompts {progress.done}/{progress.prompts}",
+        f"{progress.unit} {progress.done}/{progress.prompts}",
         f"open {progress.open}",
         f"failed {progress.failed}",
         f"replies {meter.replies:,} ({meter.from_store:,} from store)",

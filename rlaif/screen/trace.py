@@ -65,15 +65,15 @@ def print_overview(run: Run, console: Console, limit: int = 40) -> None:
     console.print(f"one of them whole: rlaif show {run.path} PROMPT_ID", markup=False)
 
 
-def marked_difference(before: str, after: str) -> Text:
+def marked_difference(before: str, after: str, *, least: float = 0.5) -> Text:
     """Return `after` with the words that are new in green and those that are gone in red.
 
-    The marks are also spelled out, {+new+} and [-gone-], for places without colour. Where less than half of the
+    The marks are also spelled out, {+new+} and [-gone-], for places without colour. Where less than `least` of the
     words stayed, marks would hide more than they show: then it says so, and the new text stands plain.
     """
     old, new = re.findall(r"\S+\s*", before), re.findall(r"\S+\s*", after)
     matcher = difflib.SequenceMatcher(a=[w.strip() for w in old], b=[w.strip() for w in new], autojunk=False)
-    if matcher.ratio() < 0.5:
+    if matcher.ratio() < least:
         return Text(f"(rewritten, {matcher.ratio():.0%} of the words stayed) ", style="dim").append(
             Text(after, style="not dim")
         )

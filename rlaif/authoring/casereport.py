@@ -1,0 +1,196 @@
+"""From a critic's answers to labelled cases to what can be said of its understanding, and what can't.
+
+A case is *right* or *wrong* when both orders, freed of the critic's constant position bias, name the same answer. One
+that turns with the order, a tie and an unreadable answer are neither: they are counted apart, and accuracy is measured
+on what was answered. Its interval is Wilson's; where it holds one half, guessing would explain the answers as well.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from rlaif.config import JudgingConfig
+from rlaif.constitution import Constitution
+from rlaif.intervals import Figure, wilson
+from rlaif.preferences.judgement import judge_matchup
+from rlaif.preferences.position import UNFIT_LABEL_MASS, UNFIT_TURNED, PositionBias
+from rlaif.records import Matchup, Record, Verdict
+
+Outcome = Literal["right", "wrong", "by position", "tie", "unreadable", "failed"]
+UNANSWERED: tuple[Outcome, ...] = ("by position", "tie", "unreadable", "failed")
+
+FEWEST_FOR_PROOF = 4
+"""So many answers, all right, are the fewest that guessing explains in less than 5 % of the tries (Wilson)."""
+
+
+class CaseResult(Record):
+    """What a critic made of one case."""
+
+    principle: str
+    number: int = Field(ge=1)
+    """Its place among the principle's cases."""
+    outcome: Outcome
+    p_better: float | None = None
+    """Probability given to the answer labelled better, from both orders; None where it can't be read."""
+    position_bias: float | None = None
+    """Log-odds for being shown first."""
+    orders_agree: bool | None = None
+    """Whether both orders, as they came, name the same answer."""
+    label_mass: float | None = None
+    """Mean probability of the two labels over both orders."""
+    verdicts: tuple[Verdict, ...] = ()
+    error: str | None = None
+
+
+class Score(Record):
+    """Results counted: of one principle, or of all."""
+
+    cases: int
+    outcomes: dict[Outcome, int]
+    """Those that occurred; they add up to `cases`."""
+    accuracy: Figure
+    """Right ones among right and wrong ones."""
+    order_agreement: float | None
+    label_mass: float | None
+    p_better: float | None
+    """Mean over the readable ones."""
+
+    def count(self, outcome: Outcome) -> int:
+        """Return how many cases came out so."""
+        return self.outcomes.get(outcome, 0)
+
+    @property
+    def unanswered(self) -> int:
+        """Cases that are neither right nor wrong."""
+        return sum(self.count(outcome) for outcome in UNANSWERED)
+
+
+class PrincipleScore(Record):
+    """How a critic did on one principle, and what follows in plain words."""
+
+    principle: str
+    score: Score
+    understood: bool | None
+    """None where the cases don't tell."""
+    verdict: str
+
+
+class CaseReport(Record):
+    """How a critic did on a constitution's cases."""
+
+    constitution: str
+    version: int
+    hash: str
+    critic: str
+    """Its served name."""
+    overall: Score
+    position_bias: PositionBias
+    principles: tuple[PrincipleScore, ...]
+    untested: tuple[str, ...]
+    """Principles that are put to the judge and have no cases."""
+    findings: tuple[str, ...]
+    """What a person should know before this critic judges by this constitution."""
+    results: tuple[CaseResult, ...]
+
+
+def decide_case(
+    principle: str, number: int, matchup: Matchup | None, error: str | None, judging: JudgingConfig, bias: PositionBias
+) -> CaseResult:
+    """Return what one matchup of `better` against `worse` says, or that it failed."""
+    if matchup is None:
+        return CaseResult(principle=principle, number=number, outcome="failed", error=error)
+    judged = judge_matchup(matchup, {principle: 1.0}, judging.model_copy(update={"min_margin": 0.0}), bias)
+    outcomes: dict[str | None, Outcome] = {"order noise": "by position", "tie": "tie", "unreadable": "unreadable"}
+    decided: Outcome = "right" if (judged.logit or 0) > 0 else "wrong"
+    return CaseResult(
+        principle=principle,
+        number=number,
+        outcome=outcomes.get(judged.abstention, decided),
+        p_better=judged.p_of("better"),
+        position_bias=judged.position_bias,
+        orders_agree=None if judged.order_agreement is None else judged.order_agreement == 1,
+        label_mass=min(1.0, judged.label_mass),
+        verdicts=matchup.verdicts,
+    )
+
+
+def report(constitution: Constitution, critic: str, results: Sequence[CaseResult], bias: PositionBias) -> CaseReport:
+    """Count, measure, and say what follows."""
+    tested = [principle.id for principle in constitution.principles if principle.cases]
+    principles = [_principle(name, [one for one in results if one.principle == name]) for name in tested]
+    overall = score(results)
+    return CaseReport(
+        constitution=constitution.name,
+        version=constitution.version,
+        hash=constitution.hash,
+        critic=critic,
+        overall=overall,
+        position_bias=bias,
+        principles=tuple(principles),
+        untested=tuple(principle.id for principle in constitution.comparing if not principle.cases),
+        findings=tuple(_findings(overall, principles, bias)),
+        results=tuple(results),
+    )
+
+
+def score(results: Collection[CaseResult]) -> Score:
+    """Count some results."""
+    outcomes = Counter(one.outcome for one in results)
+    agree = [one.orders_agree for one in results if one.orders_agree is not None]
+    return Score(
+        cases=len(results),
+        outcomes=dict(outcomes),
+        accuracy=wilson(outcomes["right"], outcomes["right"] + outcomes["wrong"]),
+        order_agreement=_mean(agree),
+        label_mass=_mean([one.label_mass for one in results if one.label_mass is not None]),
+        p_better=_mean([one.p_better for one in results if one.p_better is not None]),
+    )
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _principle(name: str, results: Sequence[CaseResult]) -> PrincipleScore:
+    counted = score(results)
+    understood, verdict = _verdict(counted)
+    return PrincipleScore(principle=name, score=counted, understood=understood, verdict=verdict)
+
+
+def _verdict(counted: Score) -> tuple[bool | None, str]:
+    """Return whether the principle is understood, and why in plain words."""
+    right, wrong, n = counted.count("right"), counted.count("wrong"), counted.cases
+    accuracy, answered = counted.accuracy, right + wrong
+    mostly = next((outcome for outcome in UNANSWERED if 2 * counted.count(outcome) > n), None)
+    if mostly is not None:
+        mass = f": label mass {counted.label_mass:.0%}" if counted.label_mass is not None else ""
+        words = {"by position": "answers by position", "tie": "sees no difference", "failed": "could not be asked"}
+        return (None if mostly == "failed" else False), words.get(mostly, f"can't answer{mass}")
+    if wrong and not right:
+        doubt = "" if answered >= FEWEST_FOR_PROOF else ", could be chance"
+        return False, f"gets it wrong in both orders ({wrong} of {n}{doubt})"
+    if accuracy.high is not None and accuracy.high < 0.5:
+        return False, f"gets it wrong in both orders ({wrong} of {n})"
+    if accuracy.low is not None and accuracy.low > 0.5:
+        return True, "understands it" + (f", where it answers ({answered} of {n})" if answered < n else "")
+    if right and not wrong:
+        return None, f"nothing wrong, but {_cases(answered)} can't tell understanding from luck"
+    return None, f"{right} right, {wrong} wrong: guessing could do as well"
+
+
+def _cases(n: int) -> str:
+    return f"{n} case" + ("s" if n != 1 else "")
+
+
+def _findings(overall: Score, principles: Sequence[PrincipleScore], bias: PositionBias) -> list[str]:
+    found = [f"{one.principle}: {one.verdict}" for one in principles if one.understood is False]
+    if overall.label_mass is not None and overall.label_mass < UNFIT_LABEL_MASS:
+        found.append(
+            f"only {overall.label_mass:.0%} of the critic's probability falls on the two labels "
+            "(a thinking model answers only after thinking)"
+        )
+    if bias.turned is not None and bias.turned > UNFIT_TURNED:
+        found.append(f"{bias.turned:.0%} of the answers turn with the order, as they came")
+    return found

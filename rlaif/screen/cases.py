@@ -1,0 +1,116 @@
+"""`rlaif constitution test`: how a critic did on the cases, a table and plain words."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rlaif.authoring.casereport import UNANSWERED, CaseReport, PrincipleScore, Score
+from rlaif.authoring.cases import CaseTest, refuse_without_cases, run_cases
+from rlaif.composition import load_constitution
+from rlaif.config import ModelConfig, model_from_text
+from rlaif.errors import ConfigError
+from rlaif.intervals import Figure
+from rlaif.preferences.position import PositionBias
+from rlaif.screen import stdout_console
+from rlaif.screen.jobs import run_stoppable
+from rlaif.screen.live import LiveScreen
+from rlaif.templates import Templates
+from rlaif.yamlfile import explain_validation
+
+DEFAULT_CACHE = Path("runs") / "replies.sqlite"
+"""Where runs in `runs/` keep their replies, too."""
+
+
+def test_job(name: str, critic: str, cache: Path | None, *, as_json: bool) -> None:
+    """Ask a critic a constitution's cases and print how it did."""
+    constitution = load_constitution(name)
+    refuse_without_cases(constitution)
+    store = cache or DEFAULT_CACHE
+    test = CaseTest(constitution, _critic(critic), store, store.parent / "logs", Templates())
+    with LiveScreen(quiet=as_json) as screen:
+        report = run_stoppable(lambda: run_cases(test, screen))
+    if as_json:
+        print(report.model_dump_json())
+    else:
+        print_report(report, stdout_console())
+
+
+def print_report(report: CaseReport, console: Console) -> None:
+    """Print a table of principles, a line for all, and what follows."""
+    console.print(
+        Text(f"{report.constitution} v{report.version}  {report.hash}", style="bold").append(
+            f"  asked of {report.critic}", style="not bold"
+        )
+    )
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("principle", "cases", "right", "wrong", "neither", "accuracy (95 %)", "p(better)", "orders agree",
+                   "label mass", ""):  # fmt: skip
+        table.add_column(column, justify="left" if column in {"principle", ""} else "right")
+    for one in report.principles:
+        table.add_row(one.principle, *_cells(one.score), _verdict(one))
+    table.add_row(Text("all", style="bold"), *_cells(report.overall), "", end_section=True)
+    console.print(table)
+    for line in _below(report):
+        console.print(line, markup=False)
+    for finding in report.findings:
+        console.print(Text(f"! {finding}", style="bold yellow"))
+    if not report.findings:
+        console.print("nothing speaks against this critic, as far as these cases go", markup=False)
+
+
+def _critic(text: str) -> ModelConfig:
+    try:
+        return ModelConfig.model_validate(model_from_text(text))
+    except ValidationError as error:
+        raise ConfigError(f"--critic {text}: {explain_validation(error, ModelConfig)}") from None
+
+
+def _cells(score: Score) -> list[str]:
+    return [
+        str(score.cases),
+        str(score.count("right")),
+        str(score.count("wrong")),
+        str(score.unanswered),
+        interval(score.accuracy),
+        "" if score.p_better is None else f"{score.p_better:.2f}",
+        "" if score.order_agreement is None else f"{score.order_agreement:.0%}",
+        "" if score.label_mass is None else f"{score.label_mass:.0%}",
+    ]
+
+
+def interval(figure: Figure) -> str:
+    """Return a share with its interval: 75 % (30-95)."""
+    if figure.value is None or figure.low is None or figure.high is None:
+        return "–"
+    return f"{figure.value:.0%} ({100 * figure.low:.0f}–{100 * figure.high:.0f})"
+
+
+def _verdict(one: PrincipleScore) -> Text:
+    style = {True: "green", False: "bold yellow", None: "dim"}[one.understood]
+    return Text(one.verdict, style=style)
+
+
+def _below(report: CaseReport) -> list[str]:
+    overall = report.overall
+    neither = [f"{outcome} {overall.count(outcome)}" for outcome in UNANSWERED if overall.count(outcome)]
+    lines = [
+        f"{overall.cases} cases = {overall.count('right')} right + {overall.count('wrong')} wrong + "
+        f"{overall.unanswered} neither" + (f" ({', '.join(neither)})" if neither else ""),
+        _bias(report.position_bias),
+    ]
+    errors = [result.error for result in report.results if result.error]
+    if errors:
+        lines.append(f"the first that failed: {errors[0]}")
+    if report.untested:
+        lines.append(f"without cases: {', '.join(report.untested)}")
+    return lines
+
+
+def _bias(bias: PositionBias) -> str:
+    if bias.overall is None:
+        return "position bias: too few cases to measure it; answers are taken as they came"
+    shown = "first" if bias.overall > 0 else "second"
+    return f"position bias: {abs(bias.overall):.2f} logits for the answer shown {shown}; it is taken out before judging"
