@@ -104,7 +104,8 @@ def _compose(text: str, name: str) -> yaml.Node:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"{name}:{line}: not valid YAML: {error.problem or error.context}") from None
+        hint = "; within { } and [ ], put quotes around text that holds a ?" if "'?'" in (error.problem or "") else ""
+        raise ConfigError(f"{name}:{line}: not valid YAML: {error.problem or error.context}{hint}") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise ConfigError(f"{name}:{line}: not valid YAML: {error.reason}: {chr(error.character)!r}") from None

@@ -166,6 +166,45 @@ def test_trl_takes_the_exported_dataset_as_it_is(run: Run) -> None:
     assert trainer.train().training_loss > 0
 
 
+def test_cases_are_asked_of_a_real_critic_in_both_orders_and_never_twice(url: str, tmp_path: Path) -> None:
+    constitution = tmp_path / "two.yaml"
+    constitution.write_text(
+        """\
+name: two
+version: 1
+description: Two rules with cases.
+principles:
+  - id: polite
+    compare: Which answer is more polite?
+    compare_only: true
+    cases:
+      - {prompt: What time is it, better: "It is noon, I think.", worse: "Buy a watch, fool."}
+      - {prompt: Where is the door, better: "Behind you, on the left.", worse: "Open your eyes."}
+  - id: short
+    compare: Which answer is shorter?
+    compare_only: true
+    cases: [{prompt: What is two and two, better: Four., worse: "Two and two, when you add them up, are four."}]
+""",
+        encoding="utf-8",
+    )
+    command = [sys.executable, "-m", "rlaif", "constitution", "test", str(constitution), "--critic", url, "--json"]
+    said = [
+        subprocess.run(
+            [*command, "--cache", str(tmp_path / "replies.sqlite")], capture_output=True, text=True, check=True
+        ).stdout
+        for _ in range(2)
+    ]
+    assert said[0] == said[1]  # a server never answers exactly alike twice; the reply store does
+    report = json.loads(said[0])
+    assert [(r["principle"], r["number"]) for r in report["results"]] == [("polite", 1), ("polite", 2), ("short", 1)]
+    assert sum(report["overall"]["outcomes"].values()) == report["overall"]["cases"] == 3
+    for result in report["results"]:
+        assert {verdict["order"] for verdict in result["verdicts"]} == {"ab", "ba"}
+        assert 0 < result["label_mass"] <= 1
+        assert result["p_better"] is None or 0 < result["p_better"] < 1
+        assert result["outcome"] != "failed"
+
+
 def test_the_doctor_starts_a_server_and_asks_it_something() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "rlaif", "doctor", "--start", "--json"], capture_output=True, text=True, check=False

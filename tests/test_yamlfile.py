@@ -180,3 +180,9 @@ def test_a_yaml_bomb_is_refused_at_once():
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()[-300:]
     assert int(done.stdout) < 1000
+
+
+def test_a_question_mark_within_braces_comes_with_the_remedy():
+    assert fault("name: oak\nleaf: {colour: Which?}\n").endswith(
+        "got '?'; within { } and [ ], put quotes around text that holds a ?"
+    )

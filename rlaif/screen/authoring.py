@@ -122,26 +122,27 @@ def _write(path: Path, text: str) -> None:
 
 
 def _what_was_done(file: Path, imported: Imported, out: Path | None) -> str:
-    constitution = imported.constitution
-    count = len(constitution.principles)
-    ranking = len(constitution.comparing)
-    duplicates = f", {imported.duplicates} duplicates dropped" if imported.duplicates else ""
+    principles, ranking = imported.constitution.principles, imported.constitution.comparing
+    counts = f"{imported.critique_only} critique_only, {imported.compare_only} compare_only, {len(ranking)} can rank"
+    duplicates = f", {_several(imported.duplicates, 'duplicate')} dropped" if imported.duplicates else ""
     where = f", written to {out}" if out else ""
-    return (
-        f"{file}: {count} principles ({imported.critique_only} critique_only, {imported.compare_only} compare_only, "
-        f"{ranking} can rank){duplicates}{where}"
-    )
+    return f"{file}: {_several(len(principles), 'principle')} ({counts}){duplicates}{where}"
 
 
 def _warnings(imported: Imported) -> list[str]:
     found = []
     if imported.critique_only:
         found.append(
-            f"{imported.critique_only} principles have no comparison question and can't rank answers; "
-            "write a `compare` for those that should, and take `critique_only` away"
+            f"{_several(imported.critique_only, 'principle')} without a comparison question can't rank answers; "
+            "where it should, write a `compare` and take `critique_only` away"
         )
     if imported.no_question:
-        found.append(f"{imported.no_question} comparisons neither ask nor tell to choose; make questions of them")
+        comparisons = _several(imported.no_question, "comparison")
+        found.append(f"{comparisons} that neither ask nor tell to choose; a judge needs a question")
     if imported.ignored:
         found.append(f"left out: {', '.join(imported.ignored)}")
     return found
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count} {what}" + ("s" if count != 1 else "")

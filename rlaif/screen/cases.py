@@ -4,7 +4,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from rlaif.authoring.casereport import UNANSWERED, CaseReport, PrincipleScore, Score
@@ -22,6 +21,18 @@ from rlaif.yamlfile import explain_validation
 
 DEFAULT_CACHE = Path("runs") / "replies.sqlite"
 """Where runs in `runs/` keep their replies, too."""
+
+HEADER = [
+    "principle",
+    "cases",
+    "right",
+    "wrong",
+    "neither",
+    "accuracy (95 %)",
+    "p(better)",
+    "orders agree",
+    "label mass",
+]
 
 
 def test_job(name: str, critic: str, cache: Path | None, *, as_json: bool) -> None:
@@ -45,14 +56,13 @@ def print_report(report: CaseReport, console: Console) -> None:
             f"  asked of {report.critic}", style="not bold"
         )
     )
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("principle", "cases", "right", "wrong", "neither", "accuracy (95 %)", "p(better)", "orders agree",
-                   "label mass", ""):  # fmt: skip
-        table.add_column(column, justify="left" if column in {"principle", ""} else "right")
-    for one in report.principles:
-        table.add_row(one.principle, *_cells(one.score), _verdict(one))
-    table.add_row(Text("all", style="bold"), *_cells(report.overall), "", end_section=True)
-    console.print(table)
+    rows = [HEADER, *([one.principle, *_cells(one.score)] for one in report.principles)]
+    rows.append(["all", *_cells(report.overall)])
+    verdicts = [Text(), *map(_verdict, report.principles), Text()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row, verdict in zip(rows, verdicts, strict=True):
+        name, *figures = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        console.print(Text("  ".join([name.strip().ljust(widths[0]), *figures, ""])).append(verdict))
     for line in _below(report):
         console.print(line, markup=False)
     for finding in report.findings:
