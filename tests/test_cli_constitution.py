@@ -24,6 +24,7 @@ extends: [base.yaml, {from: honesty, only: [admits-doubt]}]
 weights: {short: 3}
 override:
   kind: {compare: "Which answer is kinder, [b]all in all[/b]?"}
+  admits-doubt: {cases: []}
 principles:
   - id: brave
     group: helpful
@@ -91,7 +92,7 @@ def test_resolved_shows_everything_with_where_it_comes_from(rlaif: Rlaif) -> Non
     assert lines[heads[0] + 1] == "  from      base.yaml:5 (changed in mine.yaml:7)"
     assert lines[heads[1] + 1] == "  from      base.yaml:9 (changed in mine.yaml:5)"
     assert lines[heads[2] + 1].startswith("  from      honesty:")
-    assert lines[heads[3] + 1] == "  from      mine.yaml:9"
+    assert lines[heads[3] + 1] == "  from      mine.yaml:10"
     assert "  revise    Say it kindly." in lines
 
 

@@ -186,6 +186,10 @@ def _cases(n: int) -> str:
 
 def _findings(overall: Score, principles: Sequence[PrincipleScore], bias: PositionBias) -> list[str]:
     found = [f"{one.principle}: {one.verdict}" for one in principles if one.understood is False]
+    accuracy = overall.accuracy
+    if accuracy.n >= FEWEST_FOR_PROOF and accuracy.low is not None and accuracy.low <= 0.5:
+        right = overall.count("right")
+        found.append(f"over all principles {right} of {accuracy.n:g} answers are right: guessing could do as well")
     if overall.label_mass is not None and overall.label_mass < UNFIT_LABEL_MASS:
         found.append(
             f"only {overall.label_mass:.0%} of the critic's probability falls on the two labels "

@@ -68,7 +68,9 @@ def print_report(report: CaseReport, console: Console) -> None:
     for finding in report.findings:
         console.print(Text(f"! {finding}", style="bold yellow"))
     if not report.findings:
-        console.print("nothing speaks against this critic, as far as these cases go", markup=False)
+        console.print(
+            f"nothing speaks against this critic, as far as {report.overall.cases} cases can tell", markup=False
+        )
 
 
 def _critic(text: str) -> ModelConfig:
