@@ -10,7 +10,7 @@ PINS    = $(if $(GPU),,requirements/serve-cpu.txt) requirements/dev.txt
 help:
 	@echo "make demo    set up, start a real vLLM server, make a small dataset in runs/demo"
 	@echo "make check   lint, types and the quick tests (under 2 minutes)"
-	@echo "make test    all tests, those on the real vLLM server included (under 15 minutes)"
+	@echo "make test    all tests, those in a browser and on the real vLLM server included (under 15 minutes)"
 	@echo "make setup   install everything into $(VENV)"
 	@echo "make clean   remove $(VENV) and caches (not runs/)"
 
@@ -39,10 +39,12 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not server" -q -n 2
+	$(BIN)/pytest -m "not server and not browser" -q -n 2
 
 test: setup
-	$(BIN)/pytest -m "not server" -q -n 2
+	$(BIN)/pytest -m "not server and not browser" -q -n 2
+	scripts/install-chromium.sh
+	$(BIN)/pytest -m browser -q
 	$(BIN)/pytest -m server
 
 clean:

@@ -180,6 +180,28 @@ def export(
 
 
 @app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    out: Annotated[Path | None, typer.Option(help="The file to write; report.html in the run by default.")] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the web browser.")] = False,
+    json_: Json = False,
+) -> None:
+    """Write one HTML file to read and to send: counts, plots, warnings, and a browser of the traces.
+
+    It works without a network and without this program. Of a run with more than 1,000 prompts it holds a sample of
+    the traces; counts and plots are always of the whole run.
+
+    \b
+    Examples:
+      rlaif report runs/first --open
+      rlaif report runs/first --out first.html
+    """
+    from rlaif.screen.reports import report_job  # noqa: PLC0415
+
+    report_job(run, out, open_it=open_, as_json=json_)
+
+
+@app.command()
 def serve(
     model: Annotated[str, typer.Argument(help="smollm2, a folder or a hub id.")],
     port: Annotated[int | None, typer.Option(help="A free one by default.", min=1, max=65535)] = None,

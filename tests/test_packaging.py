@@ -28,6 +28,14 @@ def test_the_wheel_holds_what_the_linter_says_of_its_codes(wheel: zipfile.ZipFil
     assert "rlaif/lint/codes.yaml" in wheel.namelist()
 
 
+def test_the_wheel_holds_what_reports_are_made_of(wheel: zipfile.ZipFile) -> None:
+    names = set(wheel.namelist())
+    for folder in ("templates", "assets"):
+        files = list((ROOT / "rlaif" / "report" / folder).iterdir())
+        assert len(files) > 2
+        assert {f"rlaif/report/{folder}/{file.name}" for file in files} <= names
+
+
 def test_an_unpacked_wheel_finds_what_it_ships(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
     wheel.extractall(tmp_path / "site")
     code = "from rlaif.shipped import DATA; from rlaif import load_constitution as l; print(l('honesty').name, DATA)"
@@ -43,7 +51,8 @@ def test_help_imports_nothing_heavy() -> None:
         "from rlaif.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "heavy = {'torch', 'pandas', 'pydantic', 'aiohttp', 'datasets', 'vllm', 'transformers'} & set(sys.modules)\n"
+        "heavy = {'torch', 'pandas', 'pydantic', 'aiohttp', 'datasets', 'matplotlib', 'vllm', 'transformers'}\n"
+        "heavy &= set(sys.modules)\n"
         "sys.exit(','.join(sorted(heavy)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -46,7 +46,7 @@ class PositionBias(Record):
         for matchup in matchups:
             count += 1
             masses.extend(verdict.label_mass for verdict in matchup.verdicts)
-            for principle, ab, ba, mass in _asked_both_ways(matchup):
+            for principle, ab, ba, mass in asked_both_ways(matchup):
                 # The same winner means opposite signs: the labels change places with the answers.
                 turned += ab * ba >= 0
                 everything.append((ab + ba) / 2)
@@ -80,7 +80,7 @@ class PositionBias(Record):
         return [f"this critic is not fit to judge: {'; '.join(found)}"] if found else []
 
 
-def _asked_both_ways(matchup: Matchup) -> Iterator[tuple[str, float, float, float]]:
+def asked_both_ways(matchup: Matchup) -> Iterator[tuple[str, float, float, float]]:
     """Yield (principle, logit in order ab, logit in order ba, lower label mass) where both orders have a logit."""
     for principle, orders in matchup.by_principle().items():
         if len(orders) == 2:

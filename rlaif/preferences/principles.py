@@ -21,6 +21,15 @@ from rlaif.preferences.judgement import TIE_LOGIT, Judgement, Rule, decide
 
 def tally_principles(judgement: Judgement, rule: Rule) -> Tally:
     """Return what the principles of one matchup did, as counts."""
+    tally = tally_voices(judgement, rule)
+    for one, other in combinations([part for part in judgement.principles if abs(part.logit) >= TIE_LOGIT], 2):
+        tally["both", one.principle, other.principle] += 1
+        tally["same", one.principle, other.principle] += (one.logit > 0) == (other.logit > 0)
+    return tally
+
+
+def tally_voices(judgement: Judgement, rule: Rule) -> Tally:
+    """Return the same without the pairs of principles, which take most of the time and room."""
     tally: Tally = Tally()
     parts = judgement.principles
     label = decide(parts, rule).label
@@ -36,7 +45,4 @@ def tally_principles(judgement: Judgement, rule: Rule) -> Tally:
         if part.turned is not None:
             tally["ordered", k] += 1
             tally["turned", k] += part.turned
-    for one, other in combinations([part for part in parts if abs(part.logit) >= TIE_LOGIT], 2):
-        tally["both", one.principle, other.principle] += 1
-        tally["same", one.principle, other.principle] += (one.logit > 0) == (other.logit > 0)
     return tally

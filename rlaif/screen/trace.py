@@ -1,12 +1,10 @@
 """One trace, readable: the answers, what was found in them, how they were changed, the verdicts, the pair."""
 
-import difflib
-import re
-
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rlaif.difference import difference
 from rlaif.preferences.conclusion import Conclusion
 from rlaif.preferences.judgement import Judgement
 from rlaif.records import Response, Trace, Verdict
@@ -71,22 +69,20 @@ def marked_difference(before: str, after: str, *, least: float = 0.5) -> Text:
     The marks are also spelled out, {+new+} and [-gone-], for places without colour. Where less than `least` of the
     words stayed, marks would hide more than they show: then it says so, and the new text stands plain.
     """
-    old, new = re.findall(r"\S+\s*", before), re.findall(r"\S+\s*", after)
-    matcher = difflib.SequenceMatcher(a=[w.strip() for w in old], b=[w.strip() for w in new], autojunk=False)
-    if matcher.ratio() < least:
-        return Text(f"(rewritten, {matcher.ratio():.0%} of the words stayed) ", style="dim").append(
+    change = difference(before, after)
+    if change.kept < least:
+        return Text(f"(rewritten, {change.kept:.0%} of the {change.unit} stayed) ", style="dim").append(
             Text(after, style="not dim")
         )
     text = Text()
-    for kind, a0, a1, b0, b1 in matcher.get_opcodes():
-        gone, fresh = "".join(old[a0:a1]), "".join(new[b0:b1])
-        if kind == "equal":
-            text.append(fresh)
+    for step in change.steps:
+        if not step.changed:
+            text.append(step.new)
             continue
-        if gone:
-            text.append(f"[-{gone.rstrip()}-]", style="red strike").append(" ")
-        if fresh:
-            text.append(f"{{+{fresh.rstrip()}+}}", style="green").append(fresh[len(fresh.rstrip()) :] or " ")
+        if step.old:
+            text.append(f"[-{step.old.rstrip()}-]", style="red strike").append(" ")
+        if step.new:
+            text.append(f"{{+{step.new.rstrip()}+}}", style="green").append(step.new[len(step.new.rstrip()) :] or " ")
     return text
 
 

@@ -1,0 +1,170 @@
+// One trace: the conversation, the outcome, answers and revisions side by side, verdicts of both orders.
+
+const LEAST_KEPT = 0.25; // where less of the words stayed, marks would hide more than they show
+
+const percent = (share) => `${Math.round(100 * share)}%`;
+const sigmoid = (x) => 1 / (1 + Math.exp(-x));
+
+/** Return the nodes that show a trace; `chosen` is the place of the matchup whose verdicts are open, or null. */
+function traceNodes(trace, data, chosen, choose) {
+  return [
+    el("h3", {}, trace.id),
+    el("p", { class: "faint" }, [...(trace.tags || []), outcomeOf(trace)].join(" · ")),
+    ...(trace.error ? [el("p", { class: "note" }, trace.error)] : []),
+    ...(trace.turns || []).map(([role, text]) => el("div", { class: "turn" }, el("span", { class: "role" }, role), textOf(text))),
+    ...pairLines(trace),
+    ...revisionNodes(trace, data),
+    ...comparisonNodes(trace, data, chosen, choose),
+  ];
+}
+
+function outcomeOf(trace) {
+  if (trace.outcome === "failed") return "failed";
+  return trace.outcome === "pair" ? "with a pair" : `no pair: ${trace.outcome}`;
+}
+
+function textOf(...parts) {
+  const shown = el("div", { class: "text", dir: "auto" }, ...parts);
+  if (!shown.textContent) shown.append(el("span", { class: "faint" }, "(empty)"));
+  return shown;
+}
+
+function pairLines(trace) {
+  return (trace.pairs || []).map(([chosen, rejected, p]) =>
+    el("p", { class: "pair" }, el("b", {}, chosen), " chosen over ", el("b", {}, rejected), `, p = ${p.toFixed(2)}`));
+}
+
+function answerOf(trace, id) {
+  return trace.answers.find((answer) => answer.id === id);
+}
+
+function heading(answer, words) {
+  const facts = [];
+  if (answer.score !== undefined) facts.push(`mean p of beating the others ${answer.score.toFixed(2)}`);
+  if (answer.note) facts.push(answer.note);
+  return el("h5", {}, `${words} ${answer.id} `, el("span", { class: "faint" }, facts.length ? `(${facts.join("; ")})` : ""));
+}
+
+function revisionNodes(trace, data) {
+  const answers = trace.answers || [];
+  if (!answers.length) return [];
+  const inPair = new Set((trace.pairs || []).flatMap(([chosen, rejected]) => [chosen, rejected]));
+  const parents = new Set(answers.map((answer) => answer.parent));
+  const alone = answers.filter((answer) => !answer.parent && !parents.has(answer.id));
+  const revisions = answers.filter((answer) => answer.parent);
+  const first = revisions.find((answer) => inPair.has(answer.id)) || revisions[0];
+  return [
+    el("h4", {}, revisions.length ? "Answers and their revisions" : "Answers"),
+    ...revisions.map((answer) => revisionNode(trace, data, answer, answer === first || inPair.has(answer.id))),
+    ...alone.map((answer) => el("section", { class: "side" }, heading(answer, "answer"), textOf(answer.text))),
+  ];
+}
+
+function revisionNode(trace, data, child, open) {
+  const parent = answerOf(trace, child.parent);
+  const [before, after] = marked(parent, child);
+  const by = (child.by || []).map((place) => data.principles[place]).join(", ");
+  const verdict = (trace.matchups || []).find((m) => (m.a === child.id && m.b === parent.id) || (m.b === child.id && m.a === parent.id));
+  const p = verdict && verdict.p !== null && verdict.p !== undefined ? (verdict.a === child.id ? verdict.p : 1 - verdict.p) : null;
+  const summary = el("summary", {}, el("b", {}, `${parent.id} → ${child.id}`), ` ${by}`,
+    el("span", { class: "faint" }, p === null ? " · not compared" : ` · p(revision better) ${p.toFixed(2)}`));
+  const kept = child.kept === undefined ? 0 : child.kept;
+  const unit = child.unit === "sentences" ? "sentences" : "words";
+  const say = child.unit === "whole" ? "Too long to be compared word by word."
+    : kept < LEAST_KEPT ? `Rewritten: ${percent(kept)} of the ${unit} stayed, so nothing is marked.`
+    : `${percent(kept)} of the ${unit} stayed. Struck through: gone. Underlined: new.`;
+  return el("details", { class: "revision", open },
+    summary,
+    el("p", {}, el("span", { class: "faint" }, "Critique: "), el("span", { dir: "auto", class: "critique" }, child.critique || "(empty)")),
+    el("p", { class: "faint" }, say),
+    el("div", { class: "sides" },
+      el("section", { class: "side" }, heading(parent, "original"), textOf(...before)),
+      el("section", { class: "side" }, heading(child, "revision"), textOf(...after))));
+}
+
+/** Return both texts in pieces; what changed stands in `del` and `ins`. `steps` has lengths by fours. */
+function marked(parent, child) {
+  const steps = child.steps || [];
+  const old = parent.text || "";
+  const fresh = child.text || "";
+  if (child.unit === "whole" || !(child.kept >= LEAST_KEPT)) return [[old], [fresh]];
+  const before = [], after = [];
+  let there = 0, here = 0;
+  for (let place = 0; place < steps.length; place += 4) {
+    const [keptThere, keptHere, gone, added] = steps.slice(place, place + 4);
+    before.push(old.slice(there, there + keptThere));
+    after.push(fresh.slice(here, here + keptHere));
+    there += keptThere;
+    here += keptHere;
+    if (gone) before.push(el("del", {}, old.slice(there, there + gone)));
+    if (added) after.push(el("ins", {}, fresh.slice(here, here + added)));
+    there += gone;
+    here += added;
+  }
+  return [before, after];
+}
+
+function comparisonNodes(trace, data, chosen, choose) {
+  const matchups = trace.matchups || [];
+  if (!matchups.length) return [];
+  const at = chosen !== null && matchups[chosen] ? chosen : usual(trace);
+  return [
+    el("h4", {}, "Comparisons"),
+    el("div", { class: "matchups", role: "group", "aria-label": "Comparisons" },
+      ...matchups.map((m, place) => el("button", {
+        type: "button", class: m.abstention ? "abstains" : "decided", "aria-pressed": String(place === at), "data-place": place,
+        onclick: () => choose(place),
+      }, `${m.a} : ${m.b}`, el("span", { class: "faint" }, m.p === null || m.p === undefined ? " ?" : ` ${m.p.toFixed(2)}`)))),
+    matchupNode(trace, data, matchups[at]),
+  ];
+}
+
+function usual(trace) {
+  const [chosen, rejected] = (trace.pairs || [[]])[0];
+  const place = trace.matchups.findIndex((m) => (m.a === chosen && m.b === rejected) || (m.b === chosen && m.a === rejected));
+  return Math.max(0, place);
+}
+
+function matchupNode(trace, data, m) {
+  const p = m.p === null || m.p === undefined ? "unreadable" : `p(${m.a} better) = ${m.p.toFixed(2)}`;
+  const rows = verdictsOf(trace, m, data).map((verdict) => verdictRow(verdict, data));
+  const columns = [`p(${m.a} better) by`, `${m.a} first`, `${m.b} first`, "both", "position bias", "label mass", ""];
+  return el("section", { id: "matchup" },
+    el("p", {}, el("b", {}, `${m.a} against ${m.b}`), `: ${p}`, m.abstention ? `; abstains: ${m.abstention}` : "",
+      m.final ? " (asked after the ranking)" : ""),
+    el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Verdicts" }, el("table", { class: "verdicts" },
+      el("thead", {}, el("tr", {}, ...columns.map((name) => el("th", { scope: "col" }, name)))),
+      el("tbody", {}, ...rows))),
+    el("details", {}, el("summary", {}, `${m.a} and ${m.b} side by side`),
+      el("div", { class: "sides" }, ...[m.a, m.b].map((id) => {
+        const answer = answerOf(trace, id);
+        return el("section", { class: "side" }, heading(answer, "answer"), textOf(answer.text || ""));
+      }))));
+}
+
+/** Return the verdicts of a matchup; their columns stand together for all matchups (`browser_data`). */
+function verdictsOf(trace, m, data) {
+  const unread = new Set(m.unread || []);
+  return (m.asked || trace.judged).map((principle, place) => {
+    const ab = data.ab[m.number][place];
+    const both = data.both[m.number][place];
+    const ba = both === null ? null : Array.isArray(both) ? both[0] : both - ab;
+    return { principle, ab, ba, mass: data.mass[m.number][place], counted: !unread.has(place) };
+  });
+}
+
+function verdictRow({ principle, ab, ba, mass, counted }, data) {
+  const scale = data.steps_per_logit;
+  const sides = [ab, ba === null ? null : -ba];
+  const asked = sides.filter((logit) => logit !== null);
+  const preference = asked.length ? asked.reduce((sum, logit) => sum + logit, 0) / asked.length : null;
+  const bias = asked.length === 2 ? (ab + ba) / 2 : null;
+  const p = (logit) => (logit === null ? "–" : sigmoid(logit / scale).toFixed(2));
+  const turned = bias !== null && Math.abs(bias) >= Math.abs(preference);
+  const flag = !counted ? "unreadable" : turned ? "turned" : "";
+  const signed = bias === null ? "–" : `${bias < 0 ? "−" : "+"}${Math.abs(bias / scale).toFixed(2)}`;
+  return el("tr", { class: flag },
+    el("th", { scope: "row" }, data.principles[principle]),
+    ...[...sides.map(p), p(preference), signed, `${mass}%`].map((text) => el("td", {}, text)),
+    el("td", { class: "flag", title: flag === "turned" ? "the two orders name different winners" : null }, flag));
+}

@@ -1,0 +1,217 @@
+"""From traces to what the page's browser of traces shows: texts as they are, numbers rounded, the rest left out.
+Which traces are shown is decided in `choice`.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from rlaif.difference import Difference, difference
+from rlaif.preferences.conclusion import Conclusion
+from rlaif.preferences.judgement import Judgement
+from rlaif.records import Failure, Matchup, Prompt, Record, Response, Trace, Verdict
+from rlaif.report.measures import revision_judgements
+
+STEPS_PER_LOGIT = 50
+"""Logits are rounded to 0.02: half of that moves no probability by more than 0.003."""
+
+Logit = int | None
+"""In steps; None when the verdict could not be read at all or was not asked."""
+
+
+class AnswerView(Record):
+    """One answer, with the critique that led to it when it is a revision."""
+
+    id: str
+    text: str
+    parent: str | None = None
+    score: float | None = None
+    """Mean probability of beating the prompt's other candidates."""
+    note: str = ""
+    """Why it was not compared; that it was cut."""
+    by: tuple[str, ...] = ()
+    """Principles drawn for the critique."""
+    critique: str = ""
+    kept: float | None = None
+    """Share of the parent's words that stayed."""
+    unit: str = ""
+    """`words`, `sentences` or `whole`: what was compared."""
+    steps: tuple[int, ...] = ()
+    """Lengths in UTF-16 units, as scripts count: kept in the parent, kept here, gone, new, and so on by fours."""
+
+
+class MatchupView(Record):
+    """Two answers' comparison."""
+
+    a: str
+    b: str
+    p: float | None
+    """Probability that a is better."""
+    abstention: str | None = None
+    final: bool = False
+    verdicts: tuple[tuple[str, Logit, Logit, int, bool], ...]
+    """Principle, logit for the answer shown first in order ab and in order ba, lower label mass in %, readable."""
+
+
+class TraceView(Record):
+    """All of a prompt's way that the page shows."""
+
+    id: str
+    tags: tuple[str, ...]
+    turns: tuple[tuple[str, str], ...]
+    """Role and text."""
+    outcome: str
+    """`pair`, why there is none, or `failed`."""
+    error: str = ""
+    pairs: tuple[tuple[str, str, float], ...] = ()
+    """Chosen, rejected, p_chosen."""
+    answers: tuple[AnswerView, ...] = ()
+    judged: tuple[str, ...] = ()
+    """Principles put to the judge."""
+    matchups: tuple[MatchupView, ...] = ()
+    revisions: tuple[float, ...] = ()
+    """Probabilities that a revision beats what it goes back to, where their matchup was decided."""
+
+    def answer(self, answer_id: str) -> AnswerView:
+        """Return one answer by its id."""
+        return next(answer for answer in self.answers if answer.id == answer_id)
+
+
+def view_of(trace: Trace, conclusion: Conclusion) -> TraceView:
+    """Return what is shown of a trace."""
+    judged = zip(trace.matchups, conclusion.judgements, strict=True)
+    won = [(j, j.p_of(child)) for child, _, j in revision_judgements(trace, conclusion)]
+    return TraceView(
+        id=trace.prompt.id,
+        tags=trace.prompt.tags,
+        turns=_turns(trace.prompt),
+        outcome=conclusion.no_pair or "pair",
+        pairs=tuple((pair.chosen, pair.rejected, round(pair.p_chosen, 3)) for pair in conclusion.pairs),
+        answers=tuple(_answer(trace, response, conclusion) for response in trace.responses),
+        judged=trace.judged_by,
+        matchups=tuple(_matchup(matchup, judgement) for matchup, judgement in judged),
+        revisions=tuple(round(p, 3) for j, p in won if p is not None and j.abstention is None),
+    )
+
+
+def view_of_failure(failure: Failure, prompt: Prompt) -> TraceView:
+    """Return what is shown of a prompt that did not become a trace."""
+    return TraceView(id=prompt.id, tags=prompt.tags, turns=_turns(prompt), outcome="failed", error=failure.error)
+
+
+def browser_data(views: Collection[TraceView], principles: Sequence[str]) -> Mapping[str, Any]:
+    """Return what the page's script reads: `views` with their principles as places in `principles`.
+
+    The verdicts of all matchups stand together, column by column, in the order of the matchups: numbers among their
+    like take half the room that they take among texts, once compressed.
+    """
+    place = {principle: number for number, principle in enumerate(principles)}
+    matchups = [matchup for view in views for matchup in view.matchups]
+    return {
+        "principles": list(principles),
+        "steps_per_logit": STEPS_PER_LOGIT,
+        "traces": [_compact(view, place) for view in views],
+        "ab": [[ab for _, ab, _, _, _ in matchup.verdicts] for matchup in matchups],
+        "both": [[_both(ab, ba) for _, ab, ba, _, _ in matchup.verdicts] for matchup in matchups],
+        "mass": [[mass for _, _, _, mass, _ in matchup.verdicts] for matchup in matchups],
+    }
+
+
+def _both(ab: Logit, ba: Logit) -> int | list[int] | None:
+    """Return the sum of both logits; `ba` alone in a list where there is no `ab`, None where there is no `ba`."""
+    if ba is None:
+        return None
+    return [ba] if ab is None else ab + ba
+
+
+def _compact(view: TraceView, place: Mapping[str, int]) -> dict[str, Any]:
+    data = view.model_dump(
+        mode="json", exclude_defaults=True, exclude={"judged": True, "matchups": {"__all__": {"verdicts"}}}
+    )
+    data["judged"] = [place[principle] for principle in view.judged]
+    for answer in data.get("answers", []):
+        if "by" in answer:
+            answer["by"] = [place[principle] for principle in answer["by"]]
+    for matchup, compact in zip(view.matchups, data.get("matchups", []), strict=True):
+        asked = [place[verdict[0]] for verdict in matchup.verdicts]
+        unread = [number for number, verdict in enumerate(matchup.verdicts) if not verdict[4]]
+        # The usual matchup is judged under the trace's principles, in their order, and all of them are readable.
+        if asked != data["judged"]:
+            compact["asked"] = asked
+        if unread:
+            compact["unread"] = unread
+    return data
+
+
+def _turns(prompt: Prompt) -> tuple[tuple[str, str], ...]:
+    return tuple((message.role, message.content) for message in prompt.messages)
+
+
+def _answer(trace: Trace, response: Response, conclusion: Conclusion) -> AnswerView:
+    score = conclusion.scores.get(response.id)
+    view = AnswerView(
+        id=response.id,
+        text=response.text,
+        parent=response.parent,
+        score=None if score is None else round(score, 3),
+        note=_note(trace, response),
+    )
+    if response.parent is None:
+        return view
+    critique = next(c for c in trace.critiques if c.of == response.parent)
+    change = difference(trace.response(response.parent).text, response.text)
+    return view.model_copy(
+        update={
+            "by": critique.principles,
+            "critique": critique.text,
+            "kept": round(change.kept, 2),
+            "unit": change.unit,
+            "steps": _lengths(change),
+        }
+    )
+
+
+def _note(trace: Trace, response: Response) -> str:
+    notes = [f"not compared: {dropped.reason}" for dropped in trace.dropped if dropped.response == response.id]
+    if response.copied:
+        notes.append(f"repeats its question: “{response.copied} …”")
+    if response.finish_reason == "length":
+        notes.append("cut at max_tokens")
+    return "; ".join(notes)
+
+
+def _lengths(change: Difference) -> tuple[int, ...]:
+    lengths: list[int] = []
+    for step in change.steps:
+        sides = (_units(step.old), _units(step.new))
+        lengths += (0, 0, *sides) if step.changed else (*sides, 0, 0)
+    return tuple(lengths)
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _matchup(matchup: Matchup, judgement: Judgement) -> MatchupView:
+    readable = {part.principle for part in judgement.principles}
+    return MatchupView(
+        a=matchup.a,
+        b=matchup.b,
+        p=None if judgement.p is None else round(judgement.p, 3),
+        abstention=judgement.abstention,
+        final=matchup.purpose == "final",
+        verdicts=tuple(
+            (
+                principle,
+                _logit(orders.get("ab")),
+                _logit(orders.get("ba")),
+                round(100 * min(verdict.label_mass for verdict in orders.values())),
+                principle in readable,
+            )
+            for principle, orders in matchup.by_principle().items()
+        ),
+    )
+
+
+def _logit(verdict: Verdict | None) -> Logit:
+    logit = None if verdict is None else verdict.logit()
+    return None if logit is None else round(logit * STEPS_PER_LOGIT)
