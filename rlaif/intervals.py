@@ -10,6 +10,7 @@ Should Know About the Bootstrap, The American Statistician 69, "expanded percent
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from statistics import NormalDist
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,10 @@ class Tally(dict[Key, float]):
         """Add the sums of another tally to this one."""
         for key, value in other.items():
             self[key] += value
+
+    def update(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse: it would put one prompt's sums in the place of another's. Use `add`."""
+        raise TypeError("a tally adds up: use add()")
 
 
 RESAMPLES = 2000

@@ -4,6 +4,7 @@ Where Ctrl-C, SIGTERM or a limit of the system matters, the command runs as a pr
 """
 
 import asyncio
+import gc
 import json
 import resource
 import shutil
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -644,7 +646,11 @@ def serving(server: SimulatedServer) -> Iterator[SimulatedServer]:
             await server.ended.wait()
         await asyncio.sleep(0.2)  # connections that the end cut off close themselves in the next turns of the loop
 
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    def run() -> None:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:  # its end cancels the requests that are still open
+            runner.run(serve())
+
+    thread = threading.Thread(target=run)
     thread.start()
     assert ready.wait(10)
     try:
@@ -652,7 +658,10 @@ def serving(server: SimulatedServer) -> Iterator[SimulatedServer]:
     finally:
         stop(server)
         thread.join(10)
-        loop.close()
+        # A connection that comes in while the server ends belongs to nobody, and is left to the garbage collector.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
 
 
 def stop(server: SimulatedServer) -> None:

@@ -36,6 +36,8 @@ class Disagreement(Record):
     a_text: str
     b: str
     b_text: str
+    flips: bool
+    """Whether two rule sets give it different labels."""
     spread: float
     """Largest minus smallest probability of `a`."""
     voices: list[Voice]
@@ -47,9 +49,9 @@ def strongest_disagreements(
     constitutions: Mapping[str, Constitution],
     shown: int = SHOWN,
 ) -> list[Disagreement]:
-    """Return the matchups with the widest spread of probabilities, one to a prompt, widest first."""
+    """Return the strongest disagreement of a prompt, the strongest first: different labels, then spread."""
     found = [one for prompt in prompts if (one := _strongest(prompt, rules, constitutions)) is not None]
-    return sorted(found, key=lambda one: (-one.spread, one.prompt_id))[:shown]
+    return sorted(found, key=lambda one: (not one.flips, -one.spread, one.prompt_id))[:shown]
 
 
 def _strongest(
@@ -58,12 +60,9 @@ def _strongest(
     judged = {name: found for (name, again), found in judge_all(pool, rules).items() if not again}
     if len(judged) < 2:
         return None
-    spreads = []
-    for place in range(len(pool.matchups)):
-        ps = [p for found in judged.values() if (p := found[place].p) is not None]
-        spreads.append(max(ps) - min(ps) if len(ps) > 1 else 0.0)
-    widest = max(range(len(spreads)), key=spreads.__getitem__, default=None)
-    if widest is None or spreads[widest] == 0:
+    strengths = [strength([found[place] for found in judged.values()]) for place in range(len(pool.matchups))]
+    widest = max(range(len(strengths)), key=strengths.__getitem__, default=None)
+    if widest is None or strengths[widest] == (False, 0.0):
         return None
     matchup = pool.matchups[widest]
     return Disagreement(
@@ -74,9 +73,17 @@ def _strongest(
         a_text=pool.candidate(matchup.a).text,
         b=matchup.b,
         b_text=pool.candidate(matchup.b).text,
-        spread=spreads[widest],
+        flips=strengths[widest][0],
+        spread=strengths[widest][1],
         voices=[_voice(name, found[widest], rules[name], constitutions[name]) for name, found in judged.items()],
     )
+
+
+def strength(judgements: Sequence[Judgement]) -> tuple[bool, float]:
+    """Return whether labels differ in one matchup, and how far apart the probabilities lie; larger disagrees more."""
+    ps = [p for judgement in judgements if (p := judgement.p) is not None]
+    labels = {judgement.p > 0.5 for judgement in judgements if judgement.abstention is None and judgement.p is not None}
+    return len(labels) > 1, max(ps) - min(ps) if len(ps) > 1 else 0.0
 
 
 def _voice(name: str, judgement: Judgement, rule: Rule, constitution: Constitution) -> Voice:

@@ -16,7 +16,8 @@ from rlaif.preferences.position import PositionBias
 from rlaif.records import Record, Usage
 from rlaif.runs.run import Run
 
-FEWEST_FOR_A_CONFLICT = 10
+FEWEST_FOR_A_CONFLICT = 5
+"""Prompts in which two principles met; what fewer say is chance."""
 
 
 class PrincipleFigures(Record):
@@ -294,8 +295,8 @@ def _principle(bootstrap: Bootstrap, name: str, constitution: Constitution, k: s
 def _conflicts(bootstrap: Bootstrap, name: str, constitution: Constitution) -> list[Conflict]:
     found = []
     for one, other in combinations([p.id for p in constitution.comparing], 2):
-        if bootstrap.total((name, ("both", one, other))) >= FEWEST_FOR_A_CONFLICT:
-            same = bootstrap.ratio((name, ("same", one, other)), (name, ("both", one, other)))
+        same = bootstrap.ratio((name, ("same", one, other)), (name, ("both", one, other)))
+        if same.prompts >= FEWEST_FOR_A_CONFLICT:
             found.append(Conflict(one=one, other=other, against=_rest(same)))
     return sorted(found, key=lambda conflict: -(conflict.against.value or 0))
 

@@ -33,6 +33,7 @@ class Candidate(Record):
     """The sample a revision goes back to."""
     principles: tuple[str, ...] = ()
     """Principles drawn for the critique behind a revision."""
+    critique: str = ""
 
 
 class PoolMatchup(Record):
@@ -118,14 +119,15 @@ def _revisions(traces: Mapping[str, Trace], samples: Mapping[tuple[str, str], Ca
                 last[response.id.partition(".")[0]] = response
         for sample, response in last.items():
             if (rules, sample) in samples:
-                drawn = next((c.principles for c in trace.critiques if c.of == response.parent), ())
+                critique = next((c for c in trace.critiques if c.of == response.parent), None)
                 found.append(
                     Candidate(
                         id=f"{rules}/{response.id}",
                         text=response.text,
                         by=rules,
                         parent=samples[rules, sample].id,
-                        principles=drawn,
+                        principles=critique.principles if critique else (),
+                        critique=critique.text if critique else "",
                     )
                 )
     return found

@@ -48,6 +48,8 @@ class MatchupView(Record):
     """Probability that a is better."""
     abstention: str | None = None
     final: bool = False
+    votes: tuple[tuple[str, float | None, str], ...] = ()
+    """In a comparison: every rule set's name, its probability that a is better, and why it abstains if it does."""
     verdicts: tuple[tuple[str, Logit, Logit, int, bool], ...]
     """Principle, logit for the answer shown first in order ab and in order ba, lower label mass in %, readable."""
 
@@ -60,7 +62,7 @@ class TraceView(Record):
     turns: tuple[tuple[str, str], ...]
     """Role and text."""
     outcome: str
-    """`pair`, why there is none, or `failed`."""
+    """`pair`, why there is none, or `failed`; in a comparison `labels differ`, `labels agree` or `nothing labelled`."""
     error: str = ""
     pairs: tuple[tuple[str, str, float], ...] = ()
     """Chosen, rejected, p_chosen."""
@@ -83,7 +85,7 @@ def view_of(trace: Trace, conclusion: Conclusion) -> TraceView:
     return TraceView(
         id=trace.prompt.id,
         tags=trace.prompt.tags,
-        turns=_turns(trace.prompt),
+        turns=turns_of(trace.prompt),
         outcome=conclusion.no_pair or "pair",
         pairs=tuple((pair.chosen, pair.rejected, round(pair.p_chosen, 3)) for pair in conclusion.pairs),
         answers=tuple(_answer(trace, response, conclusion) for response in trace.responses),
@@ -95,7 +97,7 @@ def view_of(trace: Trace, conclusion: Conclusion) -> TraceView:
 
 def view_of_failure(failure: Failure, prompt: Prompt) -> TraceView:
     """Return what is shown of a prompt that did not become a trace."""
-    return TraceView(id=prompt.id, tags=prompt.tags, turns=_turns(prompt), outcome="failed", error=failure.error)
+    return TraceView(id=prompt.id, tags=prompt.tags, turns=turns_of(prompt), outcome="failed", error=failure.error)
 
 
 def browser_data(views: Collection[TraceView], principles: Sequence[str]) -> Mapping[str, Any]:
@@ -142,7 +144,8 @@ def _compact(view: TraceView, place: Mapping[str, int]) -> dict[str, Any]:
     return data
 
 
-def _turns(prompt: Prompt) -> tuple[tuple[str, str], ...]:
+def turns_of(prompt: Prompt) -> tuple[tuple[str, str], ...]:
+    """Return role and text of every turn."""
     return tuple((message.role, message.content) for message in prompt.messages)
 
 
@@ -165,7 +168,7 @@ def _answer(trace: Trace, response: Response, conclusion: Conclusion) -> AnswerV
             "critique": critique.text,
             "kept": round(change.kept, 2),
             "unit": change.unit,
-            "steps": _lengths(change),
+            "steps": lengths_of(change),
         }
     )
 
@@ -179,7 +182,8 @@ def _note(trace: Trace, response: Response) -> str:
     return "; ".join(notes)
 
 
-def _lengths(change: Difference) -> tuple[int, ...]:
+def lengths_of(change: Difference) -> tuple[int, ...]:
+    """Return the steps of a difference as lengths, as `AnswerView.steps` has them."""
     lengths: list[int] = []
     for step in change.steps:
         sides = (_units(step.old), _units(step.new))
@@ -202,8 +206,8 @@ def _matchup(matchup: Matchup, judgement: Judgement) -> MatchupView:
         verdicts=tuple(
             (
                 principle,
-                _logit(orders.get("ab")),
-                _logit(orders.get("ba")),
+                logit_steps(orders.get("ab")),
+                logit_steps(orders.get("ba")),
                 round(100 * min(verdict.label_mass for verdict in orders.values())),
                 principle in readable,
             )
@@ -212,6 +216,7 @@ def _matchup(matchup: Matchup, judgement: Judgement) -> MatchupView:
     )
 
 
-def _logit(verdict: Verdict | None) -> Logit:
+def logit_steps(verdict: Verdict | None) -> Logit:
+    """Return a verdict's logit in steps; None where there is none."""
     logit = None if verdict is None else verdict.logit()
     return None if logit is None else round(logit * STEPS_PER_LOGIT)

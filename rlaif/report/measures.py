@@ -71,13 +71,13 @@ def measure(run: Run) -> Measures:
         for judgement in conclusion.judgements:
             _note_margin(found, judgement)
             _note_favoured(found, judgement)
-            tally.update(tally_voices(judgement, rule))
+            tally.add(tally_voices(judgement, rule))
         for matchup in trace.matchups:
             for principle, ab, ba, mass in asked_both_ways(matchup):
                 if mass >= judging.min_label_mass:
                     found.biases[principle].append((ab + ba) / 2)
-        tally.update(_lengths(trace, conclusion))
-        tally.update(_revisions(trace, conclusion))
+        tally.add(_lengths(trace, conclusion))
+        tally.add(_revisions(trace, conclusion))
         found.tallies.append(tally)
         found.notes.append(_note(trace, conclusion, run))
     found.notes += [Note(failure.prompt_id, "failed") for failure in run.failures()]
@@ -119,7 +119,7 @@ def _lengths(trace: Trace, conclusion: Conclusion) -> Tally:
         if judgement.p is None or len(a) == len(b):
             continue
         p = judgement.p if len(a) > len(b) else 1 - judgement.p
-        tally["p longer", length_class(a, b)] += p  # type: ignore[assignment]
+        tally["p longer", length_class(a, b)] += p
         tally["met", length_class(a, b)] += 1
         if judgement.abstention is None:
             tally["unequal",] += 1
@@ -134,7 +134,7 @@ def _revisions(trace: Trace, conclusion: Conclusion) -> Tally:
             continue
         by = {("principle", principle) for principle in _drawn(trace, child, forebear)}
         for kind in [(), *by, *(("tag", tag) for tag in set(trace.prompt.tags))]:
-            tally["p revision", *kind] += p  # type: ignore[assignment]
+            tally["p revision", *kind] += p
             tally["revised", *kind] += 1
     return tally
 

@@ -3,7 +3,6 @@
 Comes in: a run, finished or not. Goes out: one HTML file that stands alone. The same run gives the same bytes.
 """
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +71,7 @@ def _gather(run: Run, most_traces: int) -> _Gathered:
     why = telling(measures.notes)
     return _Gathered(
         run=run,
-        summary=summarise(run, _session(run.path)),
+        summary=summarise(run, run.session),
         plots=run_plots(measures, run.constitution, run.config.judging.min_margin),
         notes=measures.notes,
         why=why,
@@ -121,12 +120,3 @@ def _views(run: Run, ids: Collection[str]) -> dict[str, TraceView]:
             prompts = [prompt for _, prompt in reader.todo() if prompt.id in failures]
         views |= {prompt.id: view_of_failure(failures[prompt.id], prompt) for prompt in prompts}
     return views
-
-
-def _session(path: Path) -> dict[str, float]:
-    """Return what the last process that worked on the run noted of its work; nothing while it is at it."""
-    try:
-        found = json.loads((path / "summary.json").read_bytes())["session"]
-        return {str(name): float(value) for name, value in found.items()}
-    except (OSError, ValueError, KeyError, AttributeError):
-        return {}

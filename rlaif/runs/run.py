@@ -45,7 +45,7 @@ class Run:
         """What the last process that worked on the run spent; empty when it left no summary."""
         try:
             found = json.loads(read_text(self.path / "summary.json"))["session"]
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError):
             return {}
         return {str(name): float(value) for name, value in found.items()}
 

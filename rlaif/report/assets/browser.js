@@ -18,6 +18,10 @@ async function startBrowser() {
   document.documentElement.classList.add("browsing");
 }
 
+function abstentionsOf(trace) {
+  return (trace.matchups || []).flatMap((m) => [m.abstention, ...(m.votes || []).map((vote) => vote[2])]).filter(Boolean);
+}
+
 class Browser {
   constructor(data) {
     this.data = data;
@@ -46,8 +50,8 @@ class Browser {
       entries.length ? [el("optgroup", { label }, ...entries.map(([value, n]) => el("option", { value: kind + value }, `${name(value)} (${n})`)))] : [];
     const any = () => el("option", { value: "" }, "any");
     this.form.outcome.append(any(),
-      ...group("what came of the prompt", "o:", each((trace) => [trace.outcome]), (value) => (value === "pair" ? "with a pair" : value === "failed" ? "failed" : `no pair: ${value}`)),
-      ...group("some comparison abstains", "a:", each((trace) => (trace.matchups || []).map((m) => m.abstention).filter(Boolean))));
+      ...group("what came of the prompt", "o:", each((trace) => [trace.outcome]), outcomeName),
+      ...group("some comparison abstains", "a:", each((trace) => abstentionsOf(trace))));
     this.form.tag.append(any(), ...each((trace) => trace.tags || []).map(([tag, n]) => el("option", { value: tag }, `${tag} (${n})`)));
     this.form.principle.append(any(),
       ...group("drawn for a critique", "c:", each(drawn), (place) => principles[place]),
@@ -94,7 +98,7 @@ class Browser {
   fits(trace, wanted, words) {
     const [kind, value] = [wanted.outcome.slice(0, 2), wanted.outcome.slice(2)];
     if (kind === "o:" && trace.outcome !== value) return false;
-    if (kind === "a:" && !(trace.matchups || []).some((m) => m.abstention === value)) return false;
+    if (kind === "a:" && !abstentionsOf(trace).includes(value)) return false;
     if (wanted.tag && !(trace.tags || []).includes(wanted.tag)) return false;
     const principle = Number(wanted.principle.slice(2));
     if (wanted.principle.startsWith("c:") && !drawn(trace).includes(principle)) return false;

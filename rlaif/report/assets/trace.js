@@ -9,7 +9,7 @@ const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 function traceNodes(trace, data, chosen, choose) {
   return [
     el("h3", {}, trace.id),
-    el("p", { class: "faint" }, [...(trace.tags || []), outcomeOf(trace)].join(" · ")),
+    el("p", { class: "faint" }, [...(trace.tags || []), outcomeName(trace.outcome)].join(" · ")),
     ...(trace.error ? [el("p", { class: "note" }, trace.error)] : []),
     ...(trace.turns || []).map(([role, text]) => el("div", { class: "turn" }, el("span", { class: "role" }, role), textOf(text))),
     ...pairLines(trace),
@@ -18,9 +18,11 @@ function traceNodes(trace, data, chosen, choose) {
   ];
 }
 
-function outcomeOf(trace) {
-  if (trace.outcome === "failed") return "failed";
-  return trace.outcome === "pair" ? "with a pair" : `no pair: ${trace.outcome}`;
+const SAID_AS_IT_IS = ["failed", "labels differ", "labels agree", "nothing labelled"];
+
+function outcomeName(outcome) {
+  if (outcome === "pair") return "with a pair";
+  return SAID_AS_IT_IS.includes(outcome) ? outcome : `no pair: ${outcome}`;
 }
 
 function textOf(...parts) {
@@ -65,7 +67,8 @@ function revisionNode(trace, data, child, open) {
   const [before, after] = marked(parent, child);
   const by = (child.by || []).map((place) => data.principles[place]).join(", ");
   const verdict = (trace.matchups || []).find((m) => (m.a === child.id && m.b === parent.id) || (m.b === child.id && m.a === parent.id));
-  const p = verdict && verdict.p !== null && verdict.p !== undefined ? (verdict.a === child.id ? verdict.p : 1 - verdict.p) : null;
+  const own = verdict && verdict.votes ? (verdict.votes.find((vote) => vote[0] === child.id.split("/")[0]) || [])[1] : verdict && verdict.p;
+  const p = own === null || own === undefined ? null : verdict.a === child.id ? own : 1 - own;
   const summary = el("summary", {}, el("b", {}, `${parent.id} → ${child.id}`), ` ${by}`,
     el("span", { class: "faint" }, p === null ? " · not compared" : ` · p(revision better) ${p.toFixed(2)}`));
   const kept = child.kept === undefined ? 0 : child.kept;
@@ -114,7 +117,7 @@ function comparisonNodes(trace, data, chosen, choose) {
       ...matchups.map((m, place) => el("button", {
         type: "button", class: m.abstention ? "abstains" : "decided", "aria-pressed": String(place === at), "data-place": place,
         onclick: () => choose(place),
-      }, `${m.a} : ${m.b}`, el("span", { class: "faint" }, m.p === null || m.p === undefined ? " ?" : ` ${m.p.toFixed(2)}`)))),
+      }, `${m.a} : ${m.b}`, el("span", { class: "faint" }, m.votes ? "" : m.p === null || m.p === undefined ? " ?" : ` ${m.p.toFixed(2)}`)))),
     matchupNode(trace, data, matchups[at]),
   ];
 }
@@ -130,7 +133,7 @@ function matchupNode(trace, data, m) {
   const rows = verdictsOf(trace, m, data).map((verdict) => verdictRow(verdict, data));
   const columns = [`p(${m.a} better) by`, `${m.a} first`, `${m.b} first`, "both", "position bias", "label mass", ""];
   return el("section", { id: "matchup" },
-    el("p", {}, el("b", {}, `${m.a} against ${m.b}`), `: ${p}`, m.abstention ? `; abstains: ${m.abstention}` : "",
+    m.votes ? votesNode(m) : el("p", {}, el("b", {}, `${m.a} against ${m.b}`), `: ${p}`, m.abstention ? `; abstains: ${m.abstention}` : "",
       m.final ? " (asked after the ranking)" : ""),
     el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Verdicts" }, el("table", { class: "verdicts" },
       el("thead", {}, el("tr", {}, ...columns.map((name) => el("th", { scope: "col" }, name)))),
@@ -151,6 +154,16 @@ function verdictsOf(trace, m, data) {
     const ba = both === null ? null : Array.isArray(both) ? both[0] : both - ab;
     return { principle, ab, ba, mass: data.mass[m.number][place], counted: !unread.has(place) };
   });
+}
+
+/** Return what every rule set of a comparison says of a matchup. */
+function votesNode(m) {
+  return el("div", {}, el("p", {}, el("b", {}, `${m.a} against ${m.b}`)),
+    el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Votes" }, el("table", { class: "votes" },
+      el("thead", {}, el("tr", {}, ...["rule set", `p(${m.a} better)`, "label"].map((name) => el("th", { scope: "col" }, name)))),
+      el("tbody", {}, ...m.votes.map(([name, p, abstains]) => el("tr", {}, el("th", { scope: "row" }, name),
+        el("td", {}, p === null ? "–" : p.toFixed(2)),
+        el("td", {}, abstains ? `abstains: ${abstains}` : p > 0.5 ? m.a : m.b)))))));
 }
 
 function verdictRow({ principle, ab, ba, mass, counted }, data) {
