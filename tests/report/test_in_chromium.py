@@ -128,6 +128,18 @@ async def test_the_address_keeps_what_was_chosen(page: Page, run: Run):
     assert await page.run("document.querySelector('.matchups [aria-pressed=true]').dataset.place") == "2"
 
 
+async def test_a_trace_named_in_the_address_is_in_sight_in_the_list(page: Page, run: Run):
+    await page.look(1280, 500)
+    await page.open(run.path / "report.html", "#trace=p11")
+    await page.until(READY)
+    places = "(([list, row]) => [list.top, row.top, row.bottom, list.bottom])(['#list', '#list li[data-id=p11]']"
+    assert await page.run("document.getElementById('list').scrollTop") > 0
+    top, row_top, row_bottom, bottom = await page.run(
+        f"{places}.map((one) => document.querySelector(one).getBoundingClientRect()))"
+    )
+    assert top <= row_top < row_bottom <= bottom
+
+
 async def test_keys_are_enough(page: Page):
     await page.press("/")
     assert await page.run("document.activeElement.name") == "q"

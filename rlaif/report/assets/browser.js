@@ -132,7 +132,7 @@ class Browser {
       this.detail.focus({ preventScroll: true });
       if (this.detail.getBoundingClientRect().top > innerHeight * 0.6 || narrow()) this.detail.scrollIntoView();
     } else {
-      this.list.scrollTop = this.rows[place].offsetTop - this.list.offsetTop - 60;
+      this.list.scrollTop = this.rows[place].offsetTop - 60;
     }
   }
 
