@@ -10,7 +10,7 @@ Should Know About the Bootstrap, The American Statistician 69, "expanded percent
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from statistics import NormalDist
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,7 @@ class Tally(dict[Key, float]):
         for key, value in other.items():
             self[key] += value
 
-    def update(self, *_: Any, **__: Any) -> NoReturn:
+    def update(self, *_: object, **__: object) -> NoReturn:
         """Refuse: it would put one prompt's sums in the place of another's. Use `add`."""
         raise TypeError("a tally adds up: use add()")
 

@@ -249,10 +249,15 @@ def _where_it_stands(path: Path, rules: RuleSet) -> RuleSet:
 
 def read_comparison(path: Path) -> Comparison:
     """Return the figures of a finished comparison. Raises RunDirectoryError when there are none."""
+    if not (path / "comparison.json").is_file():
+        raise RunDirectoryError(f"{path} is no finished comparison: it has no comparison.json")
     try:
         return Comparison.model_validate_json((path / "comparison.json").read_bytes())
     except (OSError, ValueError):
-        raise RunDirectoryError(f"{path} is no finished comparison: it has no readable comparison.json") from None
+        raise RunDirectoryError(
+            f"{path}/comparison.json cannot be read, or another version wrote it; run the same `rlaif compare` again: "
+            "the figures are computed anew and nothing is asked"
+        ) from None
 
 
 def _conclude(config: CompareConfig, runs: dict[str, Run]) -> Comparison:

@@ -226,7 +226,8 @@ def guilty_plot(found: Comparison) -> Plot:
 
 def principles_plot(rules: RuleSetFigures) -> Plot:
     """Return what every principle of one rule set contributes."""
-    rows = sorted(rules.principles, key=lambda p: -(p.decisive.value or 0))
+    # By what is shown, not by a lucky few matchups.
+    rows = sorted(rules.principles, key=lambda p: (-(p.decisive.low or 0), -(p.decisive.value or 0)))
     rows = [row for row in rows if row.decisive.value is not None or row.agrees.value is not None]
     if not rows:
         table = Table(("principle",), ())

@@ -14,10 +14,12 @@ from rlaif.runs.run import Run
 from tests.report.chromium import Page, chromium_page
 from tests.report.runs import EVIL, make_run, plain
 
-pytestmark = [
+IN_BROWSER = [
     pytest.mark.browser,
     pytest.mark.skipif(os.environ.get("RLAIF_NO_BROWSER") == "1", reason="RLAIF_NO_BROWSER=1: NO BROWSER TEST WAS RUN"),
 ]
+
+pytestmark = IN_BROWSER
 
 READY = "document.documentElement.classList.contains('browsing')"
 SHOWN = "[...document.querySelectorAll('#list li:not([hidden])')].map((row) => row.dataset.id)"
