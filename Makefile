@@ -39,7 +39,7 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not server and not browser" -q -n 2
+	$(BIN)/pytest -m "not server and not browser and not slow" -q -n 2
 
 test: setup
 	$(BIN)/pytest -m "not server and not browser" -q -n 2

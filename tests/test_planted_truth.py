@@ -39,6 +39,7 @@ def calibration_error(p: np.ndarray, truth: np.ndarray, bins: int = 10) -> float
     return sum((place == b).mean() * abs(p[place == b].mean() - truth[place == b].mean()) for b in set(place))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("orders", ["both", "one"])
 async def test_p_chosen_is_calibrated_and_blind_to_position_only_when_both_orders_are_asked(
     make_config: MakeConfig, orders: str
