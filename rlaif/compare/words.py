@@ -13,7 +13,7 @@ MOSTLY_UNLABELLED = 0.5
 
 def plain_warnings(comparison: "Comparison", config: RunConfig) -> list[str]:
     """Return the warnings of a comparison; none when there is nothing to warn of."""
-    found = [f"{rules.name}: {warning}" for rules in comparison.rule_sets for warning in rules.critic.warnings()]
+    found = _of_the_critic(comparison)
     found += [line for rules in comparison.rule_sets for line in _of_rule_set(rules)]
     found += [line for two in comparison.pairs for line in _of_two(two)]
     if comparison.prompts < FEW_PROMPTS:
@@ -23,6 +23,15 @@ def plain_warnings(comparison: "Comparison", config: RunConfig) -> list[str]:
     if not comparison.matchups_by_kind.get("rivals") and config.revision.rounds:
         found.append("no two rule sets' revisions could be compared: whose revisions win is not known")
     return found
+
+
+def _of_the_critic(comparison: "Comparison") -> list[str]:
+    """Return the critic's faults once, with the rule sets under which they show."""
+    unfit = [(rules.name, warning) for rules in comparison.rule_sets for warning in rules.critic.warnings()]
+    if not unfit:
+        return []
+    names = ", ".join(name for name, _ in unfit)
+    return [unfit[0][1].replace("not fit to judge:", f"not fit to judge under {names}:")]
 
 
 def _of_rule_set(rules: "RuleSetFigures") -> list[str]:

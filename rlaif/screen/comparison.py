@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -41,9 +42,9 @@ def print_comparison(path: Path, found: Comparison, console: Console) -> None:
     )
     console.print(_rule_sets(found))
     console.print(_pairs(found))
-    console.print(_matrix("a revision beats its sample, under the rules of", found.over_parent))
+    console.print(_matrix("how often a revision beats its sample (mean probability)", found.over_parent))
     if any(cell.value is not None for row in found.rivals.cells for cell in row):
-        console.print(_matrix("a revision beats the other rule sets' revisions, under the rules of", found.rivals))
+        console.print(_matrix("how often a revision beats the other rule sets' revisions", found.rivals))
     for warning in found.warnings:
         console.print(Text(f"! {warning}", style="bold yellow"))
     console.print(f"figures  {path / 'comparison.json'}, matchups.parquet, principles.parquet", markup=False)
@@ -51,7 +52,8 @@ def print_comparison(path: Path, found: Comparison, console: Console) -> None:
 
 
 def _rule_sets(found: Comparison) -> Table:
-    table = Table("rule set", "labelled", "flips on asking again", "orders agree", "label mass", "words", "refuses")
+    columns = ("rule set", "labelled", "flips on asking again", "orders agree", "label mass", "words", "refuses")
+    table = Table(*columns, box=SIMPLE_HEAD)
     for rules in found.rule_sets:
         table.add_row(
             rules.name,
@@ -68,7 +70,8 @@ def _rule_sets(found: Comparison) -> Table:
 
 
 def _pairs(found: Comparison) -> Table:
-    table = Table("two rule sets", "labels that flip", "beyond noise", "kappa", "rank corr.", "made by")
+    columns = ("two rule sets", "labels that flip", "beyond noise", "kappa", "rank correlation", "made by")
+    table = Table(*columns, box=SIMPLE_HEAD)
     for two in found.pairs:
         guilty = [f"{g.rules}/{g.principle} {g.undone.value or 0:.0%}" for g in two.guilty[:GUILTY_SHOWN]]
         table.add_row(
@@ -83,9 +86,9 @@ def _pairs(found: Comparison) -> Table:
 
 
 def _matrix(title: str, matrix: Matrix) -> Table:
-    table = Table(title, *(f"by {maker}" for maker in matrix.makers))
+    table = Table("", *(f"by {maker}" for maker in matrix.makers), box=SIMPLE_HEAD, title=title, title_justify="left")
     for judge, cells in zip(matrix.judges, matrix.cells, strict=True):
-        table.add_row(judge, *(percent(cell) for cell in cells))
+        table.add_row(f"under {judge}", *(percent(cell) for cell in cells))
     return table
 
 
