@@ -156,3 +156,18 @@ def test_a_folder_is_no_constitution(tmp_path: Path):
 def test_a_constitution_survives_its_own_json(tmp_path: Path):
     constitution = load_constitution(write(tmp_path, GOOD))
     assert Constitution.model_validate_json(constitution.model_dump_json()) == constitution
+
+
+@pytest.mark.parametrize("name", constitution_names())
+def test_every_shipped_principle_has_two_cases_whose_better_answer_is_not_told_by_its_length(name: str) -> None:
+    cases = {principle.id: principle.cases for principle in load_constitution(name).comparing}
+    assert [principle for principle, found in cases.items() if len(found) < 2] == []
+    longer = [len(case.better) > len(case.worse) for found in cases.values() for case in found]
+    assert 0.4 <= sum(longer) / len(longer) <= 0.6
+
+
+def test_the_shipped_constitutions_are_seven_and_one_is_a_single_line() -> None:
+    assert len(constitution_names()) >= 7
+    assert len(load_constitution("minimal").principles) == 1
+    groups = {principle.group for principle in load_constitution("helpful-honest-harmless").principles}
+    assert groups == {"helpful", "honest", "harmless"}
