@@ -48,7 +48,7 @@ class Figure(Record):
     value: float | None
     """None where there was nothing to measure it on."""
     low: float | None = None
-    """Lower end of the 95 % interval; None with fewer than two prompts to resample."""
+    """Lower end of the 95 % interval; None with fewer than two prompts, but for a share of exactly 0 or 1."""
     high: float | None = None
     n: float = Field(default=0, ge=0)
     """What it was measured on, summed: matchups, answers, … as the figure's name says."""
@@ -81,20 +81,29 @@ class Bootstrap:
 
     def ratio(self, above: Key, below: Key, *, share: bool = True) -> Figure:
         """Return sum(above) / sum(below). `share` says that it is a share of `below`, in [0, 1]."""
-        figure = self.function(lambda totals: totals[0] / totals[1], (above, below), of=below)
+        return self.ratio_of_sums((above,), (below,), share=share)
+
+    def ratio_of_sums(self, above: Sequence[Key], below: Sequence[Key], *, share: bool = True) -> Figure:
+        """Return the ratio of two sums over several keys each, with all of `below` as what it is measured on."""
+
+        def divided(totals: Array) -> Array:
+            result: Array = totals[: len(above)].sum(axis=0) / totals[len(above) :].sum(axis=0)
+            return result
+
+        figure = self.function(divided, (*above, *below), of=below)
         if not share or figure.value not in {0.0, 1.0} or figure.low != figure.high:
             return figure
         slack = unseen(figure.prompts)
         ends = {"low": 0.0, "high": slack} if figure.value == 0 else {"low": 1 - slack, "high": 1.0}
         return figure.model_copy(update=ends)
 
-    def function(self, of_totals: Callable[[Array], Array], keys: Sequence[Key], *, of: Key) -> Figure:
+    def function(self, of_totals: Callable[[Array], Array], keys: Sequence[Key], *, of: Sequence[Key]) -> Figure:
         """Return a function of the totals of `keys`.
 
-        `of_totals` takes an array (keys, …) and returns one of shape (…); `of` names what the figure is measured on.
+        `of_totals` takes an array (keys, …) and returns one of shape (…); `of` names all that it is measured on.
         """
         columns = np.stack([self._column(key) for key in keys])
-        base = self._column(of)
+        base = np.sum([self._column(key) for key in of], axis=0)
         n, prompts = float(base.sum()), int((base != 0).sum())
         with np.errstate(divide="ignore", invalid="ignore"):
             value = float(of_totals(columns.sum(axis=1)))

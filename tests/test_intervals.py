@@ -12,6 +12,15 @@ def test_a_ratio_is_that_of_the_totals_and_not_the_mean_of_ratios() -> None:
     assert (figure.n, figure.prompts) == (4, 2)
 
 
+def test_a_ratio_of_sums_is_measured_on_all_that_it_divides_by() -> None:
+    tallies = [Tally({"wins two": 1, "two": 2}), Tally({"wins two": 2, "two": 4}), Tally({"wins one": 3, "one": 4})]
+    figure = Bootstrap(tallies).ratio_of_sums(["wins one", "wins two"], ["one", "two"])
+    assert figure.value == 0.6
+    assert (figure.n, figure.prompts) == (10, 3)
+    never = Bootstrap(tallies[:2]).ratio_of_sums(["none of one", "none of two"], ["one", "two"])
+    assert (never.low, never.high) == (0, pytest.approx(1 - 0.025**0.5))
+
+
 def test_no_event_in_twenty_prompts_is_no_certainty() -> None:
     figure = Bootstrap([Tally({"all": 5})] * 20).ratio("yes", "all")
     assert figure.value == 0
@@ -63,6 +72,6 @@ def test_intervals_hold_the_truth_about_ninety_five_times_in_a_hundred(prompts: 
         bootstrap = Bootstrap(tallies, resamples=500)
         held["ratio"] += bootstrap.ratio("flips", "all").holds(0.3)
         table = [(True, True), (True, False), (False, True), (False, False)]
-        held["kappa"] += bootstrap.function(kappa_of, table, of="all").holds(0.4)
+        held["kappa"] += bootstrap.function(kappa_of, table, of=["all"]).holds(0.4)
     for kind, times in held.items():
         assert 0.925 <= times / 600 <= 0.975, kind

@@ -41,7 +41,8 @@ class Conflict(Record):
     one: str
     other: str
     against: Figure
-    """Share of the matchups in which both name a winner, and not the same."""
+    """Share of the matchups in which both name a winner, and not the same; of groups, of all pairs of their principles
+    in all matchups."""
 
 
 class Guilt(Record):
@@ -264,12 +265,7 @@ def _rest(share: Figure) -> Figure:
 def _elsewhere(bootstrap: Bootstrap, name: str, others: list[str]) -> Figure:
     wins = [("over-parent", other, name) for other in others]
     met = [("parents", other, name) for other in others]
-
-    def share(totals: Array) -> Array:
-        result: Array = totals[: len(wins)].sum(axis=0) / totals[len(wins) :].sum(axis=0)
-        return result
-
-    return bootstrap.function(share, [*wins, *met], of=met[0])
+    return bootstrap.ratio_of_sums(wins, met, share=False)
 
 
 def _usage(run: Run) -> Usage:
@@ -302,19 +298,16 @@ def _conflicts(bootstrap: Bootstrap, name: str, constitution: Constitution) -> l
 
 
 def _group_conflicts(bootstrap: Bootstrap, name: str, constitution: Constitution) -> list[Conflict]:
-    """Return how often principles of two groups vote against each other."""
+    """Return how often principles of two groups vote against each other, of all times that two of them met."""
     groups = list(dict.fromkeys(p.group for p in constitution.comparing if p.group))
     found = []
     for one, other in combinations(groups, 2):
         pairs = [(a.id, b.id) for a, b in combinations(constitution.comparing, 2) if {a.group, b.group} == {one, other}]
         both = [(name, ("both", *pair)) for pair in pairs]
         same = [(name, ("same", *pair)) for pair in pairs]
-
-        def against(totals: Array, count: int = len(pairs)) -> Array:
-            result: Array = 1 - totals[:count].sum(axis=0) / totals[count:].sum(axis=0)
-            return result
-
-        found.append(Conflict(one=one, other=other, against=bootstrap.function(against, [*same, *both], of=both[0])))
+        agree = bootstrap.ratio_of_sums(same, both)
+        if agree.prompts >= FEWEST_FOR_A_CONFLICT:
+            found.append(Conflict(one=one, other=other, against=_rest(agree)))
     return found
 
 
@@ -336,13 +329,13 @@ def two_rule_sets(bootstrap: Bootstrap, one: str, other: str, constitutions: Map
 
 def _kappa(bootstrap: Bootstrap, cells: Sequence[tuple[str, ...]], both: tuple[str, ...]) -> Figure:
     """Return kappa; where not one label differs, its lower end follows from how many flips could have been missed."""
-    kappa = bootstrap.function(kappa_of, cells, of=both)
+    kappa = bootstrap.function(kappa_of, cells, of=[both])
     if kappa.value != 1 or kappa.low != kappa.high:
         return kappa
     missed = unseen(kappa.prompts)
     total = bootstrap.total(both)
     a = (bootstrap.total(cells[0]) + bootstrap.total(cells[1])) / total
-    return kappa.model_copy(update={"low": 1 - missed / (2 * a * (1 - a)) if 0 < a < 1 else None})
+    return kappa.model_copy(update={"low": max(-1, 1 - missed / (2 * a * (1 - a))) if 0 < a < 1 else None})
 
 
 def _beyond_noise(bootstrap: Bootstrap, one: str, other: str) -> Figure | None:
@@ -362,7 +355,7 @@ def _beyond_noise(bootstrap: Bootstrap, one: str, other: str) -> Figure | None:
         result: Array = t[0] / t[1] - (t[2] / t[3] + t[4] / t[5]) / 2
         return result
 
-    figure = bootstrap.function(beyond, keys, of=keys[1])
+    figure = bootstrap.function(beyond, keys, of=[keys[1]])
     if figure.value is None or figure.low is None or figure.low != figure.high:
         return figure
     slack = unseen(figure.prompts)  # no spread to resample is no certainty
