@@ -3,143 +3,30 @@
 from collections.abc import Mapping, Sequence
 from itertools import combinations, permutations
 
-from rlaif.compare.disagreements import Disagreement, strongest_disagreements
+from rlaif.compare.comparison import (
+    Comparison,
+    Conflict,
+    Guilt,
+    Matrix,
+    PrincipleFigures,
+    RuleSetFigures,
+    Two,
+)
+from rlaif.compare.disagreements import strongest_disagreements
 from rlaif.compare.pool import PooledPrompt
 from rlaif.compare.tallies import tally_pool
-from rlaif.compare.texts import TextFigures, tally_texts, text_figures
+from rlaif.compare.texts import tally_texts, text_figures
 from rlaif.compare.words import plain_warnings
 from rlaif.config import RunConfig
 from rlaif.constitution import Constitution
 from rlaif.intervals import Array, Bootstrap, Figure, Tally, kappa_of, unseen
 from rlaif.preferences.judgement import Rule
 from rlaif.preferences.position import PositionBias
-from rlaif.records import Record, Usage
+from rlaif.records import Usage
 from rlaif.runs.run import Run
 
 FEWEST_FOR_A_CONFLICT = 5
 """Prompts in which two principles met; what fewer say is chance."""
-
-
-class PrincipleFigures(Record):
-    """What one principle did in its own rule set, over the pool."""
-
-    id: str
-    group: str | None
-    compare: str
-    weight: float
-    decisive: Figure
-    """Share of the labels that would be another, or none, without it."""
-    agrees: Figure
-    """Share of matchups in which it names the same winner as the others together."""
-    turned: Figure
-    """Share of matchups in which its two orders name different winners."""
-
-
-class Conflict(Record):
-    """Two principles (or groups) of one rule set that vote against each other."""
-
-    one: str
-    other: str
-    against: Figure
-    """Share of the matchups in which both name a winner, and not the same; of groups, of all pairs of their principles
-    in all matchups."""
-
-
-class Guilt(Record):
-    """A principle that makes labels differ."""
-
-    rules: str
-    principle: str
-    undone: Figure
-    """Share of the flips that would be none if `rules` did without it."""
-
-
-class Two(Record):
-    """How two rule sets differ over the same matchups."""
-
-    one: str
-    other: str
-    flips: Figure
-    """Share of matchups labelled by both that get different labels."""
-    kappa: Figure
-    """Cohen's kappa of these labels: 1 the same, 0 as by chance."""
-    beyond_noise: Figure | None
-    """Flips between a sitting of one and another sitting of the other, minus the mean of the two noise floors; None
-    when nothing was judged twice."""
-    rank_correlation: Figure
-    """Mean over prompts of Kendall's tau-b between the orders of the answers."""
-    one_sided: Figure
-    """Share of the matchups labelled by at least one that the other abstains on."""
-    guilty: list[Guilt]
-    """Principles by the share of flips they make, those of both sides, largest first."""
-
-
-class RuleSetFigures(Record):
-    """One rule set."""
-
-    name: str
-    constitution: str
-    constitution_hash: str
-    run: str
-    matchups: int
-    labelled: Figure
-    abstained: dict[str, int]
-    noise_floor: Figure | None
-    """Share of labels that flip when the same rules judge again with another seed and in other words."""
-    order_agreement: Figure
-    label_mass: Figure
-    critic: PositionBias
-    over_own_parent: Figure
-    """Mean probability that a revision by these rules beats its sample, under these rules."""
-    over_parent_elsewhere: Figure
-    """The same revisions under the other rule sets."""
-    principles: list[PrincipleFigures]
-    conflicts: list[Conflict]
-    """Pairs of principles, those against each other most often first."""
-    group_conflicts: list[Conflict]
-    texts: TextFigures
-    run_usage: Usage
-    """Tokens behind its own run (samples, critiques, revisions, its own verdicts)."""
-    pool_usage: Usage
-    """Tokens behind its verdicts on the pool."""
-    seconds: float | None
-    """Seconds its own run took, all sessions together (of a run made elsewhere, the last); None if not known."""
-
-
-class Matrix(Record):
-    """Under whose rules (rows) whose revisions (columns) win."""
-
-    judges: list[str]
-    makers: list[str]
-    cells: list[list[Figure]]
-    """cells[judge][maker]: mean probability of winning."""
-
-
-class Comparison(Record):
-    """`comparison.json`."""
-
-    format: int = 1
-    prompts: int
-    matchups: int
-    matchups_by_kind: dict[str, int]
-    identical: int
-    """Matchups left out because both answers are the same text."""
-    judged_twice: int
-    """Prompts behind the noise floor."""
-    policy: str
-    critic: str
-    rule_sets: list[RuleSetFigures]
-    pairs: list[Two]
-    over_parent: Matrix
-    """Mean probability that a revision beats the sample it goes back to."""
-    rivals: Matrix
-    """Mean probability that a revision beats another rule set's revision of the same sample."""
-    samples: TextFigures
-    """The policy's own answers."""
-    disagreements: list[Disagreement]
-    warnings: list[str]
-    pool_seconds: float | None
-    """Seconds spent on judging the pool, all sessions together."""
 
 
 def compare_pool(

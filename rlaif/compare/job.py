@@ -14,8 +14,9 @@ from pathlib import Path
 
 import yaml
 
+from rlaif.compare.comparison import Comparison
 from rlaif.compare.config import CompareConfig, RuleSet
-from rlaif.compare.figures import Comparison, compare_pool
+from rlaif.compare.figures import compare_pool
 from rlaif.compare.judging import Panel, judge_pool
 from rlaif.compare.pool import PooledPrompt, build_pool
 from rlaif.compare.tables import write_tables

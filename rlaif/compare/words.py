@@ -1,17 +1,13 @@
 """What a reader of a comparison must know before believing it, in plain words."""
 
-from typing import TYPE_CHECKING
-
+from rlaif.compare.comparison import Comparison, RuleSetFigures, Two
 from rlaif.config import RunConfig
-
-if TYPE_CHECKING:
-    from rlaif.compare.figures import Comparison, RuleSetFigures, Two
 
 FEW_PROMPTS = 30
 MOSTLY_UNLABELLED = 0.5
 
 
-def plain_warnings(comparison: "Comparison", config: RunConfig) -> list[str]:
+def plain_warnings(comparison: Comparison, config: RunConfig) -> list[str]:
     """Return the warnings of a comparison; none when there is nothing to warn of."""
     found = _of_the_critic(comparison)
     found += [line for rules in comparison.rule_sets for line in _of_rule_set(rules)]
@@ -25,7 +21,7 @@ def plain_warnings(comparison: "Comparison", config: RunConfig) -> list[str]:
     return found
 
 
-def _of_the_critic(comparison: "Comparison") -> list[str]:
+def _of_the_critic(comparison: Comparison) -> list[str]:
     """Return the critic's faults once, with the rule sets under which they show."""
     unfit = [(rules.name, warning) for rules in comparison.rule_sets for warning in rules.critic.warnings()]
     if not unfit:
@@ -34,7 +30,7 @@ def _of_the_critic(comparison: "Comparison") -> list[str]:
     return [unfit[0][1].replace("not fit to judge:", f"not fit to judge under {names}:")]
 
 
-def _of_rule_set(rules: "RuleSetFigures") -> list[str]:
+def _of_rule_set(rules: RuleSetFigures) -> list[str]:
     share = rules.labelled.value
     if share is None:
         return [f"{rules.name} judged nothing: none of its principles applies to these prompts"]
@@ -44,7 +40,7 @@ def _of_rule_set(rules: "RuleSetFigures") -> list[str]:
     return []
 
 
-def _of_two(two: "Two") -> list[str]:
+def _of_two(two: Two) -> list[str]:
     beyond = two.beyond_noise
     if beyond is None or beyond.low is None or beyond.low > 0:
         return []

@@ -4,9 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rlaif.compare.comparison import Comparison
 from rlaif.compare.config import CompareConfig
 from rlaif.compare.disagreements import Disagreement, Voice, strength
-from rlaif.compare.figures import Comparison, pool_rules
+from rlaif.compare.figures import pool_rules
 from rlaif.compare.job import pooled, read_comparison, read_settings
 from rlaif.compare.pool import Candidate, PooledPrompt
 from rlaif.compare.tallies import judge_all

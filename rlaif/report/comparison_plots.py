@@ -1,17 +1,14 @@
-"""The plots of a comparison: flips against noise, whose revisions win, the principles behind it, texts, the judge."""
+"""The plots of a comparison: flips against noise, agreement, labels, whose revisions win."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from markupsafe import Markup
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import MaxNLocator
 
-from rlaif.compare.figures import Comparison, Matrix, RuleSetFigures, Two
-from rlaif.compare.texts import TextFigures
-from rlaif.intervals import Figure
+from rlaif.compare.comparison import Comparison, Matrix, Two
+from rlaif.report.comparison_plots_of_rules import conflicts_plot, guilty_plot, judge_plot, principles_plot, texts_plot
 from rlaif.report.plots import (
     FAINT,
+    INTERVALS,
     ONE,
     THREE,
     TWO,
@@ -19,20 +16,15 @@ from rlaif.report.plots import (
     Table,
     at_value,
     drawn,
+    few_percents,
     interval,
     name_rows,
-    number,
     panels,
     percent_axis,
     rows_height,
+    share_rows,
     with_interval,
 )
-
-INTERVALS = "Lines are 95% intervals from a bootstrap over prompts."
-MOST_GUILTY = 12
-MOST_CONFLICTS = 12
-
-Column = tuple[str, Callable[[Axes], None]]
 
 
 def comparison_plots(found: Comparison) -> list[Plot]:
@@ -69,9 +61,9 @@ def flips_plot(found: Comparison) -> Plot:
             if beyond is not None:
                 interval(right, place, beyond, TWO)
         left.set_xlim(left=-0.01)
-        _few_percents(left)
+        few_percents(left)
         left.set_xlabel("labels that flip")
-        _few_percents(right)
+        few_percents(right)
         right.set_xlabel("flips beyond noise")
 
     return Plot(
@@ -156,7 +148,9 @@ def labelled_plot(found: Comparison) -> Plot:
                 for rules in found.rule_sets
             ),
         ),
-        svg=_rows("labelled", title, [rules.name for rules in found.rule_sets], shares, "matchups that get a label"),
+        svg=share_rows(
+            "labelled", title, [rules.name for rules in found.rule_sets], shares, "matchups that get a label"
+        ),
     )
 
 
@@ -198,238 +192,6 @@ def matrix_plot(name: str, what: str, matrix: Matrix) -> Plot:
         ),
         svg=drawn(name, title, rows_height(len(rows)), draw),
     )
-
-
-def guilty_plot(found: Comparison) -> Plot:
-    """Return the principles without which the labels would not differ."""
-    rows = [
-        (f"{guilt.rules}/{guilt.principle} (against {two.other if guilt.rules == two.one else two.one})", guilt.undone)
-        for two in found.pairs
-        for guilt in two.guilty
-    ]
-    rows = sorted(rows, key=lambda row: -(row[1].value or 0))[:MOST_GUILTY]
-    title = f"Flips are made most by {rows[0][0]}"
-    return Plot(
-        name="guilty",
-        title=title,
-        reading=(
-            "Share of the flips between two rule sets that would be none if the one did without this principle. "
-            f"Shares of several principles need not add up to 100%. {INTERVALS}"
-        ),
-        table=Table(
-            ("principle", "flips it makes", "flips"),
-            tuple((name, with_interval(undone), f"{undone.n:.0f}") for name, undone in rows),
-        ),
-        svg=_rows("guilty", title, [row[0] for row in rows], [row[1] for row in rows], "flips that would be none"),
-    )
-
-
-def principles_plot(rules: RuleSetFigures) -> Plot:
-    """Return what every principle of one rule set contributes."""
-    # By what is shown, not by a lucky few matchups.
-    rows = sorted(rules.principles, key=lambda p: (-(p.decisive.low or 0), -(p.decisive.value or 0)))
-    rows = [row for row in rows if row.decisive.value is not None or row.agrees.value is not None]
-    if not rows:
-        table = Table(("principle",), ())
-        return Plot(f"principles-{rules.name}", f"{rules.name}: nothing was read", "No verdict counts.", table, None)
-    title = f"{rules.name}: “{rows[0].id}” decides most, “{rows[-1].id}” least"
-
-    def draw(canvas: Canvas) -> None:
-        axes = panels(canvas, len(rows), [1, 1, 1])
-        name_rows(axes[0], [row.id for row in rows])
-        at_value(axes[1], 0.5)
-        for place, row in enumerate(rows):
-            for ax, figure, colour in zip(axes, (row.decisive, row.agrees, row.turned), (ONE, THREE, TWO), strict=True):
-                interval(ax, place, figure, colour)
-        for ax, label in zip(axes, ("decides alone", "agrees with the rest", "turns with the order"), strict=True):
-            ax.set_xlim(-0.04, 1.04)
-            ax.set_xticks([0, 0.5, 1], ["0%", "50%", ""])
-            ax.set_xlabel(label)
-
-    return Plot(
-        name=f"principles-{rules.name}",
-        title=title,
-        reading=(
-            "Left: share of the labels that would be another, or none, without the principle. Middle: how often it "
-            "names the same winner as the others together. Right: how often its winner changes with the order in "
-            f"which the answers are shown. {INTERVALS}"
-        ),
-        table=Table(
-            ("principle", "decides alone", "agrees with the rest", "turns with the order", "weight"),
-            tuple(
-                (r.id, with_interval(r.decisive), with_interval(r.agrees), with_interval(r.turned), f"{r.weight:g}")
-                for r in rows
-            ),
-        ),
-        svg=drawn(f"principles-{rules.name}", title, rows_height(len(rows)), draw),
-    )
-
-
-def conflicts_plot(rules: RuleSetFigures) -> Plot:
-    """Return which principles of one rule set vote against each other."""
-    conflicts = [*rules.group_conflicts, *rules.conflicts[:MOST_CONFLICTS]]
-    names = [f"{c.one} / {c.other}" for c in conflicts]
-    names = [f"groups {name}" if place < len(rules.group_conflicts) else name for place, name in enumerate(names)]
-    worst = max(conflicts, key=lambda c: c.against.low or 0)
-    title = f"{rules.name}: no two principles are shown to contradict each other"
-    if (worst.against.low or 0) > 0.5:
-        title = f"{rules.name}: {worst.one} and {worst.other} contradict each other most"
-    return Plot(
-        name=f"conflicts-{rules.name}",
-        title=title,
-        reading=(
-            "Share of the matchups in which both name a winner, and not the same one. Around 50% they have nothing to "
-            f"do with each other; well above, one undoes the other. {INTERVALS}"
-        ),
-        table=Table(
-            ("two principles", "vote against each other", "matchups"),
-            tuple(
-                (name, with_interval(c.against), f"{c.against.n:.0f}") for name, c in zip(names, conflicts, strict=True)
-            ),
-        ),
-        svg=_rows(
-            f"conflicts-{rules.name}",
-            title,
-            names,
-            [c.against for c in conflicts],
-            "name different winners",
-            middle=0.5,
-        ),
-    )
-
-
-def texts_plot(found: Comparison) -> Plot:
-    """Return what the revisions are like as texts, beside the samples they come from."""
-    makers: list[tuple[str, TextFigures]] = [
-        ("the policy's samples", found.samples),
-        *((f"revisions by {rules.name}", rules.texts) for rules in found.rule_sets if rules.texts.answers),
-    ]
-    longest = max(makers, key=lambda maker: maker[1].words.value or 0)
-    title = f"Longest on average: {longest[0]}, {number(longest[1].words.value, 0)} words"
-    columns: list[tuple[str, Callable[[TextFigures], Figure], bool]] = [
-        ("words", lambda t: t.words, False),
-        ("refuse", lambda t: t.refusals, True),
-        ("hedge", lambda t: t.hedged, True),
-        ("variety", lambda t: t.variety, False),
-    ]
-
-    def draw(canvas: Canvas) -> None:
-        axes = panels(canvas, len(makers), [1] * len(columns))
-        name_rows(axes[0], [name for name, _ in makers])
-        for ax, (label, figure, share) in zip(axes, columns, strict=True):
-            for place, (_, texts) in enumerate(makers):
-                interval(ax, place, figure(texts), FAINT if place == 0 else ONE)
-            ax.margins(x=0.15)
-            ax.set_xlabel(label)
-            if share:
-                _few_percents(ax)
-            else:
-                ax.xaxis.set_major_locator(MaxNLocator(2))
-
-    return Plot(
-        name="texts",
-        title=title,
-        reading=(
-            "Words of an answer; share that refuses; share with a hedge or a stock phrase (both by rules for English); "
-            f"and variety: the share of different words in windows of 50, which does not depend on length. {INTERVALS}"
-        ),
-        table=Table(
-            (
-                "answers", "how many", "words", "refuse", "refuse in part", "hedge",
-                "hedges per 100 words", "stock phrases per 100 words", "variety",
-            ),
-            tuple(
-                (
-                    name,
-                    str(t.answers),
-                    with_interval(t.words, percent=False),
-                    with_interval(t.refusals),
-                    with_interval(t.partial_refusals),
-                    with_interval(t.hedged),
-                    with_interval(t.hedges, percent=False),
-                    with_interval(t.boilerplate, percent=False),
-                    with_interval(t.variety, percent=False),
-                )
-                for name, t in makers
-            ),
-        ),
-        svg=drawn("texts", title, rows_height(len(makers)), draw),
-    )  # fmt: skip
-
-
-def judge_plot(found: Comparison) -> Plot:
-    """Return how the critic bears the questions of every rule set."""
-    names = [rules.name for rules in found.rule_sets]
-    best = max(found.rule_sets, key=lambda rules: rules.order_agreement.value or 0)
-    share = best.order_agreement.value
-    title = (
-        "Not one verdict could be read"
-        if share is None
-        else f"At best {share:.0%} of the verdicts survive swapping the answers"
-    )
-
-    def draw(canvas: Canvas) -> None:
-        agree, mass, bias = panels(canvas, len(names), [1, 1, 1])
-        name_rows(agree, names)
-        at_value(bias, 0)
-        for place, rules in enumerate(found.rule_sets):
-            interval(agree, place, rules.order_agreement)
-            interval(mass, place, rules.label_mass, THREE)
-            interval(bias, place, Figure(value=rules.critic.overall), TWO)
-        for ax, label in ((agree, "orders agree"), (mass, "label mass")):
-            ax.set_xlim(-0.04, 1.04)
-            ax.set_xticks([0, 0.5, 1], ["0%", "50%", ""])
-            ax.set_xlabel(label)
-        bias.margins(x=0.3)
-        bias.set_xlabel("position bias (log-odds)")
-
-    return Plot(
-        name="judge",
-        title=title,
-        reading=(
-            "Left: share of the questions whose winner is the same in both orders. Middle: probability on the two "
-            "labels together. Right: the median log-odds that being shown first is worth; it cancels in the mean of "
-            f"both orders, but a critic led by it hears little else. {INTERVALS}"
-        ),
-        table=Table(
-            ("rule set", "orders agree", "label mass", "position bias", "verdicts"),
-            tuple(
-                (
-                    rules.name,
-                    with_interval(rules.order_agreement),
-                    with_interval(rules.label_mass),
-                    number(rules.critic.overall),
-                    str(rules.critic.verdicts),
-                )
-                for rules in found.rule_sets
-            ),
-        ),
-        svg=drawn("judge", title, rows_height(len(names)), draw),
-    )
-
-
-def _rows(
-    name: str, title: str, names: Sequence[str], figures: Sequence[Figure], label: str, *, middle: float | None = None
-) -> Markup:
-    """Return one panel of shares."""
-
-    def draw(canvas: Canvas) -> None:
-        (ax,) = panels(canvas, len(names), [1])
-        name_rows(ax, names)
-        if middle is not None:
-            at_value(ax, middle)
-        for place, figure in enumerate(figures):
-            interval(ax, place, figure)
-        ax.set_xlim(-0.02, 1.02)
-        percent_axis(ax.xaxis)
-        ax.set_xlabel(label)
-
-    return drawn(name, title, rows_height(len(names)), draw)
-
-
-def _few_percents(ax: Axes) -> None:
-    ax.xaxis.set_major_locator(MaxNLocator(3))
-    ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
 
 
 def _flips_title(pairs: Sequence[Two]) -> str:

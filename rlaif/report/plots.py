@@ -20,6 +20,7 @@ from markupsafe import Markup
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import MaxNLocator
 
 from rlaif.intervals import Figure
 
@@ -214,6 +215,31 @@ def percent_axis(axis: Any, *, step: float = 0.25) -> None:  # noqa: ANN401
     """Label an axis of shares as 0, 25, 50 … %."""
     ticks = [n * step for n in range(round(1 / step) + 1)]
     axis.set_ticks(ticks, [f"{tick:.0%}" for tick in ticks])
+
+
+def share_rows(
+    name: str, title: str, names: Sequence[str], figures: Sequence[Figure], label: str, *, middle: float | None = None
+) -> Markup:
+    """Return a plot of one panel of shares, a row to each; `middle` marks a share that says nothing."""
+
+    def draw(canvas: Canvas) -> None:
+        (ax,) = panels(canvas, len(names), [1])
+        name_rows(ax, names)
+        if middle is not None:
+            at_value(ax, middle)
+        for place, figure in enumerate(figures):
+            interval(ax, place, figure)
+        ax.set_xlim(-0.02, 1.02)
+        percent_axis(ax.xaxis)
+        ax.set_xlabel(label)
+
+    return drawn(name, title, rows_height(len(names)), draw)
+
+
+def few_percents(ax: Axes) -> None:
+    """Label a share axis with three or four percentages of the range drawn."""
+    ax.xaxis.set_major_locator(MaxNLocator(3))
+    ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
 
 
 def number(value: float | None, digits: int = 2) -> str:

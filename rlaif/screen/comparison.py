@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rlaif.compare.comparison import Comparison, Matrix
 from rlaif.compare.config import compare_config
-from rlaif.compare.figures import Comparison, Matrix
 from rlaif.compare.job import compare_async
 from rlaif.config import RunConfig
 from rlaif.intervals import Figure

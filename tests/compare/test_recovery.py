@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from rlaif.compare.comparison import Two
 from rlaif.compare.config import compare_config
-from rlaif.compare.figures import Two, pool_bootstrap, pool_rules, two_rule_sets
+from rlaif.compare.figures import pool_bootstrap, pool_rules, two_rule_sets
 from rlaif.compare.job import compare_async, pooled
 from rlaif.composition import load_constitution
 from rlaif.models.simulated import PlantedRule, SimulatedModel, SimulatedServer
