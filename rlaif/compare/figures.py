@@ -5,7 +5,7 @@ from itertools import combinations, permutations
 
 from rlaif.compare.disagreements import Disagreement, strongest_disagreements
 from rlaif.compare.pool import PooledPrompt
-from rlaif.compare.tallies import tally_pool
+from rlaif.compare.tallies import Judge, tally_pool
 from rlaif.compare.texts import TextFigures, tally_texts, text_figures
 from rlaif.compare.words import plain_warnings
 from rlaif.config import RunConfig
@@ -168,7 +168,8 @@ def compare_pool(
         policy=first.models.policy,
         critic=first.models.critic,
         rule_sets=[
-            _rule_set(bootstrap, name, runs, rules[name], prompts, spent.get(name, {}).get("seconds")) for name in names
+            _rule_set(bootstrap, name, runs, rules[name, False], prompts, spent.get(name, {}).get("seconds"))
+            for name in names
         ],
         pairs=[two_rule_sets(bootstrap, one, other, constitutions) for one, other in combinations(names, 2)],
         over_parent=_matrix(bootstrap, names, "over-parent", "parents"),
@@ -181,30 +182,37 @@ def compare_pool(
     return found.model_copy(update={"warnings": plain_warnings(found, config)})
 
 
-def _tally(prompt: PooledPrompt, rules: Mapping[str, Rule]) -> Tally:
+def _tally(prompt: PooledPrompt, rules: Mapping[Judge, Rule]) -> Tally:
     tally = tally_pool(prompt, rules)
     tally.add(tally_texts(prompt))
     return tally
 
 
-def pool_bootstrap(prompts: Sequence[PooledPrompt], rules: Mapping[str, Rule], seed: int = 0) -> Bootstrap:
+def pool_bootstrap(prompts: Sequence[PooledPrompt], rules: Mapping[Judge, Rule], seed: int = 0) -> Bootstrap:
     """Return the tallies of a judged pool, ready for figures."""
     return Bootstrap([_tally(prompt, rules) for prompt in prompts], seed=seed)
 
 
 def pool_rules(
     config: RunConfig, constitutions: Mapping[str, Constitution], prompts: Sequence[PooledPrompt]
-) -> dict[str, Rule]:
-    """Return how each rule set decides: weights, levels, thresholds, and this critic's bias under its questions."""
+) -> dict[Judge, Rule]:
+    """Return how each rule set decides in each sitting: weights, levels, thresholds, and this critic's bias.
+
+    Each sitting has a bias of its own: the second asks in other words, and they may favour another place.
+    """
+    judges = [(name, again) for name in constitutions for again in (False, True)]
+    biases = {judge: _bias(judge, config, prompts) for judge in judges}
     return {
-        name: Rule(constitution.weights, constitution.priorities, config.judging, _bias(name, config, prompts))
-        for name, constitution in constitutions.items()
+        (name, again): Rule(
+            constitutions[name].weights, constitutions[name].priorities, config.judging, biases[name, again]
+        )
+        for name, again in judges
     }
 
 
-def _bias(name: str, config: RunConfig, prompts: Sequence[PooledPrompt]) -> PositionBias:
-    sittings = (sitting for prompt in prompts for sitting in prompt.sittings if sitting.rules == name)
-    matchups = (matchup for sitting in sittings if not sitting.again for matchup in sitting.matchups)
+def _bias(judge: Judge, config: RunConfig, prompts: Sequence[PooledPrompt]) -> PositionBias:
+    sittings = (s for prompt in prompts for s in prompt.sittings if (s.rules, s.again) == judge)
+    matchups = (matchup for sitting in sittings for matchup in sitting.matchups)
     return PositionBias.measure(matchups, config.judging.min_label_mass)
 
 

@@ -31,7 +31,7 @@ Judge: TypeAlias = tuple[str, bool]
 """A rule set's name, and whether it is its second sitting."""
 
 
-def judge_all(pool: PooledPrompt, rules: Mapping[str, Rule]) -> dict[Judge, tuple[Judgement, ...]]:
+def judge_all(pool: PooledPrompt, rules: Mapping[Judge, Rule]) -> dict[Judge, tuple[Judgement, ...]]:
     """Return every sitting's judgements, in the order of the pool's matchups."""
     return {
         (sitting.rules, sitting.again): tuple(
@@ -39,23 +39,23 @@ def judge_all(pool: PooledPrompt, rules: Mapping[str, Rule]) -> dict[Judge, tupl
         )
         for sitting in pool.sittings
         if sitting.matchups
-        for rule in [rules[sitting.rules]]
+        for rule in [rules[sitting.rules, sitting.again]]
     }
 
 
-def tally_pool(pool: PooledPrompt, rules: Mapping[str, Rule]) -> Tally:
+def tally_pool(pool: PooledPrompt, rules: Mapping[Judge, Rule]) -> Tally:
     """Return the counts of one prompt."""
     judged = judge_all(pool, rules)
     labels = {judge: [_label(judgement) for judgement in found] for judge, found in judged.items()}
     tally: Tally = Tally({("pool",): len(pool.matchups)})
-    for name, rule in rules.items():
-        if (name, False) in judged:
-            _own(tally, name, pool, judged[name, False], rule)
+    names = [name for name, again in rules if not again and (name, False) in judged]
+    for name in names:
+        _own(tally, name, pool, judged[name, False], rules[name, False])
         if (name, True) in judged:
             _two(tally, (name, name), labels[name, False], labels[name, True], suffix=("again",))
-    for one, other in permutations([name for name in rules if (name, False) in judged], 2):
-        _undone(tally, one, other, judged[one, False], labels[other, False], rules[one])
-    for one, other in combinations([name for name in rules if (name, False) in judged], 2):
+    for one, other in permutations(names, 2):
+        _undone(tally, one, other, judged[one, False], labels[other, False], rules[one, False])
+    for one, other in combinations(names, 2):
         _two(tally, (one, other), labels[one, False], labels[other, False])
         if (one, True) in judged and (other, True) in judged:
             _two(tally, (one, other), labels[one, False], labels[other, True], suffix=("crosswise",))
