@@ -139,13 +139,16 @@ def labelled_plot(found: Comparison) -> Plot:
     shares = [rules.labelled for rules in found.rule_sets]
     known = [(share.value, rules.name) for share, rules in zip(shares, found.rule_sets, strict=True) if share.value]
     most = max(known, default=(0.0, "nobody"))
-    title = f"{most[1]} labels most of the pool: {most[0]:.0%}" if known else "No rule set labels anything"
+    title = f"{most[1]} labels most of what it judges: {most[0]:.0%}" if known else "No rule set labels anything"
     return Plot(
         name="labelled",
         title=title,
-        reading=f"Share of the pool's matchups that get a label at all; the rest abstain. {INTERVALS}",
+        reading=(
+            "Share of the matchups a rule set judged that get a label at all; on the rest it abstains. A matchup whose "
+            f"prompt none of its principles applies to is not judged. {INTERVALS}"
+        ),
         table=Table(
-            ("rule set", "labelled", "matchups", *reasons),
+            ("rule set", "labelled", "matchups judged", *reasons),
             tuple(
                 (
                     rules.name,
@@ -213,14 +216,14 @@ def guilty_plot(found: Comparison) -> Plot:
         name="guilty",
         title=title,
         reading=(
-            "Share of the flips between two rule sets that would be none if the one did without this principle. "
-            f"Shares of several principles need not add up to 100%. {INTERVALS}"
+            "Share of the flips between two rule sets where the one, without this principle, would give the other's "
+            f"label. Shares of several principles need not add up to 100%. {INTERVALS}"
         ),
         table=Table(
             ("principle", "flips it makes", "flips"),
             tuple((name, with_interval(undone), f"{undone.n:.0f}") for name, undone in rows),
         ),
-        svg=_rows("guilty", title, [row[0] for row in rows], [row[1] for row in rows], "flips that would be none"),
+        svg=_rows("guilty", title, [row[0] for row in rows], [row[1] for row in rows], "flips it makes"),
     )
 
 
@@ -231,7 +234,7 @@ def principles_plot(rules: RuleSetFigures) -> Plot:
     if not rows:
         table = Table(("principle",), ())
         return Plot(f"principles-{rules.name}", f"{rules.name}: nothing was read", "No verdict counts.", table, None)
-    title = f"{rules.name}: “{rows[0].id}” decides most, “{rows[-1].id}” least"
+    title = f"{rules.name}: “{rows[0].id}” tips most labels, “{rows[-1].id}” fewest"
 
     def draw(canvas: Canvas) -> None:
         axes = panels(canvas, len(rows), [1, 1, 1])
@@ -240,7 +243,7 @@ def principles_plot(rules: RuleSetFigures) -> Plot:
         for place, row in enumerate(rows):
             for ax, figure, colour in zip(axes, (row.decisive, row.agrees, row.turned), (ONE, THREE, TWO), strict=True):
                 interval(ax, place, figure, colour)
-        for ax, label in zip(axes, ("decides alone", "agrees with the rest", "turns with the order"), strict=True):
+        for ax, label in zip(axes, ("tips the label", "agrees with the rest", "turns with the order"), strict=True):
             ax.set_xlim(-0.04, 1.04)
             ax.set_xticks([0, 0.5, 1], ["0%", "50%", ""])
             ax.set_xlabel(label)
@@ -254,7 +257,7 @@ def principles_plot(rules: RuleSetFigures) -> Plot:
             f"which the answers are shown. {INTERVALS}"
         ),
         table=Table(
-            ("principle", "decides alone", "agrees with the rest", "turns with the order", "weight"),
+            ("principle", "tips the label", "agrees with the rest", "turns with the order", "weight"),
             tuple(
                 (r.id, with_interval(r.decisive), with_interval(r.agrees), with_interval(r.turned), f"{r.weight:g}")
                 for r in rows
@@ -362,7 +365,7 @@ def judge_plot(found: Comparison) -> Plot:
     best = max(found.rule_sets, key=lambda rules: rules.order_agreement.value or 0)
     share = best.order_agreement.value
     title = (
-        "Not one verdict could be read"
+        "No question was read in both orders"
         if share is None
         else f"At best {share:.0%} of the verdicts survive swapping the answers"
     )

@@ -77,8 +77,8 @@ def test_whose_revisions_win_is_counted_for_the_maker_whichever_side_it_stands_o
     win = 0.8807970779778823
     assert found["over-parent", "one", "one"] == pytest.approx(win)  # a is the sample, and loses
     assert found["over-parent", "one", "two"] == pytest.approx(win)  # a is the revision, and wins
-    assert found["beats", "one", "one", "two"] == pytest.approx(0.7310585786300049)
-    assert found["beats", "one", "two", "one"] == pytest.approx(1 - 0.7310585786300049)
+    assert found["beats", "one", "one"] == pytest.approx(0.7310585786300049)
+    assert found["beats", "one", "two"] == pytest.approx(1 - 0.7310585786300049)
     assert found["over-parent", "two", "one"] == pytest.approx(0.5)
 
 
