@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import combinations, permutations
 
+from rlaif.compare.comparable import left_out, other_differences
 from rlaif.compare.disagreements import Disagreement, strongest_disagreements
 from rlaif.compare.pool import PooledPrompt
 from rlaif.compare.tallies import Judge, tally_pool
@@ -51,7 +52,7 @@ class Guilt(Record):
     rules: str
     principle: str
     undone: Figure
-    """Share of the flips that would be none if `rules` did without it."""
+    """Share of the flips where `rules` would give the other rule set's label without it."""
 
 
 class Two(Record):
@@ -120,6 +121,10 @@ class Comparison(Record):
 
     format: int = 1
     prompts: int
+    left_out: int
+    """Prompts of any of the runs that are not among these: they failed, or another run has no trace of them."""
+    shared_samples: bool
+    """Whether all rule sets revised the same samples; runs with other seeds or policies have their own."""
     matchups: int
     matchups_by_kind: dict[str, int]
     identical: int
@@ -161,11 +166,13 @@ def compare_pool(
     first = next(iter(runs.values()))
     found = Comparison(
         prompts=len(prompts),
+        left_out=left_out(runs, [pool.prompt for pool in prompts]),
+        shared_samples=all(c.by is not None or "/" not in c.id for pool in prompts for c in pool.candidates),
         matchups=len(kinds),
         matchups_by_kind={kind: kinds.count(kind) for kind in sorted(set(kinds))},
         identical=sum(prompt.identical for prompt in prompts),
-        judged_twice=sum(any(sitting.again for sitting in prompt.sittings) for prompt in prompts),
-        policy=first.models.policy,
+        judged_twice=sum(any(s.again and s.matchups for s in prompt.sittings) for prompt in prompts),
+        policy=", ".join(dict.fromkeys(run.models.policy for run in runs.values())),
         critic=first.models.critic,
         rule_sets=[
             _rule_set(bootstrap, name, runs, rules[name, False], prompts, spent.get(name, {}).get("seconds"))
@@ -179,7 +186,7 @@ def compare_pool(
         warnings=[],
         pool_seconds=spent.get("pool.sqlite", {}).get("seconds"),
     )
-    return found.model_copy(update={"warnings": plain_warnings(found, config)})
+    return found.model_copy(update={"warnings": [*other_differences(runs), *plain_warnings(found, config)]})
 
 
 def _tally(prompt: PooledPrompt, rules: Mapping[Judge, Rule]) -> Tally:
