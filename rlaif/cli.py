@@ -86,6 +86,13 @@ def generate(  # noqa: D103, PLR0913, PLR0917  (its help stands above)
     (dry_run_job if dry_run else generate_job)(config, as_json=json_)
 
 
+_FLAGS: dict[tuple[str, ...], str] = {
+    ("prompts", "path"): "prompts",
+    ("sampling", "n"): "samples",
+    ("judging", "principles"): "judging-principles",
+}
+"""Flags of `compare` that are called otherwise than what they set."""
+
 COMPARE_HELP = """What does swapping the rules change? Several rule sets over the same answers, all judging one pool.
 
 SOURCES are constitutions (shipped names or YAML files), or run directories that were made with them. The policy is
@@ -136,6 +143,9 @@ def compare(  # noqa: D103, PLR0913, PLR0917  (its help stands above)
             raise UsageError(f"--run {run} is a directory; name finished runs among SOURCES, and a run file with --run")
         given |= {("constitution",): sources[0], ("out",): str(out)}
         settings = _run_config(run, given, dry_run=False)
+    elif given:
+        named = ", ".join("--" + _FLAGS.get(place, place[-1].replace("_", "-")) for place in given)
+        raise UsageError(f"{named}: give --run or --policy, too; without them the first run's own settings hold")
     from rlaif.screen.comparison import compare_job  # noqa: PLC0415
 
     compare_job(sources, settings, out, floor_prompts, as_json=json_)

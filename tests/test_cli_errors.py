@@ -734,3 +734,9 @@ def _wait_until(reached: Callable[[], bool]) -> None:
     while not reached():
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+def test_settings_that_would_be_passed_over_are_refused(rlaif: Rlaif, run: Path) -> None:
+    said = rlaif("compare", str(run), str(run), "--min-margin", "0.3", "--critic", "http://x/v1")
+    assert said.code == 2
+    assert "--critic, --min-margin: give --run or --policy, too" in said.err

@@ -22,7 +22,8 @@ Outcome = Literal["right", "wrong", "by position", "tie", "unreadable", "failed"
 UNANSWERED: tuple[Outcome, ...] = ("by position", "tie", "unreadable", "failed")
 
 FEWEST_FOR_PROOF = 4
-"""So many answers, all right, are the fewest that guessing explains in less than 5 % of the tries (Wilson)."""
+"""So many answers, all right, are the fewest whose Wilson interval leaves one half out. It is narrow for so few: pure
+guessing gets all four right in one try of sixteen."""
 
 
 class CaseResult(Record):

@@ -38,7 +38,7 @@ class Guilt(Record):
     rules: str
     principle: str
     undone: Figure
-    """Share of the flips that would be none if `rules` did without it."""
+    """Share of the flips where `rules` would give the other rule set's label without it."""
 
 
 class Two(Record):
@@ -107,6 +107,10 @@ class Comparison(Record):
 
     format: int = 1
     prompts: int
+    left_out: int
+    """Prompts of any of the runs that are not among these: they failed, or another run has no trace of them."""
+    shared_samples: bool
+    """Whether all rule sets revised the same samples; runs with other seeds or policies have their own."""
     matchups: int
     matchups_by_kind: dict[str, int]
     identical: int

@@ -39,9 +39,13 @@ class CompareConfig(Section):
         made = Path(rules.run) / "manifest.json"
         return Run(rules.run).constitution if made.is_file() else load_constitution(rules.constitution)
 
+    def made_here(self, rules: RuleSet) -> bool:
+        """Whether the run of a rule set is the comparison's own, and not one that was there before."""
+        return Path(rules.run).parent == Path(self.out) / "runs"
+
     def run_config(self, rules: RuleSet) -> RunConfig:
         """Return the configuration of the run of one rule set."""
-        if (Path(rules.run) / "manifest.json").is_file() and Path(rules.run).parent != Path(self.out) / "runs":
+        if not self.made_here(rules):
             return Run(rules.run).config
         cache = self.run.cache or str(Path(self.out).parent / "replies.sqlite")
         return self.run.model_copy(update={"constitution": rules.constitution, "out": rules.run, "cache": cache})

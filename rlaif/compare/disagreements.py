@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from rlaif.compare.pool import Kind, PooledPrompt
-from rlaif.compare.tallies import judge_all
+from rlaif.compare.tallies import Judge, judge_all
 from rlaif.constitution import Constitution
 from rlaif.preferences.judgement import Judgement, Rule, decide
 from rlaif.records import Message, Record
@@ -45,7 +45,7 @@ class Disagreement(Record):
 
 def strongest_disagreements(
     prompts: Sequence[PooledPrompt],
-    rules: Mapping[str, Rule],
+    rules: Mapping[Judge, Rule],
     constitutions: Mapping[str, Constitution],
     shown: int = SHOWN,
 ) -> list[Disagreement]:
@@ -55,7 +55,7 @@ def strongest_disagreements(
 
 
 def _strongest(
-    pool: PooledPrompt, rules: Mapping[str, Rule], constitutions: Mapping[str, Constitution]
+    pool: PooledPrompt, rules: Mapping[Judge, Rule], constitutions: Mapping[str, Constitution]
 ) -> Disagreement | None:
     judged = {name: found for (name, again), found in judge_all(pool, rules).items() if not again}
     if len(judged) < 2:
@@ -75,7 +75,7 @@ def _strongest(
         b_text=pool.candidate(matchup.b).text,
         flips=strengths[widest][0],
         spread=strengths[widest][1],
-        voices=[_voice(name, found[widest], rules[name], constitutions[name]) for name, found in judged.items()],
+        voices=[_voice(name, found[widest], rules[name, False], constitutions[name]) for name, found in judged.items()],
     )
 
 

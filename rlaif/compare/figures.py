@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import combinations, permutations
 
+from rlaif.compare.comparable import left_out, other_differences
 from rlaif.compare.comparison import (
     Comparison,
     Conflict,
@@ -14,7 +15,7 @@ from rlaif.compare.comparison import (
 )
 from rlaif.compare.disagreements import strongest_disagreements
 from rlaif.compare.pool import PooledPrompt
-from rlaif.compare.tallies import tally_pool
+from rlaif.compare.tallies import Judge, tally_pool
 from rlaif.compare.texts import tally_texts, text_figures
 from rlaif.compare.words import plain_warnings
 from rlaif.config import RunConfig
@@ -48,14 +49,17 @@ def compare_pool(
     first = next(iter(runs.values()))
     found = Comparison(
         prompts=len(prompts),
+        left_out=left_out(runs, [pool.prompt for pool in prompts]),
+        shared_samples=all(c.by is not None or "/" not in c.id for pool in prompts for c in pool.candidates),
         matchups=len(kinds),
         matchups_by_kind={kind: kinds.count(kind) for kind in sorted(set(kinds))},
         identical=sum(prompt.identical for prompt in prompts),
-        judged_twice=sum(any(sitting.again for sitting in prompt.sittings) for prompt in prompts),
-        policy=first.models.policy,
+        judged_twice=sum(any(s.again and s.matchups for s in prompt.sittings) for prompt in prompts),
+        policy=", ".join(dict.fromkeys(run.models.policy for run in runs.values())),
         critic=first.models.critic,
         rule_sets=[
-            _rule_set(bootstrap, name, runs, rules[name], prompts, spent.get(name, {}).get("seconds")) for name in names
+            _rule_set(bootstrap, name, runs, rules[name, False], prompts, spent.get(name, {}).get("seconds"))
+            for name in names
         ],
         pairs=[two_rule_sets(bootstrap, one, other, constitutions) for one, other in combinations(names, 2)],
         over_parent=_matrix(bootstrap, names, "over-parent", "parents"),
@@ -65,33 +69,40 @@ def compare_pool(
         warnings=[],
         pool_seconds=spent.get("pool.sqlite", {}).get("seconds"),
     )
-    return found.model_copy(update={"warnings": plain_warnings(found, config)})
+    return found.model_copy(update={"warnings": [*other_differences(runs), *plain_warnings(found, config)]})
 
 
-def _tally(prompt: PooledPrompt, rules: Mapping[str, Rule]) -> Tally:
+def _tally(prompt: PooledPrompt, rules: Mapping[Judge, Rule]) -> Tally:
     tally = tally_pool(prompt, rules)
     tally.add(tally_texts(prompt))
     return tally
 
 
-def pool_bootstrap(prompts: Sequence[PooledPrompt], rules: Mapping[str, Rule], seed: int = 0) -> Bootstrap:
+def pool_bootstrap(prompts: Sequence[PooledPrompt], rules: Mapping[Judge, Rule], seed: int = 0) -> Bootstrap:
     """Return the tallies of a judged pool, ready for figures."""
     return Bootstrap([_tally(prompt, rules) for prompt in prompts], seed=seed)
 
 
 def pool_rules(
     config: RunConfig, constitutions: Mapping[str, Constitution], prompts: Sequence[PooledPrompt]
-) -> dict[str, Rule]:
-    """Return how each rule set decides: weights, levels, thresholds, and this critic's bias under its questions."""
+) -> dict[Judge, Rule]:
+    """Return how each rule set decides in each sitting: weights, levels, thresholds, and this critic's bias.
+
+    Each sitting has a bias of its own: the second asks in other words, and they may favour another place.
+    """
+    judges = [(name, again) for name in constitutions for again in (False, True)]
+    biases = {judge: _bias(judge, config, prompts) for judge in judges}
     return {
-        name: Rule(constitution.weights, constitution.priorities, config.judging, _bias(name, config, prompts))
-        for name, constitution in constitutions.items()
+        (name, again): Rule(
+            constitutions[name].weights, constitutions[name].priorities, config.judging, biases[name, again]
+        )
+        for name, again in judges
     }
 
 
-def _bias(name: str, config: RunConfig, prompts: Sequence[PooledPrompt]) -> PositionBias:
-    sittings = (sitting for prompt in prompts for sitting in prompt.sittings if sitting.rules == name)
-    matchups = (matchup for sitting in sittings if not sitting.again for matchup in sitting.matchups)
+def _bias(judge: Judge, config: RunConfig, prompts: Sequence[PooledPrompt]) -> PositionBias:
+    sittings = (s for prompt in prompts for s in prompt.sittings if (s.rules, s.again) == judge)
+    matchups = (matchup for sitting in sittings for matchup in sitting.matchups)
     return PositionBias.measure(matchups, config.judging.min_label_mass)
 
 

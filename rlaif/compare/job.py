@@ -7,13 +7,17 @@ come from the reply store from the second rule set on, and so do verdicts that a
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from rlaif.compare.comparable import common_prompts, refuse_incomparable, refuse_other_critic
 from rlaif.compare.comparison import Comparison
 from rlaif.compare.config import CompareConfig, RuleSet
 from rlaif.compare.figures import compare_pool
@@ -36,7 +40,7 @@ from rlaif.models.model import Model
 from rlaif.models.replies import ReplyStore
 from rlaif.models.serving import Clients, open_clients
 from rlaif.records import Prompt, Trace
-from rlaif.runs.directory import TRACES, locked, read_text, write_json, write_text
+from rlaif.runs.directory import TRACES, changed_settings, locked, read_text, write_json, write_text
 from rlaif.runs.run import Run
 from rlaif.runs.store import TraceReader, TraceWriter
 from rlaif.templates import AGAIN, TEMPLATE_NAMES, Templates
@@ -45,6 +49,8 @@ from rlaif.yamlfile import read_yaml
 POOL = "pool.sqlite"
 SETTINGS = "comparison.yaml"
 SPENT = "spent.json"
+LOOKED_AT = 20
+"""Prompts of a pool by which one knows whether it was made of these runs."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +79,14 @@ async def compare_async(config: CompareConfig, *, screen: Screen | None = None) 
         async with contextlib.AsyncExitStack() as stack:
             clients = await _clients(stack, config, screen)
             for rules in config.rule_sets:
-                run = await generate_async(config.run_config(rules), screen=screen, clients=clients)
-                _spend(path, rules.name, run.session)
+                if config.made_here(rules) or not _finished(Path(rules.run) / TRACES):
+                    with _spent_on(path, rules.name) as session:
+                        run = await generate_async(config.run_config(rules), screen=screen, clients=clients)
+                        session.update(run.session)
             runs = {rules.name: Run(rules.run) for rules in config.rule_sets}
-            _check_comparable(runs)
-            _spend(path, POOL, await _judge(config, runs, screen, clients))
+            refuse_incomparable(runs)
+            with _spent_on(path, POOL) as session:
+                session.update(await _judge(config, runs, screen, clients))
         comparison = await asyncio.to_thread(_conclude, config, runs)
     return Compared(path, comparison)
 
@@ -100,13 +109,28 @@ async def _clients(stack: contextlib.AsyncExitStack, config: CompareConfig, scre
     )
 
 
-def _spend(path: Path, what: str, session: dict[str, float]) -> None:
-    """Add what a session spent on a rule set's run, or on the pool, to what was spent before."""
-    spent = _spent(path)
+@contextlib.contextmanager
+def _spent_on(path: Path, what: str) -> Iterator[dict[str, float]]:
+    """Add what is spent inside on a rule set's run, or on the pool, to what was spent before.
+
+    The body fills in its session; of one that is broken off, the seconds alone are known.
+    """
+    started = time.monotonic()
+    session: dict[str, float] = {}
+    try:
+        yield session
+    except BaseException:
+        _add_spent(path, what, {"seconds": time.monotonic() - started})
+        raise
     if session.get("traces"):
-        before = spent.get(what, {})
-        spent[what] = {name: round(before.get(name, 0) + value, 1) for name, value in session.items()}
-        write_json(path / SPENT, spent)
+        _add_spent(path, what, session)
+
+
+def _add_spent(path: Path, what: str, session: dict[str, float]) -> None:
+    spent = _spent(path)
+    before = spent.get(what, {})
+    spent[what] = before | {name: round(before.get(name, 0) + value, 1) for name, value in session.items()}
+    write_json(path / SPENT, spent)
 
 
 def _spent(path: Path) -> dict[str, dict[str, float]]:
@@ -128,36 +152,19 @@ def _settle(path: Path, config: CompareConfig) -> None:
         write_text(path / SETTINGS, text)
         return
     before = read_settings(path)
-    names = [[(rules.name, Path(rules.run).name) for rules in one.rule_sets] for one in (before, config)]
-    if names[0] != names[1] or before.run.questions() != config.run.questions():
+    differences = changed_settings(_what_decides(before), _what_decides(config))
+    if differences:
         raise RunDirectoryError(
-            f"{path} holds another comparison ({', '.join(rules.name for rules in before.rule_sets)}); choose another "
-            "--out: every answer already given is reused from the reply store"
+            f"{path} holds another comparison; what differs: {'; '.join(differences)}. Choose another --out: every "
+            "answer already given is reused from the reply store"
         )
     write_text(path / SETTINGS, text)
 
 
-def _check_comparable(runs: dict[str, Run]) -> None:
-    """Raise RunDirectoryError where the runs were not asked the same things."""
-    first_name, first = next(iter(runs.items()))
-    for name, run in runs.items():
-        if run.models.critic_identity != first.models.critic_identity:
-            raise RunDirectoryError(
-                f"{first_name} was made with the critic {first.models.critic_identity}, {name} with "
-                f"{run.models.critic_identity}: a difference of rules cannot be told from one of critics"
-            )
-    if not _common_prompts(runs):
-        raise RunDirectoryError("the runs have no finished prompt in common; compare runs over the same prompts")
-
-
-def _common_prompts(runs: dict[str, Run]) -> list[Prompt]:
-    """Return the prompts that are traces in all runs, in the order of the first."""
-    common: set[str] | None = None
-    for run in runs.values():
-        ids = {trace.prompt.id for trace in run.traces()}
-        common = ids if common is None else common & ids
-    first = next(iter(runs.values()))
-    return [trace.prompt for trace in first.traces() if trace.prompt.id in (common or set())]
+def _what_decides(config: CompareConfig) -> dict[str, Any]:
+    """Return what a comparison may not change on the way."""
+    rule_sets = ", ".join(f"{rules.name} in {Path(rules.run).name}" for rules in config.rule_sets)
+    return {"rule sets": rule_sets, "floor-prompts": config.floor_prompts, **config.run.questions()}
 
 
 async def _judge(
@@ -165,14 +172,16 @@ async def _judge(
 ) -> dict[str, float]:
     """Let every rule set judge the pool; return what this session did."""
     path = Path(config.out)
-    prompts = _common_prompts(runs)
+    prompts = common_prompts(runs)
     _prepare_pool(path / POOL, prompts)
+    _refuse_pool_of_other_runs(path, runs, config.run.seed)
     progress = Progress()
     with TraceReader(path / POOL, PooledPrompt) as reader:
         progress.prompts, progress.done = reader.prompt_count(), reader.trace_count()
         progress.done_before = progress.done
         if clients is None or progress.done == progress.prompts:
             return {}
+        refuse_other_critic(runs, clients.critic.identity)
         screen.say(f"judging the common pool: {progress.prompts} prompts, {len(runs)} rule sets")
         writer = TraceWriter(path / POOL)
         try:
@@ -208,22 +217,31 @@ def _panel(config: CompareConfig, runs: dict[str, Run], critic: Model, prompts: 
 
 
 def _prepare_pool(path: Path, prompts: list[Prompt]) -> None:
-    """Make the pool's file with its prompts, or check that it has the same ones."""
+    """Put the prompts into the pool's file; those that failed before and are traces now come behind the others."""
+    known: list[str] = []
     if path.is_file():
         with TraceReader(path, PooledPrompt) as reader:
             known = list(reader.prompt_ids())
-        if known and known != [prompt.id for prompt in prompts]:
-            raise RunDirectoryError(
-                f"{path.parent}: the runs have other finished prompts in common than before "
-                f"({len(prompts)}, not {len(known)}); choose another --out, nothing is asked twice"
-            )
-        if known:
-            return
+    if set(known) - {prompt.id for prompt in prompts}:
+        raise RunDirectoryError(
+            f"{path.parent}: the runs no longer have the prompts in common that were judged before; choose another "
+            "--out, nothing is asked twice"
+        )
     writer = TraceWriter(path)
     try:
-        writer.put_prompts(prompts)
+        writer.put_prompts((prompt for prompt in prompts if prompt.id not in set(known)), after=len(known))
     finally:
         writer.close()
+
+
+def _refuse_pool_of_other_runs(path: Path, runs: dict[str, Run], seed: int) -> None:
+    """Raise RunDirectoryError where what was judged are not the answers of these runs, but of others so named."""
+    for pool in islice(pooled(path), LOOKED_AT):
+        answers = build_pool({name: run.trace(pool.prompt.id) for name, run in runs.items()}, seed).candidates
+        if answers != pool.candidates:
+            raise RunDirectoryError(
+                f"{path} has judged other answers to {pool.prompt.id!r} than these runs have; choose another --out"
+            )
 
 
 def pooled(path: Path) -> Iterator[PooledPrompt]:
@@ -237,15 +255,14 @@ def read_settings(path: Path) -> CompareConfig:
     if not (path / SETTINGS).is_file():
         raise RunDirectoryError(f"{path} is no comparison: it has no {SETTINGS}")
     settings = read_yaml(path / SETTINGS, CompareConfig)
-    here = [_where_it_stands(path, rules) for rules in settings.rule_sets]
+    here = [_where_it_stands(path, settings, rules) for rules in settings.rule_sets]
     return settings.model_copy(update={"rule_sets": tuple(here), "out": str(path)})
 
 
-def _where_it_stands(path: Path, rules: RuleSet) -> RuleSet:
+def _where_it_stands(path: Path, settings: CompareConfig, rules: RuleSet) -> RuleSet:
     """Return a rule set with its run where it is now: a comparison may have been moved with the runs it made."""
     moved = path / "runs" / Path(rules.run).name
-    made_here = Path(rules.run).parent.name == "runs" and (moved / "manifest.json").is_file()
-    return rules.model_copy(update={"run": str(moved)}) if made_here else rules
+    return rules.model_copy(update={"run": str(moved)}) if settings.made_here(rules) else rules
 
 
 def read_comparison(path: Path) -> Comparison:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rlaif.compare.figures import pool_rules
 from rlaif.compare.pool import PooledPrompt
-from rlaif.compare.tallies import judge_all
+from rlaif.compare.tallies import Judge, judge_all
 from rlaif.config import RunConfig
 from rlaif.errors import StorageError
 from rlaif.preferences.judgement import Rule
@@ -25,7 +25,7 @@ def write_tables(path: Path, config: RunConfig, runs: dict[str, Run], prompts: S
         raise StorageError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
-def matchup_rows(prompts: Sequence[PooledPrompt], rules: Mapping[str, Rule]) -> Iterator[dict[str, Any]]:
+def matchup_rows(prompts: Sequence[PooledPrompt], rules: Mapping[Judge, Rule]) -> Iterator[dict[str, Any]]:
     """Yield one row per matchup, rule set and sitting: the answers, p of `a`, and the abstention if any."""
     for pool in prompts:
         for (name, again), judgements in judge_all(pool, rules).items():
@@ -51,7 +51,7 @@ def matchup_rows(prompts: Sequence[PooledPrompt], rules: Mapping[str, Rule]) -> 
                 }
 
 
-def principle_rows(prompts: Sequence[PooledPrompt], rules: Mapping[str, Rule]) -> Iterator[dict[str, Any]]:
+def principle_rows(prompts: Sequence[PooledPrompt], rules: Mapping[Judge, Rule]) -> Iterator[dict[str, Any]]:
     """Yield one row per matchup, rule set, sitting and principle that could be read."""
     for pool in prompts:
         for (name, again), judgements in judge_all(pool, rules).items():

@@ -2,9 +2,8 @@
 
 Keys, with r, s rule sets and (r, "again") the same rule set judging a second time:
 
-    ("pool",)                    matchups
-    ("labelled", r)              matchups that r gives a label to        ("abstained", r, reason)  those it does not
-    ("read", r)                  matchups r could read                   ("mass", r)               summed label mass
+    ("judged", r)                matchups that r was asked about         ("mass", r)               summed label mass
+    ("labelled", r)              of these, those that it labels          ("abstained", r, reason)  those it does not
     ("both", r, s)               matchups labelled by both               ("flip", r, s)            labels that differ
     ("cell", r, s, x, y)         matchups labelled x by r and y by s
     ("either", r, s)             labelled by one of the two at least     ("one-sided", r, s)       by one only
@@ -12,8 +11,8 @@ Keys, with r, s rule sets and (r, "again") the same rule set judging a second ti
     ("tau", r, s)                Kendall's tau-b of the candidates' scores; ("ranked", r, s) 1 where it is defined
     ("ordered", r), ("turned", r)     principles asked in both orders, and those whose orders name different winners
     ("over-parent", r, m)        summed p that the revision by m beats its sample under r; ("parents", r, m) how many
-    ("beats", r, m, n)           summed p that m's revision beats n's under r;             ("met", r, m, n) how many
-    ("undone", r, s, k)          flips between r and s that would be none if r had no principle k; ("flips", r, s)
+    ("beats", r, m)              summed p that m's revision beats another's under r;       ("met", r, m) how many
+    ("undone", r, s, k)          flips between r and s where r without principle k gives s's label;  ("flips", r, s)
     (r, key)                     what `tally_principles` counts under that key, for r
 """
 
@@ -31,7 +30,7 @@ Judge: TypeAlias = tuple[str, bool]
 """A rule set's name, and whether it is its second sitting."""
 
 
-def judge_all(pool: PooledPrompt, rules: Mapping[str, Rule]) -> dict[Judge, tuple[Judgement, ...]]:
+def judge_all(pool: PooledPrompt, rules: Mapping[Judge, Rule]) -> dict[Judge, tuple[Judgement, ...]]:
     """Return every sitting's judgements, in the order of the pool's matchups."""
     return {
         (sitting.rules, sitting.again): tuple(
@@ -39,23 +38,23 @@ def judge_all(pool: PooledPrompt, rules: Mapping[str, Rule]) -> dict[Judge, tupl
         )
         for sitting in pool.sittings
         if sitting.matchups
-        for rule in [rules[sitting.rules]]
+        for rule in [rules[sitting.rules, sitting.again]]
     }
 
 
-def tally_pool(pool: PooledPrompt, rules: Mapping[str, Rule]) -> Tally:
+def tally_pool(pool: PooledPrompt, rules: Mapping[Judge, Rule]) -> Tally:
     """Return the counts of one prompt."""
     judged = judge_all(pool, rules)
     labels = {judge: [_label(judgement) for judgement in found] for judge, found in judged.items()}
-    tally: Tally = Tally({("pool",): len(pool.matchups)})
-    for name, rule in rules.items():
-        if (name, False) in judged:
-            _own(tally, name, pool, judged[name, False], rule)
+    tally: Tally = Tally()
+    names = [name for name, again in rules if not again and (name, False) in judged]
+    for name in names:
+        _own(tally, name, pool, judged[name, False], rules[name, False])
         if (name, True) in judged:
             _two(tally, (name, name), labels[name, False], labels[name, True], suffix=("again",))
-    for one, other in permutations([name for name in rules if (name, False) in judged], 2):
-        _undone(tally, one, other, judged[one, False], labels[other, False], rules[one])
-    for one, other in combinations([name for name in rules if (name, False) in judged], 2):
+    for one, other in permutations(names, 2):
+        _undone(tally, one, other, judged[one, False], labels[other, False], rules[one, False])
+    for one, other in combinations(names, 2):
         _two(tally, (one, other), labels[one, False], labels[other, False])
         if (one, True) in judged and (other, True) in judged:
             _two(tally, (one, other), labels[one, False], labels[other, True], suffix=("crosswise",))
@@ -90,7 +89,6 @@ def _revisions(tally: Tally, name: str, pool: PooledPrompt, matchup: PoolMatchup
     """Count whose revisions win under these rules."""
     if judgement.p is None or matchup.kind == "samples":
         return
-    tally["read", name] += 1
     makers = {candidate: pool.candidate(candidate).by for candidate in (matchup.a, matchup.b)}
     for candidate, maker in makers.items():
         p = judgement.p_of(candidate)
@@ -101,8 +99,6 @@ def _revisions(tally: Tally, name: str, pool: PooledPrompt, matchup: PoolMatchup
             tally["over-parent", name, maker] += p
             tally["parents", name, maker] += 1
         elif other is not None:
-            tally["beats", name, maker, other] += p
-            tally["met", name, maker, other] += 1
             tally["beats", name, maker] += p
             tally["met", name, maker] += 1
 
@@ -132,7 +128,7 @@ def _undone(
     labels: Sequence[str | None],
     rule: Rule,
 ) -> None:
-    """Count for every principle of `one` the flips that would be none without it."""
+    """Count for every principle of `one` the flips where, without it, the label is that of `other`."""
     for judgement, theirs in zip(judgements, labels, strict=True):
         mine = _label(judgement)
         if mine is None or theirs is None or mine == theirs:

@@ -10,10 +10,16 @@ MOSTLY_UNLABELLED = 0.5
 def plain_warnings(comparison: Comparison, config: RunConfig) -> list[str]:
     """Return the warnings of a comparison; none when there is nothing to warn of."""
     found = _of_the_critic(comparison)
-    found += [line for rules in comparison.rule_sets for line in _of_rule_set(rules)]
+    found += [line for rules in comparison.rule_sets for line in _of_rule_set(rules, comparison.matchups)]
     found += [line for two in comparison.pairs for line in _of_two(two)]
+    if comparison.left_out:
+        found.append(f"prompts left out, because they failed or not all runs have them: {comparison.left_out}")
+    if not comparison.matchups:
+        found.append("no prompt has two different answers, so there was nothing to judge")
     if comparison.prompts < FEW_PROMPTS:
         found.append(f"only {comparison.prompts} prompts: the intervals are wide, and other prompts may say otherwise")
+    if config.judging.orders == "one":
+        found.append("each matchup was judged in one order only: the critic's position bias is in every label")
     if comparison.judged_twice == 0:
         found.append("nothing was judged twice: which differences are more than the judge's noise is not known")
     if not comparison.matchups_by_kind.get("rivals") and config.revision.rounds:
@@ -30,14 +36,19 @@ def _of_the_critic(comparison: Comparison) -> list[str]:
     return [unfit[0][1].replace("not fit to judge:", f"not fit to judge under {names}:")]
 
 
-def _of_rule_set(rules: RuleSetFigures) -> list[str]:
+def _of_rule_set(rules: RuleSetFigures, pooled: int) -> list[str]:
     share = rules.labelled.value
     if share is None:
-        return [f"{rules.name} judged nothing: none of its principles applies to these prompts"]
+        return [f"{rules.name} judged nothing: none of its principles applies to these prompts"] if pooled else []
+    found = []
+    if rules.matchups < pooled:
+        found.append(
+            f"{rules.name} judged {rules.matchups} of {pooled} matchups: to the others' prompts no rule applies"
+        )
     if share < MOSTLY_UNLABELLED:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(rules.abstained.items()))
-        return [f"{rules.name} abstains on {1 - share:.0%} of the matchups ({reasons})"]
-    return []
+        found.append(f"{rules.name} abstains on {1 - share:.0%} of the matchups it judged ({reasons})")
+    return found
 
 
 def _of_two(two: Two) -> list[str]:

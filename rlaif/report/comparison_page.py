@@ -10,7 +10,7 @@ from rlaif.compare.disagreements import Disagreement, Voice, strength
 from rlaif.compare.figures import pool_rules
 from rlaif.compare.job import pooled, read_comparison, read_settings
 from rlaif.compare.pool import Candidate, PooledPrompt
-from rlaif.compare.tallies import judge_all
+from rlaif.compare.tallies import Judge, judge_all
 from rlaif.constitution import Constitution
 from rlaif.difference import difference
 from rlaif.preferences.judgement import Judgement, Rule
@@ -169,7 +169,7 @@ def _views(
     return [view for _, view in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
 
-def _view(pool: PooledPrompt, rules: Mapping[str, Rule]) -> tuple[tuple[bool, float], TraceView]:
+def _view(pool: PooledPrompt, rules: Mapping[Judge, Rule]) -> tuple[tuple[bool, float], TraceView]:
     judged = {name: found for (name, again), found in judge_all(pool, rules).items() if not again}
     verdicts = {s.rules: s.matchups for s in pool.sittings if not s.again}
     matchups = tuple(_matchup(pool, place, judged, verdicts) for place in range(len(pool.matchups)))

@@ -131,13 +131,16 @@ def labelled_plot(found: Comparison) -> Plot:
     shares = [rules.labelled for rules in found.rule_sets]
     known = [(share.value, rules.name) for share, rules in zip(shares, found.rule_sets, strict=True) if share.value]
     most = max(known, default=(0.0, "nobody"))
-    title = f"{most[1]} labels most of the pool: {most[0]:.0%}" if known else "No rule set labels anything"
+    title = f"{most[1]} labels most of what it judges: {most[0]:.0%}" if known else "No rule set labels anything"
     return Plot(
         name="labelled",
         title=title,
-        reading=f"Share of the pool's matchups that get a label at all; the rest abstain. {INTERVALS}",
+        reading=(
+            "Share of the matchups a rule set judged that get a label at all; on the rest it abstains. A matchup whose "
+            f"prompt none of its principles applies to is not judged. {INTERVALS}"
+        ),
         table=Table(
-            ("rule set", "labelled", "matchups", *reasons),
+            ("rule set", "labelled", "matchups judged", *reasons),
             tuple(
                 (
                     rules.name,

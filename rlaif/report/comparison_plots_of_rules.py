@@ -45,14 +45,14 @@ def guilty_plot(found: Comparison) -> Plot:
         name="guilty",
         title=title,
         reading=(
-            "Share of the flips between two rule sets that would be none if the one did without this principle. "
-            f"Shares of several principles need not add up to 100%. {INTERVALS}"
+            "Share of the flips between two rule sets where the one, without this principle, would give the other's "
+            f"label. Shares of several principles need not add up to 100%. {INTERVALS}"
         ),
         table=Table(
             ("principle", "flips it makes", "flips"),
             tuple((name, with_interval(undone), f"{undone.n:.0f}") for name, undone in rows),
         ),
-        svg=share_rows("guilty", title, [row[0] for row in rows], [row[1] for row in rows], "flips that would be none"),
+        svg=share_rows("guilty", title, [row[0] for row in rows], [row[1] for row in rows], "flips it makes"),
     )
 
 
@@ -64,7 +64,7 @@ def principles_plot(rules: RuleSetFigures) -> Plot:
     if not rows:
         table = Table(("principle",), ())
         return Plot(f"principles-{rules.name}", f"{rules.name}: nothing was read", "No verdict counts.", table, None)
-    title = f"{rules.name}: “{rows[0].id}” decides most, “{rows[-1].id}” least"
+    title = f"{rules.name}: “{rows[0].id}” tips most labels, “{rows[-1].id}” fewest"
 
     def draw(canvas: Canvas) -> None:
         axes = panels(canvas, len(rows), [1, 1, 1])
@@ -73,7 +73,7 @@ def principles_plot(rules: RuleSetFigures) -> Plot:
         for place, row in enumerate(rows):
             for ax, figure, colour in zip(axes, (row.decisive, row.agrees, row.turned), (ONE, THREE, TWO), strict=True):
                 interval(ax, place, figure, colour)
-        for ax, label in zip(axes, ("decides alone", "agrees with the rest", "turns with the order"), strict=True):
+        for ax, label in zip(axes, ("tips the label", "agrees with the rest", "turns with the order"), strict=True):
             ax.set_xlim(-0.04, 1.04)
             ax.set_xticks([0, 0.5, 1], ["0%", "50%", ""])
             ax.set_xlabel(label)
@@ -87,7 +87,7 @@ def principles_plot(rules: RuleSetFigures) -> Plot:
             f"which the answers are shown. {INTERVALS}"
         ),
         table=Table(
-            ("principle", "decides alone", "agrees with the rest", "turns with the order", "weight"),
+            ("principle", "tips the label", "agrees with the rest", "turns with the order", "weight"),
             tuple(
                 (r.id, with_interval(r.decisive), with_interval(r.agrees), with_interval(r.turned), f"{r.weight:g}")
                 for r in rows
@@ -195,7 +195,7 @@ def judge_plot(found: Comparison) -> Plot:
     best = max(found.rule_sets, key=lambda rules: rules.order_agreement.value or 0)
     share = best.order_agreement.value
     title = (
-        "Not one verdict could be read"
+        "No question was read in both orders"
         if share is None
         else f"At best {share:.0%} of the verdicts survive swapping the answers"
     )

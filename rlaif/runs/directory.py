@@ -226,7 +226,7 @@ def _refuse_differences(path: Path, found: Manifest, wanted: Manifest) -> None:
         differences.append(f"prompts {found.prompts} ({found.prompt_count}) → {wanted.prompts} ({wanted.prompt_count})")
     changed = [name for name in wanted.templates if found.templates.get(name) != wanted.templates[name]]
     differences += [f"template {name}" for name in changed]
-    differences += _changed_settings(found.questions, wanted.questions)
+    differences += changed_settings(found.questions, wanted.questions)
     if differences:
         raise RunDirectoryError(
             f"{path} holds another run; what differs: {'; '.join(differences)}. Choose another --out: "
@@ -234,12 +234,13 @@ def _refuse_differences(path: Path, found: Manifest, wanted: Manifest) -> None:
         )
 
 
-def _changed_settings(found: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> list[str]:
+def changed_settings(found: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> list[str]:
+    """Return what differs between two settings, as `sampling.n 4 → 2`."""
     changed = []
     for key, now in wanted.items():
         was = found.get(key)
         if isinstance(was, dict) and isinstance(now, dict) and was and now:
-            changed += _changed_settings(was, now, f"{prefix}{key}.")
+            changed += changed_settings(was, now, f"{prefix}{key}.")
         elif canonical_json(was) != canonical_json(now):
             changed.append(f"{prefix}{key} {was} → {now}")
     return changed

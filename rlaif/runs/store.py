@@ -131,9 +131,9 @@ class TraceWriter:
     def __init__(self, path: Path) -> None:
         self._writer = BatchWriter(path, _SCHEMA)
 
-    def put_prompts(self, prompts: Iterable[Prompt]) -> None:
-        """Write the prompts of a new run, in order."""
-        for position, prompt in enumerate(prompts):
+    def put_prompts(self, prompts: Iterable[Prompt], *, after: int = 0) -> None:
+        """Write prompts, in order, behind those that are there already."""
+        for position, prompt in enumerate(prompts, start=after):
             self._writer.put("INSERT INTO prompts VALUES (?, ?, ?)", (position, prompt.id, prompt.model_dump_json()))
         self._writer.flush()
 

@@ -133,6 +133,19 @@ async def test_rules_that_really_differ_do_so_beyond_noise(
     assert done.comparison.pairs[0].beyond_noise.low > 0.1
 
 
+async def test_a_judge_led_by_position_only_in_the_second_words_is_freed_of_it_there(
+    make_config: MakeConfig, sources: list[str], tmp_path: Path
+) -> None:
+    led = PlantedRule(contains="Decide one thing only", position_bias=3.0)
+    async with SimulatedServer(SimulatedModel(rules=(led,))) as server:
+        done = await compare_async(comparison(sources, make_config(server, prompts=10), tmp_path))
+    table = pandas.read_parquet(done.path / "matchups.parquet")
+    labelled = table.abstention.isna().groupby(table.again).sum()
+    assert labelled[True] == labelled[False] > 0
+    for rules in done.comparison.rule_sets:
+        assert rules.noise_floor.n == round(rules.labelled.value * rules.matchups)
+
+
 async def test_a_rule_set_whose_own_revisions_only_it_likes_shows_in_the_matrix(
     make_config: MakeConfig, sources: list[str], tmp_path: Path
 ) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from rlaif.compare.pool import Candidate, PooledPrompt, PoolMatchup, Sitting
-from rlaif.compare.tallies import kendall_tau, tally_pool
+from rlaif.compare.tallies import Judge, kendall_tau, tally_pool
 from rlaif.config import JudgingConfig
 from rlaif.preferences.judgement import Rule
 from rlaif.records import Matchup, Message, Prompt, Verdict
@@ -40,8 +40,9 @@ def pool(one: list[dict[str, float]], two: list[dict[str, float]], again: list[d
     return PooledPrompt(prompt=PROMPT, candidates=CANDIDATES, matchups=matchups, identical=0, sittings=tuple(sittings))
 
 
-def rules(**weights: dict[str, float]) -> dict[str, Rule]:
-    return {name: Rule(given, {}, JudgingConfig(min_margin=0.1)) for name, given in weights.items()}
+def rules(**weights: dict[str, float]) -> dict[Judge, Rule]:
+    rule = {name: Rule(given, {}, JudgingConfig(min_margin=0.1)) for name, given in weights.items()}
+    return {(name, again): rule[name] for name in weights for again in (False, True)}
 
 
 RULES = rules(one={"kind": 1}, two={"kind": 1, "bold": 3})
@@ -76,8 +77,8 @@ def test_whose_revisions_win_is_counted_for_the_maker_whichever_side_it_stands_o
     win = 0.8807970779778823
     assert found["over-parent", "one", "one"] == pytest.approx(win)  # a is the sample, and loses
     assert found["over-parent", "one", "two"] == pytest.approx(win)  # a is the revision, and wins
-    assert found["beats", "one", "one", "two"] == pytest.approx(0.7310585786300049)
-    assert found["beats", "one", "two", "one"] == pytest.approx(1 - 0.7310585786300049)
+    assert found["beats", "one", "one"] == pytest.approx(0.7310585786300049)
+    assert found["beats", "one", "two"] == pytest.approx(1 - 0.7310585786300049)
     assert found["over-parent", "two", "one"] == pytest.approx(0.5)
 
 
