@@ -72,7 +72,8 @@ def flips_plot(found: Comparison) -> Plot:
         reading=(
             "Left: of the matchups that both label, the share that gets another label; in grey the same rules asked "
             "again with another seed and in other words: the noise floor. Right: what is left of the flips when the "
-            f"judge's own noise is taken off; an interval that holds 0 shows no difference. {INTERVALS}"
+            f"judge's own noise is taken off; an interval that holds 0 shows no difference. Where the two "
+            f"floors differ, a point or two may come from that alone. {INTERVALS}"
         ),
         table=Table(
             ("who", "labels that flip", "matchups", "beyond noise"),
