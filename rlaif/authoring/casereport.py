@@ -21,9 +21,8 @@ from rlaif.records import Matchup, Record, Verdict
 Outcome = Literal["right", "wrong", "by position", "tie", "unreadable", "failed"]
 UNANSWERED: tuple[Outcome, ...] = ("by position", "tie", "unreadable", "failed")
 
-FEWEST_FOR_PROOF = 4
-"""So many answers, all right, are the fewest whose Wilson interval leaves one half out. It is narrow for so few: pure
-guessing gets all four right in one try of sixteen."""
+FEWEST_FOR_PROOF = 6
+"""So many answers, all right, are the fewest that guessing gives in less than one try of forty (1 in 64)."""
 
 
 class CaseResult(Record):
@@ -174,7 +173,7 @@ def _verdict(counted: Score) -> tuple[bool | None, str]:
         return False, f"gets it wrong in both orders ({wrong} of {n}{doubt})"
     if accuracy.high is not None and accuracy.high < 0.5:
         return False, f"gets it wrong in both orders ({wrong} of {n})"
-    if accuracy.low is not None and accuracy.low > 0.5:
+    if accuracy.low is not None and accuracy.low > 0.5 and answered >= FEWEST_FOR_PROOF:
         return True, "understands it" + (f", where it answers ({answered} of {n})" if answered < n else "")
     if right and not wrong:
         return None, f"nothing wrong, but {_cases(answered)} can't tell understanding from luck"

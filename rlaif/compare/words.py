@@ -2,6 +2,7 @@
 
 from rlaif.compare.comparison import Comparison, RuleSetFigures, Two
 from rlaif.config import RunConfig
+from rlaif.runs.summary import ONE_ORDER, switched_off
 
 FEW_PROMPTS = 30
 MOSTLY_UNLABELLED = 0.5
@@ -19,7 +20,9 @@ def plain_warnings(comparison: Comparison, config: RunConfig) -> list[str]:
     if comparison.prompts < FEW_PROMPTS:
         found.append(f"only {comparison.prompts} prompts: the intervals are wide, and other prompts may say otherwise")
     if config.judging.orders == "one":
-        found.append("each matchup was judged in one order only: the critic's position bias is in every label")
+        found.append(ONE_ORDER)
+    if off := switched_off(config.judging):
+        found.append(f"protective thresholds are switched off ({', '.join(off)}): what they would refuse is counted")
     if comparison.judged_twice == 0:
         found.append("nothing was judged twice: which differences are more than the judge's noise is not known")
     if not comparison.matchups_by_kind.get("rivals") and config.revision.rounds:

@@ -9,6 +9,7 @@ from collections import Counter
 
 from pydantic import Field
 
+from rlaif.config import JudgingConfig
 from rlaif.preferences.judgement import Judgement
 from rlaif.preferences.position import PositionBias
 from rlaif.records import Record, Trace, Usage
@@ -101,15 +102,21 @@ def _revision_wins(trace: Trace, judgements: tuple[Judgement, ...]) -> list[floa
 
 
 def _settings_warnings(run: Run) -> list[str]:
-    judging = run.config.judging
-    off = []
-    if judging.min_label_mass == 0:
-        off.append("min_label_mass is 0")
-    if judging.min_margin == 0:
-        off.append("min_margin is 0")
-    if judging.allow_order_noise:
-        off.append("order noise is allowed")
+    off = switched_off(run.config.judging)
     found = [f"protective thresholds are switched off ({', '.join(off)}): do not train on these pairs"] if off else []
-    if judging.orders == "one":
-        found.append("each matchup was judged in one order only: the critic's position bias is in every label")
+    if run.config.judging.orders == "one":
+        found.append(ONE_ORDER)
     return found
+
+
+ONE_ORDER = "each matchup was judged in one order only: the critic's position bias is in every label"
+
+
+def switched_off(judging: JudgingConfig) -> list[str]:
+    """Return which of the thresholds that keep bad verdicts out are switched off, in words."""
+    states = {
+        "min_label_mass is 0": judging.min_label_mass == 0,
+        "min_margin is 0": judging.min_margin == 0,
+        "order noise is allowed": judging.allow_order_noise,
+    }
+    return [words for words, off in states.items() if off]
