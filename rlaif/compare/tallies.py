@@ -4,7 +4,7 @@ Keys, with r, s rule sets and (r, "again") the same rule set judging a second ti
 
     ("judged", r)                matchups that r was asked about         ("mass", r)               summed label mass
     ("labelled", r)              of these, those that it labels          ("abstained", r, reason)  those it does not
-    ("both", r, s)               matchups labelled by both               ("flip", r, s)            labels that differ
+    ("both", r, s)               pairs of texts labelled by both         ("flip", r, s)            labels that differ
     ("cell", r, s, x, y)         matchups labelled x by r and y by s
     ("either", r, s)             labelled by one of the two at least     ("one-sided", r, s)       by one only
     ("both", r, s, "crosswise")  the same, one of the two judging for the second time; the same rules: (r, r, "again")
@@ -45,7 +45,9 @@ def judge_all(pool: PooledPrompt, rules: Mapping[Judge, Rule]) -> dict[Judge, tu
 def tally_pool(pool: PooledPrompt, rules: Mapping[Judge, Rule]) -> Tally:
     """Return the counts of one prompt."""
     judged = judge_all(pool, rules)
-    labels = {judge: [_label(judgement) for judgement in found] for judge, found in judged.items()}
+    places = _different_texts(pool)
+    once = {judge: [found[place] for place in places] for judge, found in judged.items()}
+    labels = {judge: [_label(judgement) for judgement in found] for judge, found in once.items()}
     tally: Tally = Tally()
     names = [name for name, again in rules if not again and (name, False) in judged]
     for name in names:
@@ -53,7 +55,7 @@ def tally_pool(pool: PooledPrompt, rules: Mapping[Judge, Rule]) -> Tally:
         if (name, True) in judged:
             _two(tally, (name, name), labels[name, False], labels[name, True], suffix=("again",))
     for one, other in permutations(names, 2):
-        _undone(tally, one, other, judged[one, False], labels[other, False], rules[one, False])
+        _undone(tally, one, other, once[one, False], labels[other, False], rules[one, False])
     for one, other in combinations(names, 2):
         _two(tally, (one, other), labels[one, False], labels[other, False])
         if (one, True) in judged and (other, True) in judged:
@@ -61,6 +63,17 @@ def tally_pool(pool: PooledPrompt, rules: Mapping[Judge, Rule]) -> Tally:
             _two(tally, (one, other), labels[one, True], labels[other, False], suffix=("crosswise",))
         _rank(tally, one, other, judged)
     return tally
+
+
+def _different_texts(pool: PooledPrompt) -> list[int]:
+    """Return the places of the matchups, each pair of texts once.
+
+    Where two rule sets made the same revision, the same question stands in the pool more than once; it is one opinion.
+    """
+    found: dict[frozenset[str], int] = {}
+    for place, matchup in enumerate(pool.matchups):
+        found.setdefault(frozenset(pool.candidate(side).text for side in (matchup.a, matchup.b)), place)
+    return list(found.values())
 
 
 def _label(judgement: Judgement) -> str | None:

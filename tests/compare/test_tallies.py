@@ -106,3 +106,14 @@ def test_kendalls_tau_with_ties_is_tau_b() -> None:
     # One tie in the second: 2 concordant of 3 pairs, 2 / sqrt(3 * 2).
     assert kendall_tau({"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 2, "c": 2}) == pytest.approx(2 / 6**0.5)
     assert kendall_tau({"a": 1, "b": 1}, {"a": 1, "b": 2}) is None
+
+
+def test_the_same_two_texts_count_once_for_flips_however_many_rule_sets_wrote_them() -> None:
+    judged = pool([{"kind": 2.0}, {"kind": -2.0}], [{"kind": -2.0}, {"kind": 2.0}])
+    same = judged.model_copy(
+        update={"candidates": (CANDIDATES[0], CANDIDATES[1], CANDIDATES[2].model_copy(update={"text": "by one"}))}
+    )
+    one_kind = rules(one={"kind": 1}, two={"kind": 1})
+    assert tally_pool(judged, one_kind)["flip", "one", "two"] == 2
+    assert tally_pool(same, one_kind)["flip", "one", "two"] == 1
+    assert tally_pool(same, one_kind)["judged", "one"] == 2
