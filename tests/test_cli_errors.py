@@ -6,6 +6,7 @@ Where Ctrl-C, SIGTERM or a limit of the system matters, the command runs as a pr
 import asyncio
 import gc
 import json
+import os
 import resource
 import shutil
 import signal
@@ -487,6 +488,22 @@ def test_out_that_is_a_file_or_under_one_is_said(rlaif: Rlaif, server: Simulated
 
 def test_an_export_onto_a_file_is_refused(rlaif: Rlaif, run: Path) -> None:
     assert rlaif("export", str(run), "--out", "c.yaml").complains(2, "c.yaml")
+
+
+def test_a_report_onto_something_that_is_no_report_is_refused(rlaif: Rlaif, run: Path) -> None:
+    os.mkfifo("pipe")  # as /dev/null, which root's rename would replace for the whole machine
+    assert rlaif("report", str(run), "--out", "pipe").complains(2, "pipe is no plain file and is left alone")
+    assert Path("pipe").is_fifo()
+    assert rlaif("report", str(run), "--out", "c.yaml").complains(2, "c.yaml is no report of this program")
+    assert rlaif("report", str(run), "--out", "c.yaml/x").complains(1, "c.yaml/x: cannot be written")
+    assert rlaif("report", str(run), "--out", str(run)).complains(2, f"{run} is a folder; name a file")
+    assert Path("c.yaml").read_text(encoding="utf-8") == CONSTITUTION
+
+
+@pytest.mark.parametrize("summary", ["", "{", "[1]", '{"session": [1]}', '{"session": {"seconds": "x"}}', "\xff"])
+def test_a_damaged_summary_is_no_reason_to_refuse_a_report(rlaif: Rlaif, run: Path, summary: str) -> None:
+    (run / "summary.json").write_bytes(summary.encode("latin-1"))
+    assert rlaif("report", str(run)).code == 0
 
 
 def test_what_is_no_run_is_said_to_be_none(rlaif: Rlaif) -> None:

@@ -5,6 +5,7 @@ even a text that slipped through unescaped could neither run nor call home.
 """
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -98,7 +99,8 @@ def write_page(file: Path, html: str) -> int:
     except OSError as error:
         raise StorageError(f"{file}: cannot be written: {error.strerror or error}") from None
     finally:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where a file stands for the folder, there is nothing to take away
+            unfinished.unlink()
     return len(data)
 
 
@@ -110,6 +112,8 @@ def refuse_strangers(file: Path) -> None:
         with file.open("rb") as opened:
             if _MARK not in opened.read(2000):
                 raise UsageError(f"{file} is no report of this program and is left alone; choose another --out")
+    elif file.exists():  # replacing a device would take /dev/null away from the whole machine
+        raise UsageError(f"{file} is no plain file and is left alone; choose another --out")
 
 
 @cache

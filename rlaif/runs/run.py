@@ -45,9 +45,9 @@ class Run:
         """What the last process that worked on the run spent; empty when it left no summary."""
         try:
             found = json.loads(read_text(self.path / "summary.json"))["session"]
-        except (ValueError, KeyError, TypeError):
+            return {str(name): float(value) for name, value in found.items()}
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return {}
-        return {str(name): float(value) for name, value in found.items()}
 
     @cached_property
     def position_bias(self) -> PositionBias:
