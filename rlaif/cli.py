@@ -24,6 +24,9 @@ app = typer.Typer(
 )
 app.add_typer(constitution_app, name="constitution")
 
+INTERRUPTED = 130
+"""Typer's exit code for Ctrl-C."""
+
 GENERATE_HELP = """Make a preference dataset: sample, criticise, revise, judge in both orders, pair.
 
 SOURCE is a run file (YAML) or a run directory to go on with. Flags override the run file.
@@ -274,6 +277,10 @@ def main() -> NoReturn:
 
         print(f"rlaif: {visible(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:  # Ctrl-C where nothing was going on that could be gone on with
+            print("rlaif: stopped", file=sys.stderr)
+        raise
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)

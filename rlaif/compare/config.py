@@ -70,6 +70,8 @@ def compare_config(sources: list[str], run: RunConfig | None, out: str, floor_pr
     run = run or Run(finished[0]).config
     rule_sets: list[RuleSet] = []
     for source in sources:
+        if any(Path(source).resolve() == Path(rules.run).resolve() for rules in rule_sets):
+            raise ConfigError(f"{source} is named twice; a comparison is one of different runs or rules")
         rule_sets.append(_rule_set(source, out, {rules.name for rules in rule_sets}))
     return CompareConfig(
         rule_sets=tuple(rule_sets), run=run.model_copy(update={"out": out}), floor_prompts=floor_prompts, out=out

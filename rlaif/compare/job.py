@@ -134,15 +134,24 @@ def _add_spent(path: Path, what: str, session: dict[str, float]) -> None:
 
 
 def _spent(path: Path) -> dict[str, dict[str, float]]:
-    text = read_text(path / SPENT)
-    return json.loads(text) if text else {}
+    """Return what earlier sessions spent; nothing when the file is damaged, for no figure of the rules rests on it."""
+    try:
+        found = json.loads(read_text(path / SPENT))
+        return {what: {name: float(value) for name, value in spent.items()} for what, spent in found.items()}
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return {}
 
 
 def _finished(traces: Path) -> bool:
-    if not traces.is_file():
+    if _half_made(traces):
         return False
     with TraceReader(traces, Trace) as reader:
         return reader.trace_count() == reader.prompt_count() > 0
+
+
+def _half_made(traces: Path) -> bool:
+    """Whether a file of traces is missing, or empty because its maker was killed."""
+    return not traces.is_file() or traces.stat().st_size == 0
 
 
 def _settle(path: Path, config: CompareConfig) -> None:
@@ -218,10 +227,10 @@ def _panel(config: CompareConfig, runs: dict[str, Run], critic: Model, prompts: 
 
 def _prepare_pool(path: Path, prompts: list[Prompt]) -> None:
     """Put the prompts into the pool's file; those that failed before and are traces now come behind the others."""
-    known: list[str] = []
-    if path.is_file():
-        with TraceReader(path, PooledPrompt) as reader:
-            known = list(reader.prompt_ids())
+    known = _judged_prompts(path)
+    if not known:
+        for leftover in path.parent.glob(f"{path.name}*"):
+            leftover.unlink()
     if set(known) - {prompt.id for prompt in prompts}:
         raise RunDirectoryError(
             f"{path.parent}: the runs no longer have the prompts in common that were judged before; choose another "
@@ -232,6 +241,14 @@ def _prepare_pool(path: Path, prompts: list[Prompt]) -> None:
         writer.put_prompts((prompt for prompt in prompts if prompt.id not in set(known)), after=len(known))
     finally:
         writer.close()
+
+
+def _judged_prompts(path: Path) -> list[str]:
+    """Return the prompts of a pool; none while not one of them is judged, for then it may be half made."""
+    if _half_made(path):
+        return []
+    with TraceReader(path, PooledPrompt) as reader:
+        return list(reader.prompt_ids()) if reader.trace_count() else []
 
 
 def _refuse_pool_of_other_runs(path: Path, runs: dict[str, Run], seed: int) -> None:
@@ -283,7 +300,9 @@ def _conclude(config: CompareConfig, runs: dict[str, Run]) -> Comparison:
     path = Path(config.out)
     prompts = list(pooled(path))
     if not prompts:
-        raise RunError(f"{path}: no prompt could be judged; the pool's failures say why")
+        with TraceReader(path / POOL, PooledPrompt) as reader:
+            reasons = [failure.error for failure in reader.failures()][:1]
+        raise RunError("; ".join([f"{path}: none of the common prompts could be judged", *reasons]))
     comparison = compare_pool(config.run, runs, prompts, _spent(path))
     write_json(path / "comparison.json", comparison.model_dump(mode="json"))
     write_tables(path, config.run, runs, prompts)

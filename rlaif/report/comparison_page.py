@@ -13,6 +13,7 @@ from rlaif.compare.pool import Candidate, PooledPrompt
 from rlaif.compare.tallies import Judge, judge_all
 from rlaif.constitution import Constitution
 from rlaif.difference import difference
+from rlaif.errors import RunDirectoryError
 from rlaif.preferences.judgement import Judgement, Rule
 from rlaif.records import Matchup
 from rlaif.report.browser import AnswerView, MatchupView, TraceView, browser_data, lengths_of, logit_steps, turns_of
@@ -41,6 +42,7 @@ def write_comparison_report(path: Path, file: Path) -> Written:
     found, settings = read_comparison(path), read_settings(path)
     runs = {rules.name: Run(rules.run) for rules in settings.rule_sets}
     prompts = list(pooled(path))
+    _refuse_other_rules(path, found, set(runs), prompts)
     views = _views(settings, {name: run.constitution for name, run in runs.items()}, prompts)
     shown = views[:MOST_PROMPTS]
     html = _page(path, found, runs, shown, len(views))
@@ -48,6 +50,18 @@ def write_comparison_report(path: Path, file: Path) -> Written:
         shown = shown[: max(1, int(0.95 * len(shown) * LARGEST_PAGE / size))]
         html = _page(path, found, runs, shown, len(views))
     return Written(file=str(file), bytes=write_page(file, html), traces_shown=len(shown), traces=len(views))
+
+
+def _refuse_other_rules(path: Path, found: Comparison, names: set[str], prompts: Sequence[PooledPrompt]) -> None:
+    """Raise RunDirectoryError where the files of a comparison are not of one piece."""
+    figured = {rules.name for rules in found.rule_sets}
+    judged = {sitting.rules for prompt in prompts for sitting in prompt.sittings}
+    if figured != names or not judged <= names:
+        raise RunDirectoryError(
+            f"{path}: comparison.yaml, comparison.json and pool.sqlite speak of different rule sets "
+            f"({', '.join(sorted(names)) or 'none'}; {', '.join(sorted(figured))}; {', '.join(sorted(judged))}); run "
+            "the same rlaif compare again, into another --out"
+        )
 
 
 def _page(path: Path, found: Comparison, runs: Mapping[str, Run], shown: Sequence[TraceView], total: int) -> str:

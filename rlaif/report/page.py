@@ -26,6 +26,9 @@ _SCRIPTS = ("page.js", "trace.js", "browser.js")
 _MARK = b'<meta name="generator" content="rlaif '
 """Stands in the first lines of every page, and says that a file may be overwritten."""
 
+_STEERING = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127], "\ufffd")
+"""Control characters: HTML has no place for them, and whoever prints a page on a terminal should see it."""
+
 PLAIN_UP_TO = 400_000
 """Characters of data that are embedded as plain JSON; more is packed, which old browsers cannot read."""
 
@@ -90,7 +93,7 @@ def write_page(file: Path, html: str) -> int:
     Raises UsageError where something else stands, StorageError where the disk is full.
     """
     refuse_strangers(file)
-    data = html.encode("utf-8", "replace")
+    data = html.translate(_STEERING).encode("utf-8", "replace")
     unfinished = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,10 @@ class SafeConsole(Console):
         """Print with control characters shown as �."""
         super().print(*(_harmless(thing) for thing in objects), **options)
 
+    def on_broken_pipe(self) -> None:
+        """Leave it to `main`, which ends every command in the same way when its reader went away."""
+        raise BrokenPipeError
+
 
 def visible(text: str) -> str:
     """Return text whose control characters, new lines and tabs aside, show as �."""

@@ -40,11 +40,14 @@ def print_comparison(path: Path, found: Comparison, console: Console) -> None:
         f"noise floor from {found.judged_twice} prompts · intervals 95 %, over prompts",
         markup=False,
     )
-    console.print(_rule_sets(found))
-    console.print(_pairs(found))
-    console.print(_matrix("how often a revision beats its sample (mean probability)", found.over_parent))
+    tables = [_rule_sets(found), _pairs(found)]
+    tables.append(_matrix("how often a revision beats its sample (mean probability)", found.over_parent))
     if any(cell.value is not None for row in found.rivals.cells for cell in row):
-        console.print(_matrix("how often a revision beats the other rule sets' revisions", found.rivals))
+        tables.append(_matrix("how often a revision beats the other rule sets' revisions", found.rivals))
+    for table in tables:
+        for column in table.columns:  # on a narrow terminal: a figure cut short is another figure
+            column.overflow = "fold"
+        console.print(table)
     for warning in found.warnings:
         console.print(Text(f"! {warning}", style="bold yellow"))
     console.print(f"figures  {path / 'comparison.json'}, matchups.parquet, principles.parquet", markup=False)
