@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import Any
 
 SHARES = {
-    "order_agreement": lambda rows: ratio(
-        (row["winner_original"] == row["winner_swapped"] for row in rows if both(row))
-    ),
+    "order_agreement": lambda rows: ratio(row["winner_original"] == row["winner_swapped"] for row in rows if both(row)),
     "accuracy_original": lambda rows: ratio(right(row, "winner_original") for row in rows if row["winner_original"]),
     "accuracy_swapped": lambda rows: ratio(right(row, "winner_swapped") for row in rows if row["winner_swapped"]),
     "accuracy": lambda rows: ratio(

@@ -49,7 +49,7 @@ async def ask_all(
     return [one for one in found if one is not None]
 
 
-async def _work_off(  # noqa: PLR0913, PLR0917  (one worker of many, that all share these)
+async def _work_off(
     critic: Model,
     templates: Templates,
     todo: Iterator[int],
