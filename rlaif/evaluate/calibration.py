@@ -115,8 +115,8 @@ def _cross_fitted(x: Array, prompts: Sequence[Hashable]) -> list[float] | None:
     for fold in range(FOLDS):
         inside = folds == fold
         others = np.ones(int((~inside).sum()))
-        slope = logistic(x[~inside], others, others) if (~inside).any() else None
-        if slope is None or slope[0] <= 0:
+        slope = float(logistic(x[~inside], others, others[None, :])[0, 0])
+        if not slope > 0:
             return None
-        after[inside] = x[inside, 0] * slope[0]
+        after[inside] = x[inside, 0] * slope
     return [float(value) for value in after]

@@ -11,7 +11,7 @@ from rlaif.evaluate.tables import check_ending, write_verdict_report
 from rlaif.evaluate.verdictrows import FIELDS, Names, read_verdicts
 from rlaif.evaluate.verdicts import VerdictFigures, VerdictReport, evaluate_verdicts
 from rlaif.intervals import Figure
-from rlaif.screen import stdout_console
+from rlaif.screen import plain, stdout_console
 from rlaif.screen.cases import interval
 
 COLUMNS = (
@@ -65,15 +65,16 @@ def print_verdicts(report: VerdictReport, console: Console) -> None:
         f"{report.file}: {report.rows:,} rows, each judged in both orders · percent, 95 % intervals over items",
         markup=False,
     )
-    table = Table("judge", "strategy", *report.by, box=SIMPLE_HEAD)
+    table = Table("judge", "strategy", *map(plain, report.by), box=SIMPLE_HEAD)
     for column in COLUMNS:
         table.add_column(column, justify="right")
     briers = any(group.brier.value is not None for group in report.groups)
     if briers:
         table.add_column("Brier", justify="right")
     for group in report.groups:
-        cells = [group.judge, group.strategy, *group.by.values(), str(group.rows), *map(interval, _figures(group))]
-        table.add_row(*cells, *([brier(group.brier)] if briers else []))
+        names = map(plain, (group.judge, group.strategy, *group.by.values()))
+        figures = [*map(interval, _figures(group)), *([brier(group.brier)] if briers else [])]
+        table.add_row(*names, str(group.rows), *figures)
     console.print(table)
     for line in _below(report):
         console.print(line, markup=False)

@@ -21,7 +21,7 @@ from rlaif.evaluate.tables import write_file, write_rows
 from rlaif.evaluate.verdicttable import verdict_rows
 from rlaif.generation import load_templates
 from rlaif.intervals import Figure
-from rlaif.screen import stdout_console
+from rlaif.screen import plain, stdout_console
 from rlaif.screen.cases import DEFAULT_CACHE, connection_of, interval
 from rlaif.screen.evaluate import columns_of
 from rlaif.screen.jobs import run_stoppable
@@ -125,7 +125,7 @@ def print_evaluation(found: Evaluation, console: Console) -> None:
 
 
 def _figures(found: Evaluation) -> Table:
-    table = Table("", *(critic.critic for critic in found.critics), box=SIMPLE_HEAD)
+    table = Table("", *(plain(critic.critic) for critic in found.critics), box=SIMPLE_HEAD)
     cells = [_cells(critic) for critic in found.critics]
     for name in cells[0]:
         table.add_row(name, *(column[name] for column in cells))
@@ -167,7 +167,7 @@ def _subsets(found: Evaluation) -> Table:
             of: JudgeFigures = critic.subsets[subset]
             shares = [of.labelled, of.accuracy_labels, of.accuracy_sign, of.order_agreement]
             cells = [*map(interval, shares), _decimals(of.position_bias, "+.2f"), interval(of.longer_wins)]
-            table.add_row(subset, str(count), critic.critic, *cells)
+            table.add_row(plain(subset), str(count), plain(critic.critic), *cells)
     return table
 
 
