@@ -26,7 +26,7 @@ ACCURACY = 0.65
 FEWEST_LABELLED = 0.2
 """A critic that gives a label to fewer of the items wastes what it is asked."""
 CALIBRATION_ERROR = 0.1
-"""Beyond this p_chosen is no probability; the labels may still be good."""
+"""Shown to be beyond this, p_chosen is no probability; the labels may still be good."""
 LENGTH_BIAS = 0.7
 """Log-odds for e times the length, shown to be more than this: worth a warning (twice the odds)."""
 MARGINS = (0.1, 0.2, 0.3, 0.4)
@@ -127,10 +127,12 @@ def _labels_at(judged: Judged, margin: float) -> Tally:
 
 def _notes(figures: JudgeFigures, recalibration: Recalibration) -> list[str]:
     found = []
-    error, slope = figures.calibration_error.value, recalibration.slope.value
-    if error is not None and error > CALIBRATION_ERROR:
+    error, slope = figures.calibration_error, recalibration.slope.value
+    if (error.low or 0.0) > CALIBRATION_ERROR:
         sure = "" if slope is None else " (too sure)" if slope < 1 else " (too modest)"
-        found.append(f"its probabilities are off by {error:.2f} on average{sure}: trust labels before probabilities")
+        found.append(
+            f"its probabilities are off by {error.value:.2f} on average{sure}: trust labels before probabilities"
+        )
     length = figures.length_bias
     if (length.low or 0.0) > LENGTH_BIAS or (length.high or 0.0) < -LENGTH_BIAS:
         liked = "longer" if (length.value or 0.0) > 0 else "shorter"

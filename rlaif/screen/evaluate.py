@@ -65,7 +65,9 @@ def print_verdicts(report: VerdictReport, console: Console) -> None:
         f"{report.file}: {report.rows:,} rows, each judged in both orders · percent, 95 % intervals over items",
         markup=False,
     )
-    table = Table("judge", "strategy", *map(plain, report.by), box=SIMPLE_HEAD)
+    table = Table("judge", "strategy", box=SIMPLE_HEAD)
+    for column in report.by:
+        table.add_column(plain(column))
     for column in COLUMNS:
         table.add_column(column, justify="right")
     briers = any(group.brier.value is not None for group in report.groups)

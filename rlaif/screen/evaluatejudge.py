@@ -125,7 +125,9 @@ def print_evaluation(found: Evaluation, console: Console) -> None:
 
 
 def _figures(found: Evaluation) -> Table:
-    table = Table("", *(plain(critic.critic) for critic in found.critics), box=SIMPLE_HEAD)
+    table = Table("", box=SIMPLE_HEAD)
+    for critic in found.critics:
+        table.add_column(plain(critic.critic))
     cells = [_cells(critic) for critic in found.critics]
     for name in cells[0]:
         table.add_row(name, *(column[name] for column in cells))
@@ -138,8 +140,8 @@ def _cells(critic: CriticReport) -> dict[str, str]:
     return {
         "items with a label": interval(of.labelled),
         "without": ", ".join(abstained) or "–",
-        "labels that are right": interval(of.accuracy_labels),
-        "sign of the mean log-odds is right": interval(of.accuracy_sign),
+        "labels that are right": _of_how_many(of.accuracy_labels),
+        "sign of the mean log-odds is right": _of_how_many(of.accuracy_sign),
         "single verdicts that are right": interval(of.accuracy_one_order),
         "orders agree, as they came": interval(of.order_agreement),
         "favours the answer shown first": interval(of.first),
@@ -192,6 +194,10 @@ def _verdict(critic: CriticReport, *, several: bool) -> list[Text]:
     if critic.error:
         lines.append(Text(f"  the first that failed: {critic.error}"))
     return lines
+
+
+def _of_how_many(figure: Figure) -> str:
+    return interval(figure) + (f" of {figure.n:g}" if figure.n else "")
 
 
 def _decimals(figure: Figure, form: str) -> str:

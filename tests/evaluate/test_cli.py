@@ -30,7 +30,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             "subset": "s",
             "prompt": f"{n}?",
             "chosen": f"Yes {n} (quality +1.0)",
-            "rejected": "No (quality -1.0)",
+            "rejected": f"No{', never' * 3 * (n % 2)} (quality -1.0)",  # every other one is longer
         }
         for n in range(40)
     ]
