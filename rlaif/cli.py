@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from rlaif.cli_constitution import Json, constitution_app
+from rlaif.cli_evaluate import evaluate_app
 from rlaif.errors import ConfigError, RlaifError, UsageError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(constitution_app, name="constitution")
+app.add_typer(evaluate_app, name="evaluate")
 
 INTERRUPTED = 130
 """Typer's exit code for Ctrl-C."""

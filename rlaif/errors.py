@@ -3,7 +3,8 @@
     RlaifError                  the only kind the command line catches: one line, no traceback
     ├── UsageError              the person can mend it before anything runs; exit code 2
     │   ├── ConfigError         a run file, constitution or template is not as it must be
-    │   ├── PromptsError        the prompts cannot be read
+    │   ├── PromptsError        the prompts, or another file of rows, cannot be read
+    │   ├── GoldError           gold labels, or verdicts collected elsewhere, are not as they must be
     │   └── RunDirectoryError   the run directory holds something else, or somebody writes to it
     ├── RunError                it broke while running; what was finished is kept; exit code 1
     │   ├── StorageError        the disk is full, or a file cannot be written
@@ -36,7 +37,11 @@ class ConfigError(UsageError):
 
 
 class PromptsError(UsageError):
-    """The prompts cannot be read."""
+    """The prompts, or another file of rows, cannot be read."""
+
+
+class GoldError(UsageError):
+    """Gold labels, or verdicts collected elsewhere, are not as they must be; the message starts with file and line."""
 
 
 class RunDirectoryError(UsageError):

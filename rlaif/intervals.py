@@ -113,8 +113,8 @@ class Bootstrap:
                 return Figure(value=value, n=n, prompts=prompts)
             drawn = of_totals(columns @ self._drawn().T)
         drawn = drawn[np.isfinite(drawn)]
-        tail = _tail(prompts)
-        low, high = np.quantile(drawn, [tail, 1 - tail]) if len(drawn) else (value, value)
+        outside = tail(prompts)
+        low, high = np.quantile(drawn, [outside, 1 - outside]) if len(drawn) else (value, value)
         return Figure(value=value, low=float(low), high=float(high), n=n, prompts=prompts)
 
     def _column(self, key: Key) -> Array:
@@ -159,7 +159,7 @@ def kappa_of(totals: Array) -> Array:
     return result
 
 
-def _tail(n: int) -> float:
+def tail(n: int) -> float:
     """Return the probability left out at each end, for n prompts: smaller than alpha / 2, the fewer the smaller."""
     z = NormalDist().inv_cdf(1 - ALPHA / 2)
     df = n - 1

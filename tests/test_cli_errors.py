@@ -119,7 +119,7 @@ def run(finished: Path) -> Path:
         ("x.jsonl", b"\xff\x00\xfe", "x.jsonl: is not UTF-8 text"),
         ("x.csv", b"\xff\x00\xfe", "x.csv: is not UTF-8 text"),
         ("x.parquet", b"PAR1 not really", "x.parquet: is no Parquet file"),
-        ("x.json", b'{"prompt": "a"}', "x.json: must be a list of prompts"),
+        ("x.json", b'{"prompt": "a"}', "x.json: must be a list of rows"),
         ("x.csv", b'prompt\n"never closed', "is no CSV"),
         ("x.txt", b"hello", "x.txt: cannot read .txt; use JSONL"),
         ("x.jsonl", b'{"prompt": "a"}\nnot json\n', "x.jsonl:2: is no JSON"),

@@ -205,6 +205,25 @@ principles:
         assert result["outcome"] != "failed"
 
 
+def test_a_critic_is_measured_against_gold_labels(url: str, tmp_path: Path) -> None:
+    rows = [
+        {"id": n, "subset": "s", "prompt": f"What is {n} + {n}?", "chosen": f"It is {2 * n}.", "rejected": "No idea."}
+        for n in range(4)
+    ]
+    gold = tmp_path / "gold.jsonl"
+    gold.write_text("\n".join(json.dumps(row) for row in rows))
+    command = [sys.executable, "-m", "rlaif", "evaluate", "judge", "--critic", url, "--constitution", "minimal"]
+    command += ["--gold", str(gold), "--cache", str(tmp_path / "r.sqlite"), "--out", str(tmp_path / "ev"), "--json"]
+    said = [json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in range(2)]
+    (first,), (again,) = (found["critics"] for found in said)
+    assert (first["cost"]["verdicts"], first["cost"]["from_store"], again["cost"]["from_store"]) == (8, 0, 8)
+    assert first["overall"] == again["overall"]
+    assert sum(first["overall"]["outcomes"].values()) == 4
+    assert 0 < first["overall"]["label_mass"]["value"] <= 1
+    assert first["fitness"]["verdict"] == "not fit"  # four labels show nothing, whatever they are
+    assert json.loads((tmp_path / "ev" / "evaluation.json").read_text()) == said[1]
+
+
 def test_the_doctor_starts_a_server_and_asks_it_something() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "rlaif", "doctor", "--start", "--json"], capture_output=True, text=True, check=False

@@ -4,7 +4,6 @@ Comes in: a constitution and a connected critic. Goes out: one result per case, 
 principle applies to a prompt's tags plays no part: each case is put to its own principle alone.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +11,14 @@ from pathlib import Path
 from rlaif.authoring.casereport import CaseReport, CaseResult, decide_case, report
 from rlaif.config import JudgingConfig, ModelConfig
 from rlaif.constitution import Case, Constitution, Principle
-from rlaif.errors import RequestError, UsageError
+from rlaif.errors import UsageError
+from rlaif.evaluate.asking import Asked, ask_all
 from rlaif.generation import Progress, Screen, Silent
-from rlaif.models.model import Model
 from rlaif.models.replies import ReplyStore
 from rlaif.models.serving import open_models
 from rlaif.preferences.position import PositionBias
-from rlaif.records import Matchup, Prompt, Response
-from rlaif.steps.judge import Comparison, judge
-from rlaif.tasks import together
+from rlaif.records import Prompt, Response
+from rlaif.steps.judge import Comparison
 from rlaif.templates import Templates
 
 JUDGING = JudgingConfig(min_margin=0)
@@ -40,17 +38,6 @@ class CaseTest:
     judging: JudgingConfig = JUDGING
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """One case and the critic's answer to it."""
-
-    principle: Principle
-    number: int
-    case: Case
-    matchup: Matchup | None
-    error: str | None = None
-
-
 async def run_cases(test: CaseTest, screen: Screen | None = None) -> CaseReport:
     """Ask everything, or take it from the reply store, and return what came of it.
 
@@ -65,11 +52,19 @@ async def run_cases(test: CaseTest, screen: Screen | None = None) -> CaseReport:
             test.critic, test.critic, store=store, meter=progress.meter, logs=test.logs, say=screen.say
         )
         async with opened as (_, critic):
-            asked = await _ask_all(test, critic, progress, screen)
+            todo = _todo(test.constitution)
+            asked = await ask_all(
+                critic,
+                test.templates,
+                len(todo),
+                lambda place: _comparison(test, *todo[place], place),
+                progress,
+                screen,
+            )
         store.flush()
     meter = progress.meter
     screen.say(f"{meter.replies:,} answers ({meter.from_store:,} from the reply store)")
-    return _reported(test, critic.name, asked)
+    return _reported(test, critic.name, todo, asked)
 
 
 def refuse_without_cases(constitution: Constitution) -> None:
@@ -81,49 +76,19 @@ def refuse_without_cases(constitution: Constitution) -> None:
         )
 
 
-async def _ask_all(test: CaseTest, critic: Model, progress: Progress, screen: Screen) -> list[_Asked]:
-    todo = [
+def _todo(constitution: Constitution) -> list[tuple[Principle, int, Case]]:
+    return [
         (principle, number, case)
-        for principle in test.constitution.principles
+        for principle in constitution.principles
         for number, case in enumerate(principle.cases, start=1)
     ]
-    progress.prompts = len(todo)
-    errors: list[RequestError] = []
-
-    async def ask(position: int, principle: Principle, number: int, case: Case) -> _Asked:
-        comparison = _comparison(test, principle, number, case, position)
-        try:
-            matchup, _ = await judge(critic, test.templates, comparison)
-        except RequestError as error:
-            errors.append(error)
-            progress.failed += 1
-            return _Asked(principle, number, case, None, f"{type(error).__name__}: {error}")
-        progress.done += 1
-        screen.show(progress)
-        return _Asked(principle, number, case, matchup)
-
-    ticker = asyncio.create_task(_show_often(progress, screen))
-    try:
-        asked = await together(*(ask(position, *one) for position, one in enumerate(todo)))
-    finally:
-        ticker.cancel()
-    screen.show(progress)
-    if len(errors) == len(todo):
-        raise errors[0]
-    return asked
-
-
-async def _show_often(progress: Progress, screen: Screen) -> None:
-    while True:
-        screen.show(progress)
-        await asyncio.sleep(0.25)
 
 
 def _comparison(test: CaseTest, principle: Principle, number: int, case: Case, position: int) -> Comparison:
     return Comparison(
         prompt=Prompt(id=f"{principle.id}/{number}", messages=case.conversation),
-        a=_response("better", case.better),
-        b=_response("worse", case.worse),
+        a=given_response("better", case.better),
+        b=given_response("worse", case.worse),
         purpose="design",
         principles=[principle],
         settings=test.judging,
@@ -131,15 +96,19 @@ def _comparison(test: CaseTest, principle: Principle, number: int, case: Case, p
     )
 
 
-def _response(name: str, text: str) -> Response:
+def given_response(name: str, text: str) -> Response:
+    """Return an answer that no model of ours wrote."""
     return Response(id=name, text=text, origin="sample", model="a person", seed=0, finish_reason="stop", reply="")
 
 
-def _reported(test: CaseTest, critic: str, asked: Sequence[_Asked]) -> CaseReport:
+def _reported(
+    test: CaseTest, critic: str, todo: Sequence[tuple[Principle, int, Case]], asked: Sequence[Asked]
+) -> CaseReport:
     """Decide every case with the critic's constant position bias taken out, as a run does."""
     matchups = [one.matchup for one in asked if one.matchup is not None]
     bias = PositionBias.measure(matchups, test.judging.min_label_mass)
     results: list[CaseResult] = [
-        decide_case(one.principle.id, one.number, one.matchup, one.error, test.judging, bias) for one in asked
+        decide_case(principle.id, number, one.matchup, one.error, test.judging, bias)
+        for (principle, number, _), one in zip(todo, asked, strict=True)
     ]
     return report(test.constitution, critic, results, bias)

@@ -3,11 +3,9 @@
 Every fault names its file and line (or row). Prompts with the same conversation are dropped and counted.
 """
 
-import csv
-import io
 import json
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +13,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from rlaif.config import PromptsConfig
+from rlaif.datasets.files import read_rows
 from rlaif.errors import PromptsError
 from rlaif.hashing import canonical_json, content_hash, derive_seed
 from rlaif.records import Message, Prompt
 from rlaif.shipped import DATA, SEED_PROMPTS
 
 _FIELDS = ("prompt", "messages", "id", "tags")
-_Row = tuple[str, Any]
-"""Where it stands (`file:line`), and what stands there."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +43,8 @@ def read_prompts(config: PromptsConfig, run_seed: int = 0) -> PromptSet:
     ids: dict[str, str] = {}
     contents: set[str] = set()
     duplicates = 0
-    for where, row in _rows(source, config):
-        prompt = _prompt(where, row, config.columns)
+    for where, row in read_rows(source, config.split):
+        prompt = prompt_of_row(where, row, config.columns)
         content = canonical_json([message.model_dump() for message in prompt.messages])
         if content in contents:
             duplicates += 1
@@ -81,98 +78,8 @@ def _locate(path: str) -> Path | str:
     return path
 
 
-def _rows(source: Path | str, config: PromptsConfig) -> Iterator[_Row]:
-    if isinstance(source, str):
-        return _hub_rows(source, config.split)
-    match source.suffix.lower():
-        case ".jsonl" | ".ndjson":
-            return _jsonl_rows(source)
-        case ".json":
-            return _json_rows(source)
-        case ".csv":
-            return _csv_rows(source)
-        case ".parquet":
-            return _parquet_rows(source)
-        case suffix:
-            raise PromptsError(
-                f"{source}: cannot read {suffix or 'a file without suffix'}; use JSONL, JSON, CSV or Parquet"
-            )
-
-
-def _jsonl_rows(path: Path) -> Iterator[_Row]:
-    for number, line in enumerate(_text(path).split("\n"), start=1):
-        if line.strip():
-            try:
-                yield f"{path}:{number}", json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise PromptsError(f"{path}:{number}: is no JSON: {error}") from None
-
-
-def _json_rows(path: Path) -> Iterator[_Row]:
-    try:
-        data = json.loads(_text(path))
-    except (ValueError, RecursionError) as error:
-        raise PromptsError(f"{path}:{getattr(error, 'lineno', 1)}: is no JSON: {error}") from None
-    if not isinstance(data, list):
-        raise PromptsError(f"{path}: must be a list of prompts (for one JSON object per line, name it .jsonl)")
-    for number, row in enumerate(data, start=1):
-        yield f"{path}: entry {number}", row
-
-
-def _csv_rows(path: Path) -> Iterator[_Row]:
-    reader = csv.DictReader(io.StringIO(_text(path), newline=""), strict=True)
-    try:
-        for row in reader:
-            where = f"{path}:{reader.line_num}"
-            if None in row:
-                raise PromptsError(f"{where}: has more cells than the header; put quotes around text with commas")
-            yield where, {key: value or None for key, value in row.items()}
-    except csv.Error as error:
-        raise PromptsError(f"{path}:{reader.reader.line_num}: is no CSV: {error}") from None
-
-
-def _parquet_rows(path: Path) -> Iterator[_Row]:
-    import pyarrow  # noqa: PLC0415
-    import pyarrow.parquet  # noqa: PLC0415
-
-    try:
-        file = pyarrow.parquet.ParquetFile(path)
-        number = 0
-        for batch in file.iter_batches(1024):
-            for row in batch.to_pylist():
-                number += 1
-                yield f"{path}: row {number}", row
-    except (pyarrow.ArrowException, OSError) as error:
-        raise PromptsError(f"{path}: is no Parquet file: {error}") from None
-
-
-def _hub_rows(name: str, split: str) -> Iterator[_Row]:
-    import datasets  # noqa: PLC0415
-
-    try:
-        dataset = datasets.load_dataset(name, split=split)
-    except Exception as error:  # noqa: BLE001  (the hub's client raises anything)
-        raise PromptsError(
-            f"{name}: no such file, and the hub dataset of this name cannot be loaded: "
-            f"{' '.join(str(error).split())[:200]}"
-        ) from None
-    for number, row in enumerate(dataset, start=1):
-        yield f"{name}[{split}]: row {number}", row
-
-
-def _text(path: Path) -> str:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise PromptsError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from None
-    except OSError as error:
-        raise PromptsError(f"{path}: cannot be read: {error.strerror}") from None
-    if not text.strip():
-        raise PromptsError(f"{path}: the file is empty")
-    return text
-
-
-def _prompt(where: str, row: object, columns: dict[Any, str]) -> Prompt:
+def prompt_of_row(where: str, row: object, columns: Mapping[Any, str]) -> Prompt:
+    """Return the prompt that stands in one row. Raises PromptsError that begins with `where`."""
     if isinstance(row, str):
         row = {"prompt": row}
     if not isinstance(row, dict):

@@ -32,6 +32,11 @@ def visible(text: str) -> str:
     return text.translate(_CONTROL)
 
 
+def plain(text: str) -> Text:
+    """Return a cell of a table that is text and no markup, whoever wrote it."""
+    return Text(visible(text))
+
+
 def _harmless(thing: Any) -> Any:  # noqa: ANN401
     if isinstance(thing, str):
         return visible(thing)

@@ -40,7 +40,7 @@ def test_job(name: str, critic: str, cache: Path | None, *, as_json: bool) -> No
     constitution = load_constitution(name)
     refuse_without_cases(constitution)
     store = cache or DEFAULT_CACHE
-    test = CaseTest(constitution, _critic(critic), store, store.parent / "logs", Templates())
+    test = CaseTest(constitution, connection_of(critic), store, store.parent / "logs", Templates())
     with LiveScreen(quiet=as_json) as screen:
         report = run_stoppable(lambda: run_cases(test, screen))
     if as_json:
@@ -73,7 +73,8 @@ def print_report(report: CaseReport, console: Console) -> None:
         )
 
 
-def _critic(text: str) -> ModelConfig:
+def connection_of(text: str) -> ModelConfig:
+    """Read the short form of --critic. Raises ConfigError."""
     try:
         return ModelConfig.model_validate(model_from_text(text))
     except ValidationError as error:

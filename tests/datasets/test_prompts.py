@@ -63,7 +63,7 @@ def test_jsonl_holds_objects_or_bare_texts(write: Write):
 
 def test_json_is_a_list(write: Write):
     assert texts(read_prompts(write("p.json", '[{"prompt": "One"}, "Two"]'))) == ["One", "Two"]
-    assert fault(write("p.json", '{"prompt": "One"}')).startswith("p.json: must be a list of prompts")
+    assert fault(write("p.json", '{"prompt": "One"}')).startswith("p.json: must be a list of rows")
 
 
 def test_csv_has_a_header_and_may_hold_conversations_as_json(write: Write):

@@ -1,0 +1,1 @@
+"""Measuring judges: against gold labels, and on verdicts that somebody else collected."""

@@ -1,0 +1,116 @@
+"""Gold labels in: pairs of answers of which somebody says which one is better.
+
+Two shapes: {prompt or messages, chosen, rejected} and {input, output_1, output_2, label}, each with `id` and `subset`
+where there are. A row that can't be used is an error with its file and line; none is left out in silence.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rlaif.datasets.files import read_rows
+from rlaif.datasets.prompts import prompt_of_row
+from rlaif.errors import GoldError
+from rlaif.hashing import content_hash
+from rlaif.records import Prompt, Record
+
+FIELDS = ("prompt", "messages", "chosen", "rejected", "input", "output_1", "output_2", "label", "subset", "id")
+
+
+class GoldItem(Record):
+    """Two answers to one prompt, and which one is better."""
+
+    id: str
+    """Given by the file, or `row N`; unique within its subset."""
+    subset: str | None
+    prompt: Prompt
+    chosen: str
+    """The better answer."""
+    rejected: str
+    chosen_first: bool | None
+    """Whether the better answer stands first in the file; None where the file has no order (chosen, rejected)."""
+
+    @property
+    def conversation(self) -> str:
+        """What names the prompt: items of one prompt are not independent."""
+        return content_hash(*(f"{message.role}\n{message.content}" for message in self.prompt.messages))
+
+
+class Gold(Record):
+    """The gold labels of one file."""
+
+    file: str
+    hash: str
+    """Content hash over all items, in order."""
+    items: tuple[GoldItem, ...]
+
+
+def read_gold(path: Path, columns: Mapping[str, str] | None = None, limit: int | None = None) -> Gold:
+    """Read a file of gold labels, the first `limit` rows. Raises GoldError or PromptsError with file and line."""
+    if not path.is_file():
+        raise GoldError(f"{path}: no such file of gold labels")
+    items: list[GoldItem] = []
+    taken: dict[tuple[str | None, str], str] = {}
+    for where, row in read_rows(path):
+        item = _item(where, row, columns or {}, len(items) + 1)
+        key = (item.subset, item.id)
+        if key in taken:
+            raise GoldError(f"{where}: id {item.id!r} is used before, at {taken[key]}")
+        taken[key] = where
+        items.append(item)
+        if len(items) == limit:
+            break
+    if not items:
+        raise GoldError(f"{path}: there is no gold label in it")
+    return Gold(file=str(path), hash=content_hash(*(item.model_dump_json() for item in items)), items=tuple(items))
+
+
+def _item(where: str, row: Any, columns: Mapping[str, str], number: int) -> GoldItem:  # noqa: ANN401
+    if not isinstance(row, dict):
+        raise GoldError(f"{where}: must be an object with a prompt and two answers, found {type(row).__name__}")
+    missing = [column for column in columns.values() if column not in row]
+    if missing:
+        raise GoldError(f"{where}: has no column {missing[0]!r}; it has {', '.join(map(str, row)) or 'none'}")
+    fields = {field: row.get(columns.get(field, field)) for field in FIELDS}
+    chosen, rejected, chosen_first = _answers(where, row, fields)
+    subset, given = fields["subset"], fields["id"]
+    if fields["prompt"] is None and fields["messages"] is None:
+        fields["prompt"] = fields["input"]
+    prompt = prompt_of_row(where, {name: fields[name] for name in ("prompt", "messages", "id")}, {})
+    return GoldItem(
+        id=f"row {number}" if given is None or given == "" else str(given),
+        subset=None if subset is None else str(subset),
+        prompt=prompt,
+        chosen=chosen,
+        rejected=rejected,
+        chosen_first=chosen_first,
+    )
+
+
+def _answers(where: str, row: Mapping[str, Any], fields: Mapping[str, Any]) -> tuple[str, str, bool | None]:
+    """Return (chosen, rejected, whether the chosen one stands first)."""
+    if fields["chosen"] is not None and fields["rejected"] is not None:
+        better, worse, first = fields["chosen"], fields["rejected"], None
+    elif fields["output_1"] is not None and fields["output_2"] is not None:
+        one, two = fields["output_1"], fields["output_2"]
+        first = _first_is_better(where, fields["label"])
+        better, worse = (one, two) if first else (two, one)
+    else:
+        raise GoldError(
+            f"{where}: has neither `chosen` and `rejected` nor `output_1`, `output_2` and `label` (it has "
+            f"{', '.join(map(str, row)) or 'nothing'}); map them with --column chosen=NAME"
+        )
+    for name, text in (("better", better), ("worse", worse)):
+        if not isinstance(text, str) or not text.strip():
+            raise GoldError(f"{where}: the {name} answer must be a text, and not an empty one")
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise GoldError(f"{where}: the {name} answer holds half a surrogate pair, which no server takes")
+    if better.strip() == worse.strip():
+        raise GoldError(f"{where}: both answers are the same, so neither is better")
+    return better, worse, first
+
+
+def _first_is_better(where: str, label: object) -> bool:
+    if isinstance(label, bool) or str(label).strip() not in {"1", "2", "1.0", "2.0"}:
+        raise GoldError(f"{where}: label is {label!r}; must be 1 or 2, the number of the better answer")
+    return str(label).strip()[0] == "1"

@@ -1,0 +1,70 @@
+"""Figures and verdicts as files for one's own questions: CSV, Parquet or JSON, by the name's ending."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rlaif.errors import StorageError, UsageError
+from rlaif.evaluate.verdicts import VerdictReport
+from rlaif.records import Record
+
+ENDINGS = (".csv", ".parquet", ".json")
+
+
+def check_ending(path: Path) -> None:
+    """Raise UsageError, before anything is computed, for a file that could not be written in the end."""
+    if path.suffix.lower() not in ENDINGS:
+        raise UsageError(f"--out {path}: must end in {', '.join(ENDINGS)}")
+    if path.is_dir():
+        raise UsageError(f"--out {path}: is a folder")
+
+
+def write_verdict_report(path: Path, report: VerdictReport) -> None:
+    """Write a report: JSON as it is, else one row per group."""
+    if path.suffix.lower() == ".json":
+        write_file(path, report.model_dump_json(indent=1))
+    else:
+        write_rows(path, [flat(group) for group in report.groups])
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as CSV or Parquet. Raises StorageError."""
+    import pandas  # noqa: PLC0415
+
+    table = pandas.DataFrame(list(rows))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix.lower() == ".csv":
+            table.to_csv(path, index=False)
+        else:
+            table.to_parquet(path, index=False)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write a whole file, folders included. Raises StorageError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def flat(record: Record) -> dict[str, Any]:
+    """Return a record as one row: an interval as `x`, `x_low`, `x_high`, `x_n`; a record within as `outer_inner`."""
+    return _flat(json.loads(record.model_dump_json()))
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for name, value in content.items():
+        if isinstance(value, dict) and {"value", "low", "high", "n", "prompts"} == set(value):
+            row[f"{prefix}{name}"] = value["value"]
+            row |= {f"{prefix}{name}_{end}": value[end] for end in ("low", "high", "n")}
+        elif isinstance(value, dict):
+            row |= _flat(value, "" if name == "by" else f"{prefix}{name}_")
+        else:
+            row[f"{prefix}{name}"] = value
+    return row

@@ -1,0 +1,123 @@
+"""`rlaif evaluate verdicts`: one row per judge and strategy."""
+
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from rlaif.errors import UsageError
+from rlaif.evaluate.tables import check_ending, write_verdict_report
+from rlaif.evaluate.verdictrows import FIELDS, Names, read_verdicts
+from rlaif.evaluate.verdicts import VerdictFigures, VerdictReport, evaluate_verdicts
+from rlaif.intervals import Figure
+from rlaif.screen import plain, stdout_console
+from rlaif.screen.cases import interval
+
+COLUMNS = (
+    "n",
+    "orders agree",
+    "right",
+    "right, original",
+    "right, swapped",
+    "right where agreed",
+    "agreed",
+    "shown first",
+    "unread",
+    "ties",
+)
+
+
+def verdicts_job(
+    file: Path, columns: dict[str, str], by: list[str], names: str, out: Path | None, *, as_json: bool
+) -> None:
+    """Measure verdicts that somebody else collected, print the figures, write them where asked."""
+    named: dict[str, Names] = {"answer": "answer", "position": "position"}
+    if names not in named:
+        raise UsageError(f"--names {names}: must be answer or position")
+    if out is not None:
+        check_ending(out)
+    report = evaluate_verdicts(str(file), read_verdicts(file, columns, by, named[names]), by)
+    if out is not None:
+        write_verdict_report(out, report)
+    if as_json:
+        print(report.model_dump_json())
+    else:
+        print_verdicts(report, stdout_console())
+        if out is not None:
+            print(f"figures  {out}")
+
+
+def columns_of(entries: list[str] | None, fields: tuple[str, ...] = FIELDS) -> dict[str, str]:
+    """Read --column FIELD=NAME entries. Raises UsageError."""
+    columns = {}
+    for entry in entries or []:
+        field, equals, name = entry.partition("=")
+        if not equals or field not in fields:
+            raise UsageError(f"--column {entry}: must be FIELD=NAME with one of {', '.join(fields)} as the field")
+        columns[field] = name
+    return columns
+
+
+def print_verdicts(report: VerdictReport, console: Console) -> None:
+    """Print the table, and what its columns are measured on."""
+    console.print(
+        f"{report.file}: {report.rows:,} rows, each judged in both orders · percent, 95 % intervals over items",
+        markup=False,
+    )
+    table = Table("judge", "strategy", box=SIMPLE_HEAD)
+    for column in report.by:
+        table.add_column(plain(column))
+    for column in COLUMNS:
+        table.add_column(column, justify="right")
+    briers = any(group.brier.value is not None for group in report.groups)
+    if briers:
+        table.add_column("Brier", justify="right")
+    for group in report.groups:
+        names = map(plain, (group.judge, group.strategy, *group.by.values()))
+        figures = [*map(interval, _figures(group)), *([brier(group.brier)] if briers else [])]
+        table.add_row(*names, str(group.rows), *figures)
+    console.print(table)
+    for line in _below(report):
+        console.print(line, markup=False)
+
+
+def _figures(group: VerdictFigures) -> list[Figure]:
+    return [
+        group.order_agreement,
+        group.accuracy,
+        group.accuracy_original,
+        group.accuracy_swapped,
+        group.accuracy_agreed,
+        group.agreed,
+        group.first,
+        group.unreadable,
+        group.ties,
+    ]
+
+
+def brier(figure: Figure) -> str:
+    """Return a score with its interval: 0.18 (0.15–0.21)."""
+    if figure.value is None or figure.low is None or figure.high is None:
+        return "–" if figure.value is None else f"{figure.value:.2f}"
+    return f"{figure.value:.2f} ({figure.low:.2f}–{figure.high:.2f})"
+
+
+def _below(report: VerdictReport) -> list[str]:
+    shares = [group.baselines.first_original.value for group in report.groups]
+    known = [share for share in shares if share is not None]
+    lines = [
+        "orders agree, right, shown first: of the verdicts that name a winner; ties and unreadable ones are neither "
+        "right nor wrong",
+        "agreed: of all rows, those whose two orders name the same answer",
+    ]
+    if known:
+        spread = f"{min(known):.0%}" if max(known) - min(known) < 0.005 else f"{min(known):.0%} to {max(known):.0%}"
+        lines.append(
+            f'baselines: "first wins" is right in {spread} in the original order, and in 50% over both orders, as is '
+            "a coin; a coin's orders agree in 50%"
+        )
+    unlabelled = sum(group.unlabelled for group in report.groups)
+    if unlabelled:
+        lines.append(f"{unlabelled:,} rows have no label: they count for order agreement only")
+    return lines

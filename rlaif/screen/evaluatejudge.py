@@ -1,0 +1,207 @@
+"""`rlaif evaluate judge`: figures of one or several critics side by side, and whether each is fit to judge."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rlaif.composition import load_constitution
+from rlaif.config import JudgingConfig, RunConfig
+from rlaif.errors import ConfigError, UsageError
+from rlaif.evaluate.figures import JudgeFigures
+from rlaif.evaluate.gold import FIELDS, read_gold
+from rlaif.evaluate.judge import CriticReport, Evaluation, JudgeTest, check_usable, evaluate_judges
+from rlaif.evaluate.outcomes import Judged
+from rlaif.evaluate.tables import write_file, write_rows
+from rlaif.evaluate.verdicttable import verdict_rows
+from rlaif.generation import load_templates
+from rlaif.intervals import Figure
+from rlaif.screen import plain, stdout_console
+from rlaif.screen.cases import DEFAULT_CACHE, connection_of, interval
+from rlaif.screen.evaluate import columns_of
+from rlaif.screen.jobs import run_stoppable
+from rlaif.screen.live import LiveScreen
+from rlaif.templates import Templates
+
+STYLES = {"fit": "green", "fit with these settings": "yellow", "not fit": "bold yellow"}
+
+
+class Asked(NamedTuple):
+    """What the command line says, as it was typed."""
+
+    critics: list[str]
+    constitution: str | None
+    gold: Path
+    columns: list[str] | None
+    run: Path | None
+    principles: str | None
+    limit: int | None
+    cache: Path | None
+    out: Path | None
+
+
+def judge_job(asked: Asked, *, as_json: bool) -> None:
+    """Measure critics against gold labels, print the figures, write them where asked."""
+    test = _test(asked)
+    check_usable(test)
+    _refuse_a_file(asked.out)
+    with LiveScreen(quiet=as_json) as screen:
+        evaluation, judged = run_stoppable(lambda: evaluate_judges(test, screen))
+    if asked.out is not None:
+        write_evaluation(asked.out, evaluation, judged)
+    if as_json:
+        print(evaluation.model_dump_json())
+    else:
+        print_evaluation(evaluation, stdout_console())
+        if asked.out is not None:
+            print(f"figures  {asked.out / 'evaluation.json'}, verdicts.parquet, reliability.svg, reliability.png")
+
+
+def write_evaluation(folder: Path, evaluation: Evaluation, judged: dict[str, list[Judged]]) -> None:
+    """Write figures, verdicts and the reliability plot. Raises StorageError."""
+    from rlaif.evaluate.plot import reliability_plot  # noqa: PLC0415
+
+    write_file(folder / "evaluation.json", evaluation.model_dump_json(indent=1))
+    write_rows(folder / "verdicts.parquet", list(verdict_rows(judged)))
+    for ending in ("svg", "png"):
+        write_file(folder / f"reliability.{ending}", reliability_plot(evaluation.critics, ending))
+
+
+def _test(asked: Asked) -> JudgeTest:
+    run = RunConfig.load(asked.run) if asked.run is not None else None
+    name = asked.constitution or (run.constitution if run else None)
+    critics = [(text, connection_of(text)) for text in dict.fromkeys(asked.critics)]
+    if not critics and run is not None:
+        critics = [(run.critic.model or ",".join(run.critic.url), run.critic)]
+    missing = [flag for flag, given in (("--critic", critics), ("--constitution", name)) if not given]
+    if missing or name is None:
+        raise UsageError(f"{', '.join(missing)} missing; give it, or a run file that has it with --run")
+    cache = asked.cache or (Path(run.cache) if run and run.cache else DEFAULT_CACHE)
+    return JudgeTest(
+        gold=read_gold(asked.gold, columns_of(asked.columns, FIELDS), asked.limit),
+        constitution=load_constitution(name),
+        critics=critics,
+        judging=_judging(run, asked.principles),
+        templates=load_templates(run) if run else Templates(),
+        cache=cache,
+        logs=cache.parent / "logs",
+    )
+
+
+def _judging(run: RunConfig | None, principles: str | None) -> JudgingConfig:
+    settings = (run.judging if run else JudgingConfig()).model_dump()
+    if principles is not None:
+        settings["principles"] = int(principles) if principles.isdecimal() else principles
+    try:
+        return JudgingConfig.model_validate(settings)
+    except ValidationError:
+        raise ConfigError(f"--principles {principles}: must be `all`, or a number of at least 1") from None
+
+
+def _refuse_a_file(out: Path | None) -> None:
+    if out is not None and out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out}: is a file; name a folder")
+
+
+def print_evaluation(found: Evaluation, console: Console) -> None:
+    """Print figures, subsets, and what follows."""
+    console.print(Text(f"{found.constitution} v{found.constitution_version}  {found.constitution_hash}", style="bold"))
+    console.print(
+        f"{found.gold}: {found.items} items, {found.prompts} prompts · 95 % intervals, over prompts", markup=False
+    )
+    console.print(_figures(found))
+    if found.subsets:
+        console.print(_subsets(found))
+    for line in _below(found):
+        console.print(line, markup=False)
+    for critic in found.critics:
+        for text in _verdict(critic, several=len(found.critics) > 1):
+            console.print(text)
+
+
+def _figures(found: Evaluation) -> Table:
+    table = Table("", box=SIMPLE_HEAD)
+    for critic in found.critics:
+        table.add_column(plain(critic.critic))
+    cells = [_cells(critic) for critic in found.critics]
+    for name in cells[0]:
+        table.add_row(name, *(column[name] for column in cells))
+    return table
+
+
+def _cells(critic: CriticReport) -> dict[str, str]:
+    of, cost = critic.overall, critic.cost
+    abstained = [f"{why} {count}" for why, count in of.outcomes.items() if why not in {"right", "wrong"}]
+    return {
+        "items with a label": interval(of.labelled),
+        "without": ", ".join(abstained) or "–",
+        "labels that are right": _of_how_many(of.accuracy_labels),
+        "sign of the mean log-odds is right": _of_how_many(of.accuracy_sign),
+        "single verdicts that are right": interval(of.accuracy_one_order),
+        "orders agree, as they came": interval(of.order_agreement),
+        "favours the answer shown first": interval(of.first),
+        "position bias, logits": _decimals(of.position_bias, "+.2f"),
+        "favours the longer answer": interval(of.longer),
+        "length bias, logits for e times the length": _decimals(of.length_bias, "+.2f"),
+        "the same, from choices": _decimals(of.length_choice, "+.2f"),
+        "Brier score (0.25: always one half)": _decimals(of.brier, ".3f"),
+        "expected calibration error": _decimals(of.calibration_error, ".3f"),
+        "slope that would calibrate (1: honest)": _decimals(critic.recalibration.slope, ".2f"),
+        "label mass": interval(of.label_mass),
+        "verdicts (from the reply store)": f"{cost.verdicts:,} ({cost.from_store:,})",
+        "prompt tokens a verdict (cached)": f"{cost.prompt_tokens:,.0f}"
+        + ("" if cost.cached is None else f" ({cost.cached:.0%})"),
+        "seconds a verdict": "–" if cost.seconds is None else f"{cost.seconds:.3f}",
+    }
+
+
+def _subsets(found: Evaluation) -> Table:
+    table = Table("subset", "items", "critic", box=SIMPLE_HEAD)
+    for column in ("labels", "right", "sign right", "orders agree", "position bias", "longer wins"):
+        table.add_column(column, justify="right")
+    for subset, count in found.subsets.items():
+        for critic in found.critics:
+            of: JudgeFigures = critic.subsets[subset]
+            shares = [of.labelled, of.accuracy_labels, of.accuracy_sign, of.order_agreement]
+            cells = [*map(interval, shares), _decimals(of.position_bias, "+.2f"), interval(of.longer_wins)]
+            table.add_row(plain(subset), str(count), plain(critic.critic), *cells)
+    return table
+
+
+def _below(found: Evaluation) -> Sequence[str]:
+    first = found.baselines.first_wins
+    in_file = "" if first.value is None else f" ({interval(first)} in the file's own order)"
+    return [
+        f'baselines: "the longer answer wins" {interval(found.baselines.longer_wins)}; "the first wins" 50%, asked in '
+        f"both orders{in_file}; a coin 50%"
+    ]
+
+
+def _verdict(critic: CriticReport, *, several: bool) -> list[Text]:
+    fitness = critic.fitness
+    settings = ", ".join(f"{place}: {value}" for place, value in fitness.settings.items())
+    head = f"{critic.critic}: " if several else ""
+    lines = [
+        Text(f"{head}{fitness.verdict}{f' ({settings})' if settings else ''}", style=STYLES[fitness.verdict]),
+        *(Text(f"  because {reason}") for reason in fitness.reasons),
+        *(Text(f"  ! {note}") for note in fitness.notes),
+    ]
+    if critic.error:
+        lines.append(Text(f"  the first that failed: {critic.error}"))
+    return lines
+
+
+def _of_how_many(figure: Figure) -> str:
+    return interval(figure) + (f" of {figure.n:g}" if figure.n else "")
+
+
+def _decimals(figure: Figure, form: str) -> str:
+    if figure.value is None:
+        return "–"
+    ends = "" if figure.low is None or figure.high is None else f" ({figure.low:{form}} to {figure.high:{form}})"
+    return f"{figure.value:{form}}{ends}"

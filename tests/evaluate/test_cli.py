@@ -1,0 +1,176 @@
+"""`rlaif evaluate ...` as a person sees it: what is printed and written, and one line for what is wrong."""
+
+import gzip
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas
+import pytest
+
+from rlaif.models.simulated import SimulatedModel, SimulatedServer
+from tests.test_cli_errors import Said, serving
+
+Rlaif = Callable[..., Said]
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("RLAIF_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    with gzip.open("v.jsonl.gz", "wt") as file:
+        for n in range(20):
+            row = {"judge": "[b]m[/b]", "strategy": "s", "idx": n, "label": 1 + n % 2}
+            file.write(json.dumps(row | {"winner_original": "1", "winner_swapped": "1" if n < 15 else "2"}) + "\n")
+    rows = [
+        {
+            "id": n,
+            "subset": "s",
+            "prompt": f"{n}?",
+            "chosen": f"Yes {n} (quality +1.0)",
+            "rejected": f"No{', never' * 3 * (n % 2)} (quality -1.0)",  # every other one is longer
+        }
+        for n in range(40)
+    ]
+    Path("gold.jsonl").write_text("\n".join(map(json.dumps, rows)))
+
+
+@pytest.fixture
+def rlaif(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Rlaif:
+    from rlaif.cli import main
+
+    def run(*arguments: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["rlaif", "evaluate", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Said(int(ended.value.code or 0), *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[SimulatedServer]:
+    with serving(SimulatedServer(SimulatedModel(scale=3.0))) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def biased() -> Iterator[SimulatedServer]:
+    with serving(SimulatedServer(SimulatedModel(scale=0.0, position_bias=2.0, noise=0.1))) as running:
+        yield running
+
+
+def test_verdicts_are_printed_and_written_in_three_layouts(rlaif: Rlaif) -> None:
+    said = rlaif("verdicts", "v.jsonl.gz", "--out", "sub/f.csv")
+    assert said.code == 0, said.err
+    assert "[b]m[/b]" in said.out  # a name is a name, no markup
+    assert "75% (5" in said.out
+    report = json.loads(rlaif("verdicts", "v.jsonl.gz", "--json", "--out", "f.json").out)
+    assert report["groups"][0]["order_agreement"]["value"] == 0.75
+    assert json.loads(Path("f.json").read_text()) == report
+    assert rlaif("verdicts", "v.jsonl.gz", "--out", "f.parquet").code == 0
+    for table in (pandas.read_csv("sub/f.csv"), pandas.read_parquet("f.parquet")):
+        assert table["order_agreement"].tolist() == [0.75]
+        assert table["order_agreement_n"].tolist() == [20]
+        assert table["baselines_first_original"].tolist() == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["verdicts", "nothing.jsonl"], ["nothing.jsonl: no such file of verdicts"]),
+        (["verdicts", "v.jsonl.gz", "--column", "label=gold"], ["v.jsonl.gz:1: has no column 'gold'", "idx"]),
+        (["verdicts", "v.jsonl.gz", "--column", "x=gold"], ["--column x=gold: must be FIELD=NAME"]),
+        (["verdicts", "v.jsonl.gz", "--by", "set"], ["v.jsonl.gz:1: has no column 'set'"]),
+        (["verdicts", "v.jsonl.gz", "--names", "row"], ["--names row: must be answer or position"]),
+        (["verdicts", "v.jsonl.gz", "--out", "f.txt"], ["--out f.txt: must end in .csv"]),
+        (["judge", "--gold", "gold.jsonl"], ["--critic, --constitution missing"]),
+        (["judge", "--gold", "no.jsonl", "--critic", "m", "--constitution", "minimal"], ["no such file of gold"]),
+        (["judge", "--gold", "gold.jsonl", "--critic", "ftp://x", "--constitution", "minimal"], ["is not a URL"]),
+        (["judge", "--gold", "gold.jsonl", "--critic", "m", "--constitution", "nix"], ["nix"]),
+        (
+            ["judge", "--gold", "gold.jsonl", "--critic", "m", "--constitution", "minimal", "--principles", "0"],
+            ["--principles 0: must be `all`"],
+        ),
+        (
+            ["judge", "--gold", "gold.jsonl", "--critic", "m", "--constitution", "minimal", "--out", "gold.jsonl"],
+            ["--out gold.jsonl: is a file"],
+        ),
+        (
+            ["judge", "--gold", "v.jsonl.gz", "--critic", "m", "--constitution", "minimal"],
+            ["v.jsonl.gz:1: has neither `chosen` and `rejected` nor"],
+        ),
+    ],
+)
+def test_what_is_wrong_is_one_line(rlaif: Rlaif, arguments: list[str], words: list[str]) -> None:
+    assert rlaif(*arguments).complains(2, *words)
+
+
+def test_a_critic_that_is_not_there_is_one_line(rlaif: Rlaif) -> None:
+    Path("run.yaml").write_text(
+        "constitution: minimal\nprompts: seed\nout: o\npolicy: {url: 'http://127.0.0.1:9/v1', retries: 0}\n"
+    )
+    assert rlaif("judge", "--run", "run.yaml", "--gold", "gold.jsonl").complains(1, "127.0.0.1:9")
+
+
+def test_critics_stand_side_by_side_and_everything_is_written(
+    rlaif: Rlaif, server: SimulatedServer, biased: SimulatedServer
+) -> None:
+    critics = ["--critic", server.url, "--critic", biased.url]
+    said = rlaif("judge", *critics, "--constitution", "minimal", "--gold", "gold.jsonl", "--out", "ev")
+    assert said.code == 0, said.err
+    assert "items 40/40" in said.err
+    lines = said.out.splitlines()
+    header = next(line for line in lines if server.url in line and biased.url in line)
+    assert header.index(server.url) < header.index(biased.url)
+    assert f"{server.url}: fit" in lines
+    assert f"{biased.url}: not fit" in lines
+    found = json.loads(Path("ev/evaluation.json").read_text())
+    assert [critic["fitness"]["verdict"] for critic in found["critics"]] == ["fit", "not fit"]
+    assert sum(one["items"] for one in found["critics"][0]["reliability"]) == 40
+    table = pandas.read_parquet("ev/verdicts.parquet")
+    assert table.groupby("critic").size().tolist() == [80, 80]
+    assert set(table["shown_first"]) == {"better", "worse"}
+    assert Path("ev/reliability.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in Path("ev/reliability.svg").read_text()
+
+
+def test_the_same_again_prints_json_and_asks_nothing(rlaif: Rlaif, server: SimulatedServer) -> None:
+    Path("run.yaml").write_text(
+        f"constitution: honesty\nprompts: seed\nout: o\npolicy: {server.url}\njudging: {{principles: 2}}\n"
+        "cache: c/r.sqlite\n"
+    )
+    arguments = ("judge", "--run", "run.yaml", "--constitution", "minimal", "--gold", "gold.jsonl", "--json")
+    first, asked = rlaif(*arguments), server.count("judge")
+    again = rlaif(*arguments)
+    assert (first.code, again.err, server.count("judge")) == (0, "", asked)
+    assert Path("c/r.sqlite").is_file()
+    one, two = (json.loads(said.out) for said in (first, again))
+    assert one["judging"]["principles"] == 2  # from the run file
+    assert one["constitution"] == "minimal"
+    for found in (one, two):
+        found["critics"][0].pop("cost")
+    assert one == two
+
+
+def test_two_outputs_and_a_limit(rlaif: Rlaif, server: SimulatedServer) -> None:
+    rows = [
+        {
+            "input": "?",
+            "output_1": f"a {n} (quality +1.0)",
+            "output_2": f"b {n} (quality -1.0)",
+            "label": 1 + n % 3 // 2,
+        }
+        for n in range(9)
+    ]
+    Path("bar.json").write_text(json.dumps(rows))
+    said = rlaif(
+        "judge", "--critic", server.url, "--constitution", "minimal", "--gold", "bar.json", "--limit", "6", "--json"
+    )
+    found = json.loads(said.out)
+    assert (found["items"], found["prompts"]) == (6, 1)
+    assert found["baselines"]["first_wins"]["value"] == 4 / 6  # labels 1 1 2 1 1 2
+    assert found["critics"][0]["overall"]["accuracy_sign"]["value"] == 4 / 6

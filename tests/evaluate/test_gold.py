@@ -1,0 +1,62 @@
+"""Gold labels in: both shapes, and what is refused with its line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rlaif.errors import RlaifError
+from rlaif.evaluate.gold import read_gold
+
+GOOD = {"prompt": "Why?", "chosen": "Because.", "rejected": "No."}
+
+
+def written(tmp_path: Path, *rows: Any) -> Path:
+    path = tmp_path / "gold.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    return path
+
+
+def test_chosen_and_rejected(tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": "Hi"}]
+    gold = read_gold(written(tmp_path, GOOD | {"id": 7, "subset": "s"}, GOOD | {"prompt": None, "messages": turns}))
+    first, second = gold.items
+    assert (first.id, first.subset, first.chosen, first.rejected) == ("7", "s", "Because.", "No.")
+    assert (second.id, second.subset, second.prompt.messages[0].content) == ("row 2", None, "Hi")
+    assert first.chosen_first is None
+
+
+def test_two_outputs_and_a_label(tmp_path: Path) -> None:
+    row = {"input": "Why?", "output_1": "x", "output_2": "y"}
+    one, two = read_gold(written(tmp_path, row | {"label": 1}, row | {"label": "2"})).items
+    assert (one.chosen, one.rejected, one.chosen_first) == ("x", "y", True)
+    assert (two.chosen, two.rejected, two.chosen_first) == ("y", "x", False)
+    assert one.conversation == two.conversation
+
+
+def test_other_column_names_and_a_limit(tmp_path: Path) -> None:
+    row = {"question": "Why?", "good": "x", "bad": "y"}
+    columns = {"prompt": "question", "chosen": "good", "rejected": "bad"}
+    gold = read_gold(written(tmp_path, row, row, "no row at all"), columns, limit=2)
+    assert [item.chosen for item in gold.items] == ["x", "x"]
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (GOOD | {"chosen": "No. "}, ":2: both answers are the same"),
+        (GOOD | {"chosen": " "}, ":2: the better answer must be a text"),
+        (GOOD | {"rejected": 3}, ":2: the worse answer must be a text"),
+        (GOOD | {"chosen": "\ud800"}, ":2: the better answer holds half a surrogate"),
+        (GOOD | {"prompt": ""}, ":2: the prompt has no text"),
+        ({"chosen": "x", "rejected": "y"}, ":2: has neither `prompt` nor `messages`"),
+        ({"prompt": "x", "chosen": "y"}, ":2: has neither `chosen` and `rejected` nor"),
+        ({"input": "x", "output_1": "a", "output_2": "b", "label": 0}, ":2: label is 0; must be 1 or 2"),
+        (GOOD | {"id": "a"}, ":2: id 'a' is used before, at .*:1"),
+        ("text", ":2: must be an object"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_said_with_its_line(tmp_path: Path, row: Any, words: str) -> None:
+    with pytest.raises(RlaifError, match=words):
+        read_gold(written(tmp_path, GOOD | {"id": "a"}, row))
