@@ -4,7 +4,7 @@ Keys, with r, s rule sets and (r, "again") the same rule set judging a second ti
 
     ("pool",)                    matchups
     ("labelled", r)              matchups that r gives a label to        ("abstained", r, reason)  those it does not
-    ("read", r)                  matchups r could read                   ("mass", r)               summed label mass
+    ("read", r)                  matchups r could read                   ("mass", r), ("masses", r)    summed label mass
     ("both", r, s)               matchups labelled by both               ("flip", r, s)            labels that differ
     ("cell", r, s, x, y)         matchups labelled x by r and y by s
     ("either", r, s)             labelled by one of the two at least     ("one-sided", r, s)       by one only
@@ -77,7 +77,9 @@ def _own(tally: Tally, name: str, pool: PooledPrompt, judgements: Sequence[Judge
         if judgement.abstention is not None:
             tally["abstained", name, judgement.abstention] += 1
         tally["judged", name] += 1
-        tally["mass", name] += judgement.label_mass
+        if judgement.label_mass is not None:
+            tally["mass", name] += judgement.label_mass
+            tally["masses", name] += 1
         for part in judgement.principles:
             if part.turned is not None:
                 tally["ordered", name] += 1

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import random
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from rlaif.checks.check import Check, NamedCheck
 from rlaif.config import PromptsConfig
 from rlaif.errors import PromptsError
 from rlaif.hashing import canonical_json, content_hash, derive_seed
-from rlaif.records import Message, Prompt
+from rlaif.records import PROMPT_CHECK, Message, Prompt
 from rlaif.shipped import DATA, SEED_PROMPTS
+from rlaif.yamlfile import explain_validation
 
-_FIELDS = ("prompt", "messages", "id", "tags")
+_FIELDS = ("prompt", "messages", "id", "tags", "checks")
 _Row = tuple[str, Any]
 """Where it stands (`file:line`), and what stands there."""
 
@@ -35,8 +38,11 @@ class PromptSet:
 
     @property
     def hash(self) -> str:
-        """Content hash over ids, conversations and tags, in order."""
-        return content_hash(*(prompt.model_dump_json() for prompt in self.prompts))
+        """Content hash over ids, conversations, tags and checks, in order."""
+        # Prompts without checks keep the hash that they had before there were any.
+        return content_hash(
+            *(prompt.model_dump_json(exclude=None if prompt.checks else {"checks"}) for prompt in self.prompts)
+        )
 
 
 def read_prompts(config: PromptsConfig, run_seed: int = 0) -> PromptSet:
@@ -48,7 +54,7 @@ def read_prompts(config: PromptsConfig, run_seed: int = 0) -> PromptSet:
     duplicates = 0
     for where, row in _rows(source, config):
         prompt = _prompt(where, row, config.columns)
-        content = canonical_json([message.model_dump() for message in prompt.messages])
+        content = canonical_json(prompt.model_dump(mode="json", include={"messages", "checks"}))
         if content in contents:
             duplicates += 1
             continue
@@ -184,13 +190,16 @@ def _prompt(where: str, row: object, columns: dict[Any, str]) -> Prompt:
     if "prompt" in columns and "messages" not in columns:
         fields["messages"] = None
     messages = _messages(where, fields["prompt"], fields["messages"], row)
+    checks = _checks(where, fields["checks"])
     given = fields["id"]
-    made = content_hash(*(f"{message.role}\n{message.content}" for message in messages))
+    turns = [f"{message.role}\n{message.content}" for message in messages]
+    made = content_hash(*turns, *(canonical_json(check.model_dump(mode="json")) for check in checks))
     try:
         prompt = Prompt(
             id=made if given is None or given == "" else str(given),
             messages=messages,
             tags=_tags(fields["tags"]),
+            checks=checks,
         )
     except ValidationError as error:
         raise PromptsError(f"{where}: {error.errors()[0]['msg']}") from None
@@ -228,6 +237,48 @@ def _messages(where: str, prompt: object, messages: object, row: dict[str, Any])
     return read
 
 
+def _checks(where: str, checks: object) -> tuple[NamedCheck, ...]:
+    """Return a row's checks, named `check:1` and so on where they have no id of their own."""
+    if isinstance(checks, str):
+        checks = _decoded(where, checks, "checks")
+    if checks is None:
+        return ()
+    if not isinstance(checks, list | tuple):
+        raise PromptsError(f'{where}: `checks` must be a list such as [{{"lines": 2}}], found {type(checks).__name__}')
+    named: dict[str, NamedCheck] = {}
+    for number, entry in enumerate(checks, start=1):
+        check = _check(f"{where}: check {number}", number, entry)
+        if check.id in named:
+            raise PromptsError(f"{where}: check {number}: the id {check.id.removeprefix(PROMPT_CHECK)!r} is used twice")
+        named[check.id] = check
+    return tuple(named.values())
+
+
+def _check(where: str, number: int, entry: object) -> NamedCheck:
+    if not isinstance(entry, dict):
+        raise PromptsError(f'{where}: must be an object such as {{"lines": 2}}, found {type(entry).__name__}')
+    given = entry.get("id")
+    if given is not None and not (isinstance(given, str) and _NAME.fullmatch(given)):
+        raise PromptsError(f"{where}: the id {given!r:.60} is not lower-case words with hyphens between them")
+    try:
+        # Columnar files write a null under every key that any row has.
+        check = Check.model_validate(_without_nulls({key: value for key, value in entry.items() if key != "id"}))
+    except ValidationError as error:
+        raise PromptsError(f"{where}: {explain_validation(error, Check)}") from None
+    return NamedCheck(id=f"{PROMPT_CHECK}{given or number}", check=check)
+
+
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def _without_nulls(entry: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in entry.items() if value is not None}
+    for count in ("lines", "words", "sentences", "characters"):
+        if isinstance(kept.get(count), dict):
+            kept[count] = {key: value for key, value in kept[count].items() if value is not None}
+    return kept
+
+
 def _check_encodable(where: str, prompt: Prompt) -> None:
     try:
         for text in (prompt.id, *prompt.tags, *(message.content for message in prompt.messages)):
@@ -236,12 +287,12 @@ def _check_encodable(where: str, prompt: Prompt) -> None:
         raise PromptsError(f"{where}: the text holds half a surrogate pair, which no server takes") from None
 
 
-def _decoded(where: str, text: str) -> object:
-    """CSV cells hold conversations as JSON text."""
+def _decoded(where: str, text: str, column: str = "messages") -> object:
+    """CSV cells hold conversations and checks as JSON text."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise PromptsError(f"{where}: `messages` is a text, but no JSON list of messages") from None
+        raise PromptsError(f"{where}: `{column}` is a text, but no JSON list of {column}") from None
 
 
 def _tags(tags: object) -> tuple[str, ...]:
