@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rlaif.authoring.casereport import CaseReport, CaseResult, decide_case, report
+from rlaif.checks import NamedCheck, make_ready
 from rlaif.config import JudgingConfig, ModelConfig
 from rlaif.constitution import Case, Constitution, Principle
-from rlaif.errors import RequestError, UsageError
+from rlaif.errors import CheckError, RequestError, UsageError
 from rlaif.generation import Progress, Screen, Silent
 from rlaif.models.model import Model
 from rlaif.models.replies import ReplyStore
 from rlaif.models.serving import open_models
 from rlaif.preferences.position import PositionBias
 from rlaif.records import Matchup, Prompt, Response
+from rlaif.steps.check import check_answers
 from rlaif.steps.judge import Comparison, judge
 from rlaif.tasks import together
 from rlaif.templates import Templates
@@ -55,11 +57,15 @@ async def run_cases(test: CaseTest, screen: Screen | None = None) -> CaseReport:
     """Ask everything, or take it from the reply store, and return what came of it.
 
     Raises UsageError when there are no cases, and what `open_models` raises; a case whose own request fails for good
-    is counted as failed, unless all do: then its RequestError is raised.
+    is counted as failed, unless all do: then the first error is raised. Where programs decide all, no critic is needed.
     """
     screen = screen or Silent()
     refuse_without_cases(test.constitution)
+    tested = [principle for principle in test.constitution.principles if principle.cases]
+    make_ready(principle.check for principle in tested if principle.check is not None)
     progress = Progress(unit="cases")
+    if all(principle.check is not None for principle in tested):
+        return _reported(test, "nobody", await _ask_all(test, None, progress, screen))
     with ReplyStore(test.cache) as store:
         opened = open_models(
             test.critic, test.critic, store=store, meter=progress.meter, logs=test.logs, say=screen.say
@@ -81,20 +87,20 @@ def refuse_without_cases(constitution: Constitution) -> None:
         )
 
 
-async def _ask_all(test: CaseTest, critic: Model, progress: Progress, screen: Screen) -> list[_Asked]:
+async def _ask_all(test: CaseTest, critic: Model | None, progress: Progress, screen: Screen) -> list[_Asked]:
     todo = [
         (principle, number, case)
         for principle in test.constitution.principles
         for number, case in enumerate(principle.cases, start=1)
     ]
     progress.prompts = len(todo)
-    errors: list[RequestError] = []
+    errors: list[RequestError | CheckError] = []
 
     async def ask(position: int, principle: Principle, number: int, case: Case) -> _Asked:
         comparison = _comparison(test, principle, number, case, position)
         try:
-            matchup, _ = await judge(critic, test.templates, comparison)
-        except RequestError as error:
+            matchup = await _decided(test, critic, principle, comparison)
+        except (RequestError, CheckError) as error:
             errors.append(error)
             progress.failed += 1
             return _Asked(principle, number, case, None, f"{type(error).__name__}: {error}")
@@ -111,6 +117,18 @@ async def _ask_all(test: CaseTest, critic: Model, progress: Progress, screen: Sc
     if len(errors) == len(todo):
         raise errors[0]
     return asked
+
+
+async def _decided(test: CaseTest, critic: Model | None, principle: Principle, comparison: Comparison) -> Matchup:
+    """Return what the critic says of a case, or the program that stands in its place."""
+    if principle.check is None:
+        assert critic is not None
+        matchup, _ = await judge(critic, test.templates, comparison)
+        return matchup
+    named = NamedCheck(id=principle.id, check=principle.check)
+    found = await check_answers([named], comparison.prompt, [comparison.a, comparison.b])
+    a, b = comparison.a.id, comparison.b.id
+    return Matchup(a=a, b=b, purpose="design", verdicts=(), checks=found.of(a, b))
 
 
 async def _show_often(progress: Progress, screen: Screen) -> None:

@@ -47,7 +47,9 @@ class Count(Record):
         if isinstance(count, int) and not isinstance(count, bool):
             return {"min": count, "max": count}
         if not isinstance(count, dict | Count):
-            raise ValueError(f"give a whole number or {{min: …, max: …}}, not {count!r:.40}")
+            raise ValueError(  # noqa: TRY004  (pydantic takes ValueErrors)
+                f"give a whole number or {{min: …, max: …}}, not {count!r:.40}"
+            )
         return count
 
     @model_validator(mode="after")
@@ -83,7 +85,9 @@ class JsonShape(Record):
         if shape is True:
             return {}
         if not isinstance(shape, dict | JsonShape):
-            raise ValueError(f"give true or {{schema: …}}, not {shape!r:.40}")
+            raise ValueError(  # noqa: TRY004  (pydantic takes ValueErrors)
+                f"give true or {{schema: …}}, not {shape!r:.40}"
+            )
         return shape
 
     @field_validator("schema_")

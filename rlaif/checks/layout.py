@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 
 from rlaif.checks.check import Format
 
@@ -53,7 +54,7 @@ def _tables(lines: list[str]) -> int:
     """Count rules of hyphens under a row of as many cells."""
     return sum(
         "|" in rule and _TABLE_RULE.match(rule) is not None and "|" in head and _cells(head) == _cells(rule)
-        for head, rule in zip(lines, lines[1:], strict=False)
+        for head, rule in pairwise(lines)
     )
 
 

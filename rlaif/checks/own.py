@@ -36,8 +36,10 @@ def imported(entry: str) -> Callable[[str, "Prompt"], Any]:
         found = getattr(importlib.import_module(module), name, None)
     except Exception as error:  # noqa: BLE001  (other people's code)
         raise ConfigError(
-            f"check python: {entry}: cannot import {module}: {type(error).__name__}: {error}; put its folder on PYTHONPATH"
+            f"check python: {entry}: cannot import {module}: {type(error).__name__}: {error}; "
+            "put its folder on PYTHONPATH"
         ) from None
     if not callable(found):
         raise ConfigError(f"check python: {entry}: module {module} has no function {name}")
-    return found
+    function: Callable[[str, Prompt], Any] = found
+    return function

@@ -46,9 +46,7 @@ def refuse_unusable_schema(schema: dict[str, Any]) -> None:
         if key in {"$ref", "$dynamicRef"} and isinstance(setting, str) and not setting.startswith("#"):
             raise ValueError(f"the schema refers to {setting!r}; it may refer to itself only (#/$defs/…)")
         if key == "patternProperties":
-            raise ValueError(
-                "the schema uses patternProperties, which is not supported; propertyNames with a pattern is"
-            )
+            raise ValueError("the schema uses patternProperties, which is not known here; propertyNames is")
         if key == "pattern" and isinstance(setting, str):
             compiled(setting)
 
@@ -59,7 +57,7 @@ def _validator(schema: str) -> Any:  # noqa: ANN401  (the library has no types)
     import referencing  # noqa: PLC0415
 
     bounded = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"pattern": _pattern})
-    return bounded(json.loads(schema), registry=referencing.Registry())  # type: ignore[call-arg]
+    return bounded(json.loads(schema), registry=referencing.Registry())
 
 
 def _pattern(_: object, pattern: str, value: object, __: object) -> Iterator[Any]:

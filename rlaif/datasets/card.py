@@ -152,7 +152,8 @@ _COLUMNS = """`prompt`, `chosen`, `rejected`: conversations as TRL takes them. `
 probability of beating the prompt's other candidates. `*_origin`, `*_model`, `*_id`, `prompt_id`: where an answer comes
 from; `rlaif show RUN PROMPT_ID` shows the whole trace. `principles`: the same probability under each rule alone
 (0.98 or 0.02 by a program, 0.5 where it finds both answers alike).
-`position_bias`, `label_mass`, `order_agreement`: how the critic behaved on this very pair, empty where it was not asked."""
+`position_bias`, `label_mass`, `order_agreement`: how the critic behaved on this very pair,
+empty where it was not asked."""
 
 _LIMITS = """These labels say what one model makes of one set of rules; they are neither people's preferences nor facts
 about right and wrong. `p_chosen` is as well calibrated as the critic is: it has not been checked against people here.
