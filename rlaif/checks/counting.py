@@ -17,10 +17,11 @@ _JOINERS = dict.fromkeys(map(ord, "\u00ad\u200c\u200d\u2060\ufeff"))
 # Possessive, and begun only where a run of marks begins: time grows with the text alone.
 _END = re.compile(r"(?:(?<![.!?…‽؟۔।॥՞።])[.!?…‽؟۔।॥՞።]++[\"'”’»›)\]*_]*+(?=\s|$)|[。！？｡]++[」』”’）)]*+)")
 _NO_END = re.compile(
-    r"(?:\b(?:mr|mrs|ms|dr|prof|st|jr|sr|vs|etc|e\.g|i\.e|cf|approx|no|vol|fig|z\.b|d\.h|u\.a|bzw|ca|nr)|(?<![^\W\d_])[^\W\d_])\.$",
+    r"(?:\b(?:mr|mrs|ms|dr|prof|st|jr|sr|vs|etc|e\.g|i\.e|a\.m|p\.m|cf|approx|fig|z\.b|d\.h|u\.a|bzw|ca)"
+    r"|(?<![^\W\d_])(?-i:[A-HJ-Z]))\.$",
     re.I,
 )
-"""Abbreviations and single initials, whose full stop ends no sentence; "etc." at an end is taken for the middle."""
+"""Abbreviations and initials, whose full stop ends no sentence but the last; "etc. Then" is one sentence for that."""
 
 
 def lines(text: str) -> list[str]:
