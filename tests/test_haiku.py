@@ -302,6 +302,8 @@ def test_columnar_files_write_nulls_where_other_rows_have_settings(tmp_path: Pat
         ([{"id": "a", "lines": 2}, {"id": "a", "lines": 3}], "the id 'a' is used twice"),
         ("lines: 2", "`checks` is a text, but no JSON list of checks"),
         ([{"id": "a"}], "this has none"),
+        ([{"contains": ["\ud800"]}], "unable to parse raw data as a unicode string"),
+        ([{"json": {"schema": {"const": "\ud800"}}}], "half a surrogate pair"),
     ],
 )
 def test_a_bad_check_in_a_row_is_said_with_file_and_line(tmp_path: Path, checks: object, says: str):

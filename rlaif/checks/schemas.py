@@ -28,6 +28,8 @@ def fault_in(value: object, schema: dict[str, Any]) -> str | None:
         error = next(iter(_validator(json.dumps(schema)).iter_errors(value)), None)
     except RecursionError:
         return "nested too deeply to be held against the schema"
+    except OverflowError:
+        return "holds a number too large to be held against the schema"
     return None if error is None else f"{error.json_path}: {error.message}"
 
 

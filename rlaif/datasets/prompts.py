@@ -7,7 +7,6 @@ import csv
 import io
 import json
 import random
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +14,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rlaif.checks.check import Check, NamedCheck
 from rlaif.config import PromptsConfig
+from rlaif.datasets.prompt_checks import decoded, read_checks
 from rlaif.errors import PromptsError
 from rlaif.hashing import canonical_json, content_hash, derive_seed
-from rlaif.records import PROMPT_CHECK, Message, Prompt
+from rlaif.records import Message, Prompt
 from rlaif.shipped import DATA, SEED_PROMPTS
-from rlaif.yamlfile import explain_validation
 
 _FIELDS = ("prompt", "messages", "id", "tags", "checks")
 _Row = tuple[str, Any]
@@ -190,7 +188,7 @@ def _prompt(where: str, row: object, columns: dict[Any, str]) -> Prompt:
     if "prompt" in columns and "messages" not in columns:
         fields["messages"] = None
     messages = _messages(where, fields["prompt"], fields["messages"], row)
-    checks = _checks(where, fields["checks"])
+    checks = read_checks(where, fields["checks"])
     given = fields["id"]
     turns = [f"{message.role}\n{message.content}" for message in messages]
     made = content_hash(*turns, *(canonical_json(check.model_dump(mode="json")) for check in checks))
@@ -210,7 +208,7 @@ def _prompt(where: str, row: object, columns: dict[Any, str]) -> Prompt:
 def _messages(where: str, prompt: object, messages: object, row: dict[str, Any]) -> tuple[Message, ...]:
     turns = messages if messages is not None else prompt
     if isinstance(turns, str) and messages is not None:
-        turns = _decoded(where, turns)
+        turns = decoded(where, turns, "messages")
     if turns is None:
         has = ", ".join(map(str, row)) or "nothing"
         raise PromptsError(
@@ -237,62 +235,12 @@ def _messages(where: str, prompt: object, messages: object, row: dict[str, Any])
     return read
 
 
-def _checks(where: str, checks: object) -> tuple[NamedCheck, ...]:
-    """Return a row's checks, named `check:1` and so on where they have no id of their own."""
-    if isinstance(checks, str):
-        checks = _decoded(where, checks, "checks")
-    if checks is None:
-        return ()
-    if not isinstance(checks, list | tuple):
-        raise PromptsError(f'{where}: `checks` must be a list such as [{{"lines": 2}}], found {type(checks).__name__}')
-    named: dict[str, NamedCheck] = {}
-    for number, entry in enumerate(checks, start=1):
-        check = _check(f"{where}: check {number}", number, entry)
-        if check.id in named:
-            raise PromptsError(f"{where}: check {number}: the id {check.id.removeprefix(PROMPT_CHECK)!r} is used twice")
-        named[check.id] = check
-    return tuple(named.values())
-
-
-def _check(where: str, number: int, entry: object) -> NamedCheck:
-    if not isinstance(entry, dict):
-        raise PromptsError(f'{where}: must be an object such as {{"lines": 2}}, found {type(entry).__name__}')
-    given = entry.get("id")
-    if given is not None and not (isinstance(given, str) and _NAME.fullmatch(given)):
-        raise PromptsError(f"{where}: the id {given!r:.60} is not lower-case words with hyphens between them")
-    try:
-        # Columnar files write a null under every key that any row has.
-        check = Check.model_validate(_without_nulls({key: value for key, value in entry.items() if key != "id"}))
-    except ValidationError as error:
-        raise PromptsError(f"{where}: {explain_validation(error, Check)}") from None
-    return NamedCheck(id=f"{PROMPT_CHECK}{given or number}", check=check)
-
-
-_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-
-
-def _without_nulls(entry: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: value for key, value in entry.items() if value is not None}
-    for count in ("lines", "words", "sentences", "characters"):
-        if isinstance(kept.get(count), dict):
-            kept[count] = {key: value for key, value in kept[count].items() if value is not None}
-    return kept
-
-
 def _check_encodable(where: str, prompt: Prompt) -> None:
     try:
         for text in (prompt.id, *prompt.tags, *(message.content for message in prompt.messages)):
             text.encode("utf-8")
     except UnicodeEncodeError:
         raise PromptsError(f"{where}: the text holds half a surrogate pair, which no server takes") from None
-
-
-def _decoded(where: str, text: str, column: str = "messages") -> object:
-    """CSV cells hold conversations and checks as JSON text."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        raise PromptsError(f"{where}: `{column}` is a text, but no JSON list of {column}") from None
 
 
 def _tags(tags: object) -> tuple[str, ...]:

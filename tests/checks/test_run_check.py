@@ -138,6 +138,7 @@ def test_no_answer_makes_a_check_break(text: str):
 @pytest.mark.parametrize("text", ["[" * 100_000, "9" * 10_000, '{"a":' * 5_000, "\ud800"])
 def test_json_that_is_none_or_too_much_fails(text: str):
     assert not passes(text, json=True)
+    assert not passes("9" * 4000, json={"schema": {"multipleOf": 0.3}})
     deep = "[" * 900 + "]" * 900
     assert not passes(deep, json={"schema": {"items": {"$ref": "#"}, "type": "array", "maxItems": 0}})
 
