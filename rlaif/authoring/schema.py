@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from rlaif.checks.check import KINDS, Check, Count, JsonShape
+from rlaif.checks.check import KINDS, Check
+from rlaif.checks.settings import Count, JsonShape
 from rlaif.composition import ConstitutionFile, Parent, PrincipleChanges
 from rlaif.constitution import Case, Constitution, Example, Principle
 from rlaif.records import Message

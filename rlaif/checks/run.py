@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from rlaif.checks import counting
-from rlaif.checks.check import Check, CheckResult, Count
+from rlaif.checks.check import Check, CheckResult
 from rlaif.checks.language import language_of
 from rlaif.checks.layout import is_laid_out
 from rlaif.checks.own import ask
 from rlaif.checks.patterns import found
 from rlaif.checks.phrases import plain, stands_in
 from rlaif.checks.schemas import fault_in, read_json
+from rlaif.checks.settings import Count
 from rlaif.detectors import detect_refusal
 
 if TYPE_CHECKING:

@@ -116,7 +116,7 @@ def _below(report: CaseReport) -> list[str]:
     if not overall.cases:
         lines = []
     if report.programs.cases:
-        lines.append(f"{report.programs.cases} more that programs decide: {report.programs.count('right')} right")
+        lines.append(f"decided by programs: {report.programs.cases}, of these {report.programs.count('right')} right")
     errors = [result.error for result in report.results if result.error]
     if errors:
         lines.append(f"the first that failed: {errors[0]}")
