@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from rlaif.checks.check import Check
 from rlaif.constitution import Case, Constitution, Example, LintCode, Principle, Slug, Text, Weight, refuse_repeated_ids
 from rlaif.errors import ConfigError
 from rlaif.records import Record
@@ -47,6 +48,7 @@ class PrincipleChanges(Record):
     critique: Text | None = None
     revise: Text | None = None
     compare: Text | None = None
+    check: Check | None = None
     weight: Weight | None = None
     priority: int | None = None
     applies_to: tuple[Slug, ...] | None = None

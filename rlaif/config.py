@@ -24,7 +24,7 @@ class PromptsConfig(Section):
 
     path: str
     """A JSONL, JSON, CSV or Parquet file, a hub dataset id, or `seed` for the project's own prompts."""
-    columns: dict[Literal["prompt", "messages", "id", "tags"], str] = {}
+    columns: dict[Literal["prompt", "messages", "id", "tags", "checks"], str] = {}
     """Which column of the file holds what, where its names differ."""
     split: str = "train"
     """Split of a hub dataset."""

@@ -9,6 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from rlaif.checks.check import Check, NamedCheck
 from rlaif.hashing import canonical_json, content_hash
 from rlaif.records import Message, Record
 
@@ -69,6 +70,8 @@ class Principle(Record):
     """Tells the reviser what to change."""
     compare: Text | None = None
     """The question put to the judge about answer A and answer B."""
+    check: Check | None = None
+    """What a program finds out in place of a `compare` question: an answer that passes beats one that does not."""
     weight: Weight = 1.0
     """Share in the weighted mean of the logits of its priority level."""
     priority: int = Field(default=1, ge=1, le=100)
@@ -90,17 +93,43 @@ class Principle(Record):
     def _has_what_it_is_used_for(self) -> Self:
         if self.critique_only and self.compare_only:
             raise ValueError(f'principle "{self.id}" is critique_only and compare_only, so it is used for nothing')
-        if not self.critique_only and self.compare is None:
+        if self.check is not None:
+            self._refuse_idle_parts()
+        elif not self.critique_only and self.compare is None:
             raise ValueError(
                 f'principle "{self.id}" has no "compare" question, so nothing can be ranked by it; '
-                "add one, or mark it critique_only"
+                "add one or a check, or mark it critique_only"
             )
         for part in ("critique", "revise"):
-            if not self.compare_only and getattr(self, part) is None:
+            if not self.compare_only and getattr(self, part) is None and not self._only_checks:
                 raise ValueError(f'principle "{self.id}" has no "{part}" instruction; add one, or mark it compare_only')
-        if self.cases and self.compare is None:
+        if self.cases and self.compare is None and self.check is None:
             raise ValueError(f'principle "{self.id}" has cases but no "compare" question to test with them')
         return self
+
+    def _refuse_idle_parts(self) -> None:
+        if self.compare is not None:
+            raise ValueError(
+                f'principle "{self.id}" is decided by its check, so its "compare" question would never be asked; '
+                "leave one of them out (where it is inherited: `compare: null`)"
+            )
+        if self.critique_only:
+            raise ValueError(f'principle "{self.id}" is critique_only, so its check would never be used')
+
+    @property
+    def _only_checks(self) -> bool:
+        """Whether it is a check without a word on how to revise: then it is never drawn for a revision."""
+        return self.check is not None and self.critique is None and self.revise is None
+
+    @property
+    def decides_by(self) -> str:
+        """The question put to the judge, or what a program looks for, for people; empty for a critique_only one."""
+        return f"a program: {self.check}" if self.check is not None else self.compare or ""
+
+    @property
+    def revises(self) -> bool:
+        """Whether it is drawn for critique and revision."""
+        return not self.compare_only and not self._only_checks
 
     def applies(self, tags: Collection[str]) -> bool:
         """Whether the principle is used for a prompt with these tags."""
@@ -140,12 +169,23 @@ class Constitution(Record):
     @property
     def revising(self) -> tuple[Principle, ...]:
         """The principles that critique and revise."""
-        return tuple(p for p in self.principles if not p.compare_only)
+        return tuple(p for p in self.principles if p.revises)
 
     @property
     def comparing(self) -> tuple[Principle, ...]:
-        """The principles that are put to the judge."""
+        """The principles that rank answers: those put to the judge and those that a program decides."""
         return tuple(p for p in self.principles if not p.critique_only)
+
+    @property
+    def asked(self) -> tuple[Principle, ...]:
+        """Of these, the ones put to the judge."""
+        return tuple(p for p in self.comparing if p.check is None)
+
+    def checks(self, tags: Collection[str]) -> tuple[NamedCheck, ...]:
+        """The programs among them that are used for a prompt with these tags."""
+        return tuple(
+            NamedCheck(id=p.id, check=p.check) for p in self.comparing if p.check is not None and p.applies(tags)
+        )
 
     @property
     def weights(self) -> dict[str, float]:

@@ -11,6 +11,7 @@
     │   ├── EndpointError       nobody answers there, or not to us: no use in asking anything else
     │   └── ServerStartError    a managed server did not start, or died
     ├── StoppedError            a person or the machine stopped it (Ctrl-C, SIGTERM); exit code 130
+    ├── CheckError              a check of the user's own broke on one prompt; it costs that prompt, never the run
     └── RequestError            one question failed for good; it costs one prompt, never the run
         ├── RequestRejectedError    the server understood and said no (400, 413, 422)
         ├── RetriesExhaustedError   it kept failing
@@ -68,6 +69,10 @@ class StoppedError(RlaifError):
     """A person or the machine stopped it; what is finished is kept."""
 
     exit_code = 130
+
+
+class CheckError(RlaifError):
+    """A function of the user's own that checks answers broke, or returned something else than True or False."""
 
 
 class RequestError(RlaifError):

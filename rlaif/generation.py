@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from rlaif.checks import NamedCheck, make_ready
 from rlaif.composition import load_constitution
 from rlaif.config import RunConfig
 from rlaif.constitution import Constitution
@@ -101,6 +102,8 @@ async def generate_async(config: RunConfig, *, screen: Screen | None = None, cli
     check_usable(config, constitution)
     with locked(path):
         prompts = read_prompts(config.prompts, config.seed) if not _is_own(config, path) else _prompts_of(path)
+        if config.judging.kind != "none":
+            await asyncio.to_thread(make_ready, [one.check for one in _checks_of(constitution, prompts)])
         manifest = prepare(path, config, constitution, templates, prompts)
         del prompts  # they are on disk now
         screen.say(_headline(config, constitution, manifest.prompt_count, manifest.duplicates, resumed=resumed))
@@ -115,6 +118,13 @@ async def generate_async(config: RunConfig, *, screen: Screen | None = None, cli
         if summary.traces == 0:
             raise RunError(f"{path}: none of the {summary.prompts} prompts became a trace; {run.failures()[0].error}")
     return run
+
+
+def _checks_of(constitution: Constitution, prompts: PromptSet) -> Iterator[NamedCheck]:
+    """Yield all checks of a run: those of the rules, and those of the prompts."""
+    yield from (NamedCheck(id=p.id, check=p.check) for p in constitution.comparing if p.check is not None)
+    for prompt in prompts.prompts:
+        yield from prompt.checks
 
 
 def _write_results(run: Run, session: dict[str, float]) -> Summary:
@@ -140,7 +150,8 @@ def check_usable(config: RunConfig, constitution: Constitution) -> None:
     judged = config.judging.kind != "none"
     if judged and not constitution.comparing:
         raise ConfigError(
-            f"constitution {constitution.name} has no principle with a compare question, so nothing can be ranked by it"
+            f"constitution {constitution.name} has no principle with a compare question or a check, so nothing can be "
+            "ranked by it"
         )
     if config.revision.rounds and not constitution.revising:
         raise ConfigError(f"constitution {constitution.name} has nothing to revise by; set revision.rounds to 0")

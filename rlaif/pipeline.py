@@ -3,7 +3,7 @@
     Prompt --sample--> Response x n --critique--> Critique --revise--> Response
                             └──────────── candidates ───────────────────┘
                                                │ matchups
-                                             judge   every principle, both orders -> Verdict
+                                             judge   every principle, both orders -> Verdict; programs -> Checked
                                                │
                                              Trace
 
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rlaif.checks import NamedCheck
 from rlaif.config import RunConfig
 from rlaif.constitution import Constitution, Principle
 from rlaif.hashing import derive_seed
@@ -24,6 +25,7 @@ from rlaif.preferences.judgement import judge_matchup
 from rlaif.preferences.matchups import design
 from rlaif.preferences.ranking import mean_win_probabilities, wanted_pairs
 from rlaif.records import Critique, Dropped, Matchup, Prompt, Response, Trace, forebears
+from rlaif.steps.check import check_answers
 from rlaif.steps.critique import Round, critique
 from rlaif.steps.judge import Comparison, judge
 from rlaif.steps.revise import revise
@@ -51,7 +53,9 @@ async def trace_prompt(work: Work, prompt: Prompt, priority: int) -> Trace:
     candidates, dropped = _candidates(work.config, samples, [chain.revisions for chain in chains])
     principles = judging_principles(work.constitution, work.config, prompt)
     parents = forebears([*samples, *revisions], {candidate.id for candidate in candidates})
-    matchups, verdict_answers = await _judge(work, prompt, candidates, parents, principles, priority)
+    checks = judging_checks(work.constitution, work.config, prompt)
+    panel = _Panel(principles, checks, parents, priority)
+    matchups, verdict_answers = await _judge(work, prompt, candidates, panel)
     answers = [asked, *(answer for chain in chains for answer in chain.answers), *verdict_answers]
     return Trace(
         prompt=prompt,
@@ -59,6 +63,7 @@ async def trace_prompt(work: Work, prompt: Prompt, priority: int) -> Trace:
         critiques=tuple(critique for chain in chains for critique in chain.critiques),
         dropped=tuple(dropped),
         judged_by=tuple(principle.id for principle in principles),
+        checked_by=tuple(check.id for check in checks),
         matchups=tuple(matchups),
         usage=total_usage(answers),
     )
@@ -113,12 +118,17 @@ def judging_principles(constitution: Constitution, config: RunConfig, prompt: Pr
     """Return the principles put to the judge, the same for all matchups of a prompt so that scores compare."""
     if config.judging.kind == "none":
         return ()
-    principles = [principle for principle in constitution.comparing if principle.applies(prompt.tags)]
+    principles = [principle for principle in constitution.asked if principle.applies(prompt.tags)]
     count = config.judging.principles
     if count == "all" or count >= len(principles):
         return principles
     drawn = random.Random(derive_seed(config.seed, prompt.id, "judging")).sample(principles, count)
     return [principle for principle in principles if principle in drawn]
+
+
+def judging_checks(constitution: Constitution, config: RunConfig, prompt: Prompt) -> Sequence[NamedCheck]:
+    """Return the programs that decide beside the judge, all of them: they cost nothing, so none are drawn."""
+    return () if config.judging.kind == "none" else (*constitution.checks(prompt.tags), *prompt.checks)
 
 
 def _candidates(
@@ -143,17 +153,24 @@ def _candidates(
     return list(kept.values()), dropped
 
 
+@dataclass(frozen=True)
+class _Panel:
+    """By what the candidates of one prompt are compared."""
+
+    principles: Sequence[Principle]
+    checks: Sequence[NamedCheck]
+    parents: dict[str, str]
+    """The candidate that a revision goes back to."""
+    priority: int
+
+
 async def _judge(
-    work: Work,
-    prompt: Prompt,
-    candidates: Sequence[Response],
-    parents: dict[str, str],
-    principles: Sequence[Principle],
-    priority: int,
+    work: Work, prompt: Prompt, candidates: Sequence[Response], panel: _Panel
 ) -> tuple[list[Matchup], list[Answer]]:
     """Compare the candidates as designed, then those the ranking wants to pair and the design left apart."""
-    if not principles:
+    if not panel.principles and not panel.checks:
         return [], []
+    found = await check_answers(panel.checks, prompt, candidates)
     by_id = {response.id: response for response in candidates}
     seed = derive_seed(work.config.seed, prompt.id, "matchups")
 
@@ -163,17 +180,18 @@ async def _judge(
             a=by_id[a],
             b=by_id[b],
             purpose=purpose,
-            principles=principles,
+            principles=panel.principles,
             settings=work.config.judging,
-            priority=priority,
+            priority=panel.priority,
+            checks=found.of(a, b),
         )
 
     async def all_of(comparisons: list[Comparison]) -> list[tuple[Matchup, list[Answer]]]:
         return await together(*(judge(work.critic, work.templates, one) for one in comparisons))
 
-    designed = await all_of([comparison(a, b, "design") for a, b in design(list(by_id), parents, seed)])
+    designed = await all_of([comparison(a, b, "design") for a, b in design(list(by_id), panel.parents, seed)])
     judged = {frozenset((matchup.a, matchup.b)) for matchup, _ in designed}
-    wanted = _wanted(work, prompt, [matchup for matchup, _ in designed], parents)
+    wanted = _wanted(work, prompt, [matchup for matchup, _ in designed], panel.parents)
     final = await all_of([comparison(a, b, "final") for a, b in wanted if frozenset((a, b)) not in judged])
     everything = [*designed, *final]
     return [matchup for matchup, _ in everything], [answer for _, answers in everything for answer in answers]

@@ -8,16 +8,17 @@ that a changed threshold never needs a model. They are deliberately absent here.
 from collections.abc import Collection, Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from rlaif.checks.check import CheckResult, NamedCheck
+from rlaif.record import Record
 
 Order = Literal["ab", "ba"]
 """Which of a matchup's answers is shown first."""
 
 
-class Record(BaseModel):
-    """Base of everything that is written to disk or sent to a model."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+PROMPT_CHECK = "check:"
+"""Begins the names of checks that belong to a prompt; no principle's id holds a colon."""
 
 
 class Message(Record):
@@ -34,6 +35,8 @@ class Prompt(Record):
     """Given by the file, or made from the content; unique in a run."""
     messages: tuple[Message, ...]
     tags: tuple[str, ...] = ()
+    checks: tuple[NamedCheck, ...] = ()
+    """What programs find out about its answers; each counts as a principle of weight 1 and priority 1, for it alone."""
 
 
 class Response(Record):
@@ -110,14 +113,30 @@ class Verdict(Record):
         return None if first is None or second is None else first - second
 
 
+class Checked(Record):
+    """What a program found in the two responses of a matchup."""
+
+    principle: str
+    """A principle's id, or `check:NAME` for a check of the prompt."""
+    a: CheckResult
+    b: CheckResult
+
+    @property
+    def decided(self) -> bool:
+        """Whether one passed and the other did not; otherwise the check has nothing to say about these two."""
+        return self.a.passed != self.b.passed
+
+
 class Matchup(Record):
-    """Two responses of one prompt, compared under every principle in both orders."""
+    """Two responses of one prompt, compared under every principle: by the critic in both orders, or by a program."""
 
     a: str
     b: str
     purpose: Literal["design", "final"] = "design"
     """`design`: chosen beforehand, feeds the ranking. `final`: asked because the ranking picked these two."""
     verdicts: tuple[Verdict, ...]
+    checks: tuple[Checked, ...] = ()
+    """By the principles that a program decides; no model was asked about these."""
 
     def by_principle(self) -> dict[str, dict[Order, Verdict]]:
         """Return the verdicts under principle and order; an order that was not asked is missing."""
@@ -162,6 +181,8 @@ class Trace(Record):
     dropped: tuple[Dropped, ...]
     judged_by: tuple[str, ...]
     """Ids of the principles that were put to the judge for this prompt."""
+    checked_by: tuple[str, ...] = ()
+    """Ids of the principles, and of the prompt's own checks, that a program decided."""
     matchups: tuple[Matchup, ...]
     usage: Usage
 
@@ -201,3 +222,24 @@ class Failure(Record):
 
 
 Probability = Annotated[float, Field(ge=0, le=1)]
+
+__all__ = [
+    "PROMPT_CHECK",
+    "CheckResult",
+    "Checked",
+    "Critique",
+    "Dropped",
+    "Failure",
+    "Matchup",
+    "Message",
+    "NamedCheck",
+    "Order",
+    "Probability",
+    "Prompt",
+    "Record",
+    "Response",
+    "Trace",
+    "Usage",
+    "Verdict",
+    "forebears",
+]

@@ -209,7 +209,7 @@ def _say(detail: ErrorDetails, model: type[BaseModel]) -> str:
 def _all_keys(model: type[BaseModel]) -> list[str]:
     keys: list[str] = []
     for key, field in model.model_fields.items():
-        keys.append(key)
+        keys.append(field.alias or key)
         for inner in (field.annotation, *getattr(field.annotation, "__args__", ())):
             if isinstance(inner, type) and issubclass(inner, BaseModel) and inner is not model:
                 keys.extend(_all_keys(inner))

@@ -86,7 +86,7 @@ def test_a_principle_without_a_compare_question_is_said_with_its_line_and_the_re
     text = GOOD.replace("    compare: Which answer is kinder?\n", "")
     assert fault(tmp_path, text) == (
         'mine.yaml:5: principles.0: principle "kind" has no "compare" question, so nothing can be ranked by it; '
-        "add one, or mark it critique_only"
+        "add one or a check, or mark it critique_only"
     )
 
 

@@ -12,11 +12,11 @@ from typing import Literal
 from pydantic import Field
 
 from rlaif.config import JudgingConfig
-from rlaif.constitution import Constitution
+from rlaif.constitution import Constitution, Principle
 from rlaif.intervals import Figure, wilson
 from rlaif.preferences.judgement import judge_matchup
 from rlaif.preferences.position import UNFIT_LABEL_MASS, UNFIT_TURNED, PositionBias
-from rlaif.records import Matchup, Record, Verdict
+from rlaif.records import Checked, Matchup, Record, Verdict
 
 Outcome = Literal["right", "wrong", "by position", "tie", "unreadable", "failed"]
 UNANSWERED: tuple[Outcome, ...] = ("by position", "tie", "unreadable", "failed")
@@ -41,6 +41,8 @@ class CaseResult(Record):
     label_mass: float | None = None
     """Mean probability of the two labels over both orders."""
     verdicts: tuple[Verdict, ...] = ()
+    checks: tuple[Checked, ...] = ()
+    """What a program found, where it decides in place of the critic."""
     error: str | None = None
 
 
@@ -86,6 +88,9 @@ class CaseReport(Record):
     critic: str
     """Its served name."""
     overall: Score
+    """Of all principles the critic was asked about."""
+    programs: Score
+    """Of those that a program decides."""
     position_bias: PositionBias
     principles: tuple[PrincipleScore, ...]
     untested: tuple[str, ...]
@@ -111,25 +116,31 @@ def decide_case(
         p_better=judged.p_of("better"),
         position_bias=judged.position_bias,
         orders_agree=None if judged.order_agreement is None else judged.order_agreement == 1,
-        label_mass=min(1.0, judged.label_mass),
+        label_mass=None if judged.label_mass is None else min(1.0, judged.label_mass),
         verdicts=matchup.verdicts,
+        checks=matchup.checks,
     )
 
 
 def report(constitution: Constitution, critic: str, results: Sequence[CaseResult], bias: PositionBias) -> CaseReport:
     """Count, measure, and say what follows."""
-    tested = [principle.id for principle in constitution.principles if principle.cases]
-    principles = [_principle(name, [one for one in results if one.principle == name]) for name in tested]
-    overall = score(results)
+    programs = {principle.id for principle in constitution.principles if principle.check is not None}
+    principles = [
+        _principle(principle, [one for one in results if one.principle == principle.id])
+        for principle in constitution.principles
+        if principle.cases
+    ]
+    overall = score([one for one in results if one.principle not in programs])
     return CaseReport(
         constitution=constitution.name,
         version=constitution.version,
         hash=constitution.hash,
         critic=critic,
         overall=overall,
+        programs=score([one for one in results if one.principle in programs]),
         position_bias=bias,
         principles=tuple(principles),
-        untested=tuple(principle.id for principle in constitution.comparing if not principle.cases),
+        untested=tuple(principle.id for principle in constitution.asked if not principle.cases),
         findings=tuple(_findings(overall, principles, bias)),
         results=tuple(results),
     )
@@ -153,10 +164,23 @@ def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _principle(name: str, results: Sequence[CaseResult]) -> PrincipleScore:
+def _principle(principle: Principle, results: Sequence[CaseResult]) -> PrincipleScore:
     counted = score(results)
-    understood, verdict = _verdict(counted)
-    return PrincipleScore(principle=name, score=counted, understood=understood, verdict=verdict)
+    understood, verdict = (_verdict if principle.check is None else _verdict_on_program)(counted)
+    return PrincipleScore(principle=principle.id, score=counted, understood=understood, verdict=verdict)
+
+
+def _verdict_on_program(counted: Score) -> tuple[bool | None, str]:
+    """Return whether a program does as its cases say: it answers the same each time, so that one case tells."""
+    if broke := counted.count("failed"):
+        return None, f"a program, which broke in {broke} of {_cases(counted.cases)}"
+    if counted.count("right") == counted.cases:
+        return True, "a program, right"
+    parts = [f"{count} {words}" for what, words in _PROGRAM_SAYS.items() if (count := counted.count(what))]
+    return False, f"a program: {', '.join(parts)} of {_cases(counted.cases)}"
+
+
+_PROGRAM_SAYS: dict[Outcome, str] = {"right": "right", "wrong": "wrong", "tie": "with no difference found"}
 
 
 def _verdict(counted: Score) -> tuple[bool | None, str]:

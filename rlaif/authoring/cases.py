@@ -6,19 +6,23 @@ principle applies to a prompt's tags plays no part: each case is put to its own 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rlaif.authoring.casereport import CaseReport, CaseResult, decide_case, report
+from rlaif.checks import NamedCheck, make_ready
 from rlaif.config import JudgingConfig, ModelConfig
 from rlaif.constitution import Case, Constitution, Principle
 from rlaif.errors import UsageError
 from rlaif.evaluate.asking import Asked, ask_all
 from rlaif.generation import Progress, Screen, Silent
+from rlaif.models.model import Answer, Model
 from rlaif.models.replies import ReplyStore
 from rlaif.models.serving import open_models
 from rlaif.preferences.position import PositionBias
-from rlaif.records import Prompt, Response
-from rlaif.steps.judge import Comparison
+from rlaif.records import Matchup, Prompt, Response
+from rlaif.steps.check import check_answers
+from rlaif.steps.judge import Comparison, judge
 from rlaif.templates import Templates
 
 JUDGING = JudgingConfig(min_margin=0)
@@ -42,25 +46,27 @@ async def run_cases(test: CaseTest, screen: Screen | None = None) -> CaseReport:
     """Ask everything, or take it from the reply store, and return what came of it.
 
     Raises UsageError when there are no cases, and what `open_models` raises; a case whose own request fails for good
-    is counted as failed, unless all do: then its RequestError is raised.
+    is counted as failed, unless all do: then the first error is raised. Where programs decide all, no critic is needed.
     """
     screen = screen or Silent()
     refuse_without_cases(test.constitution)
+    tested = [principle for principle in test.constitution.principles if principle.cases]
+    make_ready(principle.check for principle in tested if principle.check is not None)
     progress = Progress(unit="cases")
+    todo = _todo(test.constitution)
+
+    async def ask(critic: Model | None) -> list[Asked]:
+        decide = partial(_decided, test, critic)
+        return await ask_all(decide, len(todo), lambda place: _comparison(test, *todo[place], place), progress, screen)
+
+    if all(principle.check is not None for principle in tested):
+        return _reported(test, "nobody", todo, await ask(None))
     with ReplyStore(test.cache) as store:
         opened = open_models(
             test.critic, test.critic, store=store, meter=progress.meter, logs=test.logs, say=screen.say
         )
         async with opened as (_, critic):
-            todo = _todo(test.constitution)
-            asked = await ask_all(
-                critic,
-                test.templates,
-                len(todo),
-                lambda place: _comparison(test, *todo[place], place),
-                progress,
-                screen,
-            )
+            asked = await ask(critic)
         store.flush()
     meter = progress.meter
     screen.say(f"{meter.replies:,} answers ({meter.from_store:,} from the reply store)")
@@ -82,6 +88,18 @@ def _todo(constitution: Constitution) -> list[tuple[Principle, int, Case]]:
         for principle in constitution.principles
         for number, case in enumerate(principle.cases, start=1)
     ]
+
+
+async def _decided(test: CaseTest, critic: Model | None, comparison: Comparison) -> tuple[Matchup, Sequence[Answer]]:
+    """Return what the critic says of a case, or the program that stands in its place."""
+    (principle,) = comparison.principles
+    if principle.check is None:
+        assert critic is not None
+        return await judge(critic, test.templates, comparison)
+    named = NamedCheck(id=principle.id, check=principle.check)
+    found = await check_answers([named], comparison.prompt, [comparison.a, comparison.b])
+    a, b = comparison.a.id, comparison.b.id
+    return Matchup(a=a, b=b, purpose="design", verdicts=(), checks=found.of(a, b)), ()
 
 
 def _comparison(test: CaseTest, principle: Principle, number: int, case: Case, position: int) -> Comparison:

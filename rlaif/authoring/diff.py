@@ -11,7 +11,7 @@ from rlaif.constitution import Constitution, Principle
 from rlaif.records import Record
 
 WORDS = ("why", "critique", "revise", "compare")
-SETTINGS = ("weight", "priority", "group", "applies_to", "tags", "critique_only", "compare_only", "ignore")
+SETTINGS = ("weight", "priority", "group", "applies_to", "tags", "critique_only", "compare_only", "check", "ignore")
 LISTS = ("examples", "cases")
 HEAD = ("name", "version", "description", "after", "ignore")
 
@@ -104,7 +104,7 @@ def _paired(before: Sequence[Principle], after: Sequence[Principle]) -> list[tup
 
 
 def _asks(principle: Principle) -> tuple[str | None, ...]:
-    return (principle.critique, principle.revise, principle.compare)
+    return (principle.critique, principle.revise, principle.decides_by or None)
 
 
 def _principle_change(before: Principle, after: Principle) -> PrincipleChange:

@@ -10,6 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from rlaif.checks.check import KINDS, Check
+from rlaif.checks.settings import Count, JsonShape
 from rlaif.composition import ConstitutionFile, Parent, PrincipleChanges
 from rlaif.constitution import Case, Constitution, Example, Principle
 from rlaif.records import Message
@@ -22,6 +24,9 @@ _DOCUMENTED: dict[type[BaseModel], tuple[type[BaseModel], ...]] = {
     Case: (Case,),
     Example: (Example,),
     Message: (Message,),
+    Check: (Check,),
+    Count: (Count,),
+    JsonShape: (JsonShape,),
 }
 """Whose docstrings describe the fields of which definition; later ones win."""
 
@@ -71,12 +76,29 @@ def _say_what_validators_know(schema: dict[str, Any]) -> None:
         {"required": ["principles"], "properties": {"principles": {"minItems": 1}}},
     ]
     unless = {"critique_only": ["compare"], "compare_only": ["critique", "revise"]}
+    # A null is as good as nothing: an override takes an inherited question out by it.
+    program = {"properties": {"check": {"type": "object"}}, "required": ["check"]}
     definitions["Principle"]["allOf"] = [
         {
-            "if": {"properties": {flag: {"const": True}}, "required": [flag]},
+            "if": {"anyOf": [{"properties": {flag: {"const": True}}, "required": [flag]}, program]},
             "then": True,
             "else": {"required": needed},
         }
         for flag, needed in unless.items()
     ]
+    definitions["Principle"]["allOf"].append(
+        {"if": program, "then": {"properties": {"compare": {"type": "null"}, "critique_only": {"const": False}}}}
+    )
+    _short_forms_of_checks(definitions)
     definitions["Case"]["oneOf"] = [{"required": ["prompt"]}, {"required": ["messages"]}]
+
+
+def _short_forms_of_checks(definitions: dict[str, Any]) -> None:
+    """Say that a number, `true` or a single word stands for the long form, and that a check has one kind."""
+    for name, short in (("Count", {"type": "integer", "minimum": 0}), ("JsonShape", {"const": True})):
+        definitions[f"{name}InFull"] = definitions[name]
+        definitions[name] = {"anyOf": [{"$ref": f"#/$defs/{name}InFull"}, short]}
+    check = definitions["Check"]
+    for kind in ("contains", "forbids"):
+        check["properties"][kind]["anyOf"].append({"type": "string"})
+    check["oneOf"] = [{"properties": {kind: {"not": {"type": "null"}}}, "required": [kind]} for kind in KINDS]

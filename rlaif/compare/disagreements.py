@@ -6,7 +6,7 @@ from rlaif.compare.pool import Kind, PooledPrompt
 from rlaif.compare.tallies import Judge, judge_all
 from rlaif.constitution import Constitution
 from rlaif.preferences.judgement import Judgement, Rule, decide
-from rlaif.records import Message, Record
+from rlaif.records import PROMPT_CHECK, Message, Record
 
 SHOWN = 12
 
@@ -21,7 +21,7 @@ class Voice(Record):
     principle: str | None
     """The principle that moves its decision most towards the winner."""
     sentence: str | None
-    """That principle's question."""
+    """That principle's question, or what a program looks for."""
     principle_p: float | None
     """Probability of `a` under that principle alone."""
 
@@ -94,9 +94,14 @@ def _voice(name: str, judgement: Judgement, rule: Rule, constitution: Constituti
         p=judgement.p,
         abstention=judgement.abstention,
         principle=decided,
-        sentence=constitution.principle(decided).compare if decided else None,
+        sentence=_sentence(constitution, decided) if decided else None,
         principle_p=part.p if part else None,
     )
+
+
+def _sentence(constitution: Constitution, decided: str) -> str | None:
+    own = decided.startswith(PROMPT_CHECK)
+    return "a check of the prompt's own" if own else constitution.principle(decided).decides_by
 
 
 def _deciding(judgement: Judgement, rule: Rule) -> str | None:

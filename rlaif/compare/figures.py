@@ -132,7 +132,7 @@ def _rule_set(
         abstained={reason: int(total) for reason in reasons if (total := bootstrap.total(("abstained", name, reason)))},
         noise_floor=_floor(bootstrap, name),
         order_agreement=_rest(bootstrap.ratio(("turned", name), ("ordered", name))),
-        label_mass=bootstrap.ratio(("mass", name), ("judged", name), share=False),
+        label_mass=bootstrap.ratio(("mass", name), ("masses", name), share=False),
         critic=rule.bias,
         over_own_parent=bootstrap.ratio(("over-parent", name, name), ("parents", name, name), share=False),
         over_parent_elsewhere=_elsewhere(bootstrap, name, others),
@@ -178,7 +178,7 @@ def _principle(bootstrap: Bootstrap, name: str, constitution: Constitution, k: s
     return PrincipleFigures(
         id=k,
         group=principle.group,
-        compare=principle.compare or "",
+        compare=principle.decides_by,
         weight=principle.weight,
         decisive=bootstrap.ratio((name, ("decisive", k)), (name, ("labelled", k))),
         agrees=bootstrap.ratio((name, ("agrees", k)), (name, ("met", k))),

@@ -96,7 +96,9 @@ def _check_usable(config: CompareConfig) -> None:
         raise ConfigError("judging.kind none leaves nothing to compare; leave it out of the run file")
     for rules in config.rule_sets:
         if not config.constitution(rules).comparing:
-            raise RunDirectoryError(f"{rules.name} has no principle with a compare question, so it can judge nothing")
+            raise RunDirectoryError(
+                f"{rules.name} has no principle with a compare question or a check, so it can judge nothing"
+            )
 
 
 async def _clients(stack: contextlib.AsyncExitStack, config: CompareConfig, screen: Screen) -> Clients | None:

@@ -9,8 +9,9 @@ from rlaif.config import RunConfig
 from rlaif.constitution import Constitution, Principle
 from rlaif.hashing import derive_seed
 from rlaif.models.model import Answer, Model, total_usage
-from rlaif.pipeline import judging_principles
+from rlaif.pipeline import judging_checks, judging_principles
 from rlaif.records import Matchup, Response, Verdict
+from rlaif.steps.check import Findings, check_answers
 from rlaif.steps.judge import Comparison, judge
 from rlaif.tasks import together
 from rlaif.templates import AGAIN, Templates
@@ -51,12 +52,16 @@ async def _sit(panel: Panel, pool: PooledPrompt, priority: int, *, again: bool) 
         for name, principles in drawn.items()
         for principle in principles
     ]
-    if not marked:
+    found = {
+        name: await check_answers(judging_checks(constitution, config, pool.prompt), pool.prompt, pool.candidates)
+        for name, constitution in panel.constitutions.items()
+    }
+    if not marked and not any(one.checks for one in found.values()):
         return []
     asked = await together(
         *(_ask(panel, pool, matchup, marked, priority, seed if again else None) for matchup in pool.matchups)
     )
-    return [_sitting(name, principles, asked, again=again) for name, principles in drawn.items()]
+    return [_sitting(name, principles, found[name], asked, again=again) for name, principles in drawn.items()]
 
 
 async def _ask(
@@ -90,9 +95,14 @@ def _shown(pool: PooledPrompt, candidate_id: str) -> Response:
 
 
 def _sitting(
-    name: str, principles: Sequence[Principle], asked: Sequence[tuple[Matchup, list[Answer]]], *, again: bool
+    name: str,
+    principles: Sequence[Principle],
+    found: Findings,
+    asked: Sequence[tuple[Matchup, list[Answer]]],
+    *,
+    again: bool,
 ) -> Sitting:
-    """Pick one rule set's verdicts out of what all were asked together."""
+    """Pick one rule set's verdicts out of what all were asked together, and add what its programs found."""
     matchups, answers = [], []
     for matchup, given in asked:
         own: dict[str, list[Verdict]] = defaultdict(list)
@@ -101,11 +111,14 @@ def _sitting(
             if rules == name:
                 own[name].append(verdict.model_copy(update={"principle": principle}))
                 answers.append(answer)
-        matchups.append(matchup.model_copy(update={"verdicts": tuple(own[name])}))
+        matchups.append(
+            matchup.model_copy(update={"verdicts": tuple(own[name]), "checks": found.of(matchup.a, matchup.b)})
+        )
     return Sitting(
         rules=name,
         again=again,
         judged_by=tuple(principle.id for principle in principles),
-        matchups=tuple(matchups) if principles else (),
+        checked_by=tuple(check.id for check in found.checks),
+        matchups=tuple(matchups) if principles or found.checks else (),
         usage=total_usage(answers),
     )

@@ -51,6 +51,8 @@ class Sitting(Record):
     again: bool = False
     """The second time, with another seed and in other words: the noise floor."""
     judged_by: tuple[str, ...]
+    checked_by: tuple[str, ...] = ()
+    """Principles, and the prompt's own checks, that a program decided."""
     matchups: tuple[Matchup, ...]
     """In the order of the pool's matchups; empty when no principle of the rule set applies."""
     usage: Usage = Usage()

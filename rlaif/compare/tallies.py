@@ -2,7 +2,7 @@
 
 Keys, with r, s rule sets and (r, "again") the same rule set judging a second time:
 
-    ("judged", r)                matchups that r was asked about         ("mass", r)               summed label mass
+    ("judged", r)                matchups that r was asked about         ("mass", r), ("masses", r)    summed label mass
     ("labelled", r)              of these, those that it labels          ("abstained", r, reason)  those it does not
     ("both", r, s)               pairs of texts labelled by both         ("flip", r, s)            labels that differ
     ("cell", r, s, x, y)         matchups labelled x by r and y by s
@@ -89,7 +89,9 @@ def _own(tally: Tally, name: str, pool: PooledPrompt, judgements: Sequence[Judge
         if judgement.abstention is not None:
             tally["abstained", name, judgement.abstention] += 1
         tally["judged", name] += 1
-        tally["mass", name] += judgement.label_mass
+        if judgement.label_mass is not None:
+            tally["mass", name] += judgement.label_mass
+            tally["masses", name] += 1
         for part in judgement.principles:
             if part.turned is not None:
                 tally["ordered", name] += 1

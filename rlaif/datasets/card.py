@@ -81,7 +81,9 @@ def _rows_table(counts: Mapping[str, int]) -> str:
 def _rules(run: Run) -> str:
     constitution = run.constitution
     after = "".join(f"\n- {work}" for work in constitution.after)
-    rules = "\n".join(f"- **{p.id}** (weight {p.weight:g}): {p.compare or p.critique}" for p in constitution.principles)
+    rules = "\n".join(
+        f"- **{p.id}** (weight {p.weight:g}): {p.decides_by or p.critique}" for p in constitution.principles
+    )
     return f"{constitution.description}\n\n{rules}" + (f"\n\nAfter published work:\n{after}" if after else "")
 
 
@@ -128,7 +130,7 @@ def _left_out(summary: Summary) -> str:
 def _critic(summary: Summary) -> str:
     critic = summary.critic
     if critic.label_mass is None:
-        return "It gave no verdict."
+        return "It gave no verdict." + (" Programs decided." if summary.matchups else "")
     lines = [f"- {critic.verdicts} verdicts; mean probability on the two labels {critic.label_mass:.1%}."]
     if critic.turned is not None:
         lines.append(f"- {critic.turned:.1%} of its verdicts turn with the order of the answers.")
@@ -148,8 +150,10 @@ def _reasons(counts: dict[str, int]) -> str:
 _COLUMNS = """`prompt`, `chosen`, `rejected`: conversations as TRL takes them. `p_chosen`: the critic's probability that
 `chosen` is better, both orders averaged; use it as a soft label. `margin` is `p_chosen - 0.5`. `score_*`: mean
 probability of beating the prompt's other candidates. `*_origin`, `*_model`, `*_id`, `prompt_id`: where an answer comes
-from; `rlaif show RUN PROMPT_ID` shows the whole trace. `principles`: the same probability under each rule alone.
-`position_bias`, `label_mass`, `order_agreement`: how the critic behaved on this very pair."""
+from; `rlaif show RUN PROMPT_ID` shows the whole trace. `principles`: the same probability under each rule alone
+(0.98 or 0.02 by a program, 0.5 where it finds both answers alike).
+`position_bias`, `label_mass`, `order_agreement`: how the critic behaved on this very pair,
+empty where it was not asked."""
 
 _LIMITS = """These labels say what one model makes of one set of rules; they are neither people's preferences nor facts
 about right and wrong. `p_chosen` is as well calibrated as the critic is: it has not been checked against people here.

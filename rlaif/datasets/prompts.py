@@ -3,7 +3,6 @@
 Every fault names its file and line (or row). Prompts with the same conversation are dropped and counted.
 """
 
-import json
 import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,12 +13,13 @@ from pydantic import ValidationError
 
 from rlaif.config import PromptsConfig
 from rlaif.datasets.files import read_rows
+from rlaif.datasets.prompt_checks import decoded, read_checks
 from rlaif.errors import PromptsError
 from rlaif.hashing import canonical_json, content_hash, derive_seed
 from rlaif.records import Message, Prompt
 from rlaif.shipped import DATA, SEED_PROMPTS
 
-_FIELDS = ("prompt", "messages", "id", "tags")
+_FIELDS = ("prompt", "messages", "id", "tags", "checks")
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,11 @@ class PromptSet:
 
     @property
     def hash(self) -> str:
-        """Content hash over ids, conversations and tags, in order."""
-        return content_hash(*(prompt.model_dump_json() for prompt in self.prompts))
+        """Content hash over ids, conversations, tags and checks, in order."""
+        # Prompts without checks keep the hash that they had before there were any.
+        return content_hash(
+            *(prompt.model_dump_json(exclude=None if prompt.checks else {"checks"}) for prompt in self.prompts)
+        )
 
 
 def read_prompts(config: PromptsConfig, run_seed: int = 0) -> PromptSet:
@@ -45,7 +48,7 @@ def read_prompts(config: PromptsConfig, run_seed: int = 0) -> PromptSet:
     duplicates = 0
     for where, row in read_rows(source, config.split):
         prompt = prompt_of_row(where, row, config.columns)
-        content = canonical_json([message.model_dump() for message in prompt.messages])
+        content = canonical_json(prompt.model_dump(mode="json", include={"messages", "checks"}))
         if content in contents:
             duplicates += 1
             continue
@@ -91,13 +94,16 @@ def prompt_of_row(where: str, row: object, columns: Mapping[Any, str]) -> Prompt
     if "prompt" in columns and "messages" not in columns:
         fields["messages"] = None
     messages = _messages(where, fields["prompt"], fields["messages"], row)
+    checks = read_checks(where, fields["checks"])
     given = fields["id"]
-    made = content_hash(*(f"{message.role}\n{message.content}" for message in messages))
+    turns = [f"{message.role}\n{message.content}" for message in messages]
+    made = content_hash(*turns, *(canonical_json(check.model_dump(mode="json")) for check in checks))
     try:
         prompt = Prompt(
             id=made if given is None or given == "" else str(given),
             messages=messages,
             tags=_tags(fields["tags"]),
+            checks=checks,
         )
     except ValidationError as error:
         raise PromptsError(f"{where}: {error.errors()[0]['msg']}") from None
@@ -108,7 +114,7 @@ def prompt_of_row(where: str, row: object, columns: Mapping[Any, str]) -> Prompt
 def _messages(where: str, prompt: object, messages: object, row: dict[str, Any]) -> tuple[Message, ...]:
     turns = messages if messages is not None else prompt
     if isinstance(turns, str) and messages is not None:
-        turns = _decoded(where, turns)
+        turns = decoded(where, turns, "messages")
     if turns is None:
         has = ", ".join(map(str, row)) or "nothing"
         raise PromptsError(
@@ -141,14 +147,6 @@ def _check_encodable(where: str, prompt: Prompt) -> None:
             text.encode("utf-8")
     except UnicodeEncodeError:
         raise PromptsError(f"{where}: the text holds half a surrogate pair, which no server takes") from None
-
-
-def _decoded(where: str, text: str) -> object:
-    """CSV cells hold conversations as JSON text."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        raise PromptsError(f"{where}: `messages` is a text, but no JSON list of messages") from None
 
 
 def _tags(tags: object) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ class PreferenceRow(Record):
     principles: list[PrincipleProbability]
     """For each principle that was read, the probability that `chosen` is the better one."""
     position_bias: float | None
-    label_mass: float
+    label_mass: float | None
     order_agreement: float | None
     critic: str
     constitution: str

@@ -1,22 +1,23 @@
 """Many comparisons put to one critic: a bounded number open, those that fail for good counted, the rest kept."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rlaif.errors import RequestError
+from rlaif.errors import CheckError, RequestError
 from rlaif.generation import ALL_FAIL_LIMIT, Progress, Screen
-from rlaif.models.model import Answer, Model
+from rlaif.models.model import Answer
 from rlaif.records import Matchup
-from rlaif.steps.judge import Comparison, judge
+from rlaif.steps.judge import Comparison
 from rlaif.tasks import together
-from rlaif.templates import Templates
 
 OPEN = 64
 """Comparisons worked on at the same time; each asks all its principles in both orders."""
 
 Make = Callable[[int], Comparison]
 """From a comparison's place to the comparison."""
+Decide = Callable[[Comparison], Awaitable[tuple[Matchup, Sequence[Answer]]]]
+"""Asks whoever decides a comparison."""
 
 
 @dataclass(frozen=True)
@@ -28,21 +29,17 @@ class Asked:
     error: str | None = None
 
 
-async def ask_all(
-    critic: Model, templates: Templates, count: int, make: Make, progress: Progress, screen: Screen
-) -> list[Asked]:
+async def ask_all(decide: Decide, count: int, make: Make, progress: Progress, screen: Screen) -> list[Asked]:
     """Ask `count` comparisons and return what came of each, in order.
 
-    Raises RequestError when all of them fail, or so many of the first that it is not their fault.
+    Raises RequestError or CheckError when all of them fail, or so many of the first that it is not their fault.
     """
     progress.prompts = count
     found: list[Asked | None] = [None] * count
     todo = iter(range(count))
     ticker = asyncio.create_task(_show_often(progress, screen))
     try:
-        await together(
-            *(_work_off(critic, templates, todo, make, found, progress) for _ in range(max(1, min(OPEN, count))))
-        )
+        await together(*(_work_off(decide, todo, make, found, progress) for _ in range(max(1, min(OPEN, count)))))
     finally:
         ticker.cancel()
     screen.show(progress)
@@ -50,18 +47,13 @@ async def ask_all(
 
 
 async def _work_off(
-    critic: Model,
-    templates: Templates,
-    todo: Iterator[int],
-    make: Make,
-    found: list[Asked | None],
-    progress: Progress,
+    decide: Decide, todo: Iterator[int], make: Make, found: list[Asked | None], progress: Progress
 ) -> None:
     for place in todo:
         progress.open += 1
         try:
-            matchup, answers = await judge(critic, templates, make(place))
-        except RequestError as error:
+            matchup, answers = await decide(make(place))
+        except (RequestError, CheckError) as error:
             progress.failed += 1
             found[place] = Asked(None, (), f"{type(error).__name__}: {error}")
             if progress.failed == min(ALL_FAIL_LIMIT, progress.prompts) and not progress.done:

@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rlaif.authoring.cases import given_response
@@ -30,7 +31,7 @@ from rlaif.models.replies import ReplyStore
 from rlaif.models.serving import open_models
 from rlaif.preferences.position import PositionBias
 from rlaif.records import Record
-from rlaif.steps.judge import Comparison
+from rlaif.steps.judge import Comparison, judge
 from rlaif.templates import Templates
 
 
@@ -144,13 +145,9 @@ async def _one_critic(
         opened = open_models(config, config, store=store, meter=progress.meter, logs=test.logs, say=screen.say)
         async with opened as (_, critic):
             started = time.monotonic()
+            decide = partial(judge, critic, test.templates)
             asked = await ask_all(
-                critic,
-                test.templates,
-                len(items),
-                lambda place: _comparison(test, items[place], place),
-                progress,
-                screen,
+                decide, len(items), lambda place: _comparison(test, items[place], place), progress, screen
             )
             seconds = time.monotonic() - started
         store.flush()

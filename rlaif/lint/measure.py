@@ -14,7 +14,7 @@ from rlaif.intervals import Bootstrap, Figure, Tally
 from rlaif.preferences.judgement import Rule, judge_matchup
 from rlaif.preferences.position import UNFIT_LABEL_MASS
 from rlaif.preferences.principles import tally_principles
-from rlaif.records import Matchup, Prompt
+from rlaif.records import PROMPT_CHECK, Matchup, Prompt
 from rlaif.runs.run import Run
 
 FEWEST_PROMPTS = 30
@@ -88,14 +88,14 @@ class Measurement:
 
 def refuse_other_questions(run: Run, constitution: Constitution) -> None:
     """Raise UsageError where the run can't tell about this constitution's principles."""
-    asked = {principle.id: principle.compare for principle in run.constitution.comparing}
+    asked = {principle.id: principle.decides_by for principle in run.constitution.comparing}
     for principle in constitution.comparing:
         if principle.id not in asked:
             raise UsageError(
                 f'{run.path} was made without principle "{principle.id}", so nothing was measured of it; it knows '
                 f"{', '.join(asked) or 'none'}"
             )
-        if principle.compare != asked[principle.id]:
+        if principle.decides_by != asked[principle.id]:
             raise UsageError(
                 f'{run.path} was made with another question for "{principle.id}" ("{asked[principle.id]}"), so it '
                 "measured something else; make a new run (the policy's answers are reused), or check the constitution "
@@ -106,7 +106,8 @@ def refuse_other_questions(run: Run, constitution: Constitution) -> None:
 def _tally(matchup: Matchup, used: list[str], rule: Rule) -> Tally:
     known = [verdict for verdict in matchup.verdicts if verdict.principle in used]
     verdicts = tuple(sorted(known, key=lambda verdict: used.index(verdict.principle)))
-    matchup = matchup.model_copy(update={"verdicts": verdicts})
+    checks = tuple(one for one in matchup.checks if one.principle in used or one.principle.startswith(PROMPT_CHECK))
+    matchup = matchup.model_copy(update={"verdicts": verdicts, "checks": checks})
     tally = tally_principles(judge_matchup(matchup, rule.weights, rule.judging, rule.bias, rule.priorities), rule)
     for verdict in verdicts:
         tally["verdicts", verdict.principle] += 1

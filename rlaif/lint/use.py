@@ -37,12 +37,12 @@ def tag_nobody_carries(subject: Subject) -> Iterator[Hit]:
 
 def too_few_cases(subject: Subject) -> Iterator[Hit]:
     """C202: one finding for all, since in a new file it concerns all."""
-    comparing = subject.constitution.comparing
-    lacking = [principle.id for principle in comparing if len(principle.cases) < FEWEST_CASES]
+    asked = subject.constitution.asked
+    lacking = [principle.id for principle in asked if len(principle.cases) < FEWEST_CASES]
     if lacking:
         names = ", ".join(lacking[:4]) + (", …" if len(lacking) > 4 else "")
         yield Hit(
-            f"{len(lacking)} of {len(comparing)} principles put to the judge have fewer than {FEWEST_CASES} cases "
+            f"{len(lacking)} of {len(asked)} principles put to the judge have fewer than {FEWEST_CASES} cases "
             f"({names}), so nothing shows whether a critic understands them"
         )
 

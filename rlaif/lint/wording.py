@@ -6,7 +6,8 @@ They read English, and stay silent when in doubt.
 import re
 from collections.abc import Iterator
 
-from rlaif.lint.subject import Hit, Subject
+from rlaif.constitution import Principle
+from rlaif.lint.subject import Hit, Subject, words_of
 from rlaif.lint.words import GENERIC, LENGTH, VAGUE, content
 
 _CHOICE = re.compile(r"\b(which|whose|what (answer|response|reply)|choose|select|pick|prefer|of the two)\b", re.I)
@@ -52,9 +53,14 @@ _MIND = re.compile(
 def not_english(subject: Subject) -> Iterator[Hit]:
     """C003: silence about wording that was not read must not pass for praise."""
     english = {principle.id for principle in subject.english}
-    if unread := [name for name in subject.sources if name in subject.own and name not in english]:
+    if unread := [p.id for p in subject.constitution.principles if _is_worded(p) and p.id in subject.own - english]:
         names = ", ".join(unread[:4]) + (", …" if len(unread) > 4 else "")
         yield Hit(f"not English, so the wording was not checked: {names}")
+
+
+def _is_worded(principle: Principle) -> bool:
+    """Whether there are words to check; a program alone has none."""
+    return principle.check is None or bool(words_of(principle))
 
 
 def names_nothing_observable(subject: Subject) -> Iterator[Hit]:

@@ -19,6 +19,7 @@ import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Literal, Self
 
 from aiohttp import web
@@ -122,6 +123,8 @@ class SimulatedModel(Record):
     """Revisions repeat the question they were asked, as weak models do."""
     words: int = 40
     """Words in an answer, more or less."""
+    lines: int = Field(default=1, ge=1)
+    """Answers stand on one to so many lines, drawn."""
     latency_s: float = 0.0
     api_key: str | None = None
     faults: tuple[Fault, ...] = ()
@@ -240,6 +243,8 @@ class SimulatedServer:
         rng = random.Random(derive_seed(self.model.seed, canonical_json(body["messages"]), body.get("seed", 0), index))
         words = rng.choices(_WORDS, k=max(3, round(rng.gauss(self.model.words, self.model.words / 4))))
         text = " ".join(words).capitalize()
+        if self.model.lines > 1 and kind != "critique":
+            text = _on_lines(words, rng.randint(1, self.model.lines))
         if kind == "sample":
             text += f" (quality {rng.gauss(0, self.model.quality_sd):+.4f})."
         elif kind == "revise":
@@ -303,6 +308,12 @@ class SimulatedServer:
                 self._befallen[place] += 1
                 return fault
         return None
+
+
+def _on_lines(words: list[str], count: int) -> str:
+    """Return the words on so many lines of about the same length."""
+    ends = [round(len(words) * place / count) for place in range(count + 1)]
+    return "\n".join(" ".join(words[start:end]).capitalize() for start, end in pairwise(ends))
 
 
 def _kind(body: dict[str, Any]) -> Kind:

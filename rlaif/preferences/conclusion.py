@@ -30,7 +30,7 @@ class Pair(Record):
     principles: dict[str, Probability]
     """For each principle that was read, the probability that the chosen answer is the better one."""
     position_bias: float | None
-    label_mass: float
+    label_mass: float | None
     order_agreement: float | None
 
 
@@ -119,7 +119,7 @@ def _pair(
 def _why_none(trace: Trace, config: RunConfig, judgements: tuple[Judgement, ...], refused: list[str]) -> str:
     if refused:
         return refused[0]
-    if not trace.judged_by:
+    if not trace.judged_by and not trace.checked_by:
         return "not judged" if config.judging.kind == "none" else "no principle applies"
     if not trace.matchups:
         return "fewer than two different answers"

@@ -8,6 +8,10 @@ With x_ab = log P(A) - log P(B) when a is shown first and x_ba the same when b i
 and the matchup l = sum w_k l_k / sum w_k over the readable principles, p = 1 / (1 + exp(-l)). A verdict that
 cannot be read takes its principle out of the mean; it never counts as a zero.
 
+A principle that a program decides says +L for an answer that passes where the other does not, L = ln(0.98 / 0.02); it
+has no position bias and no label mass. Where both pass, or neither does, it has nothing to say and is left out of the
+mean, too; where no other voice is left, that is a tie.
+
 Where a constitution has priority levels, the mean is taken within a level, and a lower level decides only where
 the higher ones abstain.
 """
@@ -19,12 +23,16 @@ from typing import Literal
 
 from rlaif.config import JudgingConfig
 from rlaif.preferences.position import PositionBias
-from rlaif.records import Matchup, Order, Record, Verdict
+from rlaif.records import PROMPT_CHECK, Checked, Matchup, Order, Record, Verdict
 
 Abstention = Literal["unreadable", "tie", "too close", "order noise"]
 
 TIE_LOGIT = 1e-3
 """Servers report log-probabilities in single precision: what is nearer to zero than this is rounding."""
+
+CHECKED_LOGIT = math.log(0.98 / 0.02)
+"""What a passed check is worth against a failed one. Counting does not err, but people who write checks do, and one of
+infinite weight would make every label 1 and leave no room for the other principles of its level."""
 
 
 class PrincipleJudgement(Record):
@@ -34,7 +42,14 @@ class PrincipleJudgement(Record):
     logit: float
     """Log-odds that a is better, averaged over the orders."""
     position_bias: float | None
-    """Log-odds given for being shown first; None when only one order was asked."""
+    """Log-odds given for being shown first; None when only one order was asked, and for what a program decides."""
+    by_program: bool = False
+    """Whether a program decides it, and not the critic."""
+
+    @property
+    def silent(self) -> bool:
+        """Whether it has nothing to say: a program that finds both answers alike."""
+        return self.by_program and self.logit == 0
 
     @property
     def p(self) -> float:
@@ -58,10 +73,10 @@ class Judgement(Record):
     priority: int | None = None
     """The level that decided; None when none did."""
     position_bias: float | None
-    label_mass: float
-    """Mean over all verdicts of this matchup, readable or not."""
+    label_mass: float | None
+    """Mean over all verdicts of this matchup, readable or not; None where only programs decided."""
     principles: tuple[PrincipleJudgement, ...]
-    """The readable ones."""
+    """The readable ones, those a program decides among them."""
     abstention: Abstention | None
     """Why this matchup may not become a label; None when it may."""
 
@@ -95,7 +110,8 @@ def judge_matchup(
     1 for those it does not name.
     """
     asked = matchup.by_principle().items()
-    parts = tuple(part for name, verdicts in asked if (part := _judge_principle(name, verdicts, judging)))
+    voices = [part for name, verdicts in asked if (part := _judge_principle(name, verdicts, judging))]
+    parts = tuple(_with_checks(voices, matchup.checks, weights) if matchup.checks else voices)
     decision = decide(parts, Rule(weights, priorities or {}, judging, bias))
     return Judgement(
         a=matchup.a,
@@ -104,7 +120,7 @@ def judge_matchup(
         logit=decision.logit,
         priority=decision.priority,
         position_bias=decision.position_bias,
-        label_mass=sum(v.label_mass for v in matchup.verdicts) / max(1, len(matchup.verdicts)),
+        label_mass=sum(v.label_mass for v in matchup.verdicts) / len(matchup.verdicts) if matchup.verdicts else None,
         principles=parts,
         abstention=decision.abstention,
     )
@@ -119,6 +135,10 @@ class Rule:
     """Levels; 1 for a principle that is not named."""
     judging: JudgingConfig
     bias: PositionBias | None = None
+
+    def weight(self, principle: str) -> float:
+        """Return a principle's weight; 1 for a check that belongs to a prompt."""
+        return 1.0 if principle.startswith(PROMPT_CHECK) else self.weights[principle]
 
 
 @dataclass(frozen=True)
@@ -150,11 +170,12 @@ def decide(parts: Collection[PrincipleJudgement], rule: Rule) -> Decision:
 
 
 def _at_level(level: int, parts: Collection[PrincipleJudgement], rule: Rule) -> Decision:
-    logit = _weighted_mean([(rule.weights[part.principle], part.logit) for part in parts])
+    voices = [part for part in parts if not part.silent] or parts
+    logit = _weighted_mean([(rule.weight(part.principle), part.logit) for part in voices])
     position_bias = _weighted_mean(
-        [(rule.weights[part.principle], part.position_bias) for part in parts if part.position_bias is not None]
+        [(rule.weight(part.principle), part.position_bias) for part in voices if part.position_bias is not None]
     )
-    abstention = _abstention(logit, position_bias, parts, rule)
+    abstention = _abstention(logit, voices, rule)
     return Decision(logit, position_bias, abstention, None if abstention else level)
 
 
@@ -187,19 +208,39 @@ def _judge_principle(name: str, verdicts: Mapping[Order, Verdict], judging: Judg
     return None
 
 
-def _abstention(
-    logit: float | None, position_bias: float | None, parts: Collection[PrincipleJudgement], rule: Rule
-) -> Abstention | None:
+def _with_checks(
+    voices: Collection[PrincipleJudgement], checks: Collection[Checked], weights: Mapping[str, float]
+) -> list[PrincipleJudgement]:
+    """Add what programs say, in the constitution's order; a prompt's own checks come last."""
+    worth = {(True, False): CHECKED_LOGIT, (False, True): -CHECKED_LOGIT}
+    said = [
+        PrincipleJudgement(
+            principle=one.principle,
+            logit=worth.get((one.a.passed, one.b.passed), 0.0),
+            position_bias=None,
+            by_program=True,
+        )
+        for one in checks
+    ]
+    places = {principle: place for place, principle in enumerate(weights)}
+    return sorted([*voices, *said], key=lambda part: places.get(part.principle, len(places)))
+
+
+def _abstention(logit: float | None, parts: Collection[PrincipleJudgement], rule: Rule) -> Abstention | None:
     if logit is None:
         return "unreadable"
     if abs(logit) < TIE_LOGIT:
         return "tie"
-    if rule.bias is not None and position_bias is not None and not rule.judging.allow_order_noise:
-        voices = [(rule.weights[part.principle], rule.bias.of(part.principle)) for part in parts]
-        constant = _weighted_mean(voices) or 0.0
+    if rule.bias is not None and not rule.judging.allow_order_noise:
         # What the constant bias does not explain is noise; at this size the two orders, each freed of the
-        # constant bias, still name different winners.
-        if abs(position_bias - constant) >= abs(logit):
+        # constant bias, still name different winners. A program says the same in both orders.
+        noise = [
+            (rule.weight(part.principle), part.position_bias - rule.bias.of(part.principle))
+            if part.position_bias is not None
+            else (rule.weight(part.principle), 0.0)
+            for part in parts
+        ]
+        if abs(_weighted_mean(noise) or 0.0) >= abs(logit):
             return "order noise"
     if abs(sigmoid(logit) - 0.5) < rule.judging.min_margin:
         return "too close"

@@ -52,6 +52,8 @@ class MatchupView(Record):
     """In a comparison: every rule set's name, its probability that a is better, and why it abstains if it does."""
     verdicts: tuple[tuple[str, Logit, Logit, int, bool], ...]
     """Principle, logit for the answer shown first in order ab and in order ba, lower label mass in %, readable."""
+    checks: tuple[tuple[str, bool, str, bool, str], ...] = ()
+    """Principle that a program decides, whether a passed and what was found in it, and the same of b."""
 
 
 class TraceView(Record):
@@ -213,6 +215,14 @@ def _matchup(matchup: Matchup, judgement: Judgement) -> MatchupView:
             )
             for principle, orders in matchup.by_principle().items()
         ),
+        checks=checks_of(matchup),
+    )
+
+
+def checks_of(matchup: Matchup, rules: str = "") -> tuple[tuple[str, bool, str, bool, str], ...]:
+    """Return what programs found in a matchup; `rules` stands before the principles' names."""
+    return tuple(
+        (rules + one.principle, one.a.passed, one.a.detail, one.b.passed, one.b.detail) for one in matchup.checks
     )
 
 

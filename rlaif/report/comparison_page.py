@@ -16,7 +16,16 @@ from rlaif.difference import difference
 from rlaif.errors import RunDirectoryError
 from rlaif.preferences.judgement import Judgement, Rule
 from rlaif.records import Matchup
-from rlaif.report.browser import AnswerView, MatchupView, TraceView, browser_data, lengths_of, logit_steps, turns_of
+from rlaif.report.browser import (
+    AnswerView,
+    MatchupView,
+    TraceView,
+    browser_data,
+    checks_of,
+    lengths_of,
+    logit_steps,
+    turns_of,
+)
 from rlaif.report.comparison_plots import comparison_plots
 from rlaif.report.page import embedded, render, write_page
 from rlaif.report.run_facts import Fact, Part, Sum, rules_of
@@ -261,4 +270,5 @@ def _matchup(
         (name, None if (p := found[place].p) is None else round(p, 3), found[place].abstention or "")
         for name, found in judged.items()
     )
-    return MatchupView(a=matchup.a, b=matchup.b, p=None, votes=votes, verdicts=tuple(rows))
+    checks = tuple(row for name in judged for row in checks_of(verdicts[name][place], f"{name}/"))
+    return MatchupView(a=matchup.a, b=matchup.b, p=None, votes=votes, verdicts=tuple(rows), checks=checks)

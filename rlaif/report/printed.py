@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from rlaif.difference import difference
+from rlaif.preferences.judgement import CHECKED_LOGIT
 from rlaif.report.browser import STEPS_PER_LOGIT, AnswerView, Logit, MatchupView, TraceView
 
 LONGEST = 1500
@@ -43,7 +44,7 @@ class VerdictRow:
     bias: str
     mass: str
     flag: str
-    """`turned`, `unreadable`, or nothing."""
+    """`turned`, `unreadable`, `by a program`, or nothing."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def printed(view: TraceView, why: str) -> Printed:
         revision=None if revision is None else _marked(view.answer(revision.parent or ""), revision),
         matchup=matchup,
         sides=() if matchup is None else tuple(_plain(view.answer(name)) for name in (matchup.a, matchup.b)),
-        verdicts=() if matchup is None else tuple(map(verdict_row, matchup.verdicts)),
+        verdicts=() if matchup is None else (*map(verdict_row, matchup.verdicts), *map(check_row, matchup.checks)),
     )
 
 
@@ -89,6 +90,20 @@ def verdict_row(verdict: tuple[str, Logit, Logit, int, bool]) -> VerdictRow:
         bias="–" if bias is None else f"{bias / STEPS_PER_LOGIT:+.2f}",
         mass=f"{mass}%",
         flag="turned" if readable and turned else "" if readable else "unreadable",
+    )
+
+
+def check_row(check: tuple[str, bool, str, bool, str]) -> VerdictRow:
+    """Return what a program found in both answers as a row of the same table."""
+    principle, a, found_in_a, b, found_in_b = check
+    return VerdictRow(
+        principle=principle,
+        a_first=f"{'passes' if a else 'fails'}: {found_in_a}",
+        b_first=f"{'passes' if b else 'fails'}: {found_in_b}",
+        both=_p(STEPS_PER_LOGIT * CHECKED_LOGIT * (a - b)),
+        bias="–",
+        mass="–",
+        flag="by a program",
     )
 
 

@@ -112,10 +112,11 @@ def rules_of(constitution: Constitution) -> list[Rule]:
                 [
                     *(["critique only"] if principle.critique_only else []),
                     *(["compare only"] if principle.compare_only else []),
+                    *(["decided by a program"] if principle.check is not None else []),
                     *([f"for {', '.join(principle.applies_to)}"] if principle.applies_to else []),
                 ]
             ),
-            compare=principle.compare or "",
+            compare=principle.decides_by,
             critique=principle.critique or "",
             why=principle.why,
         )

@@ -12,7 +12,7 @@ def run_plots(measures: Measures, constitution: Constitution, min_margin: float)
     bootstrap = measures.bootstrap()
     principles = [principle.id for principle in constitution.comparing]
     plots = [margins_plot(measures, min_margin)]
-    if measures.favoured:
+    if any(principle in measures.favoured for principle in principles):
         plots.append(principles_plot(measures, bootstrap, principles))
     if measures.biases:
         plots.append(position_plot(measures, principles))

@@ -57,8 +57,8 @@ def print_report(report: CaseReport, console: Console) -> None:
         )
     )
     rows = [HEADER, *([one.principle, *_cells(one.score)] for one in report.principles)]
-    rows.append(["all", *_cells(report.overall)])
-    verdicts = [Text(), *map(_verdict, report.principles), Text()]
+    rows += [["all", *_cells(report.overall)]] if report.overall.cases else []
+    verdicts = [Text(), *map(_verdict, report.principles), Text()][: len(rows)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row, verdict in zip(rows, verdicts, strict=True):
         name, *figures = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
@@ -67,7 +67,7 @@ def print_report(report: CaseReport, console: Console) -> None:
         console.print(line, markup=False)
     for finding in report.findings:
         console.print(Text(f"! {finding}", style="bold yellow"))
-    if not report.findings:
+    if not report.findings and report.overall.cases:
         console.print(
             f"nothing speaks against this critic, as far as {report.overall.cases} cases can tell", markup=False
         )
@@ -114,6 +114,10 @@ def _below(report: CaseReport) -> list[str]:
         f"{overall.unanswered} neither" + (f" ({', '.join(neither)})" if neither else ""),
         _bias(report.position_bias),
     ]
+    if not overall.cases:
+        lines = []
+    if report.programs.cases:
+        lines.append(f"decided by programs: {report.programs.cases}, of these {report.programs.count('right')} right")
     errors = [result.error for result in report.results if result.error]
     if errors:
         lines.append(f"the first that failed: {errors[0]}")

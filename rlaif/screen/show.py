@@ -92,6 +92,8 @@ def _print_principle(principle: Principle, origin: Origin | None, console: Conso
     for label in PARTS:
         if text := getattr(principle, label):
             console.print(f"  {label:9} {text}", markup=False)
+    if principle.check is not None:
+        console.print(f"  check     {principle.check}", markup=False)
     counts = {"worked example": len(principle.examples), "case": len(principle.cases)}
     held = [f"{count} {what}{'s' if count > 1 else ''}" for what, count in counts.items() if count]
     if held:
@@ -108,4 +110,6 @@ def settings(principle: Principle) -> str:
     if principle.applies_to:
         facts_.append(f"applies to {', '.join(principle.applies_to)}")
     facts_ += [flag.replace("_", " ") for flag in ("critique_only", "compare_only") if getattr(principle, flag)]
+    if principle.check is not None:
+        facts_.append("decided by a program")
     return "  ".join(facts_)

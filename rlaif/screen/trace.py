@@ -4,6 +4,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rlaif.checks import CheckResult
 from rlaif.difference import difference
 from rlaif.preferences.conclusion import Conclusion
 from rlaif.preferences.judgement import Judgement
@@ -133,6 +134,9 @@ def _print_judgement(trace: Trace, judgement: Judgement, console: Console) -> No
             f"{part.position_bias:+.2f}" if part and part.position_bias is not None else "",
             " ".join(f"{v.label_mass:.2f}" for v in by_order.values()),
         )
+    for one in matchup.checks:
+        part = parts[one.principle]
+        table.add_row(one.principle, f"{part.p:.3f}", _found(one.a), _found(one.b), "by a program", "")
     console.print(table)
 
 
@@ -153,6 +157,11 @@ def _print_outcome(conclusion: Conclusion, console: Console) -> None:
 def _heading(console: Console, text: str) -> None:
     console.print()
     console.print(Text(f"── {text}", style="bold cyan"))
+
+
+def _found(result: CheckResult) -> Text:
+    """Return what a program found in one answer; it stands in the column of the order in which that one comes first."""
+    return Text(f"{'pass' if result.passed else 'FAIL'}: {visible(result.detail)}")
 
 
 def _logit(verdict: Verdict | None) -> str:

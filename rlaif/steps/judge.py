@@ -12,7 +12,7 @@ from rlaif.config import JudgingConfig
 from rlaif.constitution import Principle
 from rlaif.models.model import Answer, Model
 from rlaif.models.wire import ChatRequest
-from rlaif.records import Matchup, Order, Prompt, Response, Verdict
+from rlaif.records import Checked, Matchup, Order, Prompt, Response, Verdict
 from rlaif.steps.examples import user
 from rlaif.tasks import together
 from rlaif.templates import Templates, conversation_text, fence_tag
@@ -33,6 +33,8 @@ class Comparison:
     """`compare_again` asks the same in other words, to see how much hangs on the words."""
     seed: int | None = None
     """Sent along so that the same question counts as asked anew; the verdict is read at temperature 0."""
+    checks: tuple[Checked, ...] = ()
+    """What programs found in the two; nobody is asked about these principles."""
 
     def shown(self, order: Order) -> tuple[Response, Response]:
         """Return (shown first, shown second)."""
@@ -40,7 +42,7 @@ class Comparison:
 
 
 async def judge(critic: Model, templates: Templates, comparison: Comparison) -> tuple[Matchup, list[Answer]]:
-    """Return the matchup with its verdicts: principles x orders."""
+    """Return the matchup with its verdicts: principles x orders; none where only programs decide."""
     orders: tuple[Order, ...] = ("ab", "ba") if comparison.settings.orders == "both" else ("ab",)
     asked = await together(*(_one_order(critic, templates, comparison, order) for order in orders))
     verdicts = [verdict for order in asked for verdict in order]
@@ -49,12 +51,15 @@ async def judge(critic: Model, templates: Templates, comparison: Comparison) -> 
         b=comparison.b.id,
         purpose=comparison.purpose,
         verdicts=tuple(verdict for verdict, _ in verdicts),
+        checks=comparison.checks,
     ), [answer for _, answer in verdicts]
 
 
 async def _one_order(
     critic: Model, templates: Templates, comparison: Comparison, order: Order
 ) -> list[tuple[Verdict, Answer]]:
+    if not comparison.principles:
+        return []
     ahead, *siblings = comparison.principles
     first = await _verdict(critic, templates, comparison, order, ahead)
     return [

@@ -130,7 +130,7 @@ function usual(trace) {
 
 function matchupNode(trace, data, m) {
   const p = m.p === null || m.p === undefined ? "unreadable" : `p(${m.a} better) = ${m.p.toFixed(2)}`;
-  const rows = verdictsOf(trace, m, data).map((verdict) => verdictRow(verdict, data));
+  const rows = [...verdictsOf(trace, m, data).map((verdict) => verdictRow(verdict, data)), ...(m.checks || []).map(checkRow)];
   const columns = [`p(${m.a} better) by`, `${m.a} first`, `${m.b} first`, "both", "position bias", "label mass", ""];
   return el("section", { id: "matchup" },
     m.votes ? votesNode(m) : el("p", {}, el("b", {}, `${m.a} against ${m.b}`), `: ${p}`, m.abstention ? `; abstains: ${m.abstention}` : "",
@@ -164,6 +164,15 @@ function votesNode(m) {
       el("tbody", {}, ...m.votes.map(([name, p, abstains]) => el("tr", {}, el("th", { scope: "row" }, name),
         el("td", {}, p === null ? "–" : p.toFixed(2)),
         el("td", {}, abstains ? `abstains: ${abstains}` : p > 0.5 ? m.a : m.b)))))));
+}
+
+/** Return what a program found in both answers, in the columns of the orders in which each comes first. */
+function checkRow([principle, a, foundInA, b, foundInB]) {
+  const side = (passed, found) => `${passed ? "passes" : "fails"}: ${found}`;
+  const p = a === b ? "0.50" : a ? "0.98" : "0.02";
+  return el("tr", {}, el("th", { scope: "row" }, principle),
+    ...[side(a, foundInA), side(b, foundInB), p, "–", "–"].map((text) => el("td", {}, text)),
+    el("td", { class: "flag", title: "a program decides this, the critic was not asked" }, "by a program"));
 }
 
 function verdictRow({ principle, ab, ba, mass, counted }, data) {
