@@ -425,6 +425,18 @@ def test_a_limit_on_file_size_ends_the_run_and_the_same_command_goes_on(rlaif: R
     assert json.loads(rlaif("generate", "run.yaml", "--json").out)["traces"] == 6
 
 
+def test_half_an_import_does_not_stand_in_the_way_of_the_next(rlaif: Rlaif) -> None:
+    Path("x.json").write_text('["Which answer is clearer?"]', encoding="utf-8")
+    command = ("constitution", "import", "x.json", "--out", "x.yaml")
+    assert _limited(*command, bytes_per_file=10).complains(1, "x.yaml: cannot be written")
+    assert rlaif(*command).code == 0
+
+
+def test_a_disk_that_is_full_from_the_start_is_named(rlaif: Rlaif, server: SimulatedServer) -> None:
+    said = _limited(*_generate(server), bytes_per_file=0)
+    assert said.complains(1, "out", "cannot be written")
+
+
 def test_a_reader_that_goes_away_is_no_traceback(run: Path) -> None:
     with started("show", str(run)) as process:
         process.stdout.close()

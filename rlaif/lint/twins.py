@@ -5,6 +5,7 @@ words are not found here; a finished run finds them (C302, C303).
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import combinations
 
 from rlaif.constitution import Principle
@@ -47,7 +48,7 @@ def _pairs(subject: Subject) -> Iterator[tuple[Principle, Principle]]:
 def _likeness(one: Principle, other: Principle) -> str | None:
     if share := _same_question(one, other):
         return "the same question" if share == 1 else f"{share:.0%} of the words of the two questions are the same"
-    texts = [stems(content(" ".join(words_of(principle)))) for principle in (one, other)]
+    texts = [_meaning(" ".join(words_of(principle))) for principle in (one, other)]
     share = _jaccard(*texts)
     return f"{share:.0%} of all their words are the same" if share >= SAME_TEXT else None
 
@@ -56,10 +57,16 @@ def _same_question(one: Principle, other: Principle) -> float:
     """Return the share of words in common where it is enough to be the same question, else 0."""
     if one.compare is None or other.compare is None or one.critique_only or other.critique_only:
         return 0.0
-    questions = [stems(content(principle.compare or "")) for principle in (one, other)]
+    questions = [_meaning(principle.compare or "") for principle in (one, other)]
     share = _jaccard(*questions)
     enough = SAME_QUESTION if min(map(len, questions)) >= FEWEST_WORDS else 1.0
     return share if share >= enough else 0.0
+
+
+@lru_cache(maxsize=10_000)
+def _meaning(text: str) -> frozenset[str]:
+    """Return a text's meaning words, endings aside; kept, for every text meets every other one."""
+    return stems(content(text))
 
 
 def _opposite(one: Principle, other: Principle) -> bool:

@@ -81,7 +81,7 @@ def locked(path: Path, own: str = "manifest.json") -> Iterator[None]:
     except OSError as error:
         raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
     try:
-        (path / "run.pid").write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        write_text(path / "run.pid", f"process {os.getpid()} on {socket.gethostname()}")
         yield
     finally:
         (path / "run.pid").unlink(missing_ok=True)

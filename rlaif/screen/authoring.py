@@ -118,6 +118,8 @@ def _write(path: Path, text: str) -> None:
     except FileExistsError:
         raise UsageError(f"{path} cannot be made: something stands in its place") from None
     except OSError as error:
+        if path.is_file():  # it was not there before, and half of it must not stand in the way of the next try
+            path.unlink()
         raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
 
 
