@@ -11,7 +11,7 @@ from rlaif.errors import ReplyError
 from rlaif.models.client import ModelClient
 from rlaif.models.labels import LabelLogprobs, keep_labels, read_labels
 from rlaif.models.replies import ReplyStore
-from rlaif.models.wire import USUAL_LOGPROBS, ChatRequest, Reply, reply_key
+from rlaif.models.wire import USUAL_LOGPROBS, ChatRequest, Reply, ScoreRequest, reply_key
 from rlaif.records import Usage
 
 
@@ -102,6 +102,18 @@ class Model:
         )
         answer = await self.chat(asked, priority=priority, labels=labels)
         return read_labels(labels, answer.reply.choices[0].first_token), answer
+
+    async def score(self, request: ScoreRequest, *, priority: int = 0) -> Answer:
+        """Return how likely every token of a text is, unless that was asked before. Raises what `post` raises."""
+        body = request.body()
+        key = reply_key(self.client.identity, body)
+        reply = self._store.get(key)
+        stored = reply is not None
+        if reply is None:
+            reply = await self.client.post(body, priority=priority, page="completions")
+            self._store.put(key, reply)
+        self._meter.count(reply, stored=stored)
+        return Answer(reply, key)
 
     async def _ask(self, key: str, body: str, priority: int, request: ChatRequest, labels: tuple[str, ...]) -> Reply:
         task = asyncio.ensure_future(self.client.post(body, priority=priority))

@@ -26,10 +26,19 @@ from aiohttp import web
 from pydantic import Field
 
 from rlaif.hashing import canonical_json, content_hash, derive_seed
+from rlaif.models.simulated_policy import (
+    Habit,
+    Knowledge,
+    habitual,
+    is_choice,
+    letter_probabilities,
+    scored,
+    token_ids,
+)
 from rlaif.preferences.judgement import sigmoid
 from rlaif.records import Record
 
-Kind = Literal["sample", "critique", "revise", "judge"]
+Kind = Literal["sample", "critique", "revise", "judge", "choice", "score"]
 
 _WORDS = [
     "first",
@@ -123,6 +132,18 @@ class SimulatedModel(Record):
     """Revisions repeat the question they were asked, as weak models do."""
     words: int = 40
     """Words in an answer, more or less."""
+    quality_mean: float = 0.0
+    """Mean of the answers' planted quality."""
+    variety: int | None = Field(default=None, ge=1)
+    """Different answers to one prompt at most; None for as many as are asked for."""
+    habits: tuple[Habit, ...] = ()
+    knowledge: Knowledge | None = None
+    nats: float = Field(default=3.0, gt=0)
+    """Mean negative log-probability of a token of a text that is to be scored."""
+    nats_of_answers: float = Field(default=1.0, gt=0)
+    """The same where the text comes as tokens: something that a model wrote."""
+    scores: bool = True
+    """Whether it scores prompts at all; not all servers do."""
     lines: int = Field(default=1, ge=1)
     """Answers stand on one to so many lines, drawn."""
     latency_s: float = 0.0
@@ -168,6 +189,8 @@ class SimulatedServer:
         app.router.add_get("/health", self._health)
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/chat/completions", self._chat)
+        if self.model.scores:
+            app.router.add_post("/v1/completions", self._chat)
         app.router.add_get("/simulated/asked", self._log)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -217,14 +240,23 @@ class SimulatedServer:
     def answer(self, body: dict[str, Any]) -> dict[str, Any]:
         """Return the chat completion for a request."""
         kind = _kind(body)
+        if kind == "score":
+            nats = self.model.nats if isinstance(body["prompt"], str) else self.model.nats_of_answers
+            return {"choices": [scored(body["prompt"], nats, self.model.seed)]}
         last = body["messages"][-1]["content"]
         if kind == "judge":
             choices = [self._verdict(last, body.get("seed", 0))]
+        elif kind == "choice":
+            found = letter_probabilities(self.model.knowledge, last, self.model.seed)
+            choices = [_one_token(found[0][0], [(one, _log(self.model.label_mass * p)) for one, p in found])]
         else:
             choices = [self._text(kind, body, last, index) for index in range(body.get("n", 1))]
         prompt_tokens = sum(len(m["content"]) for m in body["messages"]) // 4
-        completion_tokens = 1 if kind == "judge" else sum(len(c["message"]["content"]) for c in choices) // 4
+        written = sum(len(c["message"]["content"]) for c in choices) // 4
+        completion_tokens = 1 if kind in {"judge", "choice"} else written
+        ids = {"prompt_token_ids": token_ids(last)} if body.get("return_token_ids") else {}
         return {
+            **ids,
             "id": "simulated",
             "object": "chat.completion",
             "model": self.model.name,
@@ -240,13 +272,15 @@ class SimulatedServer:
         return random.Random(derive_seed(self.model.seed, "quality", text)).gauss(0, self.model.quality_sd)
 
     def _text(self, kind: Kind, body: dict[str, Any], last: str, index: int) -> dict[str, Any]:
+        index = index if self.model.variety is None else index % self.model.variety
         rng = random.Random(derive_seed(self.model.seed, canonical_json(body["messages"]), body.get("seed", 0), index))
         words = rng.choices(_WORDS, k=max(3, round(rng.gauss(self.model.words, self.model.words / 4))))
         text = " ".join(words).capitalize()
         if self.model.lines > 1 and kind != "critique":
             text = _on_lines(words, rng.randint(1, self.model.lines))
         if kind == "sample":
-            text += f" (quality {rng.gauss(0, self.model.quality_sd):+.4f})."
+            text += f" (quality {rng.gauss(self.model.quality_mean, self.model.quality_sd):+.4f})."
+            text = habitual(self.model.habits, last, text, rng)
         elif kind == "revise":
             if self.model.revisions_copy:
                 text = last.rpartition("\n</")[2]
@@ -257,6 +291,7 @@ class SimulatedServer:
             "message": {"role": "assistant", "content": text},
             "finish_reason": "length" if cut else "stop",
             "logprobs": None,
+            "token_ids": token_ids(text) if body.get("return_token_ids") else None,
         }
 
     def _verdict(self, question: str, seed: int) -> dict[str, Any]:
@@ -317,8 +352,10 @@ def _on_lines(words: list[str], count: int) -> str:
 
 
 def _kind(body: dict[str, Any]) -> Kind:
+    if "prompt" in body:
+        return "score"
     if body.get("logprobs"):
-        return "judge"
+        return "choice" if is_choice(body["messages"][-1]["content"]) else "judge"
     names = _fenced(body["messages"][-1]["content"])
     if "critique" in names:
         return "revise"

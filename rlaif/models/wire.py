@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from rlaif.errors import ReplyError
 from rlaif.hashing import canonical_json, content_hash
 from rlaif.records import Message, Record, Usage
 
@@ -28,11 +29,25 @@ class ChatRequest(Record):
     logprobs: bool | None = None
     top_logprobs: int | None = None
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
+    return_token_ids: bool | None = None
+    """Have the ids of all tokens sent along (vLLM); servers that don't know this leave them out."""
 
     def body(self) -> str:
         """Return the canonical JSON of the request; what is unset or empty is left out."""
         values = self.model_dump(mode="json", exclude_none=True)
         return canonical_json({key: value for key, value in values.items() if value not in ([], {}, ())})
+
+
+class ScoreRequest(Record):
+    """A text whose tokens are to be scored: how likely was each, given those before it? Without the model's name."""
+
+    prompt: str | tuple[int, ...]
+    """A text, or the ids of its tokens: what a model wrote is scored as the very tokens it drew."""
+
+    def body(self) -> str:
+        """Return the canonical JSON of the request; one token is generated, because none cannot be asked for."""
+        asked = {"max_tokens": 1, "temperature": 0.0, "prompt_logprobs": 0, "return_token_ids": True}
+        return canonical_json({"prompt": self.prompt, **asked})
 
 
 class TokenLogprob(Record):
@@ -50,6 +65,8 @@ class Choice(Record):
     finish_reason: str
     first_token: tuple[TokenLogprob, ...] = ()
     """The likeliest first tokens, likeliest first, where log-probabilities were asked for."""
+    tokens: tuple[int, ...] = ()
+    """Ids of what was generated, where they were asked for."""
 
 
 class Reply(Record):
@@ -57,6 +74,10 @@ class Reply(Record):
 
     choices: tuple[Choice, ...]
     usage: Usage
+    prompt_tokens: tuple[int, ...] = ()
+    """Ids of the prompt's tokens, where they were asked for."""
+    prompt_logprobs: tuple[float | None, ...] = ()
+    """Natural log-probability of each of them given those before it, where that was asked for; None for the first."""
 
 
 def reply_key(identity: str, body: str) -> str:
@@ -92,6 +113,7 @@ class _WireChoice(_Loose):
     message: _WireMessage
     finish_reason: str | None = None
     logprobs: _WireLogprobs | None = None
+    token_ids: tuple[int, ...] | None = None
 
 
 class _WireDetails(_Loose):
@@ -109,20 +131,59 @@ class WireReply(_Loose):
 
     choices: list[_WireChoice] = Field(min_length=1)
     usage: _WireUsage | None = None
+    prompt_token_ids: tuple[int, ...] | None = None
 
     def keep(self) -> Reply:
         """Return the part of the reply that is kept."""
-        usage = self.usage or _WireUsage()
-        details = usage.prompt_tokens_details
         return Reply(
             choices=tuple(_keep(choice) for choice in sorted(self.choices, key=lambda c: c.index)),
-            usage=Usage(
-                requests=1,
-                prompt_tokens=usage.prompt_tokens,
-                cached_tokens=(details.cached_tokens or 0) if details else 0,
-                completion_tokens=usage.completion_tokens or 0,
-            ),
+            usage=_spent(self.usage),
+            prompt_tokens=self.prompt_token_ids or (),
         )
+
+
+class _WireScore(_Loose):
+    logprob: FiniteFloat
+
+
+class _WireScoredChoice(_Loose):
+    prompt_token_ids: tuple[int, ...]
+    prompt_logprobs: tuple[dict[int, _WireScore] | None, ...]
+
+
+class WireScored(_Loose):
+    """A completion with the log-probabilities of its prompt, as vLLM sends it."""
+
+    choices: list[_WireScoredChoice] = Field(min_length=1, max_length=1)
+    usage: _WireUsage | None = None
+
+    def keep(self) -> Reply:
+        """Return the prompt's tokens and scores. Raises ReplyError where a score is missing."""
+        (choice,) = self.choices
+        scores = []
+        for token, found in zip(choice.prompt_token_ids, choice.prompt_logprobs, strict=False):
+            if found is not None and token not in found:
+                raise ReplyError(f"the server left out the log-probability of token {token}")
+            scores.append(None if found is None else found[token].logprob)
+        if len(scores) < len(choice.prompt_token_ids) or None in scores[1:]:
+            raise ReplyError("the server left out log-probabilities of the prompt")
+        return Reply(
+            choices=(),
+            usage=_spent(self.usage),
+            prompt_tokens=choice.prompt_token_ids,
+            prompt_logprobs=tuple(scores),
+        )
+
+
+def _spent(usage: _WireUsage | None) -> Usage:
+    usage = usage or _WireUsage()
+    details = usage.prompt_tokens_details
+    return Usage(
+        requests=1,
+        prompt_tokens=usage.prompt_tokens,
+        cached_tokens=(details.cached_tokens or 0) if details else 0,
+        completion_tokens=usage.completion_tokens or 0,
+    )
 
 
 def _keep(choice: _WireChoice) -> Choice:
@@ -135,6 +196,7 @@ def _keep(choice: _WireChoice) -> Choice:
         reasoning=message.reasoning or message.reasoning_content or reasoning,
         finish_reason=choice.finish_reason or "unknown",
         first_token=tuple(TokenLogprob(token=t.token, logprob=t.logprob) for t in top),
+        tokens=choice.token_ids or (),
     )
 
 
