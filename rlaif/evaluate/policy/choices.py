@@ -71,16 +71,16 @@ def bootstrap_of_choices(asked: Sequence[Mapping[Side, Picked]]) -> Bootstrap:
 
 
 ACCURACY = What("accuracy", "knowledge", "questions with four options answered right", "higher")
-BRIER = What("brier", "knowledge", "Brier score of these (0 best, 0.75 for guessing evenly)", "lower", "number")
+BRIER = What("brier", "knowledge", "Brier score on these questions (0 best, 0.75 guessing)", "lower", "number")
 CALIBRATION = What(
     "calibration",
     "knowledge",
-    "calibration error of these",
+    "calibration error on these questions",
     "lower",
     "number",
     "never negative, so above 0 for an honest model too",
 )
-OVERCONFIDENCE = What("overconfidence", "knowledge", "confidence minus share right", unit="number")
+OVERCONFIDENCE = What("overconfidence", "knowledge", "confidence minus share right on these questions", unit="number")
 LETTER_MASS = What("letter-mass", "knowledge", "probability that falls on the four letters", unit="number")
 
 

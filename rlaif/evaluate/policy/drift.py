@@ -16,8 +16,8 @@ from rlaif.intervals import Array, Bootstrap, Tally
 
 PERPLEXITY = What("perplexity", "drift", "perplexity of neutral texts", "lower", "number")
 SURPRISE = What("surprise", "drift", "surprise at neutral texts, nats a character", "lower", "nats")
-DIVERGENCE = What("divergence", "drift", "divergence of the tuned model from the base, nats a token", unit="nats")
-DIVERGENCE_ANSWER = What("divergence-answer", "drift", "the same, nats an answer", unit="nats")
+DIVERGENCE = What("divergence", "drift", "divergence from the base, nats a token", unit="nats")
+DIVERGENCE_ANSWER = What("divergence-answer", "drift", "divergence from the base, nats an answer", unit="nats")
 OTHER_TOKENS = "the two models cut texts into different tokens"
 
 

@@ -83,9 +83,9 @@ def win_figures(bout: Bout) -> WinFigures:
 def win_lines(figures: WinFigures) -> list[Line]:
     """Return the lines of one constitution; the difference is what is above one half."""
     name = figures.constitution
-    rate = What(f"wins-{name}", "rules", f"wins against the base under {name}, ties apart", "higher")
-    equal = What(f"wins-equal-length-{name}", "rules", f"the same under {name} at equal length", "higher")
-    similar = What(f"wins-similar-length-{name}", "rules", f"the same under {name}, lengths alike", "higher")
+    rate = What(f"wins-{name}", "rules", f"wins under {name}, ties apart", "higher")
+    equal = What(f"wins-equal-length-{name}", "rules", f"wins under {name} at equal length", "higher")
+    similar = What(f"wins-similar-length-{name}", "rules", f"wins under {name} where lengths are alike", "higher")
     return [
         _against_a_half(rate, figures.win_rate, "no duel was decided"),
         _against_a_half(equal, figures.at_equal_length, "all went one way, or length alone tells the winner"),

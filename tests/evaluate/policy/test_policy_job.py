@@ -191,8 +191,3 @@ async def test_where_every_prompt_was_trained_on_nobody_is_asked(tmp_path: Path)
 async def test_two_constitutions_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="two constitutions are called good"):
         await evaluated(tmp_path, BASE, TUNED, constitutions=(rules(), rules()))
-
-
-async def test_probes_are_asked_whole() -> None:
-    assert (len(PROBES.harmless), len(PROBES.harmful), len(PROBES.claims)) == (42, 26, 34)
-    assert (len(PROBES.questions), len(PROBES.texts)) == (62, 10)
