@@ -25,6 +25,8 @@ LONGEST = 3
 PRIOR = 0.1
 FEWEST = 3.0
 """Prompts (both models together, their shares summed) in which a phrase must stand to be looked at."""
+FEWEST_SHARE = 0.01
+"""The same as a share of the prompts, where that is more."""
 MOST = 20
 """Phrases that are named in either direction."""
 
@@ -97,22 +99,28 @@ def phrases(prompts: Iterable[Answers], seed: int = 0) -> Phrases:
 
 def _table(asked: Sequence[Answers], length: int) -> _Table:
     """Count the phrases of one length that are frequent enough."""
-    shares: dict[str, dict[tuple[int, Side], float]] = defaultdict(lambda: defaultdict(float))
+    everything: dict[str, float] = defaultdict(float)
+    said = {side: np.zeros(len(asked)) for side in SIDES}
+    for place, side, phrase, share in _each(asked, length):
+        everything[phrase] += share
+        said[side][place] += share
+    fewest = max(FEWEST, len(asked) * FEWEST_SHARE)
+    columns = {text: column for column, text in enumerate(sorted(t for t, n in everything.items() if n >= fewest))}
+    found = {side: np.zeros((len(asked), len(columns)), dtype=np.float32) for side in SIDES}
+    # Read a second time instead of kept: most phrases stand in one answer only, and there are millions.
+    for place, side, phrase, share in _each(asked, length):
+        if phrase in columns:
+            found[side][place, columns[phrase]] += share
+    return _Table(tuple(columns), found["base"], found["tuned"], said["base"], said["tuned"])
+
+
+def _each(asked: Sequence[Answers], length: int) -> Iterator[tuple[int, Side, str, float]]:
+    """Yield (prompt, model, phrase, share of the prompt's answers) for every answer and phrase in it."""
     for place, both in enumerate(asked):
         for side in SIDES:
             for text in both[side]:
                 for phrase in _phrases(text, length):
-                    shares[phrase][place, side] += 1 / len(both[side])
-    said = {side: np.zeros(len(asked)) for side in SIDES}
-    for counts in shares.values():
-        for (place, side), share in counts.items():
-            said[side][place] += share
-    frequent = sorted(text for text, counts in shares.items() if sum(counts.values()) >= FEWEST)
-    found = {side: np.zeros((len(asked), len(frequent)), dtype=np.float32) for side in SIDES}
-    for column, text in enumerate(frequent):
-        for (place, side), share in shares[text].items():
-            found[side][place, column] = share
-    return _Table(tuple(frequent), found["base"], found["tuned"], said["base"], said["tuned"])
+                    yield place, side, phrase, 1 / len(both[side])
 
 
 def _phrases(text: str, length: int) -> set[str]:

@@ -10,6 +10,7 @@ second on few duels then.
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,6 +24,8 @@ from rlaif.records import Record
 
 SIMILAR = math.log(1.2)
 """Lengths that differ by no more than a fifth count as similar."""
+FEW_ALIKE = 20
+"""With fewer decided duels of similar length there is a warning beside the figure at equal length."""
 DECIDED = ("tuned", "base")
 
 
@@ -86,9 +89,15 @@ def win_lines(figures: WinFigures) -> list[Line]:
     rate = What(f"wins-{name}", "rules", f"wins under {name}, ties apart", "higher")
     equal = What(f"wins-equal-length-{name}", "rules", f"wins under {name} at equal length", "higher")
     similar = What(f"wins-similar-length-{name}", "rules", f"wins under {name} where lengths are alike", "higher")
+    alike = int(figures.similar_length.n)
+    extrapolated = f"only {alike} decided duels are of similar length, so this rests on the regression"
     return [
         _against_a_half(rate, figures.win_rate, "no duel was decided"),
-        _against_a_half(equal, figures.at_equal_length, "all went one way, or length alone tells the winner"),
+        _against_a_half(
+            replace(equal, note=extrapolated if alike < FEW_ALIKE else ""),
+            figures.at_equal_length,
+            "all went one way, or length alone tells the winner",
+        ),
         _against_a_half(similar, figures.similar_length, "no decided duel is between answers of similar length"),
     ]
 
