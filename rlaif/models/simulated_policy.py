@@ -76,15 +76,14 @@ def token_ids(text: str) -> list[int]:
 def scored(prompt: str | list[int], nats: float, seed: int) -> dict[str, Any]:
     """Return the choice of a completion that scores its prompt: `nats` a token on average, more or less.
 
-    What is more or less hangs on the token and all before it; all simulated models share half of it.
+    What is more or less hangs on the text; all simulated models share half of it.
     """
     tokens = token_ids(prompt) if isinstance(prompt, str) else prompt
+    text = hash(tuple(tokens))  # of numbers, so the same in every process
+    shared, own = random.Random(text), random.Random(hash((text, seed)))
     logprobs: list[dict[str, dict[str, float]] | None] = [None]
-    before = tokens[0] if tokens else 0
     for token in tokens[1:]:
-        before = hash((before, token))  # of numbers, so the same in every process
-        shared, own = (random.Random(hash((one, before))).gauss(0, 0.3) for one in (0, seed + 1))
-        logprobs.append({str(token): {"logprob": min(-1e-6, -nats + shared + own)}})
+        logprobs.append({str(token): {"logprob": min(-1e-6, -nats + shared.gauss(0, 0.3) + own.gauss(0, 0.3))}})
     return {
         "index": 0,
         "text": "",

@@ -27,6 +27,7 @@ FEW = PROBES.first(6)
 BASE = SimulatedModel(
     name="base",
     seed=1,
+    words=30,
     knowledge=knowing(0.7, 0.7),
     habits=(refusing(0.1, HARMLESS), refusing(0.5, HARMFUL), *agreeing(0.2)),
 )
@@ -34,7 +35,7 @@ TUNED = SimulatedModel(
     name="tuned",
     seed=2,
     quality_mean=1.0,
-    words=60,
+    words=50,
     nats=3.2,
     nats_of_answers=0.8,
     knowledge=knowing(0.7, 0.95),
@@ -114,10 +115,10 @@ async def test_a_win_that_is_length_alone_is_gone_at_equal_length(tmp_path: Path
 
 async def test_each_constitution_is_judged_for_itself(tmp_path: Path) -> None:
     critic = SimulatedModel(name="critic", scale=3.0, rules=(PlantedRule(contains="more bold", agrees=0.0),))
-    tuned = SimulatedModel(name="tuned", seed=2, quality_mean=1.0)
+    tuned = SimulatedModel(name="tuned", seed=2, quality_mean=1.0, words=15)
     both = (rules("good"), rules("bold"))
     found = await evaluated(
-        tmp_path, SimulatedModel(name="base", seed=1), tuned, critic, probes=NO_PROBES, constitutions=both
+        tmp_path, SimulatedModel(name="base", seed=1, words=15), tuned, critic, probes=NO_PROBES, constitutions=both
     )
     assert [one.constitution for one in found.wins] == ["good", "bold"]
     assert (line(found, "wins-good").finding, line(found, "wins-bold").finding) == ("gain", "loss")
@@ -126,9 +127,10 @@ async def test_each_constitution_is_judged_for_itself(tmp_path: Path) -> None:
 
 async def test_a_critic_led_by_position_decides_nothing_and_is_said_to_be_unfit(tmp_path: Path) -> None:
     critic = SimulatedModel(name="critic", scale=0.0, position_bias=3.0)
-    tuned = SimulatedModel(name="tuned", seed=2, quality_mean=1.0)
-    found = await evaluated(tmp_path, SimulatedModel(name="base", seed=1), tuned, critic, probes=NO_PROBES)
-    assert found.wins[0].outcomes == {"tie": 100}
+    tuned = SimulatedModel(name="tuned", seed=2, quality_mean=1.0, words=15)
+    base = SimulatedModel(name="base", seed=1, words=15)
+    found = await evaluated(tmp_path, base, tuned, critic, probes=NO_PROBES, count=30)
+    assert found.wins[0].outcomes == {"tie": 30}
     assert line(found, "wins-good").finding == "not measured"
     assert any("not fit to judge" in warning for warning in found.warnings)
 
@@ -143,12 +145,12 @@ async def test_started_again_nothing_is_asked_twice_and_the_figures_are_the_same
 
 
 async def test_what_was_asked_before_a_fault_is_kept(tmp_path: Path) -> None:
-    broken = BASE.model_copy(update={"faults": (Fault(kind="sample", status=401, after=30, times=None),)})
+    broken = BASE.model_copy(update={"faults": (Fault(kind="sample", status=401, after=20, times=None),)})
     with pytest.raises(EndpointError, match="401"):
-        await evaluated(tmp_path, broken, TUNED, count=50, probes=FEW)
+        await evaluated(tmp_path, broken, TUNED, count=30, probes=FEW)
     servers = []
-    await evaluated(tmp_path, BASE, TUNED, count=50, probes=FEW, servers=servers)
-    assert 0 < servers[0].count("sample") <= 50 + 4 * 6 - 30
+    await evaluated(tmp_path, BASE, TUNED, count=30, probes=FEW, servers=servers)
+    assert 0 < servers[0].count("sample") <= 30 + 4 * 6 - 20
     assert servers[1].count("sample") == 0
 
 
