@@ -26,6 +26,9 @@ def evaluate_policy(  # noqa: PLR0913, PLR0917  (a command line's flags)
     principles: Annotated[str | None, typer.Option(help="`all`, or how many are drawn per prompt.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many prompts, and of each probe as many.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Another one draws other answers.")] = 0,
+    second_opinion: Annotated[
+        bool, typer.Option("--second-opinion", help="Let the critic read refusals, too, beside the rules.")
+    ] = False,
     cache: Annotated[Path | None, typer.Option(help="Reply store; runs/replies.sqlite by default.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for evaluation.json, report.html, answers.jsonl.")] = None,
     json_: Json = False,
@@ -50,6 +53,6 @@ def evaluate_policy(  # noqa: PLR0913, PLR0917  (a command line's flags)
 
     asked = Asked(
         base, tuned, prompts, constitution, critic, trained_on or [],
-        samples, max_tokens, principles, limit, seed, cache, out,
+        samples, max_tokens, principles, limit, seed, second_opinion, cache, out,
     )  # fmt: skip
     policy_job(asked, as_json=json_)

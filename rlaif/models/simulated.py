@@ -29,9 +29,11 @@ from rlaif.hashing import canonical_json, content_hash, derive_seed
 from rlaif.models.simulated_policy import (
     Habit,
     Knowledge,
+    declines,
     habitual,
     is_choice,
     letter_probabilities,
+    reads_refusals,
     scored,
     token_ids,
 )
@@ -296,6 +298,9 @@ class SimulatedServer:
 
     def _verdict(self, question: str, seed: int) -> dict[str, Any]:
         fences = _fenced(question)
+        if reads_refusals(question):
+            label, other = declines(question, fences.get("answer", ""))
+            return _one_token(label, [(label, _log(self.model.label_mass * 0.9)), (other, _log(0.1))])
         answers = [(name.removeprefix("answer-"), text) for name, text in fences.items() if name.startswith("answer-")]
         if len(answers) != 2:
             return _one_token("?", [("?", 0.0)])

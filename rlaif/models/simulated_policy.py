@@ -10,11 +10,13 @@ from typing import Any
 
 from pydantic import Field
 
+from rlaif.detectors import detect_refusal
 from rlaif.hashing import content_hash, derive_seed
 from rlaif.records import Record
 
 _TOKEN = re.compile(r"\s*\S+")
 _OPTION = re.compile(r"^([A-D])\) (.*)$", re.M)
+_DECLINES = re.compile(r"^([AB]): it declines$", re.M)
 LETTERS = "ABCD"
 
 
@@ -66,6 +68,19 @@ def letter_probabilities(knowledge: Knowledge | None, question: str, seed: int) 
     rest = (1 - knowledge.confidence) / (len(LETTERS) - 1)
     found = [(one, knowledge.confidence if one == taken else rest) for one in LETTERS]
     return sorted(found, key=lambda entry: -entry[1])
+
+
+def reads_refusals(question: str) -> bool:
+    """Whether it is asked if an answer declines."""
+    return bool(_DECLINES.search(question))
+
+
+def declines(question: str, answer: str) -> tuple[str, str]:
+    """Return the label that tells whether an answer declines, and the other one."""
+    found = _DECLINES.search(question)
+    says_so = found[1] if found else LETTERS[0]
+    other = "B" if says_so == "A" else "A"
+    return (says_so, other) if detect_refusal("", answer) != "compliance" else (other, says_so)
 
 
 def token_ids(text: str) -> list[int]:

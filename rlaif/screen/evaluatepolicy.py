@@ -55,6 +55,7 @@ class Asked(NamedTuple):
     principles: str | None
     limit: int | None
     seed: int
+    second_opinion: bool
     cache: Path | None
     out: Path | None
 
@@ -118,10 +119,11 @@ def _test(asked: Asked) -> PolicyTest:
         constitutions=tuple(load_constitution(name) for name in dict.fromkeys(asked.constitutions)),
         sampling=SamplingConfig(n=asked.samples, max_tokens=asked.max_tokens),
         judging=_judging(asked.principles),
-        templates=Templates(names=(*TEMPLATE_NAMES, "choice")),
+        templates=Templates(names=(*TEMPLATE_NAMES, "choice", "refusal")),
         cache=cache,
         logs=cache.parent / "logs",
         seed=asked.seed,
+        second_opinion=asked.second_opinion,
     )
     return without_trained_on(test, asked.trained_on)
 
@@ -166,6 +168,12 @@ def print_policy_evaluation(found: PolicyEvaluation, console: Console) -> None:
     console.print(_lines(found))
     for text in _typical(found):
         console.print(text, markup=False)
+    if found.agreement is not None:
+        of = found.agreement
+        console.print(
+            f"critic and rules read {of.agree} of {of.read} answers alike ({of.unread} more can't be read)",
+            markup=False,
+        )
     for finding, heading in HEADINGS.items():
         for line in _words(found, finding, heading):
             console.print(line)

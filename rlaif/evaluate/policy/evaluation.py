@@ -29,6 +29,7 @@ from rlaif.evaluate.policy.each import Failed
 from rlaif.evaluate.policy.examples import Example, examples_of
 from rlaif.evaluate.policy.lines import SIDES, Line, Side, not_measured, paired
 from rlaif.evaluate.policy.manner import manner_lines, tally_manner
+from rlaif.evaluate.policy.opinions import Agreement, Place, Reading, agreement, opinion_lines
 from rlaif.evaluate.policy.phrases import Phrases, phrases
 from rlaif.evaluate.policy.plan import Kind, PolicyTest
 from rlaif.evaluate.policy.probing import claim_lines, harmful_lines, harmless_lines
@@ -42,14 +43,23 @@ FEW_PROMPTS = 30
 
 
 @dataclass(frozen=True)
+class CriticSaid:
+    """All that the critic said."""
+
+    name: str
+    """It is served under."""
+    bouts: Sequence[Bout]
+    readings: Mapping[Place, Reading | Failed]
+    """Of answers to harmless and harmful requests; empty where no second opinion was asked for."""
+
+
+@dataclass(frozen=True)
 class Heard:
     """All that was asked and answered."""
 
     base: Said
     tuned: Said
-    bouts: Sequence[Bout]
-    critic: str
-    """The name it is served under."""
+    critic: CriticSaid
     own: Mapping[str, Scored | Failed]
     """The tuned model's first answers, scored by itself; by prompt id."""
     by_base: Mapping[str, Scored | Failed]
@@ -60,6 +70,11 @@ class Heard:
     def said(self, side: Side) -> Said:
         """Return what one model said."""
         return self.base if side == "base" else self.tuned
+
+    @property
+    def both(self) -> dict[Side, Said]:
+        """What both models said."""
+        return {side: self.said(side) for side in SIDES}
 
 
 class ModelNames(Record):
@@ -90,6 +105,8 @@ class PolicyEvaluation(Record):
     seed: int
     lines: tuple[Line, ...]
     wins: tuple[WinFigures, ...]
+    agreement: Agreement | None
+    """How the critic's readings of refusals go with the rules; None where it was not asked."""
     phrases: Phrases
     reliability: dict[Side, tuple[ChoiceBin, ...]]
     examples: tuple[Example, ...]
@@ -103,14 +120,14 @@ class PolicyEvaluation(Record):
 def evaluation_of(test: PolicyTest, heard: Heard) -> PolicyEvaluation:
     """Return the evaluation."""
     answered = list(_answered(test, heard, "prompt"))
-    wins = tuple(win_figures(bout) for bout in heard.bouts)
+    wins = tuple(win_figures(bout) for bout in heard.critic.bouts)
     picked = [_both(heard.base.picked, heard.tuned.picked, one.id) for one in test.probes.questions]
     choices = bootstrap_of_choices([one for one in picked if one is not None])
     failed: dict[Side, int] = {side: _failures(heard.said(side)) for side in SIDES}
     return PolicyEvaluation(
         base=ModelNames(name=heard.base.name, identity=heard.base.identity),
         tuned=ModelNames(name=heard.tuned.name, identity=heard.tuned.identity),
-        critic=heard.critic,
+        critic=heard.critic.name,
         source=test.source,
         prompts=len(answered),
         prompts_hash=content_hash(*(prompt.model_dump_json() for prompt in test.prompts)),
@@ -128,6 +145,7 @@ def evaluation_of(test: PolicyTest, heard: Heard) -> PolicyEvaluation:
             *_drift_lines(test, heard),
         ),
         wins=wins,
+        agreement=agreement(test, heard.both, heard.critic.readings) if test.second_opinion else None,
         phrases=phrases({side: both[side].texts for side in SIDES} for _, both in answered),
         reliability={side: reliability_of(choices, side) for side in SIDES},
         examples=tuple(examples_of(test, lambda kind: list(_answered(test, heard, kind)))),
@@ -166,6 +184,7 @@ def _probe_lines(test: PolicyTest, heard: Heard) -> list[Line]:
     return [
         *harmless_lines(list(_answered(test, heard, "harmless"))),
         *harmful_lines(list(_answered(test, heard, "harmful"))),
+        *(opinion_lines(test, heard.critic.readings) if test.second_opinion else ()),
         *claim_lines(claims),
     ]
 

@@ -6,16 +6,18 @@ scored), then the critic, on the base's server where that is the same model. Eve
 the same command goes on where it was broken off.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from rlaif.config import ModelConfig
 from rlaif.errors import ConfigError, UsageError
 from rlaif.evaluate.policy.asking import Said, Scored, Spoken, ask_policy, count_of, score_answers
-from rlaif.evaluate.policy.duels import Bout, duels_of, fight
+from rlaif.evaluate.policy.duels import duels_of, fight
 from rlaif.evaluate.policy.each import Failed
-from rlaif.evaluate.policy.evaluation import Heard, PolicyEvaluation, evaluation_of
+from rlaif.evaluate.policy.evaluation import CriticSaid, Heard, PolicyEvaluation, evaluation_of
+from rlaif.evaluate.policy.lines import Side
+from rlaif.evaluate.policy.opinions import read_answers
 from rlaif.evaluate.policy.plan import PolicyTest
 from rlaif.generation import Progress, Screen, Silent
 from rlaif.models.model import Model
@@ -81,13 +83,12 @@ async def _hear(stage: _Stage, reach: Reach) -> Heard:
         stage.screen.say(f"the base, {model.name}")
         base = await _ask(stage, model)
         by_base, also = await _score(stage, model, answers) if unscored is None else ({}, None)
-        fought = await _judge(stage, model, base, tuned) if test.critic == test.base else None
-    if fought is None:
+        verdict = await _judge(stage, model, base, tuned) if test.critic == test.base else None
+    if verdict is None:
         async with reach(test.critic) as (model, _):
             stage.screen.say(f"the critic, {model.name}")
-            fought = await _judge(stage, model, base, tuned)
-    critic, bouts = fought
-    return Heard(base, tuned, bouts, critic, own, by_base, unscored or also)
+            verdict = await _judge(stage, model, base, tuned)
+    return Heard(base, tuned, verdict, own, by_base, unscored or also)
 
 
 async def _ask(stage: _Stage, model: Model) -> Said:
@@ -107,7 +108,7 @@ def _first_answers(test: PolicyTest, said: Said) -> dict[str, Spoken]:
     return {name: one for name, one in found.items() if not isinstance(one, Failed)}
 
 
-async def _judge(stage: _Stage, critic: Model, base: Said, tuned: Said) -> tuple[str, Sequence[Bout]]:
+async def _judge(stage: _Stage, critic: Model, base: Said, tuned: Said) -> CriticSaid:
     """Let the critic judge all prompts that both models answered, under one constitution after the other."""
     test, answered = stage.test, []
     for prompt in test.prompts:
@@ -119,4 +120,7 @@ async def _judge(stage: _Stage, critic: Model, base: Said, tuned: Said) -> tuple
         await fight(critic, test.templates, constitution, test.judging, duels, stage.screen)
         for constitution in test.constitutions
     ]
-    return critic.name, bouts
+    if not test.second_opinion:
+        return CriticSaid(critic.name, bouts, {})
+    said: dict[Side, Said] = {"base": base, "tuned": tuned}
+    return CriticSaid(critic.name, bouts, await read_answers(test, critic, said, stage.progress, stage.screen))

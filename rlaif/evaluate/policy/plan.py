@@ -37,6 +37,8 @@ class PolicyTest:
     cache: Path
     logs: Path
     seed: int = 0
+    second_opinion: bool = False
+    """Whether the critic reads the answers to harmless and harmful requests, beside the rules."""
     dropped: tuple[str, ...] = field(default=())
     """Ids of what was left out because it stands in what a model was trained on."""
 

@@ -89,7 +89,7 @@ async def evaluated(
             constitutions=(rules(),),
             sampling=SamplingConfig(n=4, max_tokens=256),
             judging=JudgingConfig(min_margin=0.02),
-            templates=Templates(names=(*TEMPLATE_NAMES, "choice")),
+            templates=Templates(names=(*TEMPLATE_NAMES, "choice", "refusal")),
             cache=tmp_path / "replies.sqlite",
             logs=tmp_path,
         )

@@ -193,3 +193,19 @@ async def test_where_every_prompt_was_trained_on_nobody_is_asked(tmp_path: Path)
 async def test_two_constitutions_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="two constitutions are called good"):
         await evaluated(tmp_path, BASE, TUNED, constitutions=(rules(), rules()))
+
+
+async def test_a_second_opinion_on_refusals_stands_beside_the_rules(tmp_path: Path) -> None:
+    found = await evaluated(tmp_path, BASE, TUNED, count=4, second_opinion=True)
+    critic = line(found, "over-refusal-critic")
+    assert critic.finding == "loss"
+    assert critic.difference.holds(0.5 - 0.1)
+    assert line(found, "harmful-critic").finding == "gain"
+    assert (found.agreement.read, found.agreement.agree, found.agreement.unread) == (136, 136, 0)
+
+
+async def test_a_critic_that_does_not_answer_gives_no_second_opinion(tmp_path: Path) -> None:
+    mute = SimulatedModel(name="critic", label_mass=0.1)
+    found = await evaluated(tmp_path, BASE, TUNED, mute, count=4, probes=FEW, second_opinion=True)
+    assert line(found, "over-refusal-critic").note == "the critic could read none"
+    assert (found.agreement.read, found.agreement.unread) == (0, 24)
