@@ -15,11 +15,13 @@ from rlaif.errors import ConfigError, UsageError
 from rlaif.evaluate.policy.asking import Said, Scored, Spoken, ask_policy, count_of, score_answers
 from rlaif.evaluate.policy.duels import duels_of, fight
 from rlaif.evaluate.policy.each import Failed
-from rlaif.evaluate.policy.evaluation import CriticSaid, Heard, PolicyEvaluation, evaluation_of
+from rlaif.evaluate.policy.evaluation import PolicyEvaluation, evaluation_of
+from rlaif.evaluate.policy.heard import CriticSaid, Heard
 from rlaif.evaluate.policy.lines import Side
 from rlaif.evaluate.policy.opinions import read_answers
 from rlaif.evaluate.policy.plan import PolicyTest
 from rlaif.generation import Progress, Screen, Silent
+from rlaif.models.client import ModelClient
 from rlaif.models.model import Model
 from rlaif.models.replies import ReplyStore
 from rlaif.models.serving import open_models
@@ -43,6 +45,7 @@ async def evaluate_policy(test: PolicyTest, screen: Screen | None = None) -> tup
     no question at all; single questions that fail for good are counted.
     """
     check_usable(test)
+    await _refuse_unreachable(test)
     stage = _Stage(test, Progress(unit="questions"), screen or Silent())
     with ReplyStore(test.cache) as store:
 
@@ -70,6 +73,14 @@ def check_usable(test: PolicyTest) -> None:
             if test.dropped
             else f"{test.source}: there is no prompt in it"
         )
+
+
+async def _refuse_unreachable(test: PolicyTest) -> None:
+    """Raise EndpointError or UsageError for a server that is not there, before hours are spent on the others."""
+    for config in (test.base, test.tuned, test.critic):
+        if not config.managed:
+            async with ModelClient(config) as client:
+                await client.connect()
 
 
 async def _hear(stage: _Stage, reach: Reach) -> Heard:

@@ -121,6 +121,11 @@ def test_bad_input_is_one_line_that_names_the_flag(
     assert rlaif(*given, *WHAT, *arguments).complains(2, *words)
 
 
-def test_a_server_that_is_not_there_is_named(rlaif: Rlaif, given: list[str]) -> None:
-    said = rlaif(*given, *WHAT, "--base", "http://127.0.0.1:9/v1", "--limit", "1")
+@pytest.mark.parametrize("flag", ["--base", "--tuned", "--critic"])
+def test_a_server_that_is_not_there_is_named_before_the_others_are_asked(
+    rlaif: Rlaif, given: list[str], servers: list[SimulatedServer], flag: str
+) -> None:
+    asked = [len(server.asked) for server in servers]
+    said = rlaif(*given, *WHAT, flag, "http://127.0.0.1:9/v1", "--cache", f"{flag}.sqlite")
     assert said.complains(1, "127.0.0.1:9", "is the server running")
+    assert [len(server.asked) for server in servers] == asked
