@@ -73,7 +73,7 @@ def win_figures(bout: Bout) -> WinFigures:
         win_rate=found.ratio("won", "decided"),
         decided=found.ratio("decided", "duels"),
         mean_p=found.ratio("p", "read", share=False),
-        at_equal_length=_at_equal_length(bout.judged),
+        at_equal_length=win_rate_at_equal_length(bout.judged),
         similar_length=found.ratio("won similar", "similar"),
         longer=found.ratio("longer", "unequal"),
         longer_wins=found.ratio("longer won", "unequal decided"),
@@ -121,7 +121,8 @@ def _tally(judged: Judged) -> Tally:
     return tally
 
 
-def _at_equal_length(judged: Sequence[Judged]) -> Figure:
+def win_rate_at_equal_length(judged: Sequence[Judged]) -> Figure:
+    """Return the win rate at a length ratio of one, from a logistic regression of the decided duels."""
     decided = [one for one in judged if one.outcome in DECIDED]
     x = np.array([(1.0, one.duel.length_ratio) for one in decided], dtype=float).reshape(-1, 2)
     y = np.array([one.outcome == "tuned" for one in decided], dtype=float)
