@@ -16,7 +16,7 @@ import numpy as np
 
 from rlaif.hashing import content_hash
 from rlaif.intervals import Figure
-from rlaif.preferences.judgement import Judgement, sigmoid
+from rlaif.preferences.judgement import TIE_LOGIT, Judgement, sigmoid
 from rlaif.records import Record, Trace
 from rlaif.regression import coefficient, linear, logistic
 
@@ -47,11 +47,14 @@ class LengthEffect(Record):
 
 
 def length_readings(trace: Trace, judgements: Iterable[Judgement]) -> Iterator[LengthReading]:
-    """Yield the readable matchups of a trace, ties and those too close or noisy for a label among them."""
+    """Yield the matchups of a trace that name an answer, those too close or too noisy for a label among them.
+
+    Ties are left out: a critic that answers exactly even is blind to length there, and has nothing to be corrected.
+    """
     characters = {response.id: len(response.text) for response in trace.responses}
     for judgement in judgements:
         a, b = characters[judgement.a], characters[judgement.b]
-        if judgement.logit is not None and a and b:
+        if judgement.logit is not None and abs(judgement.logit) >= TIE_LOGIT and a and b:
             yield LengthReading(trace.prompt.id, judgement.logit, math.log(a / b))
 
 

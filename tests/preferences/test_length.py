@@ -64,10 +64,11 @@ def test_what_is_taken_out_is_the_linear_effect_of_the_ratio():
     assert sigmoid(without_length(0.8, effect, 1.0)) == pytest.approx(0.5)
 
 
-def test_readings_of_a_trace_are_its_readable_matchups():
+def test_readings_of_a_trace_are_the_matchups_that_name_an_answer():
     # In this trace every answer's text is its id.
-    seen = trace(meets("s0", "s0.r1", 1), meets("s1", "s0", None))
-    found = list(length_readings(seen, [judgement("s0", "s0.r1", 1.5), judgement("s1", "s0", None)]))
+    seen = trace(meets("s0", "s0.r1", 1.5), meets("s1", "s0", None), meets("s1", "s0.r1", 0))
+    judged = [judgement("s0", "s0.r1", 1.5), judgement("s1", "s0", None), judgement("s1", "s0.r1", 0, abstention="tie")]
+    found = list(length_readings(seen, judged))
     assert found == [LengthReading("p", 1.5, pytest.approx(math.log(2 / 5)))]
 
 
