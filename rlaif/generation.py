@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 from rlaif.checks import NamedCheck, make_ready
 from rlaif.composition import load_constitution
-from rlaif.config import RunConfig
+from rlaif.config import JudgingConfig, RunConfig
 from rlaif.constitution import Constitution
 from rlaif.datasets.prompts import PromptSet, read_prompts
 from rlaif.errors import ConfigError, RequestError, RlaifError, RunError, UsageError
@@ -160,8 +160,25 @@ def check_usable(config: RunConfig, constitution: Constitution) -> None:
         raise ConfigError("judging.kind none and no revision leave nothing to do; raise revision.rounds")
     if judged and config.sampling.n == 1 and config.revision.rounds == 0:
         raise ConfigError("one sample and no revision leave nothing to compare; raise sampling.n or revision.rounds")
+    if judged and config.judging.require is not None:
+        from rlaif.evaluate.gate import gold_for  # noqa: PLC0415
+
+        gold_for(config, constitution)
+    refuse_idle_margin(config.judging)
     if config.pairs.select == "revision-vs-parent" and config.revision.rounds == 0:
         raise ConfigError("pairs.select revision-vs-parent needs revision.rounds of at least 1")
+
+
+def refuse_idle_margin(judging: JudgingConfig) -> None:
+    """Raise ConfigError where the judges' range leaves no p far enough from one half for a label."""
+    ranges = [judge.clamp for judge in judging.panel if judge.kind == "pairwise-reasoned"]
+    if ranges and len(ranges) == len(judging.panel) and all(ranges):
+        reach = max(max(0.5 - low, high - 0.5) for low, high in filter(None, ranges))
+        if judging.min_margin > reach + 1e-9:
+            raise ConfigError(
+                f"judging.min_margin {judging.min_margin:g} is more than the judges' range allows: clamp leaves p at "
+                f"most {reach:g} from one half; lower min_margin, or widen clamp"
+            )
 
 
 def run_in_loop(job: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
@@ -236,6 +253,10 @@ async def _finish_traces(
                     settle_models(path, _served(clients), config)
                     seats = seats_of(config.judging, judges)
                     work = Work(config, constitution, templates, policy, critic, seats)
+                    if config.judging.require is not None:
+                        from rlaif.evaluate.gate import pass_gate  # noqa: PLC0415  (which needs what stands here)
+
+                        await pass_gate(config, constitution, templates, clients, store, screen)
                     progress.started = time.monotonic()
                     job = partial(trace_prompt, work)
                     await work_off(reader.todo(), job, writer, progress, screen, config.open_prompts)

@@ -174,14 +174,15 @@ async def _one_critic(
             for contender in contenders:
                 if len(test.contenders) > 1:
                     screen.say(f"{contender.judge} by {contender.name}")
-                found.append(await _one_contender(test, contender, clients, store, screen))
+                found.append(await measure_contender(test, contender, clients, store, screen))
         store.flush()
     return found
 
 
-async def _one_contender(
+async def measure_contender(
     test: JudgeTest, contender: Contender, clients: Clients, store: ReplyStore, screen: Screen
 ) -> tuple[CriticReport, list[Judged]]:
+    """Ask one critic, that is connected, about all items; return its figures and the items as they were judged."""
     progress = Progress(unit="items")
     items, judging = test.gold.items, contender.judging
     critic = Model(clients.critic, store, progress.meter, contender.critic.chat_template_kwargs)
@@ -228,6 +229,8 @@ def _comparison(test: JudgeTest, contender: Contender, item: GoldItem, place: in
 def _principles(test: JudgeTest, judging: JudgingConfig, item: GoldItem) -> Sequence[Principle]:
     """Return the principles put to the critic for one item, drawn by its id where not all are."""
     principles, count = test.constitution.asked, judging.principles
+    if item.principle is not None:
+        return [principle for principle in principles if principle.id == item.principle]
     if count == "all" or count >= len(principles):
         return principles
     drawn = random.Random(derive_seed(0, item.subset or "", item.id, "judging")).sample(principles, count)

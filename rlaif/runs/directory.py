@@ -191,8 +191,15 @@ def _manifest(config: RunConfig, constitution: Constitution, templates: Template
         prompts_hash=prompts.hash,
         prompt_count=len(prompts.prompts),
         duplicates=prompts.duplicates,
-        questions=config.questions(),
+        questions=config.questions() | _shown_cases(config, constitution),
     )
+
+
+def _shown_cases(config: RunConfig, constitution: Constitution) -> dict[str, Any]:
+    """Return what names the cases that judges are shown as worked examples; a constitution's hash leaves cases out."""
+    shown = max((judge.cases for judge in config.judging.panel), default=0)
+    cases = [case.model_dump_json() for principle in constitution.asked for case in principle.cases[:shown]]
+    return {"cases": content_hash(*cases)} if shown else {}
 
 
 def _create(
