@@ -23,7 +23,7 @@ from rlaif.models.model import Answer, Model, total_usage
 from rlaif.preferences.conclusion import pairs_seed
 from rlaif.preferences.judgement import judge_matchup
 from rlaif.preferences.matchups import design
-from rlaif.preferences.ranking import mean_win_probabilities, wanted_pairs
+from rlaif.preferences.ranking import rank, scores_of, wanted_pairs
 from rlaif.records import Critique, Dropped, Matchup, Prompt, Response, Trace, forebears
 from rlaif.steps.check import check_answers
 from rlaif.steps.comparison import Comparison, Looked, Seat, Slate
@@ -213,5 +213,5 @@ def _wanted(work: Work, prompt: Prompt, matchups: Sequence[Matchup], parents: di
     free = {"min_label_mass": 0.0, "min_margin": 0.0, "strategy": "by-priority"}
     unbounded = work.config.judging.model_copy(update=free)
     judgements = [judge_matchup(matchup, rules.weights, unbounded, None, rules.priorities) for matchup in matchups]
-    scores = mean_win_probabilities(judgements)
+    scores = scores_of(rank(judgements))
     return wanted_pairs(scores, parents, work.config.pairs, pairs_seed(work.config, prompt.id))

@@ -148,10 +148,11 @@ def _reasons(counts: dict[str, int]) -> str:
 
 
 _COLUMNS = """`prompt`, `chosen`, `rejected`: conversations as TRL takes them. `p_chosen`: the critic's probability that
-`chosen` is better, both orders averaged; use it as a soft label. `margin` is `p_chosen - 0.5`. `score_*`: mean
-probability of beating the prompt's other candidates. `*_origin`, `*_model`, `*_id`, `prompt_id`: where an answer comes
-from; `rlaif show RUN PROMPT_ID` shows the whole trace. `principles`: the same probability under each rule alone
-(0.98 or 0.02 by a program, 0.5 where it finds both answers alike).
+`chosen` is better, both orders averaged; use it as a soft label. `margin` is `p_chosen - 0.5`. `score_*`: how strong an
+answer is among the prompt's candidates, from all their matchups (Bradley-Terry), in logits above their mean; `*_se` its
+standard error, empty where there are too few matchups to tell. `*_origin`, `*_model`, `*_id`, `prompt_id`: where an
+answer comes from; `rlaif show RUN PROMPT_ID` shows the whole trace. `principles`: the same probability as `p_chosen`
+under each rule alone (0.98 or 0.02 by a program, 0.5 where it finds both answers alike).
 `position_bias`, `label_mass`, `order_agreement`: how the critic behaved on this very pair,
 empty where it was not asked."""
 

@@ -27,8 +27,11 @@ class PreferenceRow(Record):
     margin: float
     """p_chosen - 0.5."""
     score_chosen: float
-    """Mean probability of beating the prompt's other candidates."""
+    """How strong it is among the prompt's candidates: logits above their mean (Bradley-Terry)."""
     score_rejected: float
+    score_chosen_se: float | None
+    """Standard error of its score; None where there are too few matchups to tell."""
+    score_rejected_se: float | None
     chosen_origin: Literal["sample", "revision"]
     rejected_origin: Literal["sample", "revision"]
     chosen_model: str
@@ -55,6 +58,8 @@ class RevisionRow(Record):
     p_better: float | None
     """Probability that the revision is better than what it goes back to; None where the two were not compared."""
     score: float | None
+    """How strong the revision is among the prompt's candidates: logits above their mean; None where it met nobody."""
+    score_se: float | None
     revised: str
     """The answer it revises."""
     critique: str
@@ -116,6 +121,8 @@ def _preference_row(provenance: Provenance, trace: Trace, pair: Pair) -> Prefere
         margin=pair.margin,
         score_chosen=pair.score_chosen,
         score_rejected=pair.score_rejected,
+        score_chosen_se=pair.score_chosen_se,
+        score_rejected_se=pair.score_rejected_se,
         chosen_origin=chosen.origin,
         rejected_origin=rejected.origin,
         chosen_model=chosen.model,
@@ -140,12 +147,14 @@ def _revision_row(provenance: Provenance, trace: Trace, conclusion: Conclusion, 
     parent = trace.response(response.parent)
     critique = next(c for c in trace.critiques if c.of == parent.id)
     compared = trace.forebears({r.id for r in trace.candidates()}).get(response.id)
+    strength = conclusion.strengths.get(response.id)
     met = (j for j in conclusion.judgements if {j.a, j.b} == {response.id, compared})
     return RevisionRow(
         prompt=trace.prompt.messages,
         completion=answer_turn(response.text),
         p_better=next((j.p_of(response.id) for j in met), None),
-        score=conclusion.scores.get(response.id),
+        score=strength.value if strength else None,
+        score_se=strength.se if strength else None,
         revised=parent.text,
         critique=critique.text,
         principles=list(critique.principles),

@@ -12,11 +12,11 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from rlaif.evaluate.regression import coefficient, logistic
 from rlaif.hashing import content_hash
 from rlaif.intervals import Array, Bootstrap, Figure, Key, Tally
 from rlaif.preferences.judgement import TIE_LOGIT, sigmoid
 from rlaif.records import Record
+from rlaif.regression import coefficient, logistic
 
 BINS = 10
 """Of confidence, each 0.05 wide."""

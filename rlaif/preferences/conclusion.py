@@ -8,9 +8,10 @@ from collections.abc import Mapping
 
 from rlaif.config import RunConfig
 from rlaif.hashing import derive_seed
+from rlaif.preferences.bradley_terry import Strength
 from rlaif.preferences.judgement import Judgement, judge_matchup
 from rlaif.preferences.position import PositionBias
-from rlaif.preferences.ranking import mean_win_probabilities, wanted_pairs
+from rlaif.preferences.ranking import rank, scores_of, wanted_pairs
 from rlaif.records import Probability, Record, Trace
 
 
@@ -25,8 +26,11 @@ class Pair(Record):
     margin: float
     """p_chosen - 0.5: how far from a tie, above 0 and at most 0.5."""
     score_chosen: float
-    """Mean probability of beating the other candidates of the prompt."""
+    """How strong it is among the candidates of the prompt: logits above their mean (Bradley-Terry)."""
     score_rejected: float
+    score_chosen_se: float | None
+    """Standard error of its score; None where there are too few matchups to tell."""
+    score_rejected_se: float | None
     principles: dict[str, Probability]
     """For each principle that was read, the probability that the chosen answer is the better one."""
     position_bias: float | None
@@ -39,10 +43,16 @@ class Conclusion(Record):
 
     prompt_id: str
     judgements: tuple[Judgement, ...]
-    scores: dict[str, float]
+    strengths: dict[str, Strength]
+    """Of every candidate with a readable matchup."""
     pairs: tuple[Pair, ...]
     no_pair: str | None
     """Why there is no pair at all; None when there is one."""
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """How strong the candidates are, in logits above their mean."""
+        return scores_of(self.strengths)
 
 
 def conclude(
@@ -54,14 +64,15 @@ def conclude(
 ) -> Conclusion:
     """Judge every matchup of a trace, rank its candidates, and select its pairs."""
     judgements = tuple(judge_matchup(matchup, weights, config.judging, bias, priorities) for matchup in trace.matchups)
-    scores = mean_win_probabilities(judgements)
+    strengths = rank(judgements)
+    scores = scores_of(strengths)
     wanted = wanted_pairs(scores, trace.forebears(scores), config.pairs, pairs_seed(config, trace.prompt.id))
     by_ids = {frozenset((j.a, j.b)): j for j in judgements}
     pairs: list[Pair] = []
     refused: list[str] = []
     for first, second in wanted:
         outcome = _pair(
-            trace.prompt.id, first, second, by_ids, scores, free=config.pairs.select == "revision-vs-parent"
+            trace.prompt.id, first, second, by_ids, strengths, free=config.pairs.select == "revision-vs-parent"
         )
         if isinstance(outcome, Pair):
             pairs.append(outcome)
@@ -71,7 +82,7 @@ def conclude(
     return Conclusion(
         prompt_id=trace.prompt.id,
         judgements=judgements,
-        scores=scores,
+        strengths=strengths,
         pairs=tuple(pairs[: config.pairs.per_prompt]),
         no_pair=None if pairs else _why_none(trace, config, judgements, refused),
     )
@@ -87,7 +98,7 @@ def _pair(
     first: str,
     second: str,
     by_ids: Mapping[frozenset[str], Judgement],
-    scores: Mapping[str, float],
+    strengths: Mapping[str, Strength],
     *,
     free: bool,
 ) -> Pair | str:
@@ -107,8 +118,10 @@ def _pair(
         rejected=loser,
         p_chosen=p_chosen,
         margin=p_chosen - 0.5,
-        score_chosen=scores[winner],
-        score_rejected=scores[loser],
+        score_chosen=strengths[winner].value,
+        score_rejected=strengths[loser].value,
+        score_chosen_se=strengths[winner].se,
+        score_rejected_se=strengths[loser].se,
         principles={part.principle: part.p if winner == judgement.a else 1 - part.p for part in judgement.principles},
         position_bias=judgement.position_bias,
         label_mass=judgement.label_mass,

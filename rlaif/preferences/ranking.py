@@ -4,21 +4,22 @@ import random
 from collections.abc import Mapping, Sequence
 
 from rlaif.config import PairsConfig
+from rlaif.preferences.bradley_terry import Result, Strength, strengths
 from rlaif.preferences.judgement import Judgement
 
 
-def mean_win_probabilities(judgements: Sequence[Judgement]) -> dict[str, float]:
-    """Return for every candidate the mean probability of beating whom it met, in (0, 1).
+def rank(judgements: Sequence[Judgement]) -> dict[str, Strength]:
+    """Return for every candidate how strong it is, from all the matchups that the design chose.
 
     Only matchups of the design count: a final matchup is asked *because of* the ranking, and would bend it.
-    Unreadable matchups are left out; a candidate with no readable one has no score.
+    Unreadable matchups are left out; a candidate with no readable one has no strength.
     """
-    wins: dict[str, list[float]] = {}
-    for judgement in judgements:
-        for candidate in (judgement.a, judgement.b):
-            if judgement.purpose == "design" and (p := judgement.p_of(candidate)) is not None:
-                wins.setdefault(candidate, []).append(p)
-    return {candidate: sum(ps) / len(ps) for candidate, ps in wins.items()}
+    return strengths([Result(j.a, j.b, j.logit) for j in judgements if j.purpose == "design" and j.logit is not None])
+
+
+def scores_of(ranked: Mapping[str, Strength]) -> dict[str, float]:
+    """Return the strengths without their standard errors."""
+    return {candidate: strength.value for candidate, strength in ranked.items()}
 
 
 def wanted_pairs(

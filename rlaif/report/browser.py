@@ -26,7 +26,7 @@ class AnswerView(Record):
     text: str
     parent: str | None = None
     score: float | None = None
-    """Mean probability of beating the prompt's other candidates."""
+    """How strong it is among the prompt's candidates, in logits above their mean."""
     note: str = ""
     """Why it was not compared; that it was cut."""
     by: tuple[str, ...] = ()

@@ -89,10 +89,10 @@ def marked_difference(before: str, after: str, *, least: float = 0.5) -> Text:
 
 
 def _print_response(trace: Trace, conclusion: Conclusion, response: Response, console: Console) -> None:
-    score = conclusion.scores.get(response.id)
+    strength = conclusion.strengths.get(response.id)
     facts = [response.id, response.origin, response.model, f"seed {response.seed}", response.finish_reason]
-    if score is not None:
-        facts.append(f"score {score:.3f}")
+    if strength is not None:
+        facts.append(f"score {_score(strength.value, strength.se)}")
     _heading(console, "  ".join(facts))
     if response.parent is None:
         console.print(Text(response.text or "(empty)"))
@@ -178,12 +178,17 @@ def _print_outcome(conclusion: Conclusion, console: Console) -> None:
         console.print(
             Text(f"{pair.chosen} chosen over {pair.rejected}", style="bold green").append(
                 f"   p_chosen {pair.p_chosen:.3f}, margin {pair.margin:.3f}, "
-                f"scores {pair.score_chosen:.3f} and {pair.score_rejected:.3f}",
+                f"scores {_score(pair.score_chosen, pair.score_chosen_se)} and "
+                f"{_score(pair.score_rejected, pair.score_rejected_se)}",
                 style="default",
             )
         )
     if conclusion.no_pair:
         console.print(Text(f"no pair: {conclusion.no_pair}", style="bold yellow"))
+
+
+def _score(value: float, se: float | None) -> str:
+    return f"{value:+.2f}" if se is None else f"{value:+.2f} (se {se:.2f})"
 
 
 def _heading(console: Console, text: str) -> None:
