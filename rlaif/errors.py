@@ -5,6 +5,7 @@
     │   ├── ConfigError         a run file, constitution or template is not as it must be
     │   ├── PromptsError        the prompts, or another file of rows, cannot be read
     │   ├── GoldError           gold labels, or verdicts collected elsewhere, are not as they must be
+    │   ├── UnfitJudgeError     the judges miss the bar that the run file sets; nothing was generated
     │   └── RunDirectoryError   the run directory holds something else, or somebody writes to it
     ├── RunError                it broke while running; what was finished is kept; exit code 1
     │   ├── StorageError        the disk is full, or a file cannot be written
@@ -43,6 +44,10 @@ class PromptsError(UsageError):
 
 class GoldError(UsageError):
     """Gold labels, or verdicts collected elsewhere, are not as they must be; the message starts with file and line."""
+
+
+class UnfitJudgeError(UsageError):
+    """The judges miss the bar that the run file sets; nothing was generated."""
 
 
 class RunDirectoryError(UsageError):

@@ -14,10 +14,12 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rlaif.errors import ConfigError, ReplyError
 from rlaif.hashing import content_hash
+from rlaif.judgeconfig import JudgeKind, JudgingConfig
 from rlaif.records import Message, Prompt
 from rlaif.shipped import TEMPLATES
 
 TEMPLATE_NAMES = ("critique", "revise", "compare")
+_OF_KIND: dict[JudgeKind, str] = {"pairwise-reasoned": "deliberate", "rating": "rate", "listwise": "rank"}
 AGAIN: Literal["compare_again"] = "compare_again"
 """The comparison question in other words; only `rlaif compare` asks it."""
 
@@ -62,8 +64,18 @@ class Templates:
         shared = {"conversation": "x", "tag": "0000000000"}
         self.render("critique", response="x", principles=[principle], **shared)
         self.render("revise", response="x", critique="x", principles=[principle], **shared)
-        for name in {"compare", AGAIN} & set(self.sources):
+        for name in {"compare", AGAIN, "deliberate"} & set(self.sources):
             self.render(name, first="x", second="x", labels=("A", "B"), question="x", **shared)
+        if "rate" in self.sources:
+            self.render("rate", response="x", aspect={"asks": "x", "scale": (1, 5)}, **shared)
+        if "rank" in self.sources:
+            self.render("rank", responses=["x", "x"], question="x", **shared)
+
+
+def template_names(judging: JudgingConfig) -> tuple[str, ...]:
+    """Return the templates that a run's judges need besides critique and revision."""
+    kinds = {judge.kind for judge in judging.panel}
+    return (*TEMPLATE_NAMES, *(name for kind, name in _OF_KIND.items() if kind in kinds))
 
 
 def fence(text: str, name: str, tag: str) -> str:

@@ -36,14 +36,16 @@ from rlaif.generation import (
     work_off,
 )
 from rlaif.hashing import derive_seed
+from rlaif.judgeconfig import PAIRWISE
 from rlaif.models.model import Model
 from rlaif.models.replies import ReplyStore
-from rlaif.models.serving import Clients, open_clients
+from rlaif.models.serving import Clients, judges_through, open_clients
 from rlaif.records import Prompt, Trace
 from rlaif.runs.directory import TRACES, changed_settings, locked, read_text, write_json, write_text
 from rlaif.runs.run import Run
 from rlaif.runs.store import TraceReader, TraceWriter
-from rlaif.templates import AGAIN, TEMPLATE_NAMES, Templates
+from rlaif.steps.comparison import seats_of
+from rlaif.templates import AGAIN, Templates, template_names
 from rlaif.yamlfile import read_yaml
 
 POOL = "pool.sqlite"
@@ -94,6 +96,12 @@ async def compare_async(config: CompareConfig, *, screen: Screen | None = None) 
 def _check_usable(config: CompareConfig) -> None:
     if config.run.judging.kind == "none":
         raise ConfigError("judging.kind none leaves nothing to compare; leave it out of the run file")
+    unfit = [judge.called for judge in config.run.judging.panel if judge.kind not in PAIRWISE]
+    if unfit:
+        raise ConfigError(
+            f"judge {unfit[0]} does not compare two answers under a rule, so it can't tell rule sets apart; "
+            f"leave it out (pairwise judges: {', '.join(PAIRWISE)})"
+        )
     for rules in config.rule_sets:
         if not config.constitution(rules).comparing:
             raise RunDirectoryError(
@@ -107,7 +115,7 @@ async def _clients(stack: contextlib.AsyncExitStack, config: CompareConfig, scre
         return None
     logs = Path(config.out) / "logs"
     return await stack.enter_async_context(
-        open_clients(config.run.policy, config.run.critic, logs=logs, say=screen.say)
+        open_clients(config.run.policy, config.run.critic, judges=config.run.judging.panel, logs=logs, say=screen.say)
     )
 
 
@@ -198,7 +206,8 @@ async def _judge(
         try:
             with ReplyStore(reply_store_path(config.run)) as store:
                 critic = Model(clients.critic, store, progress.meter, config.run.critic.chat_template_kwargs)
-                panel = _panel(config, runs, critic, prompts)
+                judges = judges_through(clients, config.run.judging.panel, critic, store, progress.meter)
+                panel = _panel(config, runs, judges, prompts)
                 job = partial(_one_prompt, panel, runs)
                 await work_off(reader.todo(), job, writer, progress, screen, config.run.open_prompts)
                 store.flush()
@@ -213,8 +222,9 @@ async def _one_prompt(panel: Panel, runs: dict[str, Run], prompt: Prompt, positi
     return await judge_pool(panel, build_pool(traces, panel.config.seed), position)
 
 
-def _panel(config: CompareConfig, runs: dict[str, Run], critic: Model, prompts: list[Prompt]) -> Panel:
-    templates = Templates(Path(config.run.templates) if config.run.templates else None, names=(*TEMPLATE_NAMES, AGAIN))
+def _panel(config: CompareConfig, runs: dict[str, Run], judges: dict[str, Model], prompts: list[Prompt]) -> Panel:
+    folder = Path(config.run.templates) if config.run.templates else None
+    templates = Templates(folder, names=(*template_names(config.run.judging), AGAIN))
     templates.check()
     # Drawn by a hash of the id, so that the same prompts are judged twice in every comparison.
     drawn = sorted(prompts, key=lambda prompt: derive_seed(config.run.seed, prompt.id, "noise floor"))
@@ -222,7 +232,7 @@ def _panel(config: CompareConfig, runs: dict[str, Run], critic: Model, prompts: 
         config=config.run,
         constitutions={name: run.constitution for name, run in runs.items()},
         templates=templates,
-        critic=critic,
+        seats=seats_of(config.run.judging, judges),
         twice=frozenset(prompt.id for prompt in drawn[: config.floor_prompts]),
     )
 

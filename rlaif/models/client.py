@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import aiohttp
 from pydantic import ValidationError
@@ -30,10 +30,15 @@ from rlaif.errors import (
 )
 from rlaif.hashing import content_hash
 from rlaif.models.limiter import PriorityLimiter
-from rlaif.models.wire import Reply, WireReply
+from rlaif.models.wire import Reply, WireReply, WireScores
 
 PASSING = {408, 409, 425, 429}
 """Statuses below 500 that may pass when asked again."""
+Task = Literal["chat", "score"]
+_TASKS: dict[Task, tuple[str, type[WireReply] | type[WireScores]]] = {
+    "chat": ("chat/completions", WireReply),
+    "score": ("classify", WireScores),
+}
 CONNECT_TIMEOUT_S = 30
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 30.0
 
@@ -99,8 +104,8 @@ class ModelClient:
         started_with = content_hash(*self.config.vllm_args) if self.config.vllm_args else ""
         self.identity = f"{self.model}<{roots[0]}{_fingerprint(Path(roots[0]))}>{started_with}"
 
-    async def post(self, body: str, *, priority: int = 0) -> Reply:
-        """Send one chat request (canonical JSON without a model's name) and return what is kept of the reply.
+    async def post(self, body: str, *, priority: int = 0, task: Task = "chat") -> Reply:
+        """Send one request (canonical JSON without a model's name) and return what is kept of the reply.
 
         Lower `priority` goes first. Raises RequestRejectedError, RetriesExhaustedError or ReplyError for this
         request alone, EndpointError when no further request can succeed either.
@@ -114,7 +119,7 @@ class ModelClient:
             endpoint.outstanding += 1
             try:
                 async with endpoint.slots.slot(priority):
-                    return await self._attempt(endpoint, payload)
+                    return await self._attempt(endpoint, payload, task)
             except _Passing as fault:
                 faults.append(fault)
                 failed_at[endpoint.url] += 1
@@ -125,10 +130,13 @@ class ModelClient:
                 endpoint.outstanding -= 1
             await asyncio.sleep(wait)
 
-    async def _attempt(self, endpoint: Endpoint, payload: bytes) -> Reply:
+    async def _attempt(self, endpoint: Endpoint, payload: bytes, task: Task) -> Reply:
         assert self._session is not None
+        page, shape = _TASKS[task]
+        # vLLM serves /classify beside /v1, not in it.
+        url = endpoint.url if task == "chat" else endpoint.url.removesuffix("/v1")
         try:
-            async with self._session.post(f"{endpoint.url}/chat/completions", data=payload) as response:
+            async with self._session.post(f"{url}/{page}", data=payload) as response:
                 raw = await response.read()
                 if response.status != 200:
                     raise _refusal(endpoint.url, response.status, raw, response.headers.get("Retry-After"))
@@ -139,10 +147,13 @@ class ModelClient:
         except (aiohttp.ClientError, OSError) as error:
             raise _Passing(_describe(error), connection=True) from None
         try:
-            return WireReply.model_validate_json(raw).keep()
+            return shape.model_validate_json(raw).keep()
         except ValidationError:
             shown = raw[:200].decode("utf-8", "replace")
-            raise ReplyError(f"{endpoint.url} sent a reply that is no chat completion: {shown!r}") from None
+            what = "chat completion" if task == "chat" else "score"
+            raise ReplyError(f"{endpoint.url} sent a reply that is no {what}: {shown!r}") from None
+        except ValueError as error:
+            raise ReplyError(f"{endpoint.url}: {error}") from None
 
     async def _given_up(self, endpoint: Endpoint, faults: list[_Passing]) -> Exception:
         last = faults[-1]

@@ -11,8 +11,8 @@ from rlaif.errors import ReplyError
 from rlaif.models.client import ModelClient
 from rlaif.models.labels import LabelLogprobs, keep_labels, read_labels
 from rlaif.models.replies import ReplyStore
-from rlaif.models.wire import USUAL_LOGPROBS, ChatRequest, Reply, reply_key
-from rlaif.records import Usage
+from rlaif.models.wire import USUAL_LOGPROBS, ChatRequest, Reply, ScoreRequest, reply_key
+from rlaif.records import Message, Usage
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,21 @@ class Model:
             return Answer(reply, key)
         return Answer(await self._ask(key, body, priority, request, labels), key)
 
+    async def score(self, messages: tuple[Message, ...], *, priority: int = 0) -> Answer:
+        """Ask a reward model what a whole conversation is worth. Raises what `ModelClient.post` raises."""
+        body = ScoreRequest(messages=messages, chat_template_kwargs=self._kwargs).body()
+        key = reply_key(self.client.identity, body)
+        kept = self._store.get(key)
+        if kept is not None:
+            self._meter.count(kept, stored=True)
+            return Answer(kept, key)
+        reply = await self.client.post(body, priority=priority, task="score")
+        self._store.put(key, reply)
+        self._meter.count(reply, stored=False)
+        return Answer(reply, key)
+
     async def choose(
-        self, request: ChatRequest, labels: tuple[str, str], *, priority: int = 0
+        self, request: ChatRequest, labels: tuple[str, ...], *, priority: int = 0
     ) -> tuple[LabelLogprobs, Answer]:
         """Ask for one token and return how much probability it gives to each label."""
         reported = self.client.config.top_logprobs or USUAL_LOGPROBS

@@ -6,8 +6,11 @@ repeat exactly. Each answer carries its planted quality in its text, `(quality +
     x = scale * (quality first - quality second) + length_bias * ln(length first / length second)
         + position_bias + noise * standard normal(question)
 
-so that what a toolkit makes of its verdicts can be held against the truth. It reads the fences that the
-shipped templates write; it simulates no tokenizer, no queue and no cache. `faults` go wrong on order.
+so that what a toolkit makes of its verdicts can be held against the truth. Asked to think first, it names the first
+with probability sigmoid(x); asked for a number, it spreads its answer around the one that fits the quality; asked for
+an order, it sorts by quality and noise, with the position bias handed out from the first to the last; as a reward model
+it says scale * quality. It reads the fences that the shipped templates write; it simulates no tokenizer, no queue and
+no cache. `faults` go wrong on order.
 """
 
 import asyncio
@@ -29,7 +32,8 @@ from rlaif.hashing import canonical_json, content_hash, derive_seed
 from rlaif.preferences.judgement import sigmoid
 from rlaif.records import Record
 
-Kind = Literal["sample", "critique", "revise", "judge"]
+Kind = Literal["sample", "critique", "revise", "judge", "deliberate", "rate", "rank", "score"]
+JUDGING: tuple[Kind, ...] = ("judge", "deliberate", "rate", "rank", "score")
 
 _WORDS = [
     "first",
@@ -168,6 +172,7 @@ class SimulatedServer:
         app.router.add_get("/health", self._health)
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_post("/classify", self._chat)
         app.router.add_get("/simulated/asked", self._log)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -217,13 +222,22 @@ class SimulatedServer:
     def answer(self, body: dict[str, Any]) -> dict[str, Any]:
         """Return the chat completion for a request."""
         kind = _kind(body)
-        last = body["messages"][-1]["content"]
+        last = _question(body)
+        seed = body.get("seed", 0)
+        if kind == "score":
+            return self._scored(body, last)
         if kind == "judge":
-            choices = [self._verdict(last, body.get("seed", 0))]
+            choices = [self._verdict(last, seed)]
+        elif kind == "rate":
+            choices = [self._rating(body, last)]
+        elif kind == "deliberate":
+            choices = [self._deliberation(last, seed)]
+        elif kind == "rank":
+            choices = [self._ranking(last)]
         else:
             choices = [self._text(kind, body, last, index) for index in range(body.get("n", 1))]
         prompt_tokens = sum(len(m["content"]) for m in body["messages"]) // 4
-        completion_tokens = 1 if kind == "judge" else sum(len(c["message"]["content"]) for c in choices) // 4
+        completion_tokens = 1 if kind in {"judge", "rate"} else sum(len(c["message"]["content"]) for c in choices) // 4
         return {
             "id": "simulated",
             "object": "chat.completion",
@@ -260,8 +274,7 @@ class SimulatedServer:
         }
 
     def _verdict(self, question: str, seed: int) -> dict[str, Any]:
-        fences = _fenced(question)
-        answers = [(name.removeprefix("answer-"), text) for name, text in fences.items() if name.startswith("answer-")]
+        answers = _answers(question)
         if len(answers) != 2:
             return _one_token("?", [("?", 0.0)])
         (first_label, first), (second_label, second) = answers
@@ -277,6 +290,58 @@ class SimulatedServer:
         top += [(word, _log(rest)) for word in _WORDS[:8]]
         top.sort(key=lambda entry: -entry[1])
         return _one_token(top[0][0], top)
+
+    def _deliberation(self, question: str, seed: int) -> dict[str, Any]:
+        answers = _answers(question)
+        rng = random.Random(derive_seed(self.model.seed, "deliberation", question, seed))
+        (label, first), (other, second) = answers
+        x = self._logit(first, second, question.rpartition("\n</")[2], rng)
+        named = label if rng.random() < sigmoid(x) else other
+        end = "and so I stop here" if rng.random() < self.model.unreadable else f"Verdict: {named}"
+        return _said(f"Both have something for them. {' '.join(rng.choices(_WORDS, k=20))}.\n\n{end}")
+
+    def _rating(self, body: dict[str, Any], question: str) -> dict[str, Any]:
+        """Spread the answer over the scale; a 10 is two tokens, as most tokenizers have it."""
+        low, high = (int(end) for end in _SCALE.findall(question)[-1])
+        rng = random.Random(derive_seed(self.model.seed, "rating", question))
+        middle = (low + high) / 2 + (high - low) / 6 * (
+            self.quality(_fenced(question).get("answer", "")) + self.model.noise * rng.gauss(0, 1)
+        )
+        shares = [math.exp(-((number - middle) ** 2) / 2) for number in range(low, high + 1)]
+        mass = 0.001 if rng.random() < self.model.unreadable else self.model.label_mass
+        found = {str(low + place): mass * share / sum(shares) for place, share in enumerate(shares)}
+        ten = found.pop("10", 0.0)
+        if body["messages"][-1]["role"] == "assistant":
+            zero = ten / (ten + found["1"])
+            return _one_token("0", [("0", _log(zero)), (".", _log(1 - zero))])
+        if ten:
+            found["1"] += ten
+        top = sorted([*found.items(), ("well", 1 - mass)], key=lambda entry: -entry[1])
+        return _one_token(top[0][0], [(token, _log(p)) for token, p in top])
+
+    def _ranking(self, question: str) -> dict[str, Any]:
+        rng = random.Random(derive_seed(self.model.seed, "ranking", question))
+        answers = _answers(question)
+        worth = {}
+        for place, (number, text) in enumerate(answers):
+            early = 0.5 - place / max(1, len(answers) - 1)
+            noise = self.model.noise * rng.gauss(0, 1)
+            worth[number] = self.model.scale * self.quality(text) + self.model.position_bias * early + noise
+        ranked = sorted(worth, key=lambda number: -worth[number])
+        return _said("I would rather not." if rng.random() < self.model.unreadable else " > ".join(ranked))
+
+    def _scored(self, body: dict[str, Any], answer: str) -> dict[str, Any]:
+        rng = random.Random(derive_seed(self.model.seed, "score", answer))
+        score = self.model.scale * self.quality(answer) + self.model.noise * rng.gauss(0, 1)
+        data = [{"index": 0, "label": "LABEL_0", "probs": [score], "num_classes": 1}]
+        tokens = sum(len(m["content"]) for m in body["messages"]) // 4
+        return {
+            "id": "simulated",
+            "object": "list",
+            "model": self.model.name,
+            "data": data,
+            "usage": {"prompt_tokens": tokens},
+        }
 
     def _logit(self, first: str, second: str, question: str, rng: random.Random) -> float:
         difference = self.quality(first) - self.quality(second)
@@ -316,13 +381,39 @@ def _on_lines(words: list[str], count: int) -> str:
     return "\n".join(" ".join(words[start:end]).capitalize() for start, end in pairwise(ends))
 
 
+_SCALE = re.compile(r"whole number from (\d+) to (\d+)")
+
+
 def _kind(body: dict[str, Any]) -> Kind:
+    if "use_activation" in body:
+        return "score"
+    names = _fenced(_question(body))
     if body.get("logprobs"):
-        return "judge"
-    names = _fenced(body["messages"][-1]["content"])
+        return "rate" if "answer" in names else "judge"
+    if "answer-1" in names:
+        return "rank"
+    if any(name.startswith("answer-") for name in names):
+        return "deliberate"
     if "critique" in names:
         return "revise"
     return "critique" if "answer" in names else "sample"
+
+
+def _question(body: dict[str, Any]) -> str:
+    """Return the last turn, or the user's before it where an answer is to be gone on with; of a score, the answer."""
+    continued = body.get("continue_final_message") and len(body["messages"]) > 1
+    content: str = body["messages"][-2 if continued else -1]["content"]
+    return content
+
+
+def _answers(question: str) -> list[tuple[str, str]]:
+    """Return label and text of the answers shown, in their order."""
+    fenced = _fenced(question).items()
+    return [(name.removeprefix("answer-"), text) for name, text in fenced if name.startswith("answer-")]
+
+
+def _said(text: str) -> dict[str, Any]:
+    return {"message": {"role": "assistant", "content": text}, "finish_reason": "stop", "logprobs": None}
 
 
 def _fenced(text: str) -> dict[str, str]:

@@ -28,11 +28,29 @@ class ChatRequest(Record):
     logprobs: bool | None = None
     top_logprobs: int | None = None
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
+    continue_final_message: bool | None = None
+    """Go on with the last message, an assistant's, in place of beginning an answer (vLLM; others may not know it)."""
+    add_generation_prompt: bool | None = None
+    """Must be false where the last message is to be continued."""
 
     def body(self) -> str:
         """Return the canonical JSON of the request; what is unset or empty is left out."""
         values = self.model_dump(mode="json", exclude_none=True)
         return canonical_json({key: value for key, value in values.items() if value not in ([], {}, ())})
+
+
+class ScoreRequest(Record):
+    """A whole conversation to be scored by a reward model (vLLM's /classify), without the model's name."""
+
+    messages: tuple[Message, ...]
+    use_activation: bool = False
+    """The raw score is asked for: a difference of two is then log-odds, as reward models are trained."""
+    chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
+
+    def body(self) -> str:
+        """Return the canonical JSON of the request."""
+        values = self.model_dump(mode="json")
+        return canonical_json({key: value for key, value in values.items() if value != {}})
 
 
 class TokenLogprob(Record):
@@ -50,6 +68,8 @@ class Choice(Record):
     finish_reason: str
     first_token: tuple[TokenLogprob, ...] = ()
     """The likeliest first tokens, likeliest first, where log-probabilities were asked for."""
+    score: float | None = None
+    """Of a reward model; it has no text."""
 
 
 class Reply(Record):
@@ -123,6 +143,26 @@ class WireReply(_Loose):
                 completion_tokens=usage.completion_tokens or 0,
             ),
         )
+
+
+class _WireScore(_Loose):
+    probs: tuple[FiniteFloat, ...] = Field(min_length=1)
+
+
+class WireScores(_Loose):
+    """A classification as vLLM sends it."""
+
+    data: list[_WireScore] = Field(min_length=1)
+    usage: _WireUsage | None = None
+
+    def keep(self) -> Reply:
+        """Return the score. Raises ValueError for a classifier of several classes: it is no reward model."""
+        scores = self.data[0].probs
+        if len(scores) != 1:
+            raise ValueError(f"this model tells {len(scores)} classes apart; a reward model has one score")
+        tokens = self.usage.prompt_tokens if self.usage else 0
+        choice = Choice(text="", finish_reason="score", score=scores[0])
+        return Reply(choices=(choice,), usage=Usage(requests=1, prompt_tokens=tokens))
 
 
 def _keep(choice: _WireChoice) -> Choice:

@@ -23,8 +23,8 @@ from rlaif.report.browser import (
     browser_data,
     checks_of,
     lengths_of,
-    logit_steps,
     turns_of,
+    voice_rows,
 )
 from rlaif.report.comparison_plots import comparison_plots
 from rlaif.report.page import embedded, render, write_page
@@ -260,12 +260,7 @@ def _matchup(
     matchup = pool.matchups[place]
     rows = []
     for name, judgements in judged.items():
-        readable = {part.principle for part in judgements[place].principles}
-        for k, orders in verdicts[name][place].by_principle().items():
-            mass = round(100 * min(verdict.label_mass for verdict in orders.values()))
-            rows.append(
-                (f"{name}/{k}", logit_steps(orders.get("ab")), logit_steps(orders.get("ba")), mass, k in readable)
-            )
+        rows += voice_rows(verdicts[name][place], judgements[place], f"{name}/")
     votes = tuple(
         (name, None if (p := found[place].p) is None else round(p, 3), found[place].abstention or "")
         for name, found in judged.items()

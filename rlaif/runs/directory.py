@@ -23,7 +23,7 @@ from typing import Any
 
 import filelock
 import yaml
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from rlaif import __version__
 from rlaif.config import RunConfig
@@ -62,6 +62,9 @@ class ServedModels(Record):
     policy_identity: str
     critic: str
     critic_identity: str
+    judges: dict[str, str] = Field(default_factory=dict)
+    """By the judges' names, the models of those that have a critic of their own."""
+    judge_identities: dict[str, str] = Field(default_factory=dict)
 
 
 @contextmanager
@@ -136,8 +139,9 @@ def settle_models(path: Path, served: ServedModels, config: RunConfig) -> None:
     if not file.is_file():
         write_text(file, served.model_dump_json(indent=2))
     before = read_models(path)
-    for role in ("policy", "critic"):
-        was, now = getattr(before, f"{role}_identity"), getattr(served, f"{role}_identity")
+    was_of, now_of = _identities(before), _identities(served)
+    for role, now in now_of.items():
+        was = was_of.get(role, now)
         if was != now:
             raise RunDirectoryError(
                 f"{path} was made with the {role} {was}, but {now} answers now; "
@@ -147,6 +151,11 @@ def settle_models(path: Path, served: ServedModels, config: RunConfig) -> None:
         update={name: getattr(config, name) for name in ("policy", "critic", "cache", "open_prompts")}
     )
     _write_config(path, reached)
+
+
+def _identities(served: ServedModels) -> dict[str, str]:
+    judges = {f"judge {name}": identity for name, identity in served.judge_identities.items()}
+    return {"policy": served.policy_identity, "critic": served.critic_identity, **judges}
 
 
 def read_models(path: Path) -> ServedModels:
@@ -182,8 +191,15 @@ def _manifest(config: RunConfig, constitution: Constitution, templates: Template
         prompts_hash=prompts.hash,
         prompt_count=len(prompts.prompts),
         duplicates=prompts.duplicates,
-        questions=config.questions(),
+        questions=config.questions() | _shown_cases(config, constitution),
     )
+
+
+def _shown_cases(config: RunConfig, constitution: Constitution) -> dict[str, Any]:
+    """Return what names the cases that judges are shown as worked examples; a constitution's hash leaves cases out."""
+    shown = max((judge.cases for judge in config.judging.panel), default=0)
+    cases = [case.model_dump_json() for principle in constitution.asked for case in principle.cases[:shown]]
+    return {"cases": content_hash(*cases)} if shown else {}
 
 
 def _create(
@@ -237,8 +253,8 @@ def _refuse_differences(path: Path, found: Manifest, wanted: Manifest) -> None:
 def changed_settings(found: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> list[str]:
     """Return what differs between two settings, as `sampling.n 4 → 2`."""
     changed = []
-    for key, now in wanted.items():
-        was = found.get(key)
+    for key in {**wanted, **found}:
+        was, now = found.get(key), wanted.get(key)
         if isinstance(was, dict) and isinstance(now, dict) and was and now:
             changed += changed_settings(was, now, f"{prefix}{key}.")
         elif canonical_json(was) != canonical_json(now):

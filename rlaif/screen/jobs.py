@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rlaif.config import ModelConfig, RunConfig
+from rlaif.config import JudgingConfig, ModelConfig, RunConfig
 from rlaif.datasets.export import FORMATS, export
 from rlaif.errors import ServerStartError, StoppedError, UsageError
 from rlaif.generation import generate_async, run_in_loop
@@ -118,6 +118,12 @@ def run_stoppable(job: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
         raise StoppedError("stopped; what is finished is kept, the same command goes on from there") from None
 
 
+def _by_the_critic(judging: JudgingConfig) -> JudgingConfig:
+    """Return the judges with no critic of their own, and without a gate: of a stand-in there is nothing to measure."""
+    judges = tuple(judge.model_copy(update={"critic": None}) for judge in judging.judges)
+    return judging.model_copy(update={"judges": judges, "require": None, "recalibration": None})
+
+
 async def _simulated(config: RunConfig, folder: Path, screen: LiveScreen) -> Run:
     async with SimulatedServer() as server:
         endpoint = ModelConfig(model=server.model.name, url=(server.url,))
@@ -128,6 +134,7 @@ async def _simulated(config: RunConfig, folder: Path, screen: LiveScreen) -> Run
             update={
                 "policy": endpoint,
                 "critic": endpoint,
+                "judging": _by_the_critic(config.judging),
                 "prompts": prompts,
                 "cache": None,
                 "out": str(folder / "run"),

@@ -7,8 +7,9 @@ from rich.text import Text
 from rlaif.checks import CheckResult
 from rlaif.difference import difference
 from rlaif.preferences.conclusion import Conclusion
-from rlaif.preferences.judgement import Judgement
-from rlaif.records import Response, Trace, Verdict
+from rlaif.preferences.judgement import Judgement, PrincipleJudgement, sigmoid
+from rlaif.preferences.voices import Voice
+from rlaif.records import Response, Score, Trace, Verdict
 from rlaif.runs.run import Run
 from rlaif.screen import visible
 
@@ -124,20 +125,51 @@ def _print_judgement(trace: Trace, judgement: Judgement, console: Console) -> No
     ):
         table.add_column(column, justify="left" if column == "principle" else "right")
     parts = {part.principle: part for part in judgement.principles}
-    for principle, by_order in sorted(matchup.by_principle().items()):
-        part = parts.get(principle)
+    several = any(part.voices for part in judgement.principles)
+    for (judge, principle), by_order in sorted(matchup.by_voice().items(), key=lambda item: item[0][::-1]):
+        voice = _voice(parts.get(principle), judge)
         table.add_row(
-            principle,
-            f"{part.p:.3f}" if part else "unreadable",
+            f"{principle} · {judge}" if several else principle,
+            f"{sigmoid(voice.logit):.3f}" if voice else "unreadable",
             _logit(by_order.get("ab")),
             _logit(by_order.get("ba")),
-            f"{part.position_bias:+.2f}" if part and part.position_bias is not None else "",
+            f"{voice.position_bias:+.2f}" if voice and voice.position_bias is not None else "",
             " ".join(f"{v.label_mass:.2f}" for v in by_order.values()),
+        )
+    for ranked in matchup.rankings:
+        voice = _voice(parts.get(ranked.principle), ranked.judge)
+        table.add_row(
+            f"{ranked.principle} · {ranked.judge}",
+            f"{sigmoid(voice.logit):.3f}" if voice else "unreadable",
+            f"{ranked.a_first[0]} : {ranked.a_first[1]}",
+            f"{ranked.b_first[0]} : {ranked.b_first[1]}",
+            f"{voice.position_bias:+.2f}" if voice and voice.position_bias is not None else "",
+            "",
+        )
+    for scored in matchup.scores:
+        voice = _voice(parts.get(scored.principle), scored.judge)
+        table.add_row(
+            scored.principle,
+            f"{sigmoid(voice.logit):.3f}" if voice else "unreadable",
+            *(f"{matchup_id}: {_score(score)}" for matchup_id, score in ((matchup.a, scored.a), (matchup.b, scored.b))),
+            "",
+            " ".join(f"{s.label_mass:.2f}" for s in (scored.a, scored.b) if s and s.label_mass is not None),
         )
     for one in matchup.checks:
         part = parts[one.principle]
         table.add_row(one.principle, f"{part.p:.3f}", _found(one.a), _found(one.b), "by a program", "")
     console.print(table)
+
+
+def _voice(part: PrincipleJudgement | None, judge: str) -> Voice | PrincipleJudgement | None:
+    """Return what one judge says under a principle: the principle itself where it is the only one."""
+    if part is None or not part.voices:
+        return part
+    return next((voice for voice in part.voices if voice.judge == judge), None)
+
+
+def _score(score: Score | None) -> str:
+    return "?" if score is None else f"{score.value:.2f}"
 
 
 def _print_outcome(conclusion: Conclusion, console: Console) -> None:
