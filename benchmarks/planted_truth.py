@@ -31,12 +31,11 @@ def main() -> None:
     print(f"{seeds} worlds of {matchups:,} matchups; calibration error as said, without length, without noise; held")
     for noise in NOISES:
         print(f"noise {noise}: {_probabilities(seeds, matchups, noise)}", flush=True)
-    print(
-        f"\nKendall's tau to the planted order, {PROMPTS} prompts, spread {SPREAD}: {', '.join(RANKINGS)}; ms a prompt"
-    )
+    print(f"\nKendall's tau to the planted order, {PROMPTS} prompts, spread {SPREAD}: {', '.join(RANKINGS)}; ms of CPU")
     for candidates in (4, 8, 12):
         for noise in NOISES:
             print(f"{candidates} candidates, noise {noise}: {_rankings(candidates, noise)}", flush=True)
+        print(f"{candidates} candidates, noise 0.7, 5 % wild: {_rankings(candidates, 0.7, wild=0.05)}", flush=True)
 
 
 def _probabilities(seeds: int, matchups: int, noise: float) -> str:
@@ -52,7 +51,7 @@ def _probabilities(seeds: int, matchups: int, noise: float) -> str:
 
 
 def by_least_squares(x: Array, logits: Array, ratio: float) -> Array:
-    """The best there is: the mean of the strengths given the verdicts, with noise and spread known."""
+    """The best there is where none is wild: the mean of the strengths given the verdicts, noise and spread known."""
     return np.linalg.solve(x.T @ x + ratio**2 * np.eye(x.shape[1]), x.T @ logits)
 
 
@@ -79,7 +78,7 @@ RANKINGS: dict[str, Callable[[Array, Array, float], Array] | None] = {
 }
 
 
-def _rankings(candidates: int, noise: float) -> str:
+def _rankings(candidates: int, noise: float, wild: float = 0.0) -> str:
     taus, spent = [], []
     for seed in range(PROMPTS):
         rng = np.random.default_rng([seed, candidates])
@@ -88,11 +87,12 @@ def _rankings(candidates: int, noise: float) -> str:
         x = np.zeros((len(pairs), candidates))
         for row, (a, b) in zip(x, pairs, strict=True):
             row[a], row[b] = 1, -1
-        logits = x @ true + rng.normal(0, noise, len(pairs))
+        sd = noise * np.where(rng.random(len(pairs)) < wild, 8, 1)
+        logits = x @ true + rng.normal(0, sd)
         results = [Result(str(a), str(b), float(logit)) for (a, b), logit in zip(pairs, logits, strict=True)]
-        started = time.perf_counter()
+        started = time.process_time()
         mine = strengths(results)
-        spent.append(time.perf_counter() - started)
+        spent.append(time.process_time() - started)
         ranked = [
             [mine[str(k)].value for k in range(candidates)] if way is None else way(x, logits, noise / SPREAD)
             for way in RANKINGS.values()
