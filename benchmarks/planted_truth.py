@@ -3,8 +3,8 @@
     python -m benchmarks.planted_truth [SEEDS] [MATCHUPS]
 
 For noise of 0.5, 1 and 2 logits on each verdict, over worlds of a drawn position bias (up to 3 logits) and worth of
-length (up to 1), with 5 % unreadable verdicts and 10 % ties: how far labels' probabilities are from the planted ones, and
-how often intervals hold what was planted. Then the ranking: Kendall's tau to the planted order.
+length (up to 1), with 5 % unreadable verdicts and 10 % ties: how far labels' probabilities are from the planted ones,
+and how often intervals hold what was planted. Then the ranking: Kendall's tau to the planted order.
 """
 
 import sys
