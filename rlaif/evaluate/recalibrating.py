@@ -35,7 +35,9 @@ def save_recalibrator(path: Path, recalibrator: Recalibrator) -> None:
 
 
 def _logit_for_better(judged: Judged) -> float | None:
+    """Return what a run would recalibrate: length taken out where that is asked for, but not recalibrated before."""
     judgement = judged.judgement
     if judgement is None or judgement.logit is None:
         return None
-    return judgement.logit if judgement.a == BETTER else -judgement.logit
+    logit = judgement.logit if judgement.raw_logit is None else judgement.raw_logit - judgement.length_shift
+    return logit if judgement.a == BETTER else -logit

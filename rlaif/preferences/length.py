@@ -49,13 +49,15 @@ class LengthEffect(Record):
 def length_readings(trace: Trace, judgements: Iterable[Judgement]) -> Iterator[LengthReading]:
     """Yield the matchups of a trace that name an answer, those too close or too noisy for a label among them.
 
-    Ties are left out: a critic that answers exactly even is blind to length there, and has nothing to be corrected.
+    What counts is what was said, before any correction. Ties are left out: a critic that answers exactly even is blind
+    to length there, and has nothing to be corrected.
     """
     characters = {response.id: len(response.text) for response in trace.responses}
     for judgement in judgements:
         a, b = characters[judgement.a], characters[judgement.b]
-        if judgement.logit is not None and abs(judgement.logit) >= TIE_LOGIT and a and b:
-            yield LengthReading(trace.prompt.id, judgement.logit, math.log(a / b))
+        logit = judgement.logit if judgement.raw_logit is None else judgement.raw_logit
+        if logit is not None and abs(logit) >= TIE_LOGIT and a and b:
+            yield LengthReading(trace.prompt.id, logit, math.log(a / b))
 
 
 def length_effect(readings: Iterable[LengthReading]) -> LengthEffect:

@@ -92,7 +92,7 @@ def _print_response(trace: Trace, conclusion: Conclusion, response: Response, co
     strength = conclusion.strengths.get(response.id)
     facts = [response.id, response.origin, response.model, f"seed {response.seed}", response.finish_reason]
     if strength is not None:
-        facts.append(f"score {_score(strength.value, strength.se)}")
+        facts.append(f"score {_strength(strength.value, strength.se)}")
     _heading(console, "  ".join(facts))
     if response.parent is None:
         console.print(Text(response.text or "(empty)"))
@@ -179,8 +179,8 @@ def _print_outcome(conclusion: Conclusion, console: Console) -> None:
         console.print(
             Text(f"{pair.chosen} chosen over {pair.rejected}", style="bold green").append(
                 f"   p_chosen {pair.p_chosen:.3f}, margin {pair.margin:.3f}, "
-                f"scores {_score(pair.score_chosen, pair.score_chosen_se)} and "
-                f"{_score(pair.score_rejected, pair.score_rejected_se)}",
+                f"scores {_strength(pair.score_chosen, pair.score_chosen_se)} and "
+                f"{_strength(pair.score_rejected, pair.score_rejected_se)}",
                 style="default",
             )
         )
@@ -188,7 +188,7 @@ def _print_outcome(conclusion: Conclusion, console: Console) -> None:
         console.print(Text(f"no pair: {conclusion.no_pair}", style="bold yellow"))
 
 
-def _score(value: float, se: float | None) -> str:
+def _strength(value: float, se: float | None) -> str:
     return f"{value:+.2f}" if se is None else f"{value:+.2f} (se {se:.2f})"
 
 

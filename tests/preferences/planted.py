@@ -16,8 +16,8 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from rlaif.config import JudgingConfig
 from rlaif.intervals import Array, Figure
+from rlaif.judgeconfig import JudgingConfig
 from rlaif.preferences.denoise import denoised_all, measure_noise
 from rlaif.preferences.judgement import TIE_LOGIT, Judgement, judge_matchup
 from rlaif.preferences.length import LengthEffect, LengthReading, length_effect, without_length
@@ -161,7 +161,7 @@ def position_interval(planted: Planted) -> Figure:
     """Return the median position bias with its interval, ties left out: exactly even in both orders knows no place."""
     values, prompts = [], []
     for prompt, matchup in zip(planted.prompts, planted.matchups, strict=True):
-        for _, ab, ba, mass in asked_both_ways(matchup):
+        for *_, ab, ba, mass in asked_both_ways(matchup):
             if mass >= JUDGING.min_label_mass and max(abs(ab), abs(ba)) >= TIE_LOGIT:
                 values.append((ab + ba) / 2)
                 prompts.append(prompt)

@@ -72,6 +72,12 @@ def test_readings_of_a_trace_are_the_matchups_that_name_an_answer():
     assert found == [LengthReading("p", 1.5, pytest.approx(math.log(2 / 5)))]
 
 
+def test_what_was_said_counts_and_not_what_was_made_of_it():
+    corrected = judgement("s0", "s0.r1", 0.2).model_copy(update={"raw_logit": 1.5, "length_shift": 1.3})
+    (found,) = length_readings(trace(meets("s0", "s0.r1", 1.5)), [corrected])
+    assert found.logit == 1.5
+
+
 def test_a_great_many_matchups_are_measured_on_whole_prompts(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(length, "MOST_MATCHUPS", 500)
     everything = readings(0.8, 0.5, 5000)
