@@ -47,6 +47,9 @@ def evaluate_judge(  # noqa: PLR0913, PLR0917  (a command line's flags)
     run: Annotated[Path | None, typer.Option(help="Run file: judging, templates, and what is not given here.")] = None,
     principles: Annotated[str | None, typer.Option(help="`all`, or how many are drawn per item.")] = None,
     orders: Annotated[str | None, typer.Option(help="`both`, or `one` to see what one order alone would do.")] = None,
+    recalibrate: Annotated[
+        str | None, typer.Option(help="temperature or isotonic: fitted for runs, see below.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Take only the first so many rows.")] = None,
     column: Annotated[list[str] | None, typer.Option(help="FIELD=NAME, such as chosen=preferred.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Reply store; runs/replies.sqlite by default.")] = None,
@@ -60,7 +63,8 @@ def evaluate_judge(  # noqa: PLR0913, PLR0917  (a command line's flags)
     measurement asks nothing twice. Exit code 0 whatever the critic answers. What the figures mean: docs/judging.md.
 
     Kinds of judges: pairwise-logprob (one token; the default), pairwise-reasoned (thinks first), rating (a number for
-    each answer), listwise (puts answers in order), reward (a reward model that vLLM serves).
+    each answer), listwise (puts answers in order), reward (a reward model that vLLM serves). --recalibrate writes
+    recalibration.json into --out, which a run applies with judging: {recalibration: FILE}; raw p are kept.
 
     \b
     Examples:
@@ -73,5 +77,7 @@ def evaluate_judge(  # noqa: PLR0913, PLR0917  (a command line's flags)
     """
     from rlaif.screen.evaluatejudge import Asked, judge_job  # noqa: PLC0415
 
-    asked = Asked(critic or [], judge or [], constitution, gold, column, run, principles, orders, limit, cache, out)
+    asked = Asked(
+        critic or [], judge or [], constitution, gold, column, run, principles, orders, recalibrate, limit, cache, out
+    )
     judge_job(asked, as_json=json_)

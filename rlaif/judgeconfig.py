@@ -176,7 +176,8 @@ class JudgingConfig(Section):
     """Taken out of every label: what e times the characters is worth to the critic in log-odds, as measured elsewhere
     (`rlaif evaluate judge`), or `run` to estimate it over this run. Both p are kept."""
     recalibration: str | None = None
-    """A file from `rlaif evaluate judge --recalibrate`; applied to every label. Both p are kept."""
+    """A file from `rlaif evaluate judge --recalibrate`, or `noise`: probabilities are held back by how far the two
+    orders disagree, which needs no gold labels. Applied to every label; both p are kept."""
     require: RequireConfig | None = None
     """What the judges must reach before anything is generated."""
 
@@ -235,6 +236,11 @@ class JudgingConfig(Section):
         judge = next((judge for judge in self.panel if judge.called == called), None)
         own = () if judge is None or isinstance(judge.aspects, str) else judge.aspects  # shipped aspects weigh 1
         return self.judge_weights.get(called, 1.0) * next((one.weight for one in own if one.id == name), 1.0)
+
+    def asked(self) -> dict[str, Any]:
+        """Return how the judges are asked, whichever way the settings say it."""
+        judges = [judge.questions() | {"weight": judge.weight} for judge in self.panel]
+        return {"judges": judges, "orders": self.orders, "principles": self.principles, "strategy": self.strategy}
 
     def questions(self) -> dict[str, Any]:
         """Return what decides which questions are asked."""

@@ -200,18 +200,21 @@ async def _judge(
 
     designed = await all_of([comparison(a, b, "design") for a, b in design(list(by_id), panel.parents, seed)])
     judged = {frozenset((matchup.a, matchup.b)) for matchup, _ in designed}
-    wanted = _wanted(work, prompt, [matchup for matchup, _ in designed], panel.parents)
+    lengths = {response.id: len(response.text) for response in candidates}
+    wanted = _wanted(work, prompt, [matchup for matchup, _ in designed], panel.parents, lengths)
     final = await all_of([comparison(a, b, "final") for a, b in wanted if frozenset((a, b)) not in judged])
     everything = [*designed, *final]
     answers = [answer for _, answers in everything for answer in answers]
     return [matchup for matchup, _ in everything], looked, [*looked.answers, *answers]
 
 
-def _wanted(work: Work, prompt: Prompt, matchups: Sequence[Matchup], parents: dict[str, str]) -> list[tuple[str, str]]:
+def _wanted(
+    work: Work, prompt: Prompt, matchups: Sequence[Matchup], parents: dict[str, str], lengths: dict[str, int]
+) -> list[tuple[str, str]]:
     rules = work.constitution
     # Thresholds may change later without asking anything, so they have no say in what is asked.
     free = {"min_label_mass": 0.0, "min_margin": 0.0, "strategy": "by-priority"}
     unbounded = work.config.judging.model_copy(update=free)
     judgements = [judge_matchup(matchup, rules.weights, unbounded, None, rules.priorities) for matchup in matchups]
     scores = scores_of(rank(judgements))
-    return wanted_pairs(scores, parents, work.config.pairs, pairs_seed(work.config, prompt.id))
+    return wanted_pairs(scores, parents, work.config.pairs, pairs_seed(work.config, prompt.id), lengths)

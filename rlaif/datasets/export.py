@@ -131,7 +131,7 @@ def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 _TURNS = ("prompt", "chosen", "rejected", "completion", "messages")
-_WORD_LISTS = ("tags", "principles")
+_WORD_LISTS = ("tags", "principles", "objecting")
 _NUMBERS = (
     "p_chosen",
     "margin",
@@ -145,6 +145,10 @@ _NUMBERS = (
     "position_bias",
     "label_mass",
     "order_agreement",
+    "p_raw",
+    "sd_principles",
+    "sd_judges",
+    "sd_orders",
 )
 
 

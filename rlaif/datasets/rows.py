@@ -24,6 +24,8 @@ class PreferenceRow(Record):
     rejected: tuple[Message, ...]
     p_chosen: Probability
     """Probability that `chosen` is the better answer under the constitution, as this critic sees it."""
+    p_raw: Probability
+    """The same before length and sureness were corrected; p_chosen itself where nothing was."""
     margin: float
     """p_chosen - 0.5."""
     score_chosen: float
@@ -45,6 +47,14 @@ class PreferenceRow(Record):
     position_bias: float | None
     label_mass: float | None
     order_agreement: float | None
+    sd_principles: float | None
+    """Standard deviation of the principles' log-odds."""
+    sd_judges: float | None
+    """The same of several judges within a principle."""
+    sd_orders: float | None
+    """Half the two orders' disagreement beyond the constant position bias, in log-odds."""
+    objecting: list[str]
+    """Principles that by themselves would have chosen the other answer: the conflict within the rules."""
     critic: str
     constitution: str
     constitution_hash: str
@@ -118,6 +128,7 @@ def _preference_row(provenance: Provenance, trace: Trace, pair: Pair) -> Prefere
         chosen=answer_turn(chosen.text),
         rejected=answer_turn(rejected.text),
         p_chosen=pair.p_chosen,
+        p_raw=pair.p_raw,
         margin=pair.margin,
         score_chosen=pair.score_chosen,
         score_rejected=pair.score_rejected,
@@ -135,6 +146,10 @@ def _preference_row(provenance: Provenance, trace: Trace, pair: Pair) -> Prefere
         position_bias=pair.position_bias,
         label_mass=pair.label_mass,
         order_agreement=pair.order_agreement,
+        sd_principles=pair.sd_principles,
+        sd_judges=pair.sd_judges,
+        sd_orders=pair.sd_orders,
+        objecting=list(pair.objecting),
         critic=provenance.critic,
         constitution=provenance.constitution,
         constitution_hash=provenance.constitution_hash,

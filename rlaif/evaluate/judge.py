@@ -21,7 +21,6 @@ from rlaif.evaluate.figures import JudgeFigures, measure, resampled
 from rlaif.evaluate.gold import Gold, GoldItem
 from rlaif.evaluate.outcomes import BETTER, WORSE, Judged, conclude
 from rlaif.evaluate.overlap import Overlap, overlaps
-from rlaif.evaluate.resampling import bootstrap_of
 from rlaif.evaluate.words import Fitness, fitness
 from rlaif.generation import Progress, Screen, Silent
 from rlaif.hashing import derive_seed
@@ -31,6 +30,7 @@ from rlaif.models.replies import ReplyStore
 from rlaif.models.serving import Clients, judges_through, open_clients
 from rlaif.preferences.position import PositionBias
 from rlaif.records import Matchup, Record
+from rlaif.resampling import bootstrap_of
 from rlaif.steps.comparison import Comparison, Seat, Slate, seats_of
 from rlaif.steps.judge import judge
 from rlaif.steps.look import look
@@ -255,8 +255,10 @@ def _report(
 ) -> tuple[CriticReport, list[Judged]]:
     """Conclude every item with the position bias measured over all of them, and measure."""
     judging = contender.judging
-    matchups = [one.matchup for one in asked if one.matchup is not None]
-    bias = PositionBias.measure(matchups, judging.min_label_mass)
+    by_prompt: dict[str, list[Matchup]] = {}
+    for item, one in zip(test.gold.items, asked, strict=True):
+        by_prompt.setdefault(item.conversation, []).extend([one.matchup] if one.matchup is not None else [])
+    bias = PositionBias.measure_prompts(by_prompt.values(), judging.min_label_mass)
     judged = [
         conclude(item, one, test.constitution, judging, bias) for item, one in zip(test.gold.items, asked, strict=True)
     ]

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from rlaif.evaluate.outcomes import Judged
-from rlaif.evaluate.resampling import bootstrap_of
 from rlaif.intervals import Array, Figure, Tally
 from rlaif.preferences.judgement import TIE_LOGIT
 from rlaif.records import Record
+from rlaif.resampling import bootstrap_of
 
 
 class Overlap(Record):

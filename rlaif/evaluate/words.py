@@ -14,10 +14,10 @@ from rlaif.config import JudgingConfig
 from rlaif.evaluate.calibration import Recalibration
 from rlaif.evaluate.figures import JudgeFigures
 from rlaif.evaluate.outcomes import Judged
-from rlaif.evaluate.resampling import bootstrap_of
 from rlaif.intervals import Figure, Tally
 from rlaif.preferences.position import UNFIT_LABEL_MASS, UNFIT_TURNED
 from rlaif.records import Record
+from rlaif.resampling import bootstrap_of
 
 FEWEST_LABELS = 30
 """With fewer labels nothing is shown."""

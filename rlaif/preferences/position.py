@@ -1,7 +1,7 @@
 """How much a critic favours the answer it is shown first, and whether it is fit to judge at all.
 
 Comes in: matchups. Goes out: the constant position bias of every principle, the share of verdicts that turn
-with the order, the mean label mass, and plain words when these are bad. Intervals, calibration and
+with the order, the mean label mass, and plain words when these are bad. Calibration and
 comparison with people's labels are deliberately absent here.
 """
 
@@ -13,6 +13,8 @@ from typing import Any, Self
 import numpy as np
 from pydantic import Field
 
+from rlaif.intervals import Figure
+from rlaif.preferences.median import median_interval
 from rlaif.preferences.voices import shown_logits
 from rlaif.records import Matchup, Record
 
@@ -29,6 +31,10 @@ class PositionBias(Record):
     by_principle: dict[str, float]
     """Median of (x_ab + x_ba) / 2 in logits; positive favours the answer shown first."""
     overall: float | None
+    intervals: dict[str, Figure] = Field(default_factory=dict)
+    """The same medians with their 95 % intervals (Woodruff 1952), prompts drawn as a whole."""
+    overall_interval: Figure | None = None
+    """Of `overall`."""
     matchups: int
     verdicts: int
     label_mass: float | None
@@ -40,20 +46,25 @@ class PositionBias(Record):
 
     @classmethod
     def measure(cls, matchups: Iterable[Matchup], min_label_mass: float = 0.0) -> Self:
-        """Measure over the matchups of a run, in one pass; keeps eight bytes per matchup and principle.
+        """Measure over matchups that each belong to a prompt of their own."""
+        return cls.measure_prompts(((matchup,) for matchup in matchups), min_label_mass)
+
+    @classmethod
+    def measure_prompts(cls, prompts: Iterable[Iterable[Matchup]], min_label_mass: float = 0.0) -> Self:
+        """Measure over the matchups of a run, prompt by prompt; keeps sixteen bytes per matchup and principle.
 
         Label mass, `turned` and `overall` tell of all verdicts; the bias of a principle, by which order noise is
         judged, of the readable ones.
         """
         together, apart = _Seen(), defaultdict[str, _Seen](_Seen)
-        for matchup in matchups:
+        for prompt, matchup in ((number, matchup) for number, matchups in enumerate(prompts) for matchup in matchups):
             together.matchups += 1
             for verdict in matchup.verdicts:
                 for seen in (together, apart[verdict.judge]):
                     seen.masses.append(verdict.label_mass)
             for judge, principle, ab, ba, mass in asked_both_ways(matchup):
                 for seen in (together, apart[judge]):
-                    seen.note(principle, ab, ba, readable=mass >= min_label_mass)
+                    seen.note(principle, prompt, (ab, ba), readable=mass >= min_label_mass)
         judges = {name: cls(**seen.facts(together.matchups)) for name, seen in sorted(apart.items())}
         return cls(**together.facts(together.matchups), judges=judges if len(judges) > 1 else {})
 
@@ -89,29 +100,45 @@ class _Seen:
     """What is gathered of one judge, or of all."""
 
     def __init__(self) -> None:
-        self.readable: dict[str, array[float]] = {}
-        self.everything, self.masses = array("d"), array("d")
+        self.readable = defaultdict[str, _Biases](_Biases)
+        self.everything = _Biases()
+        self.masses = array("d")
         self.turned = 0
         self.matchups = 0
 
-    def note(self, principle: str, ab: float, ba: float, *, readable: bool) -> None:
+    def note(self, principle: str, prompt: int, logits: tuple[float, float], *, readable: bool) -> None:
+        ab, ba = logits
         # The same winner means opposite signs: the labels change places with the answers.
         self.turned += ab * ba >= 0
-        self.everything.append((ab + ba) / 2)
-        if readable:
-            self.readable.setdefault(principle, array("d")).append((ab + ba) / 2)
+        for biases in (self.everything, self.readable[principle]) if readable else (self.everything,):
+            biases.values.append((ab + ba) / 2)
+            biases.prompts.append(prompt)
 
     def facts(self, matchups: int) -> dict[str, Any]:
         everything, masses = self.everything, self.masses
-        asked = {k: v for k, v in sorted(self.readable.items()) if len(v) >= FEWEST_FOR_BIAS}
+        asked = {k: v.median for k, v in sorted(self.readable.items()) if len(v.values) >= FEWEST_FOR_BIAS}
+        overall = everything.median if len(everything.values) >= FEWEST_FOR_BIAS else None
         return {
-            "by_principle": {k: float(np.median(v)) for k, v in asked.items()},
-            "overall": float(np.median(everything)) if len(everything) >= FEWEST_FOR_BIAS else None,
+            "by_principle": {k: figure.value for k, figure in asked.items()},
+            "intervals": asked,
+            "overall": None if overall is None else overall.value,
+            "overall_interval": overall,
             "matchups": matchups,
             "verdicts": len(masses),
             "label_mass": sum(masses) / len(masses) if masses else None,
-            "turned": self.turned / len(everything) if everything else None,
+            "turned": self.turned / len(everything.values) if everything.values else None,
         }
+
+
+class _Biases:
+    """Position biases, and the prompts they were measured on."""
+
+    def __init__(self) -> None:
+        self.values, self.prompts = array("d"), array("q")
+
+    @property
+    def median(self) -> Figure:
+        return median_interval(np.array(self.values), np.array(self.prompts))
 
 
 def asked_both_ways(matchup: Matchup) -> Iterator[tuple[str, str, float, float, float]]:

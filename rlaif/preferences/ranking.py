@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 from rlaif.config import PairsConfig
 from rlaif.preferences.bradley_terry import Result, Strength, strengths
@@ -23,21 +24,53 @@ def scores_of(ranked: Mapping[str, Strength]) -> dict[str, float]:
 
 
 def wanted_pairs(
-    scores: Mapping[str, float], parents: Mapping[str, str], pairs: PairsConfig, seed: int
+    scores: Mapping[str, float],
+    parents: Mapping[str, str],
+    pairs: PairsConfig,
+    seed: int,
+    lengths: Mapping[str, int] | None = None,
 ) -> list[tuple[str, str]]:
     """Return the (better, worse) candidates that the selection rule asks for, best first.
 
-    For `revision-vs-parent` the revision stands first, whichever is better. Equal scores give no pair.
+    For `revision-vs-parent` the revision stands first, whichever is better. Equal scores give no pair. `lengths` are
+    the candidates' characters, needed where only answers of similar length may be paired.
     """
     ranked = sorted(scores, key=lambda candidate: (-scores[candidate], candidate))
+
+    longest = pairs.max_length_ratio if lengths is not None else None
+
+    def alike(one: str, other: str) -> bool:
+        return longest is None or _ratio(lengths or {}, one, other) <= longest
+
     if pairs.select == "revision-vs-parent":
-        return [(child, parents[child]) for child in ranked if parents.get(child) in scores]
+        of_kin = [(child, parents[child]) for child in ranked if parents.get(child) in scores]
+        return [pair for pair in of_kin if alike(*pair)]
     if len(ranked) < 2:
         return []
     if pairs.select == "best-vs-random":
-        others = random.Random(seed).sample(ranked[1:], min(pairs.per_prompt, len(ranked) - 1))
+        apt = [other for other in ranked[1:] if alike(ranked[0], other)]
+        others = random.Random(seed).sample(apt, min(pairs.per_prompt, len(apt)))
         wanted = [(ranked[0], other) for other in others]
-    else:
+    elif longest is None:
         count = min(pairs.per_prompt, len(ranked) // 2)
         wanted = [(ranked[place], ranked[-1 - place]) for place in range(count)]
+    else:
+        apt_pairs = [pair for pair in combinations(ranked, 2) if alike(*pair)]
+        wanted = _farthest_apart(apt_pairs, scores)[: pairs.per_prompt]
     return [(better, worse) for better, worse in wanted if scores[better] > scores[worse]]
+
+
+def _farthest_apart(pairs: Sequence[tuple[str, str]], scores: Mapping[str, float]) -> list[tuple[str, str]]:
+    """Return pairs that have no candidate in common, the widest difference of scores first."""
+    taken: set[str] = set()
+    found = []
+    for better, worse in sorted(pairs, key=lambda pair: scores[pair[1]] - scores[pair[0]]):
+        if not {better, worse} & taken:
+            taken |= {better, worse}
+            found.append((better, worse))
+    return found
+
+
+def _ratio(lengths: Mapping[str, int], one: str, other: str) -> float:
+    shorter, longer = sorted((lengths[one], lengths[other]))
+    return longer / max(1, shorter)

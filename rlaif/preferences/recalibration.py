@@ -11,7 +11,7 @@ turned round. Reporting how calibrated a critic is, is `rlaif.evaluate.calibrati
 """
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -37,6 +37,8 @@ class FittedOn(Record):
     """Name the critic is served under."""
     constitution: str
     constitution_hash: str
+    asked: dict[str, Any]
+    """Kinds of judges, orders and principles: how the critic was asked."""
 
 
 class Recalibrator(Record):

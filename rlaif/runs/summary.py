@@ -10,9 +10,15 @@ from collections import Counter
 from pydantic import Field
 
 from rlaif.config import JudgingConfig
-from rlaif.preferences.judgement import Judgement
+from rlaif.intervals import Tally
+from rlaif.models.family import families
+from rlaif.preferences.correction import Corrected
+from rlaif.preferences.judgement import Judgement, Rule
+from rlaif.preferences.length import LengthEffect
+from rlaif.preferences.panel import Panel, panel_figures, tally_panel
 from rlaif.preferences.position import PositionBias
 from rlaif.records import Record, Trace, Usage
+from rlaif.resampling import bootstrap_of
 from rlaif.runs.run import Run
 
 
@@ -41,6 +47,18 @@ class Summary(Record):
     revision_wins: float | None
     """Mean probability that a revision beats its parent, over the pairs of the two that were compared."""
     critic: PositionBias
+    length: LengthEffect | None = None
+    """What length is worth to the judges, as far as a run can tell; None where nothing was judged."""
+    corrected: Corrected = Corrected()
+    """What was corrected before log-odds became labels."""
+    conflicts: int = 0
+    """Labels that at least one principle by itself would have turned round."""
+    judged_otherwise: bool = False
+    """Whether ratings, rankings or rewards were read: kinds that give no verdict on two answers alone."""
+    panel: Panel | None = None
+    """How several judges get on; None where there is one."""
+    notes: list[str] = Field(default_factory=list)
+    """What to know besides, that speaks against nothing."""
     warnings: list[str]
     usage: Usage
     """Tokens behind all traces, whenever they were paid for."""
@@ -54,6 +72,10 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
     usage = Usage()
     wins: list[float] = []
     n = counts["n"]
+    judging, rules = run.config.judging, run.constitution
+    several = len(judging.panel) > 1
+    rule = Rule(rules.weights, rules.priorities, judging, run.position_bias, run.correction.recalibrate)
+    tallies: list[tuple[str, Tally]] = []
     for trace, conclusion in run.conclusions():
         n["traces"] += 1
         n["pairs"] += len(conclusion.pairs)
@@ -64,7 +86,11 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
         counts["abstained"].update(j.abstention for j in conclusion.judgements if j.abstention)
         counts["no_pair"].update([conclusion.no_pair] if conclusion.no_pair else [])
         usage += trace.usage
+        n["otherwise"] += sum(bool(m.scores or m.rankings) for m in trace.matchups)
+        n["conflicts"] += sum(bool(j.objecting) and j.abstention is None for j in conclusion.judgements)
         wins += _revision_wins(trace, conclusion.judgements)
+        if several:
+            tallies.append((trace.prompt.id, _panel_tally(conclusion.judgements, rule)))
     failures = run.failures()
     prompts = run.prompt_count()
     bias = run.position_bias
@@ -88,6 +114,12 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
         truncated=n["truncated"],
         revision_wins=sum(wins) / len(wins) if wins else None,
         critic=bias,
+        length=run.length_effect if n["matchups"] else None,
+        corrected=run.correction.what,
+        conflicts=n["conflicts"],
+        judged_otherwise=n["otherwise"] > 0,
+        panel=panel_figures(bootstrap_of(tallies), _members(run)) if several else None,
+        notes=_notes(run),
         warnings=[*bias.warnings(), *_settings_warnings(run)],
         usage=usage,
         session=session or {},
@@ -99,6 +131,39 @@ def _revision_wins(trace: Trace, judgements: tuple[Judgement, ...]) -> list[floa
     met = {frozenset((j.a, j.b)): j for j in judgements}
     ps = [met[pair].p_of(child) for child, parent in parents.items() if (pair := frozenset((child, parent))) in met]
     return [p for p in ps if p is not None]
+
+
+def _panel_tally(judgements: tuple[Judgement, ...], rule: Rule) -> Tally:
+    tally = Tally()
+    for judgement in judgements:
+        tally.add(tally_panel(judgement, rule))
+    return tally
+
+
+def _members(run: Run) -> list[tuple[str, str, frozenset[str]]]:
+    """Return every judge with its model and the families that it shares with the policy."""
+    models = run.models
+    policy = families(models.policy, models.policy_identity)
+    found = []
+    for judge in run.config.judging.panel:
+        name = models.judges.get(judge.called, models.critic)
+        identity = models.judge_identities.get(judge.called, models.critic_identity)
+        found.append((judge.called, name, families(name, identity) & policy))
+    return found
+
+
+def _notes(run: Run) -> list[str]:
+    if not run.config.judging.panel or run.config.judging.kind == "none" or not run.has_models:
+        return []
+    models = run.models
+    if {models.judge_identities.get(j.called, models.critic_identity) for j in run.config.judging.panel} == {
+        models.policy_identity
+    }:
+        return ["the policy judges its own answers: judges favour what reads like their own"]
+    related = [f"{judge} ({', '.join(sorted(shared))})" for judge, _, shared in _members(run) if shared]
+    if not related:
+        return []
+    return [f"of the policy's own family, and so perhaps partial to its answers: {', '.join(related)}"]
 
 
 def _settings_warnings(run: Run) -> list[str]:

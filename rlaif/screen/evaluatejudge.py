@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from pydantic import ValidationError
 from rich.box import SIMPLE_HEAD
@@ -18,10 +18,12 @@ from rlaif.evaluate.gold import FIELDS, read_gold
 from rlaif.evaluate.judge import Contender, CriticReport, Evaluation, JudgeTest, check_usable, evaluate_judges
 from rlaif.evaluate.outcomes import Judged
 from rlaif.evaluate.overlap import Overlap
+from rlaif.evaluate.recalibrating import fitted_on, recalibrator_of, save_recalibrator
 from rlaif.evaluate.tables import write_file, write_rows
 from rlaif.evaluate.verdicttable import verdict_rows
 from rlaif.intervals import Figure
 from rlaif.judgeconfig import KINDS
+from rlaif.preferences.recalibration import FEWEST_ITEMS, Kind
 from rlaif.screen import plain, stdout_console
 from rlaif.screen.cases import DEFAULT_CACHE, connection_of, interval
 from rlaif.screen.evaluate import columns_of
@@ -43,6 +45,7 @@ class Asked(NamedTuple):
     run: Path | None
     principles: str | None
     orders: str | None
+    recalibrate: str | None
     limit: int | None
     cache: Path | None
     out: Path | None
@@ -53,16 +56,42 @@ def judge_job(asked: Asked, *, as_json: bool) -> None:
     test = _test(asked)
     check_usable(test)
     _refuse_a_file(asked.out)
+    kind = _recalibration(asked, test)
     with LiveScreen(quiet=as_json) as screen:
         evaluation, judged = run_stoppable(lambda: evaluate_judges(test, screen))
     if asked.out is not None:
         write_evaluation(asked.out, evaluation, judged)
+        if kind is not None:
+            _write_recalibrator(asked.out, kind, test, evaluation, judged)
     if as_json:
         print(evaluation.model_dump_json())
     else:
         print_evaluation(evaluation, stdout_console())
         if asked.out is not None:
             print(f"figures  {asked.out / 'evaluation.json'}, verdicts.parquet, reliability.svg, reliability.png")
+        if kind is not None:
+            print(f"recalibration  {asked.out}/recalibration.json   (in a run file: judging: {{recalibration: …}})")
+
+
+def _recalibration(asked: Asked, test: JudgeTest) -> Kind | None:
+    if asked.recalibrate is None:
+        return None
+    if asked.recalibrate not in FEWEST_ITEMS:
+        raise UsageError(f"--recalibrate {asked.recalibrate}: must be one of {', '.join(FEWEST_ITEMS)}")
+    if asked.out is None:
+        raise UsageError("--recalibrate writes recalibration.json into the folder of --out; give one")
+    if len(test.contenders) > 1:
+        raise UsageError("--recalibrate is for one critic and one kind of judge; name them with --critic and --judge")
+    return cast(Kind, asked.recalibrate)
+
+
+def _write_recalibrator(
+    folder: Path, kind: Kind, test: JudgeTest, evaluation: Evaluation, judged: dict[str, list[Judged]]
+) -> None:
+    (report,) = evaluation.critics
+    source = fitted_on(test, test.contenders[0], report.served)
+    fitted = recalibrator_of(kind, judged[report.title], source)
+    save_recalibrator(folder / "recalibration.json", fitted)
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation, judged: dict[str, list[Judged]]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from rlaif.runs.judges import corrected_words, panel_words
 from rlaif.runs.run import Run
 from rlaif.runs.summary import Summary
 from rlaif.screen import stdout_console
@@ -16,6 +17,8 @@ def print_summary(run: Run, summary: Summary, rows: dict[str, int]) -> None:
     console = stdout_console()
     for line in summary_lines(summary):
         console.print(line, markup=False)
+    for note in summary.notes:
+        console.print(Text(f"  {note}", style="dim"))
     for warning in summary.warnings:
         console.print(Text(f"! {warning}", style="bold yellow"))
     print_one_pair(run, console)
@@ -41,6 +44,10 @@ def summary_lines(summary: Summary) -> list[str]:
         lines.append(f"{sum(summary.dropped.values())} answers not compared{_reasons(summary.dropped)}")
     if summary.revision_wins is not None:
         lines.append(f"a revision beats its parent with a mean probability of {summary.revision_wins:.0%}")
+    if summary.conflicts:
+        lines.append(f"{summary.conflicts} of the decided matchups stand against a principle that says the contrary")
+    lines += [f"corrected  {words}" for words in corrected_words(summary.corrected)]
+    lines += [f"judge  {words}" for words in panel_words(summary.panel)] if summary.panel else []
     if summary.session.get("replies"):
         lines.append(_session_line(summary.session))
     return lines

@@ -151,7 +151,8 @@ def _print_judgement(trace: Trace, judgement: Judgement, console: Console) -> No
         table.add_row(
             scored.principle,
             f"{sigmoid(voice.logit):.3f}" if voice else "unreadable",
-            *(f"{matchup_id}: {_score(score)}" for matchup_id, score in ((matchup.a, scored.a), (matchup.b, scored.b))),
+            f"{matchup.a}: {_rating(scored.a)}",
+            f"{matchup.b}: {_rating(scored.b)}",
             "",
             " ".join(f"{s.label_mass:.2f}" for s in (scored.a, scored.b) if s and s.label_mass is not None),
         )
@@ -168,7 +169,7 @@ def _voice(part: PrincipleJudgement | None, judge: str) -> Voice | PrincipleJudg
     return next((voice for voice in part.voices if voice.judge == judge), None)
 
 
-def _score(score: Score | None) -> str:
+def _rating(score: Score | None) -> str:
     return "?" if score is None else f"{score.value:.2f}"
 
 

@@ -5,11 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from rlaif.config import JudgingConfig
 from rlaif.errors import ConfigError
-from rlaif.evaluate.gold import read_gold
-from rlaif.evaluate.recalibrating import load_recalibrator, recalibrator_of, save_recalibrator
+from rlaif.evaluate.recalibrating import recalibrator_of, save_recalibrator
 from rlaif.models.simulated import SimulatedModel
-from tests.evaluate.test_judge import evaluated, gold_file, rules
+from rlaif.preferences.recalibration import FittedOn
+from rlaif.runs.correcting import load_recalibrator
+from tests.evaluate.test_judge import evaluated, gold_file
+
+SOURCE = FittedOn(
+    gold="g", gold_hash="h", critic="c", constitution="t", constitution_hash="x", asked=JudgingConfig().asked()
+)
 
 
 @pytest.mark.parametrize("kind", ["temperature", "isotonic"])
@@ -17,15 +23,9 @@ async def test_a_critic_is_recalibrated_by_what_a_run_could_read(tmp_path: Path,
     file = gold_file(tmp_path, n=500, gap=1.0)
     found, judged = await evaluated(tmp_path, SimulatedModel(noise=2.0, scale=3.0, ties=0.1), gold=file)
     report = found.critics[0]
-    recalibrator = recalibrator_of(kind, judged, read_gold(file), report.served, rules("good"))  # type: ignore[arg-type]
+    recalibrator = recalibrator_of(kind, judged, SOURCE)  # type: ignore[arg-type]
     assert recalibrator.items == 500
-    assert recalibrator.fitted_on.model_dump() == {
-        "gold": found.gold,
-        "gold_hash": found.gold_hash,
-        "critic": "simulated",
-        "constitution": "t",
-        "constitution_hash": found.constitution_hash,
-    }
+    assert recalibrator.fitted_on == SOURCE
     if kind == "temperature":
         assert recalibrator.slope == pytest.approx(report.recalibration.slope.value, abs=1e-4)
     path = tmp_path / "folder" / "recalibration.json"
@@ -38,7 +38,7 @@ async def test_items_that_a_run_cannot_read_say_nothing_about_the_temperature(tm
     _, judged = await evaluated(tmp_path, SimulatedModel(noise=2.0, unreadable=0.2), gold=file)
     unreadable = sum(one.outcome == "unreadable" for one in judged)
     assert unreadable > 50
-    assert recalibrator_of("temperature", judged, read_gold(file), "c", rules("good")).items == 300 - unreadable
+    assert recalibrator_of("temperature", judged, SOURCE).items == 300 - unreadable
 
 
 @pytest.mark.parametrize(
