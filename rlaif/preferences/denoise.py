@@ -47,10 +47,11 @@ def measure_noise(logits: npt.ArrayLike, position_biases: npt.ArrayLike) -> Nois
 
     (n,) log-odds for an answer that was drawn to be `a`, so that their mean is 0, and (n,) position biases, freed of
     what is constant for their principle where not all matchups were asked the same ones. Ties are left out: a critic
-    that answers exactly even in both orders has neither noise nor its usual bias there.
+    that answers exactly even in both orders has neither noise nor its usual bias there. So are matchups whose bias is
+    NaN: asked in one order, or decided by programs alone, they'd pass for free of noise.
     """
     asked, biases = np.asarray(logits, dtype=float), np.asarray(position_biases, dtype=float)
-    named = np.abs(asked) >= TIE_LOGIT
+    named = (np.abs(asked) >= TIE_LOGIT) & np.isfinite(biases)
     if named.sum() < FEWEST:
         return None
     noise = float(biases[named].var(ddof=1))

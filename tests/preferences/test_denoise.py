@@ -85,6 +85,12 @@ def test_ties_say_nothing_about_noise():
     assert with_ties == measure_noise(logits, biases)
 
 
+def test_matchups_that_were_not_asked_in_both_orders_do_not_pass_for_free_of_noise():
+    _, logits, biases = sitting(1.0)
+    with_others = measure_noise(np.append(logits, np.full(5000, 3.9)), np.append(biases, np.full(5000, np.nan)))
+    assert with_others == measure_noise(logits, biases)
+
+
 def test_a_few_matchups_say_too_little():
     _, logits, biases = sitting(1.0, n=49)
     assert measure_noise(logits, biases) is None
