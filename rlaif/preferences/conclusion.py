@@ -44,6 +44,10 @@ class Conclusion(Record):
     no_pair: str | None
     """Why there is no pair at all; None when there is one."""
 
+    def judgement_of(self, pair: Pair) -> Judgement:
+        """Return the direct verdict that a pair comes from."""
+        return next(j for j in self.judgements if {j.a, j.b} == {pair.chosen, pair.rejected})
+
 
 def conclude(
     trace: Trace,

@@ -11,6 +11,7 @@ from rlaif.constitution import Constitution
 from rlaif.datasets.rows import PreferenceRow, Provenance, RevisionRow, preference_rows, revision_rows
 from rlaif.errors import RunDirectoryError, UsageError
 from rlaif.preferences.conclusion import Conclusion, conclude
+from rlaif.preferences.judgement import Rule
 from rlaif.preferences.position import PositionBias
 from rlaif.records import Failure, Trace
 from rlaif.runs.directory import TRACES, Manifest, ServedModels, read_config, read_manifest, read_models, read_text
@@ -54,6 +55,11 @@ class Run:
         """The critic's position bias over the whole run; reads all traces once."""
         matchups = (matchup for trace in self.traces() for matchup in trace.matchups)
         return PositionBias.measure(matchups, self.config.judging.min_label_mass)
+
+    @property
+    def rule(self) -> Rule:
+        """How this run's principles become one decision."""
+        return Rule(self.constitution.weights, self.constitution.priorities, self.config.judging, self.position_bias)
 
     def traces(self) -> Iterator[Trace]:
         """Yield all traces in the order of the prompts."""

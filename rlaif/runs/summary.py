@@ -10,7 +10,8 @@ from collections import Counter
 from pydantic import Field
 
 from rlaif.config import JudgingConfig
-from rlaif.preferences.judgement import Judgement
+from rlaif.preferences.conclusion import Conclusion, Pair
+from rlaif.preferences.judgement import Judgement, Rule, heard
 from rlaif.preferences.position import PositionBias
 from rlaif.records import Record, Trace, Usage
 from rlaif.runs.run import Run
@@ -32,6 +33,8 @@ class Summary(Record):
     decided: int
     abstained: dict[str, int]
     pairs: int
+    pairs_by_checks: int = 0
+    """Of these, the ones that programs decided alone: no model had a say."""
     traces_without_pair: dict[str, int]
     samples: int
     revisions: int
@@ -57,6 +60,7 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
     for trace, conclusion in run.conclusions():
         n["traces"] += 1
         n["pairs"] += len(conclusion.pairs)
+        n["by_checks"] += sum(_by_checks(run.rule, conclusion, pair) for pair in conclusion.pairs)
         n["matchups"] += len(trace.matchups)
         n["truncated"] += sum(r.finish_reason == "length" for r in trace.responses)
         n.update(r.origin for r in trace.responses)
@@ -81,6 +85,7 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
         decided=n["matchups"] - counts["abstained"].total(),
         abstained=dict(counts["abstained"]),
         pairs=n["pairs"],
+        pairs_by_checks=n["by_checks"],
         traces_without_pair=dict(counts["no_pair"]),
         samples=n["sample"],
         revisions=n["revision"],
@@ -92,6 +97,10 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
         usage=usage,
         session=session or {},
     )
+
+
+def _by_checks(rule: Rule, conclusion: Conclusion, pair: Pair) -> bool:
+    return all(part.by_program for part in heard(conclusion.judgement_of(pair), rule))
 
 
 def _revision_wins(trace: Trace, judgements: tuple[Judgement, ...]) -> list[float]:
