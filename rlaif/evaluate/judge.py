@@ -195,7 +195,7 @@ async def _one_contender(
         return _comparison(test, contender, items[place], place)
 
     asked = await ask_all(decide, len(items), make, progress, screen)
-    seconds = time.monotonic() - started
+    seconds = time.monotonic() - started - progress.meter.starting_s
     return _report(test, contender, critic.name, asked, _cost(asked, progress, seconds))
 
 
