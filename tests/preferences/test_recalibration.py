@@ -14,7 +14,7 @@ from rlaif.evaluate.calibration import recalibrate
 from rlaif.preferences.judgement import sigmoid
 from rlaif.preferences.recalibration import FittedOn, Kind, Recalibrator, fit_recalibrator
 
-SOURCE = FittedOn(gold="gold.jsonl", gold_hash="g", critic="c", constitution="honesty", constitution_hash="h")
+SOURCE = FittedOn(gold="gold.jsonl", gold_hash="g", critic="c", constitution="honesty", constitution_hash="h", asked={})
 KINDS = ("temperature", "isotonic")
 
 
