@@ -62,6 +62,11 @@ class Progress:
     meter: Meter = field(default_factory=Meter)
     unit: str = "prompts"
 
+    @property
+    def seconds(self) -> float:
+        """How long the work has been going on, without the starting of servers."""
+        return max(0.0, time.monotonic() - self.started - self.meter.starting_s)
+
 
 class Screen(Protocol):
     """Whoever watches a run."""
@@ -250,7 +255,7 @@ async def _finish_traces(
                         clients = await stack.enter_async_context(opened)
                     policy, critic = asked_through(clients, config.policy, config.critic, store, progress.meter)
                     judges = judges_through(clients, config.judging.panel, critic, store, progress.meter)
-                    settle_models(path, _served(clients), config)
+                    settle_models(path, _served(clients), config, anew=progress.done == 0)
                     seats = seats_of(config.judging, judges)
                     work = Work(config, constitution, templates, policy, critic, seats)
                     if config.judging.require is not None:
@@ -365,7 +370,7 @@ def session_of(progress: Progress) -> dict[str, float]:
     """Return what this process did and spent so far."""
     meter = progress.meter
     return {
-        "seconds": round(time.monotonic() - progress.started, 1),
+        "seconds": round(progress.seconds, 1),
         "traces": progress.done - progress.done_before,
         "replies": meter.replies,
         "from_store": meter.from_store,

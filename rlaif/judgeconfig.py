@@ -75,8 +75,9 @@ class JudgeConfig(Section):
     2022b); both are kept. null leaves a probability as it is (only with read: logprob)."""
     temperature: float | None = Field(default=None, ge=0, le=5)
     """Of the reasoning; 0.7 for a reasoned judge and 0 for a listwise one where none is given."""
-    max_tokens: int = Field(default=1024, ge=1)
-    """Longest reasoning, a thinking model's thoughts included."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    """Longest reply, a thinking model's thoughts included; 1024 for a reasoned judge and 128 for a listwise one where
+    none is given."""
     aspects: Literal["ultrafeedback", "helpful-harmless", "overall"] | tuple[Aspect, ...] = "ultrafeedback"
     """What a rating judge rates: after Cui et al. 2023, after Ji et al. 2024, one number from 1 to 10 as in Lee et al.
     2023, or aspects of one's own."""

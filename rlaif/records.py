@@ -58,7 +58,7 @@ class Response(Record):
     reasoning: str | None = None
     """What a thinking model wrote before its answer; never shown to the critic."""
     copied: str | None = None
-    """Words of a revision that come from the worked examples or the instructions; such an answer is no candidate."""
+    """Words of a revision that come from the worked examples, the instructions or the fences; it is no candidate."""
     reply: str
     """Key of the raw reply in the reply store."""
 
@@ -217,7 +217,7 @@ class Dropped(Record):
 
     response: str
     reason: Literal["empty", "identical", "copied"]
-    """`copied`: it repeats a worked example or the instructions instead of revising the answer."""
+    """`copied`: it repeats a worked example, the instructions or a fence instead of revising the answer."""
 
 
 class Usage(Record):

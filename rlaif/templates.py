@@ -92,24 +92,42 @@ def fence_tag(prompt: Prompt, *texts: str) -> str:
     it down beforehand, and questions about one prompt share their prefix. A critic does see it, and weak ones
     repeat it: a tag that stands in one of the texts is passed over.
     """
+    return fence_tags(prompt, *texts)[-1]
+
+
+def fence_tags(prompt: Prompt, *texts: str) -> list[str]:
+    """Return the tags that were passed over for these texts, and last the one to fence them with."""
     conversation = [message.content for message in prompt.messages]
-    attempt = 0
-    while any(
-        (tag := content_hash(*conversation, str(attempt), digits=10)) in text for text in (*conversation, *texts)
-    ):
-        attempt += 1
-    return tag
+    tags: list[str] = []
+    while not tags or any(tags[-1] in text for text in (*conversation, *texts)):
+        tags.append(content_hash(*conversation, str(len(tags)), digits=10))
+    return tags
 
 
-def unfenced(text: str, tag: str) -> str:
-    """Return what a model wrote without the fences it copied: the first stretch of text between them."""
-    if tag not in text:
+def unfenced(text: str, *tags: str) -> str:
+    """Return what a model wrote without the fences it copied: the first stretch of text between them.
+
+    A fence is anything in brackets that holds one of the tags, whatever other words the model put there. A tag
+    outside brackets is left where it is: `tag_in` finds it.
+    """
+    if tag_in(text, *tags) is None:
         return text
-    inside = re.search(rf"<([^<>/\s]+) {tag}>(.*?)</\1 {tag}>", text, re.DOTALL)
-    if inside and inside[2].strip():
-        return inside[2].strip()
-    stretches = re.split(rf"[<\[(]/?[^<>\[\]\s]* ?{tag}[>\])]?", text)
-    return next((stretch.strip() for stretch in stretches if stretch.strip()), "")
+    pieces = re.split(f"({_fences(tags)})", text)
+    stretches, fences = [piece.strip() for piece in pieces[::2]], pieces[1::2]
+    between = zip(fences, stretches[1:], fences[1:], strict=False)
+    inside = (within for before, within, after in between if before[1] != "/" and after[1] == "/")
+    return next((stretch for stretch in (*inside, *stretches) if stretch), "")
+
+
+def tag_in(text: str, *tags: str) -> str | None:
+    """Return the first of the tags that stands in a text; such a text is no answer to anything."""
+    return next((tag for tag in tags if tag in text), None)
+
+
+def _fences(tags: Sequence[str]) -> str:
+    other = r"[^<>\[\](){}\n]{0,80}"
+    tag = "(?:" + "|".join(map(re.escape, tags)) + ")"
+    return rf"[<\[({{]{other}{tag}(?:{other}[>\])}}])?"
 
 
 def conversation_text(messages: Sequence[Message]) -> str:

@@ -19,6 +19,8 @@ from rlaif.models.simulated import SimulatedModel, SimulatedServer
 from rlaif.preferences.judgement import CHECKED_LOGIT
 from rlaif.records import Matchup, Trace
 from rlaif.report.run_page import write_run_report
+from rlaif.runs.summary import summarise
+from rlaif.screen.results import summary_lines
 from rlaif.screen.trace import print_trace
 from tests.conftest import MakeConfig
 
@@ -113,6 +115,23 @@ async def test_rules_that_are_all_programs_ask_the_judge_nothing(make_haiku: Cal
     card = (run.path / "dataset" / "README.md").read_text(encoding="utf-8")
     assert "**two-lines** (weight 1): a program: lines: 2" in card
     assert "It gave no verdict. Programs decided." in card
+
+
+async def test_pairs_of_checks_alone_are_counted_and_a_mute_critic_is_no_tie(make_haiku: Callable[..., RunConfig]):
+    async with SimulatedServer(POET.model_copy(update={"label_mass": 0.03})) as server:
+        run = await generate_async(make_haiku(server, COUNTED + FINER))
+    summary = summarise(run)
+    assert set(summary.abstained) == {"unreadable"}
+    assert summary.pairs_by_checks == summary.pairs > 0
+    assert f"{summary.pairs} of {summary.pairs} pairs are decided by checks alone" in summary_lines(summary)
+    card = (run.path / "dataset" / "README.md").read_text(encoding="utf-8")
+    assert f"- {summary.pairs} of {summary.pairs} pairs are decided by checks alone." in card
+
+
+async def test_a_pair_that_the_critic_had_a_say_in_is_not_counted_as_the_checks(make_haiku: Callable[..., RunConfig]):
+    async with SimulatedServer(POET) as server:
+        run = await generate_async(make_haiku(server, COUNTED + FINER))
+    assert (summarise(run).pairs, summarise(run).pairs_by_checks) == (len(run.pairs), 0)
 
 
 async def test_the_prompts_own_checks_count_for_them_alone(tmp_path: Path, make_haiku: Callable[..., RunConfig]):

@@ -124,6 +124,7 @@ def _left_out(summary: Summary) -> str:
         f"{summary.matchups - summary.decided} abstained{_reasons(summary.abstained)}.",
         f"- {summary.traces} traces: {summary.traces - sum(summary.traces_without_pair.values())} with a pair, "
         f"{sum(summary.traces_without_pair.values())} without{_reasons(summary.traces_without_pair)}.",
+        f"- {summary.pairs_by_checks} of {summary.pairs} pairs are decided by checks alone.",
         f"- Answers not compared: {sum(summary.dropped.values())}{_reasons(summary.dropped)}.",
         f"- {summary.failures} prompts failed{_reasons(summary.failure_reasons)}, {summary.open} were not reached.",
     ]

@@ -196,7 +196,7 @@ async def measure_contender(
         return _comparison(test, contender, items[place], place)
 
     asked = await ask_all(decide, len(items), make, progress, screen)
-    seconds = time.monotonic() - started
+    seconds = time.monotonic() - started - progress.meter.starting_s
     return _report(test, contender, critic.name, asked, _cost(asked, progress, seconds))
 
 

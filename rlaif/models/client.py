@@ -101,8 +101,16 @@ class ModelClient:
         roots = [await self._served_root(endpoint) for endpoint in self.endpoints]
         if len(set(roots)) > 1:
             raise UsageError(f"the servers of {self.model} loaded different models: {', '.join(sorted(set(roots)))}")
+        self.identity = self.identity_of(roots[0])
+
+    def identity_of(self, root: str) -> str:
+        """Return what this model is when it was loaded from `root`: a name of a hub, or a folder as it is now."""
         started_with = content_hash(*self.config.vllm_args) if self.config.vllm_args else ""
-        self.identity = f"{self.model}<{roots[0]}{_fingerprint(Path(roots[0]))}>{started_with}"
+        return f"{self.model}<{root}{_fingerprint(Path(root))}>{started_with}"
+
+    async def ready(self) -> float:
+        """Return the seconds it took to make the server ready for a question; one that runs already takes none."""
+        return 0.0
 
     async def post(self, body: str, *, priority: int = 0, task: Task = "chat") -> Reply:
         """Send one request (canonical JSON without a model's name) and return what is kept of the reply.

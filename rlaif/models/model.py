@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlaif.errors import ReplyError
-from rlaif.models.client import ModelClient
+from rlaif.models.client import ModelClient, Task
 from rlaif.models.labels import LabelLogprobs, keep_labels, read_labels
 from rlaif.models.replies import ReplyStore
 from rlaif.models.wire import USUAL_LOGPROBS, ChatRequest, Reply, ScoreRequest, reply_key
@@ -32,6 +32,8 @@ class Meter:
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
+    starting_s: float = 0.0
+    """Seconds that servers took to start."""
 
     def count(self, reply: Reply, *, stored: bool) -> None:
         """Add one reply; the tokens of a stored one were paid for earlier and do not count."""
@@ -100,7 +102,7 @@ class Model:
         if kept is not None:
             self._meter.count(kept, stored=True)
             return Answer(kept, key)
-        reply = await self.client.post(body, priority=priority, task="score")
+        reply = await self._post(body, priority, "score")
         self._store.put(key, reply)
         self._meter.count(reply, stored=False)
         return Answer(reply, key)
@@ -117,7 +119,7 @@ class Model:
         return read_labels(labels, answer.reply.choices[0].first_token), answer
 
     async def _ask(self, key: str, body: str, priority: int, request: ChatRequest, labels: tuple[str, ...]) -> Reply:
-        task = asyncio.ensure_future(self.client.post(body, priority=priority))
+        task = asyncio.ensure_future(self._post(body, priority))
         self._asked[key] = task
         try:
             reply = await task
@@ -128,6 +130,11 @@ class Model:
             del self._asked[key]
         self._meter.count(reply, stored=False)
         return reply
+
+    async def _post(self, body: str, priority: int, task: Task = "chat") -> Reply:
+        took = await self.client.ready()
+        self._meter.starting_s += took
+        return await self.client.post(body, priority=priority, task=task)
 
 
 def _check_obeyed(request: ChatRequest, reply: Reply) -> None:

@@ -1,4 +1,4 @@
-"""From model configurations to models that answer: servers started where needed, shared where possible."""
+"""From model configurations to models that answer: servers shared where possible, started when they are needed."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -7,9 +7,9 @@ from pathlib import Path
 
 from rlaif.config import JudgeConfig, ModelConfig
 from rlaif.models.client import ModelClient
-from rlaif.models.managed import MANAGED_LOGPROBS, managed_server
 from rlaif.models.model import Meter, Model
 from rlaif.models.replies import ReplyStore
+from rlaif.models.starting import ManagedClient
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ async def open_clients(
     logs: Path,
     say: Callable[[str], None],
 ) -> AsyncIterator[Clients]:
-    """Yield all models, connected; servers started here end with the context.
+    """Yield all models, connected; a server started here starts with its first question and ends with the context.
 
-    Raises ServerStartError or EndpointError when one cannot be had, UsageError when a name is not served.
+    Raises EndpointError when one that should run is not there, UsageError when a name is not served.
     """
     wanted = [policy, critic, *(judge.critic for judge in judges if judge.critic is not None)]
     servers: list[ModelConfig] = []
@@ -94,14 +94,10 @@ async def _reach(
 ) -> ModelClient:
     if config.managed:
         log = logs / f"{(config.model or 'model').strip('/').replace('/', '--')}.log"
-        server = await stack.enter_async_context(managed_server(config, log, say=say, memory_share=memory_share))
-        reached = config.model_copy(
-            update={"url": (server.url,), "top_logprobs": config.top_logprobs or MANAGED_LOGPROBS}
-        )
-        client = await stack.enter_async_context(ModelClient(reached, api_key=server.api_key))
-        client.died = server.died
+        client: ModelClient = ManagedClient(config, stack, log, say=say, memory_share=memory_share)
     else:
-        client = await stack.enter_async_context(ModelClient(config))
+        client = ModelClient(config)
+    await stack.enter_async_context(client)
     await client.connect()
     return client
 

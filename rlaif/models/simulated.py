@@ -125,6 +125,8 @@ class SimulatedModel(Record):
     rules: tuple[PlantedRule, ...] = ()
     revisions_copy: bool = False
     """Revisions repeat the question they were asked, as weak models do."""
+    revisions_begin: str = ""
+    """What stands before each revision, as weak models repeat fences; `TAG` is the tag of its question."""
     words: int = 40
     """Words in an answer, more or less."""
     lines: int = Field(default=1, ge=1)
@@ -264,6 +266,7 @@ class SimulatedServer:
         elif kind == "revise":
             if self.model.revisions_copy:
                 text = last.rpartition("\n</")[2]
+            text = self.model.revisions_begin.replace("TAG", _tag(last)) + text
             parent = self.quality(_fenced(last).get("answer", ""))
             text += f" (quality {rng.gauss(parent + self.model.revision_gain, self.model.quality_sd / 4):+.4f})."
         cut = len(words) > body.get("max_tokens", 10**6)
@@ -418,6 +421,11 @@ def _said(text: str) -> dict[str, Any]:
 
 def _fenced(text: str) -> dict[str, str]:
     return {found["name"]: found["text"] for found in _FENCE.finditer(text)} if "</" in text else {}
+
+
+def _tag(text: str) -> str:
+    found = _FENCE.search(text)
+    return found["tag"] if found else ""
 
 
 def _one_token(token: str, top: Iterable[tuple[str, float]]) -> dict[str, Any]:

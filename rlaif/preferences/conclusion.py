@@ -67,6 +67,10 @@ class Conclusion(Record):
         """How strong the candidates are, in logits above their mean."""
         return scores_of(self.strengths)
 
+    def judgement_of(self, pair: Pair) -> Judgement:
+        """Return the direct verdict that a pair comes from."""
+        return next(j for j in self.judgements if {j.a, j.b} == {pair.chosen, pair.rejected})
+
 
 def conclude(
     trace: Trace,

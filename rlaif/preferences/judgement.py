@@ -10,7 +10,7 @@ cannot be read takes its principle out of the mean; it never counts as a zero.
 
 A principle that a program decides says +L for an answer that passes where the other does not, L = ln(0.98 / 0.02); it
 has no position bias and no label mass. Where both pass, or neither does, it has nothing to say and is left out of the
-mean, too; where no other voice is left, that is a tie.
+mean, too; where no other voice is left, that is a tie, or unreadable if a judge was asked and none could be read.
 
 A judge that looks at one answer at a time says log-odds, too: of two ratings, P(a gets the higher number) with a draw
 counted half, from the two answers' probabilities over the numbers; of two rewards, their difference, as reward models
@@ -138,6 +138,8 @@ def judge_matchup(
     rule = Rule(weights, priorities or {}, judging, bias, recalibrate)
     parts = tuple(_parts(matchup, rule))
     decision = decide(parts, rule, length_shift)
+    if all(part.silent for part in parts) and (matchup.verdicts or matchup.scores or matchup.rankings):
+        decision = _NOTHING  # that no judge could be read is the reason, not that the programs see no difference
     corrected = length_shift != 0 or recalibrate is not None
     return Judgement(
         a=matchup.a,
@@ -219,6 +221,16 @@ def objecting(parts: Collection[PrincipleJudgement], logit: float | None, judgin
         for part in parts
         if part.logit * logit < 0 and abs(part.p - 0.5) >= max(judging.min_margin, TIE_LOGIT / 4) - ROUNDING
     )
+
+
+def heard(judgement: Judgement, rule: Rule) -> list[PrincipleJudgement]:
+    """Return the principles that a label is made of: those of the level that decided which have something to say."""
+    leveled = rule.judging.strategy != "weighted"
+    return [
+        part
+        for part in judgement.principles
+        if not part.silent and (not leveled or rule.priorities.get(part.principle, 1) == judgement.priority)
+    ]
 
 
 def _at_level(level: int, parts: Collection[PrincipleJudgement], rule: Rule, length_shift: float) -> Decision:

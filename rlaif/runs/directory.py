@@ -130,13 +130,15 @@ def read_config(path: Path) -> RunConfig:
     )
 
 
-def settle_models(path: Path, served: ServedModels, config: RunConfig) -> None:
+def settle_models(path: Path, served: ServedModels, config: RunConfig, *, anew: bool = False) -> None:
     """Note which models answer and how they are reached, or check that they are still the same.
+
+    `anew` says that nothing was made with those before: a model that could not be started may be replaced.
 
     Raises RunDirectoryError when they are not.
     """
     file = path / "models.json"
-    if not file.is_file():
+    if anew or not file.is_file():
         write_text(file, served.model_dump_json(indent=2))
     before = read_models(path)
     was_of, now_of = _identities(before), _identities(served)

@@ -12,6 +12,7 @@ from rlaif.datasets.rows import PreferenceRow, Provenance, RevisionRow, preferen
 from rlaif.errors import RunDirectoryError, UsageError
 from rlaif.preferences.conclusion import Conclusion, conclude
 from rlaif.preferences.correction import Correction
+from rlaif.preferences.judgement import Rule
 from rlaif.preferences.length import LengthEffect, length_effect
 from rlaif.preferences.position import PositionBias
 from rlaif.records import Failure, Trace
@@ -62,6 +63,12 @@ class Run:
         """The critic's position bias over the whole run; reads all traces once."""
         prompts = (trace.matchups for trace in self.traces())
         return PositionBias.measure_prompts(prompts, self.config.judging.min_label_mass)
+
+    @cached_property
+    def rule(self) -> Rule:
+        """How this run's principles become one decision."""
+        rules, recalibrate = self.constitution, self.correction.recalibrate
+        return Rule(rules.weights, rules.priorities, self.config.judging, self.position_bias, recalibrate)
 
     def traces(self) -> Iterator[Trace]:
         """Yield all traces in the order of the prompts."""

@@ -12,8 +12,9 @@ from pydantic import Field
 from rlaif.config import JudgingConfig
 from rlaif.intervals import Tally
 from rlaif.models.family import families
+from rlaif.preferences.conclusion import Conclusion, Pair
 from rlaif.preferences.correction import Corrected
-from rlaif.preferences.judgement import Judgement, Rule
+from rlaif.preferences.judgement import Judgement, Rule, heard
 from rlaif.preferences.length import LengthEffect
 from rlaif.preferences.panel import Panel, panel_figures, tally_panel
 from rlaif.preferences.position import PositionBias
@@ -38,6 +39,8 @@ class Summary(Record):
     decided: int
     abstained: dict[str, int]
     pairs: int
+    pairs_by_checks: int = 0
+    """Of these, the ones that programs decided alone: no model had a say."""
     traces_without_pair: dict[str, int]
     samples: int
     revisions: int
@@ -72,13 +75,12 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
     usage = Usage()
     wins: list[float] = []
     n = counts["n"]
-    judging, rules = run.config.judging, run.constitution
-    several = len(judging.panel) > 1
-    rule = Rule(rules.weights, rules.priorities, judging, run.position_bias, run.correction.recalibrate)
+    several = len(run.config.judging.panel) > 1
     tallies: list[tuple[str, Tally]] = []
     for trace, conclusion in run.conclusions():
         n["traces"] += 1
         n["pairs"] += len(conclusion.pairs)
+        n["by_checks"] += sum(_by_checks(run.rule, conclusion, pair) for pair in conclusion.pairs)
         n["matchups"] += len(trace.matchups)
         n["truncated"] += sum(r.finish_reason == "length" for r in trace.responses)
         n.update(r.origin for r in trace.responses)
@@ -90,7 +92,7 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
         n["conflicts"] += sum(bool(j.objecting) and j.abstention is None for j in conclusion.judgements)
         wins += _revision_wins(trace, conclusion.judgements)
         if several:
-            tallies.append((trace.prompt.id, _panel_tally(conclusion.judgements, rule)))
+            tallies.append((trace.prompt.id, _panel_tally(conclusion.judgements, run.rule)))
     failures = run.failures()
     prompts = run.prompt_count()
     bias = run.position_bias
@@ -107,6 +109,7 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
         decided=n["matchups"] - counts["abstained"].total(),
         abstained=dict(counts["abstained"]),
         pairs=n["pairs"],
+        pairs_by_checks=n["by_checks"],
         traces_without_pair=dict(counts["no_pair"]),
         samples=n["sample"],
         revisions=n["revision"],
@@ -124,6 +127,10 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
         usage=usage,
         session=session or {},
     )
+
+
+def _by_checks(rule: Rule, conclusion: Conclusion, pair: Pair) -> bool:
+    return all(part.by_program for part in heard(conclusion.judgement_of(pair), rule))
 
 
 def _revision_wins(trace: Trace, judgements: tuple[Judgement, ...]) -> list[float]:

@@ -63,7 +63,7 @@ class LiveScreen:
 def progress_line(progress: Progress) -> str:
     """Return the state of a run in one line."""
     meter = progress.meter
-    seconds = max(time.monotonic() - progress.started, 1e-6)
+    seconds = max(progress.seconds, 1e-6)
     fresh = meter.replies - meter.from_store
     cached = meter.cached_tokens / meter.prompt_tokens if meter.prompt_tokens else 0.0
     parts = [

@@ -40,6 +40,8 @@ def summary_lines(summary: Summary) -> list[str]:
         + _reasons(summary.traces_without_pair)
         + (f";  {summary.pairs} pairs" if summary.pairs != summary.traces - without else ""),
     ]
+    if summary.pairs_by_checks:
+        lines.append(f"{summary.pairs_by_checks} of {summary.pairs} pairs are decided by checks alone")
     if summary.dropped:
         lines.append(f"{sum(summary.dropped.values())} answers not compared{_reasons(summary.dropped)}")
     if summary.revision_wins is not None:

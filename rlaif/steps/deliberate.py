@@ -19,6 +19,7 @@ from rlaif.steps.examples import user
 from rlaif.templates import Templates, conversation_text, fence_tag
 
 USUAL_TEMPERATURE = 0.7
+USUAL_LENGTH = 1024
 LINE = "Verdict:"
 
 
@@ -29,7 +30,7 @@ async def deliberate(
     judge, prompt = seat.config, comparison.prompt.id
     request = ChatRequest(
         messages=(user(_question(seat, templates, comparison, order, principle)),),
-        max_tokens=judge.max_tokens,
+        max_tokens=judge.max_tokens or USUAL_LENGTH,
         temperature=USUAL_TEMPERATURE if judge.temperature is None else judge.temperature,
         seed=derive_seed(comparison.seed or comparison.run_seed, prompt, "deliberate", principle.id, order),
     )

@@ -19,6 +19,9 @@ from rlaif.steps.examples import user
 from rlaif.tasks import together
 from rlaif.templates import Templates, conversation_text, fence_tag
 
+USUAL_LENGTH = 128
+"""Tokens; a weak critic goes on and on after its ranking, or in place of one."""
+
 
 async def rank(seat: Seat, templates: Templates, slate: Slate) -> Looked:
     """Return the rankings of all candidates: principles x orders."""
@@ -69,7 +72,7 @@ async def _rank_once(
     names = [response.id for response in shown]
     request = ChatRequest(
         messages=(user(after_preamble(seat.config.preamble, question)),),
-        max_tokens=seat.config.max_tokens,
+        max_tokens=seat.config.max_tokens or USUAL_LENGTH,
         temperature=seat.config.temperature or 0.0,
         seed=derive_seed(slate.run_seed, slate.prompt.id, "rank", principle.id, *names),
     )
