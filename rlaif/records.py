@@ -161,9 +161,9 @@ class Scored(Record):
     judge: str
     principle: str
     """`JUDGE:ASPECT`; no principle's id holds a colon."""
-    a: Score | None
+    a: Score | None = None
     """None where its answer could not be read."""
-    b: Score | None
+    b: Score | None = None
 
 
 class Ranking(Record):
@@ -173,7 +173,7 @@ class Ranking(Record):
     principle: str
     shown: tuple[str, ...]
     """The responses in the order in which they were shown."""
-    ranked: tuple[str, ...] | None
+    ranked: tuple[str, ...] | None = None
     """Best first; None where its answer could not be read."""
     reply: str
 

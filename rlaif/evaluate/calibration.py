@@ -14,7 +14,8 @@ import numpy as np
 
 from rlaif.hashing import content_hash
 from rlaif.intervals import Array, Bootstrap, Figure, Key, Tally
-from rlaif.preferences.judgement import TIE_LOGIT, sigmoid
+from rlaif.preferences.judgement import sigmoid
+from rlaif.preferences.voices import TIE_LOGIT
 from rlaif.records import Record
 from rlaif.regression import coefficient, logistic
 

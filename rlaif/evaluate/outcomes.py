@@ -26,8 +26,9 @@ from rlaif.evaluate.asking import Asked
 from rlaif.evaluate.calibration import tally_probability
 from rlaif.evaluate.gold import GoldItem
 from rlaif.intervals import Tally
-from rlaif.preferences.judgement import TIE_LOGIT, Judgement, judge_matchup, sigmoid
+from rlaif.preferences.judgement import Judgement, judge_matchup, sigmoid
 from rlaif.preferences.position import PositionBias, asked_both_ways
+from rlaif.preferences.voices import TIE_LOGIT
 from rlaif.records import Matchup
 
 BETTER, WORSE = "better", "worse"

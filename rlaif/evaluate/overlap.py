@@ -9,7 +9,7 @@ from itertools import combinations
 
 from rlaif.evaluate.outcomes import Judged
 from rlaif.intervals import Array, Figure, Tally
-from rlaif.preferences.judgement import TIE_LOGIT
+from rlaif.preferences.voices import TIE_LOGIT
 from rlaif.records import Record
 from rlaif.resampling import bootstrap_of
 

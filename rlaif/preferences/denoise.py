@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rlaif.intervals import Array
-from rlaif.preferences.judgement import TIE_LOGIT
+from rlaif.preferences.voices import TIE_LOGIT
 from rlaif.records import Record
 
 FEWEST = 50

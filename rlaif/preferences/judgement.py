@@ -32,13 +32,10 @@ from typing import Literal
 
 from rlaif.judgeconfig import JudgingConfig
 from rlaif.preferences.position import PositionBias
-from rlaif.preferences.voices import Voice, voices_of, weighted_mean
+from rlaif.preferences.voices import TIE_LOGIT, Voice, voices_of, weighted_mean
 from rlaif.records import PROMPT_CHECK, Checked, Matchup, Record
 
 Abstention = Literal["unreadable", "tie", "too close", "order noise", "conflict"]
-
-TIE_LOGIT = 1e-3
-"""Servers report log-probabilities in single precision: what is nearer to zero than this is rounding."""
 
 CHECKED_LOGIT = math.log(0.98 / 0.02)
 """What a passed check is worth against a failed one. Counting does not err, but people who write checks do, and one of
@@ -240,7 +237,8 @@ def _at_level(level: int, parts: Collection[PrincipleJudgement], rule: Rule, len
         [(rule.weight(part.principle), part.position_bias) for part in voices if part.position_bias is not None]
     )
     logit = None if raw is None else raw - length_shift
-    if logit is not None and rule.recalibrate is not None:
+    # What programs alone decide is no critic's certainty, so there is nothing to hold back.
+    if logit is not None and rule.recalibrate is not None and not all(part.by_program for part in voices):
         logit = rule.recalibrate(logit)
     abstention = _abstention(raw, logit, voices, rule)
     return Decision(logit, position_bias, abstention, None if abstention else level, raw)

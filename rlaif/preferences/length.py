@@ -16,7 +16,8 @@ import numpy as np
 
 from rlaif.hashing import content_hash
 from rlaif.intervals import Figure
-from rlaif.preferences.judgement import TIE_LOGIT, Judgement, sigmoid
+from rlaif.preferences.judgement import Judgement, sigmoid
+from rlaif.preferences.voices import TIE_LOGIT
 from rlaif.records import Record, Trace
 from rlaif.regression import coefficient, linear, logistic
 

@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from rlaif.intervals import Array, Bootstrap, Figure, Tally
-from rlaif.preferences.judgement import TIE_LOGIT, Judgement, PrincipleJudgement, Rule, decide
-from rlaif.preferences.voices import weighted_mean
+from rlaif.preferences.judgement import Judgement, PrincipleJudgement, Rule, decide
+from rlaif.preferences.voices import TIE_LOGIT, weighted_mean
 from rlaif.records import Record
 
 

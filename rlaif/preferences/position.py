@@ -15,7 +15,7 @@ from pydantic import Field
 
 from rlaif.intervals import Figure
 from rlaif.preferences.median import median_interval
-from rlaif.preferences.voices import shown_logits
+from rlaif.preferences.voices import TIE_LOGIT, shown_logits
 from rlaif.records import Matchup, Record
 
 FEWEST_FOR_BIAS = 8
@@ -108,6 +108,8 @@ class _Seen:
 
     def note(self, principle: str, prompt: int, logits: tuple[float, float], *, readable: bool) -> None:
         ab, ba = logits
+        if max(abs(ab), abs(ba)) < TIE_LOGIT:
+            return  # exactly even in both orders: blind to the place there, and no measure of what it is worth
         # The same winner means opposite signs: the labels change places with the answers.
         self.turned += ab * ba >= 0
         for biases in (self.everything, self.readable[principle]) if readable else (self.everything,):

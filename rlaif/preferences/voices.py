@@ -10,6 +10,9 @@ from collections.abc import Mapping, Sequence
 from rlaif.judgeconfig import JudgingConfig
 from rlaif.records import Matchup, Order, Ranked, Record, Score, Scored, Verdict
 
+TIE_LOGIT = 1e-3
+"""Servers report log-probabilities in single precision: what is nearer to zero than this is rounding."""
+
 SUREST = 0.999
 """Two ratings that leave no doubt which is higher are still no certainty."""
 

@@ -1,5 +1,6 @@
 """From a run's settings and traces to what is corrected in its log-odds; reads the file of a recalibration."""
 
+import math
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,5 +84,9 @@ def _noise(run: "Run", length: Correction) -> Noise | None:
     logits, biases = array("d"), array("d")
     for judgement, reading in uncorrected(run):
         logits.append(reading.logit - length.shift(reading.ln_ratio))
-        biases.append(order_noise(judgement.principles, rule, run.position_bias))
+        deciding = [
+            p for p in judgement.principles if judgement.priority in {None, rule.priorities.get(p.principle, 1)}
+        ]
+        asked = any(part.position_bias is not None for part in deciding)
+        biases.append(order_noise(deciding, rule, run.position_bias) if asked else math.nan)
     return measure_noise(logits, biases)

@@ -19,10 +19,11 @@ import numpy.typing as npt
 from rlaif.intervals import Array, Figure
 from rlaif.judgeconfig import JudgingConfig
 from rlaif.preferences.denoise import denoised_all, measure_noise
-from rlaif.preferences.judgement import TIE_LOGIT, Judgement, judge_matchup
+from rlaif.preferences.judgement import Judgement, judge_matchup
 from rlaif.preferences.length import LengthEffect, LengthReading, length_effect, without_length
 from rlaif.preferences.median import median_interval
 from rlaif.preferences.position import PositionBias, asked_both_ways
+from rlaif.preferences.voices import TIE_LOGIT
 from rlaif.records import Matchup, Order, Verdict
 
 CANDIDATES = ("s0", "s1", "s0.r1", "s1.r1")
