@@ -106,7 +106,7 @@ to measure the judge's own noise. Started again, it goes on where it was stopped
 
 \b
 Examples:
-  rlaif compare harmlessness directness minimal --run examples/demo.yaml --out runs/cmp
+  rlaif compare harmlessness directness minimal --run examples/compare.yaml --out runs/cmp
   rlaif compare mine.yaml minimal --prompts my.jsonl --policy Qwen/Qwen3-8B --out runs/mine
   rlaif compare runs/first runs/second --out runs/both        # finished runs over the same prompts
   rlaif report runs/cmp --open

@@ -263,7 +263,10 @@ def test_cases_of_a_check_need_no_critic(tmp_path: Path):
     report = json.loads(done.stdout)
     assert report["principles"][0]["verdict"] == "a program: 1 right, 1 wrong of 2 cases"
     assert report["overall"]["cases"] == 0
-    assert report["findings"] == ["two-lines: a program: 1 right, 1 wrong of 2 cases"]
+    assert report["findings"] == [
+        "two-lines, case 2: the better answer fails and the worse one passes "
+        "(better: 1 line; worse: 2 lines; the check: lines: 2): change the case or the check"
+    ]
 
 
 def test_the_linter_has_nothing_to_say_of_a_check(tmp_path: Path):

@@ -24,6 +24,7 @@ from rlaif.compare.figures import compare_pool
 from rlaif.compare.judging import Panel, judge_pool
 from rlaif.compare.pool import PooledPrompt, build_pool
 from rlaif.compare.tables import write_tables
+from rlaif.datasets.prompts import read_prompts
 from rlaif.errors import ConfigError, RunDirectoryError, RunError
 from rlaif.generation import (
     Progress,
@@ -41,7 +42,16 @@ from rlaif.models.model import Model
 from rlaif.models.replies import ReplyStore
 from rlaif.models.serving import Clients, judges_through, open_clients
 from rlaif.records import Prompt, Trace
-from rlaif.runs.directory import TRACES, changed_settings, locked, read_text, write_json, write_text
+from rlaif.runs.directory import (
+    COMPARISON,
+    TRACES,
+    changed_settings,
+    free_place,
+    locked,
+    read_text,
+    write_json,
+    write_text,
+)
 from rlaif.runs.run import Run
 from rlaif.runs.store import TraceReader, TraceWriter
 from rlaif.steps.comparison import seats_of
@@ -49,7 +59,7 @@ from rlaif.templates import AGAIN, Templates, template_names
 from rlaif.yamlfile import read_yaml
 
 POOL = "pool.sqlite"
-SETTINGS = "comparison.yaml"
+SETTINGS = COMPARISON
 SPENT = "spent.json"
 LOOKED_AT = 20
 """Prompts of a pool by which one knows whether it was made of these runs."""
@@ -76,6 +86,8 @@ async def compare_async(config: CompareConfig, *, screen: Screen | None = None) 
     screen = screen or Silent()
     path = Path(config.out)
     _check_usable(config)
+    if any(not (Path(rules.run) / "manifest.json").is_file() for rules in config.rule_sets):
+        read_prompts(config.run.prompts, config.run.seed)  # what is wrong with them is said before anything is made
     with locked(path, own=SETTINGS):
         _settle(path, config)
         async with contextlib.AsyncExitStack() as stack:
@@ -174,8 +186,8 @@ def _settle(path: Path, config: CompareConfig) -> None:
     differences = changed_settings(_what_decides(before), _what_decides(config))
     if differences:
         raise RunDirectoryError(
-            f"{path} holds another comparison; what differs: {'; '.join(differences)}. Choose another --out: every "
-            "answer already given is reused from the reply store"
+            f"{path} holds another comparison; what differs: {'; '.join(differences)}. Choose another --out, such as "
+            f"{free_place(path)}: every answer already given is reused from the reply store"
         )
     write_text(path / SETTINGS, text)
 

@@ -57,6 +57,18 @@ def test_one_run_is_not_compared_with_itself(rlaif: Rlaif, compared: Path) -> No
     assert rlaif("compare", str(run), "link", "--out", "runs/x").complains(2, "link is named twice")
 
 
+def test_a_comparison_shown_as_a_run_names_its_runs(rlaif: Rlaif, compared: Path) -> None:
+    runs = f"its runs are {compared}/runs/other and {compared}/runs/testing"
+    assert rlaif("show", str(compared)).complains(2, f"{compared} is a comparison", runs)
+
+
+def test_another_comparison_in_the_same_place_is_refused_with_a_free_one(
+    rlaif: Rlaif, server: SimulatedServer, compared: Path
+) -> None:
+    said = rlaif(*_compare(server), "--seed", "7")
+    assert said.complains(2, "holds another comparison", f"Choose another --out, such as {compared}-2: ")
+
+
 # What failed, and going on
 
 
