@@ -93,7 +93,7 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
         truncated=n["truncated"],
         revision_wins=sum(wins) / len(wins) if wins else None,
         critic=bias,
-        warnings=[*bias.warnings(), *_settings_warnings(run)],
+        warnings=warnings_of(run),
         usage=usage,
         session=session or {},
     )
@@ -110,12 +110,13 @@ def _revision_wins(trace: Trace, judgements: tuple[Judgement, ...]) -> list[floa
     return [p for p in ps if p is not None]
 
 
-def _settings_warnings(run: Run) -> list[str]:
+def warnings_of(run: Run) -> list[str]:
+    """Return what a person should know before trusting anything of a run: of the critic, and of the settings."""
     off = switched_off(run.config.judging)
     found = [f"protective thresholds are switched off ({', '.join(off)}): do not train on these pairs"] if off else []
     if run.config.judging.orders == "one":
         found.append(ONE_ORDER)
-    return found
+    return [*run.position_bias.warnings(), *found]
 
 
 ONE_ORDER = "each matchup was judged in one order only: the critic's position bias is in every label"
