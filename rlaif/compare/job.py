@@ -92,11 +92,14 @@ async def compare_async(config: CompareConfig, *, screen: Screen | None = None) 
         _settle(path, config)
         async with contextlib.AsyncExitStack() as stack:
             clients = await _clients(stack, config, screen)
-            for rules in config.rule_sets:
+            steps = len(config.rule_sets) + 1
+            for number, rules in enumerate(config.rule_sets, start=1):
+                screen.say(f"step {number} of {steps}: critiques, revisions and labels under {rules.name}")
                 if config.made_here(rules) or not _finished(Path(rules.run) / TRACES):
                     with _spent_on(path, rules.name) as session:
                         run = await generate_async(config.run_config(rules), screen=screen, clients=clients)
                         session.update(run.session)
+            screen.say(f"step {steps} of {steps}: all rule sets judge one common pool")
             runs = {rules.name: Run(rules.run) for rules in config.rule_sets}
             refuse_incomparable(runs)
             with _spent_on(path, POOL) as session:
@@ -149,13 +152,13 @@ def _spent_on(path: Path, what: str) -> Iterator[dict[str, float]]:
 
 
 def _add_spent(path: Path, what: str, session: dict[str, float]) -> None:
-    spent = _spent(path)
+    spent = read_spent(path)
     before = spent.get(what, {})
     spent[what] = before | {name: round(before.get(name, 0) + value, 1) for name, value in session.items()}
     write_json(path / SPENT, spent)
 
 
-def _spent(path: Path) -> dict[str, dict[str, float]]:
+def read_spent(path: Path) -> dict[str, dict[str, float]]:
     """Return what earlier sessions spent; nothing when the file is damaged, for no figure of the rules rests on it."""
     try:
         found = json.loads(read_text(path / SPENT))
@@ -213,7 +216,6 @@ async def _judge(
         if clients is None or progress.done == progress.prompts:
             return {}
         refuse_other_critic(runs, clients.critic.identity)
-        screen.say(f"judging the common pool: {progress.prompts} prompts, {len(runs)} rule sets")
         writer = TraceWriter(path / POOL)
         try:
             with ReplyStore(reply_store_path(config.run)) as store:
@@ -327,7 +329,7 @@ def _conclude(config: CompareConfig, runs: dict[str, Run]) -> Comparison:
         with TraceReader(path / POOL, PooledPrompt) as reader:
             reasons = [failure.error for failure in reader.failures()][:1]
         raise RunError("; ".join([f"{path}: none of the common prompts could be judged", *reasons]))
-    comparison = compare_pool(config.run, runs, prompts, _spent(path))
+    comparison = compare_pool(config.run, runs, prompts, read_spent(path))
     write_json(path / "comparison.json", comparison.model_dump(mode="json"))
     write_tables(path, config.run, runs, prompts)
     return comparison

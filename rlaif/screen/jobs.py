@@ -131,17 +131,19 @@ def run_stoppable(job: Callable[[], Coroutine[Any, Any, Result]], *, stopped: st
 
 async def _simulated(config: RunConfig, folder: Path, screen: LiveScreen) -> Run:
     async with SimulatedServer() as server:
-        endpoint = ModelConfig(model=server.model.name, url=(server.url,))
-        prompts = config.prompts.model_copy(
-            update={"limit": min(config.prompts.limit or DRY_RUN_PROMPTS, DRY_RUN_PROMPTS)}
-        )
-        dry = config.model_copy(
-            update={
-                "policy": endpoint,
-                "critic": endpoint,
-                "prompts": prompts,
-                "cache": None,
-                "out": str(folder / "run"),
-            }
-        )
-        return await generate_async(dry, screen=screen)
+        return await generate_async(simulated_config(config, server, folder), screen=screen)
+
+
+def simulated_config(config: RunConfig, server: SimulatedServer, folder: Path) -> RunConfig:
+    """Return the same settings for a few prompts and a simulated model, with everything in `folder`."""
+    endpoint = ModelConfig(model=server.model.name, url=(server.url,))
+    limit = min(config.prompts.limit or DRY_RUN_PROMPTS, DRY_RUN_PROMPTS)
+    return config.model_copy(
+        update={
+            "policy": endpoint,
+            "critic": endpoint,
+            "prompts": config.prompts.model_copy(update={"limit": limit}),
+            "cache": None,
+            "out": str(folder / "run"),
+        }
+    )
