@@ -361,10 +361,11 @@ def session_of(progress: Progress) -> dict[str, float]:
 
 
 def _headline(config: RunConfig, constitution: Constitution, prompts: int, duplicates: int, *, resumed: bool) -> str:
+    principles = len(constitution.principles)
     return " · ".join(
         [
-            f"{constitution.name} v{constitution.version} ({len(constitution.principles)} principles)",
-            f"{prompts} prompts" + (f" ({duplicates} duplicates dropped)" if duplicates else ""),
+            f"{constitution.name} v{constitution.version} ({principles} principle{'s' * (principles != 1)})",
+            f"{prompts} prompt{'s' * (prompts != 1)}" + (f" ({duplicates} duplicates dropped)" if duplicates else ""),
             f"policy {config.policy.model or config.policy.url[0]}",
             f"critic {config.critic.model or config.critic.url[0]}",
             config.out + (" (going on)" if resumed else ""),

@@ -125,7 +125,7 @@ async def test_pairs_of_checks_alone_are_counted_and_a_mute_critic_is_no_tie(mak
     summary = summarise(run)
     assert set(summary.abstained) == {"unreadable"}
     assert summary.pairs_by_checks == summary.pairs > 0
-    assert f"{summary.pairs} of {summary.pairs} pairs are decided by checks alone" in summary_lines(summary)
+    assert f"{summary.pairs} of {summary.pairs} pairs decided by checks alone" in summary_lines(summary)
     card = (run.path / "dataset" / "README.md").read_text(encoding="utf-8")
     assert f"- {summary.pairs} of {summary.pairs} pairs are decided by checks alone." in card
 
