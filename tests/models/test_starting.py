@@ -103,6 +103,7 @@ def test_where_everything_was_answered_before_no_server_starts(
         done = rlaif(*(part.format(here=tmp_path) for part in COMMANDS[name]), *folder)
         assert done.returncode == 0, done.stderr
         assert ("starting " in done.stderr) == (place == 0)
+        assert " left" not in done.stderr.partition("… ready in")[0]
     assert starts.read_text().splitlines() == [f"{tmp_path}/model"]
 
 
