@@ -106,7 +106,7 @@ to measure the judge's own noise. Started again, it goes on where it was stopped
 
 \b
 Examples:
-  rlaif compare harmlessness directness minimal --run examples/demo.yaml --out runs/cmp
+  rlaif compare harmlessness directness minimal --run examples/compare.yaml --out runs/cmp
   rlaif compare mine.yaml minimal --prompts my.jsonl --policy Qwen/Qwen3-8B --out runs/mine
   rlaif compare runs/first runs/second --out runs/both        # finished runs over the same prompts
   rlaif report runs/cmp --open
@@ -128,6 +128,7 @@ def compare(  # noqa: D103, PLR0913, PLR0917  (its help stands above)
     seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Reply store; `replies.sqlite` beside --out by default.")] = None,
     floor_prompts: Annotated[int, typer.Option(min=0, help="Prompts judged twice for the noise floor; 0: none.")] = 200,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="A simulated model, 8 prompts, nothing kept.")] = False,
     json_: Json = False,
 ) -> None:
     flags = {
@@ -143,17 +144,17 @@ def compare(  # noqa: D103, PLR0913, PLR0917  (its help stands above)
     }
     given = {place: value for place, value in flags.items() if value is not None}
     settings = None
-    if run is not None or ("policy",) in given:
+    if run is not None or ("policy",) in given or (dry_run and given):
         if run is not None and run.is_dir():
             raise UsageError(f"--run {run} is a directory; name finished runs among SOURCES, and a run file with --run")
         given |= {("constitution",): sources[0], ("out",): str(out)}
-        settings = _run_config(run, given, dry_run=False)
+        settings = _run_config(run, given, dry_run=dry_run)
     elif given:
         named = ", ".join("--" + _FLAGS.get(place, place[-1].replace("_", "-")) for place in given)
         raise UsageError(f"{named}: give --run or --policy, too; without them the first run's own settings hold")
     from rlaif.screen.comparison import compare_job  # noqa: PLC0415
 
-    compare_job(sources, settings, out, floor_prompts, as_json=json_)
+    compare_job(sources, settings, out, floor_prompts, dry_run=dry_run, as_json=json_)
 
 
 @app.command()

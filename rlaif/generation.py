@@ -105,12 +105,13 @@ async def generate_async(config: RunConfig, *, screen: Screen | None = None, cli
     resumed = (path / "manifest.json").is_file()
     constitution, templates = load_constitution(config.constitution), load_templates(config)
     check_usable(config, constitution)
+    given = None if _is_own(config, path) else read_prompts(config.prompts, config.seed)
     with locked(path):
-        prompts = read_prompts(config.prompts, config.seed) if not _is_own(config, path) else _prompts_of(path)
+        prompts = _prompts_of(path) if given is None else given
         if config.judging.kind != "none":
             await asyncio.to_thread(make_ready, [one.check for one in _checks_of(constitution, prompts)])
         manifest = prepare(path, config, constitution, templates, prompts)
-        del prompts  # they are on disk now
+        del prompts, given  # they are on disk now
         screen.say(_headline(config, constitution, manifest.prompt_count, manifest.duplicates, resumed=resumed))
         try:
             progress = await _finish_traces(config, constitution, templates, screen, clients)
@@ -381,10 +382,11 @@ def session_of(progress: Progress) -> dict[str, float]:
 
 
 def _headline(config: RunConfig, constitution: Constitution, prompts: int, duplicates: int, *, resumed: bool) -> str:
+    principles = len(constitution.principles)
     return " · ".join(
         [
-            f"{constitution.name} v{constitution.version} ({len(constitution.principles)} principles)",
-            f"{prompts} prompts" + (f" ({duplicates} duplicates dropped)" if duplicates else ""),
+            f"{constitution.name} v{constitution.version} ({principles} principle{'s' * (principles != 1)})",
+            f"{prompts} prompt{'s' * (prompts != 1)}" + (f" ({duplicates} duplicates dropped)" if duplicates else ""),
             f"policy {config.policy.model or config.policy.url[0]}",
             f"critic {config.critic.model or config.critic.url[0]}",
             config.out + (" (going on)" if resumed else ""),

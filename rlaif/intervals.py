@@ -137,6 +137,22 @@ def unseen(n: int) -> float:
     return 1 - float((ALPHA / 2) ** (1 / n))
 
 
+def apart(one: Figure, other: Figure) -> bool:
+    """Whether the intervals of two figures have nothing in common, so that the two are shown to differ."""
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return False
+    return one.high < other.low or other.high < one.low
+
+
+def highest_is_shown(figures: Sequence[Figure]) -> bool:
+    """Whether the highest of several figures is shown to be higher than all others; one alone is."""
+    known = [figure for figure in figures if figure.value is not None]
+    if not known:
+        return False
+    highest = max(known, key=lambda figure: figure.value or 0)
+    return all(apart(highest, figure) for figure in known if figure is not highest)
+
+
 def wilson(hits: int, n: int) -> Figure:
     """Return the share of hits among n independent trials with its 95 % score interval (Wilson 1927, JASA 22)."""
     if n == 0:

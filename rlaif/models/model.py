@@ -34,6 +34,8 @@ class Meter:
     completion_tokens: int = 0
     starting_s: float = 0.0
     """Seconds that servers took to start."""
+    waiting: int = 0
+    """Questions that wait for a server to start."""
 
     def count(self, reply: Reply, *, stored: bool) -> None:
         """Add one reply; the tokens of a stored one were paid for earlier and do not count."""
@@ -132,7 +134,11 @@ class Model:
         return reply
 
     async def _post(self, body: str, priority: int, task: Task = "chat") -> Reply:
-        took = await self.client.ready()
+        self._meter.waiting += 1
+        try:
+            took = await self.client.ready()
+        finally:
+            self._meter.waiting -= 1
         self._meter.starting_s += took
         return await self.client.post(body, priority=priority, task=task)
 

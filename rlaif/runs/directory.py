@@ -18,6 +18,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ from rlaif.runs.store import TraceWriter
 from rlaif.templates import Templates
 
 TRACES = "run.sqlite"
+COMPARISON = "comparison.yaml"
+"""By this a folder is known as that of a comparison."""
 _UNFINISHED = ".unfinished"
 """Stands in a run directory while it is being made: what else stands there then is ours, and may be made again."""
 
@@ -114,11 +117,26 @@ def read_manifest(path: Path) -> Manifest:
     try:
         return Manifest.model_validate_json((path / "manifest.json").read_bytes())
     except OSError:
-        raise RunDirectoryError(f"{path} is no run directory: it has no manifest.json") from None
+        raise RunDirectoryError(_why_no_run(path)) from None
     except ValidationError as error:
         raise RunDirectoryError(
             f"{path}/manifest.json was written by another version ({error.errors()[0]['msg']})"
         ) from None
+
+
+def _why_no_run(path: Path) -> str:
+    if (path / COMPARISON).is_file():
+        runs = [str(run.parent) for run in sorted(path.glob("runs/*/manifest.json"))]
+        return f"{path} is a comparison; its runs are {' and '.join(runs) or f'named in {path / COMPARISON}'}"
+    if path.exists():
+        return f"{path} is no run directory: it has no manifest.json"
+    there = sorted(run.parent.name for run in path.parent.glob("*/manifest.json"))
+    return f"{path}: no such folder" + (f"; in {path.parent} there are {', '.join(there)}" if there else "")
+
+
+def free_place(path: Path) -> Path:
+    """Return the first folder beside this one that does not exist: runs/mine-2, runs/mine-3, …"""
+    return next(place for n in count(2) if not (place := path.parent / f"{path.resolve().name}-{n}").exists())
 
 
 def read_config(path: Path) -> RunConfig:
@@ -247,8 +265,8 @@ def _refuse_differences(path: Path, found: Manifest, wanted: Manifest) -> None:
     differences += changed_settings(found.questions, wanted.questions)
     if differences:
         raise RunDirectoryError(
-            f"{path} holds another run; what differs: {'; '.join(differences)}. Choose another --out: "
-            "every answer already given is reused from the reply store, nothing is asked twice"
+            f"{path} holds another run; what differs: {'; '.join(differences)}. Choose another --out, such as "
+            f"{free_place(path)}: every answer already given is reused from the reply store, nothing is asked twice"
         )
 
 

@@ -123,7 +123,7 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
         judged_otherwise=n["otherwise"] > 0,
         panel=panel_figures(bootstrap_of(tallies), _members(run)) if several else None,
         notes=_notes(run),
-        warnings=[*bias.warnings(), *_settings_warnings(run)],
+        warnings=warnings_of(run),
         usage=usage,
         session=session or {},
     )
@@ -173,12 +173,13 @@ def _notes(run: Run) -> list[str]:
     return [f"of the policy's own family, and so perhaps partial to its answers: {', '.join(related)}"]
 
 
-def _settings_warnings(run: Run) -> list[str]:
+def warnings_of(run: Run) -> list[str]:
+    """Return what a person should know before trusting anything of a run: of the critic, and of the settings."""
     off = switched_off(run.config.judging)
     found = [f"protective thresholds are switched off ({', '.join(off)}): do not train on these pairs"] if off else []
     if run.config.judging.orders == "one":
         found.append(ONE_ORDER)
-    return found
+    return [*run.position_bias.warnings(), *found]
 
 
 ONE_ORDER = "each matchup was judged in one order only: the critic's position bias is in every label"

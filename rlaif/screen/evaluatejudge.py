@@ -25,11 +25,14 @@ from rlaif.intervals import Figure
 from rlaif.judgeconfig import KINDS
 from rlaif.preferences.recalibration import FEWEST_ITEMS, Kind
 from rlaif.screen import plain, stdout_console
-from rlaif.screen.cases import DEFAULT_CACHE, connection_of, interval
+from rlaif.screen.cases import DEFAULT_CACHE, connection_of, interval, short_job
 from rlaif.screen.evaluate import columns_of
 from rlaif.screen.jobs import run_stoppable
 from rlaif.screen.live import LiveScreen
 from rlaif.templates import Templates, template_names
+
+FEW_ITEMS = 100
+"""So many are answered before a server of smollm2 is compiled on a CPU."""
 
 STYLES = {"fit": "green", "fit with these settings": "yellow", "not fit": "bold yellow"}
 
@@ -115,10 +118,13 @@ def _test(asked: Asked) -> JudgeTest:
         raise UsageError(f"{', '.join(missing)} missing; give it, or a run file that has it with --run")
     cache = asked.cache or (Path(run.cache) if run and run.cache else DEFAULT_CACHE)
     judging = _judging(run, asked)
+    gold = read_gold(asked.gold, columns_of(asked.columns, FIELDS), asked.limit)
+    if asked.critics and len(gold.items) <= FEW_ITEMS:
+        critics = [(text, short_job(critic)) for text, critic in critics]
     contenders = contenders_of(critics, judging, asked.judges)
     names = dict.fromkeys(one for contender in contenders for one in template_names(contender.judging))
     return JudgeTest(
-        gold=read_gold(asked.gold, columns_of(asked.columns, FIELDS), asked.limit),
+        gold=gold,
         constitution=load_constitution(name),
         contenders=contenders,
         judging=judging,

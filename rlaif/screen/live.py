@@ -40,10 +40,12 @@ class LiveScreen:
             self._console.print(line, markup=False)
 
     def show(self, progress: Progress) -> None:
-        """Refresh the view; cheap to call often."""
+        """Refresh the view; cheap to call often. While a server starts there is nothing to tell but that."""
         if self._latest is not progress:  # one job after another
             self._finished = False
         self._latest = progress
+        if progress.meter.waiting:
+            return
         finished = progress.done + progress.failed >= progress.prompts and not self._finished
         now = time.monotonic()
         if self._quiet or (now - self._last < (0.1 if sys.stderr.isatty() else PLAIN_EVERY_S) and not finished):

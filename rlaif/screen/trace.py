@@ -11,7 +11,14 @@ from rlaif.preferences.judgement import Judgement, PrincipleJudgement, sigmoid
 from rlaif.preferences.voices import Voice
 from rlaif.records import Response, Score, Trace, Verdict
 from rlaif.runs.run import Run
+from rlaif.runs.summary import warnings_of
 from rlaif.screen import visible
+from rlaif.screen.decided import decided_by
+
+LEGEND = (
+    "s0, s1: answers of the policy; s0.r1: the first revision of s0; score: mean probability of beating the prompt's "
+    "other answers; position bias in logits, all else in probabilities"
+)
 
 
 def print_trace(run: Run, trace: Trace, console: Console) -> None:
@@ -21,6 +28,7 @@ def print_trace(run: Run, trace: Trace, console: Console) -> None:
         console,
         f"prompt {trace.prompt.id}" + (f"  [{', '.join(trace.prompt.tags)}]" if trace.prompt.tags else ""),
     )
+    console.print(LEGEND, style="dim", markup=False)
     for message in trace.prompt.messages:
         console.print(Text(f"{message.role}: ", style="bold").append(Text(message.content, style="default")))
     for response in trace.responses:
@@ -31,7 +39,9 @@ def print_trace(run: Run, trace: Trace, console: Console) -> None:
         console.print(f"{dropped.response} was not compared: {because}", markup=False)
     for judgement in conclusion.judgements:
         _print_judgement(trace, judgement, console)
-    _print_outcome(conclusion, console)
+    _print_outcome(run, trace, conclusion, console)
+    for warning in warnings_of(run):
+        console.print(Text(f"! {warning}", style="bold yellow"))
     console.print(
         f"made with {run.manifest.constitution} ({run.manifest.constitution_hash}), seed {run.config.seed}; "
         f"{trace.usage.requests} replies, {trace.usage.prompt_tokens:,} prompt tokens, "
@@ -90,7 +100,8 @@ def marked_difference(before: str, after: str, *, least: float = 0.5) -> Text:
 
 def _print_response(trace: Trace, conclusion: Conclusion, response: Response, console: Console) -> None:
     strength = conclusion.strengths.get(response.id)
-    facts = [response.id, response.origin, response.model, f"seed {response.seed}", response.finish_reason]
+    cut = ["cut at max_tokens"] if response.finish_reason == "length" else []
+    facts = [response.id, response.origin, response.model, f"seed {response.seed}", *cut]
     if strength is not None:
         facts.append(f"score {_strength(strength.value, strength.se)}")
     _heading(console, "  ".join(facts))
@@ -116,14 +127,14 @@ def _print_judgement(trace: Trace, judgement: Judgement, console: Console) -> No
     _heading(console, f"{judgement.a} against {judgement.b}   {p}{reason}{extra}")
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in (
-        "principle",
-        f"p({judgement.a})",
+        f"p({judgement.a} better) by",
+        "both orders",
         f"{judgement.a} first",
         f"{judgement.b} first",
         "position bias",
         "label mass",
     ):
-        table.add_column(column, justify="left" if column == "principle" else "right")
+        table.add_column(column, justify="left" if column.endswith(" by") else "right")
     parts = {part.principle: part for part in judgement.principles}
     several = any(part.voices for part in judgement.principles)
     for (judge, principle), by_order in sorted(matchup.by_voice().items(), key=lambda item: item[0][::-1]):
@@ -131,8 +142,8 @@ def _print_judgement(trace: Trace, judgement: Judgement, console: Console) -> No
         table.add_row(
             f"{principle} · {judge}" if several else principle,
             f"{sigmoid(voice.logit):.3f}" if voice else "unreadable",
-            _logit(by_order.get("ab")),
-            _logit(by_order.get("ba")),
+            _p_of_a(by_order.get("ab"), 1),
+            _p_of_a(by_order.get("ba"), -1),
             f"{voice.position_bias:+.2f}" if voice and voice.position_bias is not None else "",
             " ".join(f"{v.label_mass:.2f}" for v in by_order.values()),
         )
@@ -158,7 +169,8 @@ def _print_judgement(trace: Trace, judgement: Judgement, console: Console) -> No
         )
     for one in matchup.checks:
         part = parts[one.principle]
-        table.add_row(one.principle, f"{part.p:.3f}", _found(one.a), _found(one.b), "by a program", "")
+        said = "–" if part.silent else f"{part.p:.3f}"
+        table.add_row(one.principle, said, _found(one.a), _found(one.b), "by a program", "")
     console.print(table)
 
 
@@ -173,7 +185,7 @@ def _rating(score: Score | None) -> str:
     return "?" if score is None else f"{score.value:.2f}"
 
 
-def _print_outcome(conclusion: Conclusion, console: Console) -> None:
+def _print_outcome(run: Run, trace: Trace, conclusion: Conclusion, console: Console) -> None:
     _heading(console, "outcome")
     for pair in conclusion.pairs:
         console.print(
@@ -184,6 +196,10 @@ def _print_outcome(conclusion: Conclusion, console: Console) -> None:
                 style="default",
             )
         )
+        judgement = conclusion.judgement_of(pair)
+        matchup = next(m for m in trace.matchups if (m.a, m.b) == (judgement.a, judgement.b))
+        for line in decided_by(pair, judgement, matchup, run.rule):
+            console.print(line, markup=False)
     if conclusion.no_pair:
         console.print(Text(f"no pair: {conclusion.no_pair}", style="bold yellow"))
 
@@ -202,8 +218,9 @@ def _found(result: CheckResult) -> Text:
     return Text(f"{'pass' if result.passed else 'FAIL'}: {visible(result.detail)}")
 
 
-def _logit(verdict: Verdict | None) -> str:
+def _p_of_a(verdict: Verdict | None, sign: int) -> str:
+    """Return the probability that a is better by one verdict; `sign` is -1 where b was shown first."""
     if verdict is None:
         return "not asked"
     logit = verdict.logit()
-    return "?" if logit is None else f"{logit:+.2f}"
+    return "?" if logit is None else f"{sigmoid(sign * logit):.3f}"

@@ -10,8 +10,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
+from rlaif.models.managed import on_gpu
 from tests.conftest import CONSTITUTION
 
 STAND_IN = """
@@ -32,7 +34,7 @@ class Server(SimulatedServer):
 
 async def serve():
     with open(os.environ["STARTS"], "a") as file:
-        print(given.served_model_name, file=file)
+        print(given.served_model_name, *(["eagerly"] if "--enforce-eager" in sys.argv else []), file=file)
     model = SimulatedModel(name=given.served_model_name, api_key=os.environ["VLLM_API_KEY"])
     async with Server(model, port=given.port):
         await asyncio.Event().wait()
@@ -40,6 +42,7 @@ async def serve():
 asyncio.run(serve())
 """
 
+START = [sys.executable, "-m", "rlaif"]
 Rlaif = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -52,7 +55,7 @@ def starts(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def rlaif(tmp_path: Path, starts: Path) -> Rlaif:
+def rlaif(tmp_path: Path, starts: Path, monkeypatch: pytest.MonkeyPatch) -> Rlaif:
     """Return a function that runs the command line where `vllm` is the stand-in."""
     entry = tmp_path / "lib" / "vllm" / "entrypoints" / "launchers" / "api_server" / "entry.py"
     entry.parent.mkdir(parents=True)
@@ -66,14 +69,17 @@ def rlaif(tmp_path: Path, starts: Path) -> Rlaif:
     rows = [{"prompt": f"Tell me about number {n}."} for n in range(2)]
     (tmp_path / "prompts.jsonl").write_text("\n".join(map(json.dumps, rows)))
     (tmp_path / "gold.jsonl").write_text(json.dumps({"prompt": "Hi", "chosen": "Yes.", "rejected": "No, no."}))
-    repository = str(Path(__file__).parents[2])
-    paths = os.pathsep.join([str(tmp_path / "lib"), repository])
-    environment = os.environ | {"PYTHONPATH": paths, "STARTS": str(starts)}
+    made = tmp_path / "cache" / "models" / "smollm2"
+    made.mkdir(parents=True)
+    (made / "config.json").write_text("{}")
+    monkeypatch.setenv("RLAIF_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "lib"), str(Path(__file__).parents[2])]))
+    monkeypatch.setenv("STARTS", str(starts))
+    monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "rlaif", *arguments]
         return subprocess.run(
-            command, cwd=tmp_path, env=environment | more, capture_output=True, text=True, check=False, timeout=120
+            [*START, *arguments], env=os.environ | more, capture_output=True, text=True, check=False, timeout=120
         )
 
     return run
@@ -97,6 +103,7 @@ def test_where_everything_was_answered_before_no_server_starts(
         done = rlaif(*(part.format(here=tmp_path) for part in COMMANDS[name]), *folder)
         assert done.returncode == 0, done.stderr
         assert ("starting " in done.stderr) == (place == 0)
+        assert " left" not in done.stderr.partition("… ready in")[0]
     assert starts.read_text().splitlines() == [f"{tmp_path}/model"]
 
 
@@ -122,3 +129,32 @@ def test_after_a_model_that_is_not_there_the_same_run_takes_the_right_one(rlaif:
     assert (wrong.returncode, wrong.stderr.splitlines()[-1]) == (1, "rlaif: ./modell: no such model folder")
     right = rlaif(*command, "--out", "runs/one")
     assert right.returncode == 0, right.stderr
+
+
+@pytest.mark.skipif(on_gpu(), reason="compiling pays on a GPU")
+@pytest.mark.parametrize("name", ["test", "judge"])
+def test_for_a_few_questions_on_a_cpu_smollm2_is_not_compiled(rlaif: Rlaif, starts: Path, name: str) -> None:
+    done = rlaif(*COMMANDS[name][:-1], "smollm2")
+    assert done.returncode == 0, done.stderr
+    assert starts.read_text() == "smollm2 eagerly\n"
+
+
+@pytest.mark.parametrize("key", ["", "a-key-of-mine"])
+def test_serving_says_what_to_paste_and_that_it_stopped(
+    rlaif: Rlaif, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RLAIF_API_KEY", key)
+    server = subprocess.Popen([*START, "serve", "smollm2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    lines = [server.stdout.readline().rstrip() for _ in range(5 if key else 6)]
+    told = {name: value for name, _, value in (line.partition("   ") for line in lines[:3])}
+    url = told["url"].strip()
+    assert lines[-1] == f"  rlaif constitution test mine.yaml --critic {url}"
+    if not key:
+        assert lines[4] == f"  export RLAIF_API_KEY={told['key'].strip()}"
+        monkeypatch.setenv("RLAIF_API_KEY", told["key"].strip())
+    assert rlaif(*lines[-1].split()[1:]).returncode == 0
+    family = psutil.Process(server.pid).children(recursive=True)
+    server.terminate()
+    assert server.communicate(timeout=30)[1].splitlines()[-1] == "rlaif: server stopped"
+    assert server.returncode == 130
+    assert psutil.wait_procs(family, timeout=30)[1] == []
