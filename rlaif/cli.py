@@ -10,6 +10,7 @@ import typer
 
 from rlaif.cli_constitution import Json, constitution_app
 from rlaif.cli_evaluate import evaluate_app
+from rlaif.cli_train import train_app
 from rlaif.errors import ConfigError, RlaifError, UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(constitution_app, name="constitution")
 app.add_typer(evaluate_app, name="evaluate")
+app.add_typer(train_app, name="train")
 
 INTERRUPTED = 130
 """Typer's exit code for Ctrl-C."""
