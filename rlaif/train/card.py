@@ -1,15 +1,17 @@
 """The model card: trained on what, by whose rules and which critic, how, with what figures, and how to serve it."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from huggingface_hub import ModelCardData
 
 from rlaif.train import config as settings
-from rlaif.train.device import Device
 from rlaif.train.directory import TrainingManifest
 from rlaif.train.examples import Examples
 from rlaif.train.plan import Plan
 from rlaif.train.results import Figures
+
+if TYPE_CHECKING:
+    from rlaif.train.device import Device
 
 _TITLES: dict[settings.Stage, str] = {
     "dpo": "preference optimisation (DPO)",
@@ -19,7 +21,7 @@ _TITLES: dict[settings.Stage, str] = {
 
 
 def model_card(
-    config: settings.TrainConfig, plan: Plan, device: Device, examples: Examples[Any], manifest: TrainingManifest
+    config: settings.TrainConfig, plan: Plan, device: "Device", examples: Examples[Any], manifest: TrainingManifest
 ) -> str:
     """Return the card as Markdown with its YAML head."""
     parts = [
@@ -69,7 +71,7 @@ def _data(examples: Examples[Any], manifest: TrainingManifest) -> str:
     return _table(("", ""), rows) + (f"\n\nWhat the critic was asked of every two answers:\n\n{rules}" if rules else "")
 
 
-def _training(config: settings.TrainConfig, plan: Plan, device: Device, manifest: TrainingManifest) -> str:
+def _training(config: settings.TrainConfig, plan: Plan, device: "Device", manifest: TrainingManifest) -> str:
     rows = [
         ("loss", loss_line(config)),
         ("weights", "all" if plan.method == "full" else f"adapters of rank {config.lora.r}, {_merged(config)}"),
@@ -125,6 +127,6 @@ def _table(head: tuple[str, str], rows: list[tuple[str, str]]) -> str:
     return "\n".join(f"| {left} | {right.replace('|', chr(92) + '|')} |" for left, right in cells)
 
 
-_LIMITS = """What this model prefers is what one critic made of one set of rules; it is neither people's preference nor a
-fact about right and wrong. The figures above say how well it agrees with that critic on examples of the same kind, and
-nothing of how good its answers are."""
+_LIMITS = """What this model prefers is what one critic made of one set of rules; it is neither people's preference nor
+a fact about right and wrong. The figures above say how well it agrees with that critic on examples of the same kind,
+and nothing of how good its answers are."""

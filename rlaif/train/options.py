@@ -6,6 +6,7 @@ A name that TRL does not know, or a value of another type, is refused with its p
 import ast
 import difflib
 import functools
+import re
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -56,6 +57,8 @@ def check_options(stage: Stage, given: Mapping[str, Any], place: Callable[[str],
             hint = f"; did you mean `{near[0]}`?" if near else ""
             raise ConfigError(f"{place(name)}: TRL's {_CLASSES[stage][1]} has no option `{name}`{hint}")
         checked[name] = _read(value, known[name], place(name), name)
+    if stage == "dpo" and "loss_type" in checked:
+        _check_losses(checked["loss_type"], place("loss_type"))
     return checked
 
 
@@ -69,6 +72,17 @@ def known_options(stage: Stage) -> dict[str, str]:
         **_fields(trainers / "base_config.py", "_BaseConfig"),
         **_fields(trainers / file, name),
     }
+
+
+def _check_losses(value: object, where: str) -> None:
+    """TRL looks at the names of losses when the first one is computed, which is after everything is loaded."""
+    source = (_package("trl") / "trainer" / "dpo_trainer.py").read_text(encoding="utf-8")
+    known = sorted(set(re.findall(r'loss_type == "(\w+)"', source)))
+    for name in value if isinstance(value, list) else [value]:
+        if known and name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"TRL has {', '.join(known)}"
+            raise ConfigError(f"{where}: no loss is called {name!r}; {hint}")
 
 
 def _package(name: str) -> Path:

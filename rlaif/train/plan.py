@@ -5,11 +5,13 @@ Pure arithmetic on a device, a size and lengths; estimates, good to a factor of 
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rlaif.train.config import Stage, TrainConfig
-from rlaif.train.device import Device
-from rlaif.train.size import Size
+
+if TYPE_CHECKING:
+    from rlaif.train.device import Device
+    from rlaif.train.size import Size
 
 Method = Literal["full", "lora"]
 MOST_AT_A_TIME = 8
@@ -65,7 +67,7 @@ class Plan:
     """Floating point operations, estimated, on each device."""
 
 
-def make_plan(config: TrainConfig, stage: Stage, device: Device, size: Size, load: Load) -> Plan:
+def make_plan(config: TrainConfig, stage: Stage, device: "Device", size: "Size", load: Load) -> Plan:
     """Choose the first of the ways to train that fits into the memory, fastest first."""
     share = max(1, config.batch_size // device.count)
     fixed = config.trl.get("per_device_train_batch_size")
@@ -114,7 +116,7 @@ def _rate(stage: Stage, method: Method, parameters: int) -> float:
     return small if parameters < 5e8 else middle if parameters < 3e9 else large
 
 
-def _memory(way: tuple[Method, bool, int], device: Device, size: Size, load: Load, sequences: int) -> int:
+def _memory(way: tuple[Method, bool, int], device: "Device", size: "Size", load: Load, sequences: int) -> int:
     """Weights, gradients and Adam's two moments (4 bytes each where trained), and what the backward pass keeps."""
     method, checkpointing, at_a_time = way
     number = 2 if device.bf16 else 4
@@ -131,7 +133,7 @@ def _memory(way: tuple[Method, bool, int], device: Device, size: Size, load: Loa
 
 
 def _operations(
-    stage: Stage, way: tuple[Method, bool, int], size: Size, load: Load, rhythm: tuple[int, int, int]
+    stage: Stage, way: tuple[Method, bool, int], size: "Size", load: Load, rhythm: tuple[int, int, int]
 ) -> float:
     """Two operations a weight and token forwards, twice that backwards (Kaplan et al. 2020)."""
     method, checkpointing, _ = way

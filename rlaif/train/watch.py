@@ -118,7 +118,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         if len(now) < WINDOW or sum(now) / WINDOW <= self._fall.most or sum(now) <= sum(before):
             return
         raise TrainingError(
-            f"at step {self.progress.step} the chosen answers are {sum(now) / WINDOW:.1f} nats a token less likely than at "
-            "the start, and falling: the model unlearns good answers along with bad ones. Lower --learning-rate, raise "
+            f"the chosen answers are {sum(now) / WINDOW:.1f} nats a token less likely than at the start, and falling "
+            f"(step {self.progress.step}): good answers are unlearned like bad ones. Lower --learning-rate, raise "
             "--beta, or add the chosen answers' own loss (--trl loss_type=[sigmoid,sft]); max_fall sets the limit"
         )

@@ -1,20 +1,22 @@
 """A plan in words, before it starts."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlaif.train.card import loss_line
 from rlaif.train.config import TrainConfig
-from rlaif.train.device import Device
 from rlaif.train.examples import Examples
 from rlaif.train.plan import EFFICIENCY, Plan
-from rlaif.train.size import Size
+
+if TYPE_CHECKING:
+    from rlaif.train.device import Device
+    from rlaif.train.size import Size
 
 _NAMED = 5
 """Ids that a line names; the rest is counted."""
 
 
-def plan_lines(config: TrainConfig, plan: Plan, device: Device, size: Size, examples: Examples[Any]) -> list[str]:
+def plan_lines(config: TrainConfig, plan: Plan, device: "Device", size: "Size", examples: Examples[Any]) -> list[str]:
     """Return what is going to be trained, how, and what it will take; measures the device's speed (half a second)."""
     where = device.name if device.count == 1 else f"{device.count} × {device.name}"
     what = f"all {count(size.parameters)} weights"
@@ -31,7 +33,7 @@ def plan_lines(config: TrainConfig, plan: Plan, device: Device, size: Size, exam
     ]
     if not plan.fits:
         lines.append(
-            "! this is likely to run out of memory; take --lora, a smaller model, a smaller --max-length, or more devices"
+            "! this is likely to run out of memory; take --lora, a smaller model or --max-length, or more devices"
         )
     if not examples.test:
         lines.append("! nothing is held out, so the last step is kept and nothing says how well it did")
