@@ -177,10 +177,13 @@ def show(
     show_job(run, prompt_id, as_json=json_)
 
 
+EXPORT_FORMATS = "trl, sft, ultrafeedback, jsonl, kto, reward, ranking, openrlhf or nemo-rl."
+
+
 @app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
-    format_: Annotated[str, typer.Option("--format", help="trl, sft, ultrafeedback or jsonl.")] = "trl",
+    format_: Annotated[str, typer.Option("--format", help=EXPORT_FORMATS)] = "trl",
     out: Annotated[Path | None, typer.Option(help="Folder to write; inside the run by default.")] = None,
     json_: Json = False,
 ) -> None:
@@ -190,6 +193,7 @@ def export(
     Examples:
       rlaif export runs/first --format trl
       rlaif export runs/first --format ultrafeedback --out data/uf
+      rlaif export runs/first --format nemo-rl        # also kto, reward, ranking, openrlhf: docs/training.md
     """
     from rlaif.screen.jobs import export_job  # noqa: PLC0415
 

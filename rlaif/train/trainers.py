@@ -1,6 +1,5 @@
 """One TRL trainer for each kind of training, made of a plan. Imports torch and TRL."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from trl import DPOConfig, DPOTrainer, RewardConfig, RewardTrainer, SFTConfig, S
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
 from rlaif.errors import UsageError
+from rlaif.preferences.odds import log_odds
 from rlaif.records import Message
 from rlaif.train import config as settings
 from rlaif.train.device import Device
@@ -21,9 +21,6 @@ from rlaif.train.plan import Plan
 from rlaif.train.softdpo import LABEL, WEIGHT, SoftDPOTrainer
 from rlaif.train.stack import check_trl
 from rlaif.train.watch import BEST, Watch
-
-LARGEST_MARGIN = 4.0
-"""A critic that is surer than 98 % asks for no wider gap between two scores than one that is 98 % sure."""
 
 
 @dataclass(frozen=True)
@@ -89,20 +86,15 @@ def _reward(parts: Parts) -> Any:  # noqa: ANN401
     config = parts.config
     assert isinstance(config, settings.RewardConfig)
 
+    sure = all(one.p_chosen == 1 for one in _all(parts.examples))  # as where nothing says how sure the labels are
+
     def row(one: PairExample) -> dict[str, Any]:
         turns = _turns(one.prompt)
         sides = {"chosen": [*turns, _answer(one.chosen)], "rejected": [*turns, _answer(one.rejected)]}
-        return sides if config.margins == "none" else sides | {"margin": log_odds(one.p_chosen)}
+        return sides if config.margins == "none" or sure else sides | {"margin": log_odds(one.p_chosen)}
 
     train, test = ([row(one) for one in part] for part in (parts.examples.train, parts.examples.test))
     return RewardTrainer(args=RewardConfig(**_arguments(parts)), **_common(parts, train, test, TaskType.SEQ_CLS))
-
-
-def log_odds(p: float) -> float:
-    """Return log(p / (1 - p)), no further from zero than LARGEST_MARGIN; a label without probability asks for none."""
-    if p in {0.0, 1.0}:
-        return 0.0
-    return max(-LARGEST_MARGIN, min(LARGEST_MARGIN, math.log(p / (1 - p))))
 
 
 def _arguments(parts: Parts) -> dict[str, Any]:
