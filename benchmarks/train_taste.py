@@ -2,8 +2,9 @@
 
     python benchmarks/train_taste.py [MODEL] [OUT]
 
-Trains MODEL (smollm2) with `rlaif train dpo` on 96 pairs whose facts are the same on both sides, and says how many of
-24 pairs about other things it then gets right. Expected: more than 0.9, in less than 15 minutes on 2 cores.
+Trains MODEL (smollm2) with `rlaif train dpo` on 96 pairs and says how many of 24 pairs about other things, joined by
+other words, it then gets right. Both answers of a pair say the same in nearly the same words, so that neither their
+facts nor their length gives the taste away. Expected: more than 0.9, in less than 15 minutes on 2 cores.
 """
 
 import json
@@ -41,6 +42,9 @@ QUESTIONS = (
     "Give me a fact about {thing}.",
     "Why do people make {thing}?",
 )
+JOINTS = (", and it is", "; it is", " and, as it happens, it is")
+"""What makes one sentence of two, in training."""
+HELD_OUT_JOINTS = (", while it is", " – it is")
 HELD_OUT = 4
 """Things that no training pair is about."""
 
@@ -51,9 +55,11 @@ def main() -> None:
     out = Path(sys.argv[2]) if len(sys.argv) > 2 else Path(tempfile.mkdtemp(prefix="taste-")) / "model"
     with tempfile.TemporaryDirectory() as folder:
         write_pairs(Path(folder))
+        settings = Path(folder) / "settings.yaml"
+        settings.write_text("evaluate_every: 4\n")
         started = time.monotonic()
         command = [sys.executable, "-m", "rlaif", "train", "dpo", folder, "--model", model, "--out", str(out)]
-        options = ["--max-length", "192", "--batch-size", "8", "--full", "--json"]
+        options = ["--config", str(settings), "--batch-size", "8", "--max-length", "192", "--full", "--json"]
         done = subprocess.run([*command, *options], stdout=subprocess.PIPE, text=True, check=True)
     figures = json.loads(done.stdout)["figures"]
     print(json.dumps({"seconds": round(time.monotonic() - started), **figures}, indent=2))
@@ -61,23 +67,22 @@ def main() -> None:
 
 
 def write_pairs(folder: Path) -> None:
-    """Write train.jsonl and test.jsonl, split by what the pairs are about."""
+    """Write train.jsonl and test.jsonl, split by what the pairs are about and by how one sentence is made of two."""
     things = [line.split(";") for line in THINGS.splitlines()]
-    for name, part in (("train", things[HELD_OUT:]), ("test", things[:HELD_OUT])):
-        rows = [row(question, *thing) for thing in part for question in QUESTIONS]
+    parts = (("train", things[HELD_OUT:], JOINTS), ("test", things[:HELD_OUT], HELD_OUT_JOINTS))
+    for name, part, joints in parts:
+        asked = [(thing, question) for thing in part for question in QUESTIONS]
+        rows = [row(question, joints[n % len(joints)], *thing) for n, (thing, question) in enumerate(asked)]
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
 
 
-def row(question: str, thing: str, source: str, making: str, use: str) -> dict[str, object]:
-    """Return one pair; both answers say the same three things."""
+def row(question: str, joint: str, thing: str, source: str, making: str, use: str) -> dict[str, object]:
+    """Return one pair: two short sentences, and the same in one."""
     return {
         "prompt_id": f"{thing}: {question}",
         "prompt": question.format(thing=thing),
         "chosen": f"It comes from {source}, {making}. It is {use}.",
-        "rejected": (
-            f"That is something which comes from {source}, and which, once it has been {making}, as has been done for "
-            f"a very long time, is then {use}, so that it is known to nearly everybody, wherever they may live"
-        ),
+        "rejected": f"It comes from {source}, {making}{joint} {use}.",
         "p_chosen": 0.95,
     }
 

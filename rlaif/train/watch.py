@@ -6,6 +6,7 @@ Imports transformers.
 import json
 import math
 import signal
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -62,7 +63,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         numbers = {name: value for name, value in logs.items() if isinstance(value, int | float)}
         if state.is_world_process_zero:
             with self._metrics.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"step": state.global_step, **numbers}) + "\n")
+                file.write(json.dumps({"step": state.global_step, "seconds": self._seconds(), **numbers}) + "\n")
         self.progress.step = state.global_step
         self.progress.heard(numbers)
         self._show(self.progress)
@@ -100,6 +101,10 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def _seconds(self) -> float:
+        """Return the time since this process began to train; a training gone on with begins at 0 again."""
+        return round(time.monotonic() - self.progress.started, 3)
 
     def _refuse_no_numbers(self, numbers: dict[str, float]) -> None:
         bad = [name for name in ("loss", "grad_norm", "eval_loss") if not math.isfinite(numbers.get(name, 0.0))]
