@@ -37,6 +37,8 @@ class TrainingManifest(Record):
     data: str
     settings: dict[str, Any]
     """What may not change when it goes on, hashes of model and data among it."""
+    plan: dict[str, str | int | bool]
+    """What was chosen for the device when it began: method, examples at a time, whether activations are kept."""
     versions: dict[str, str]
     finished: bool = False
     figures: dict[str, float | None] = Field(default_factory=dict)

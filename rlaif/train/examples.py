@@ -194,9 +194,9 @@ def _probability(where: str, value: object) -> float:
 
 def _name(where: str, fields: Mapping[str, Any], turns: tuple[Message, ...]) -> tuple[str, str]:
     """Return the example's name and what all examples of its prompt share, by which the splits are made."""
-    given = next((fields[name] for name in ("prompt_id", "id") if fields.get(name) not in {None, ""}), None)
+    given = next((str(fields[name]) for name in ("prompt_id", "id") if fields.get(name) is not None), None)
     made = content_hash(*(f"{turn.role}\n{turn.content}" for turn in turns))
-    return (str(given), str(given)) if given is not None else (where, made)
+    return (given, given) if given else (where, made)
 
 
 class _Tally:

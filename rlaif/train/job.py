@@ -21,6 +21,7 @@ from rlaif.train.directory import (
     finish,
     last_checkpoint,
     model_hash,
+    read_training,
 )
 from rlaif.train.examples import Examples, read_answers, read_pairs
 from rlaif.train.progress import Progress, read_metrics
@@ -91,7 +92,7 @@ def _train(config: TrainConfig, stage: Stage, examples: Examples[Any], screen: S
 
 def _make_ready(config: TrainConfig, stage: Stage, examples: Examples[Any], screen: Screen) -> _Ready:
     from rlaif.train.device import this_device  # noqa: PLC0415
-    from rlaif.train.plan import Load, make_plan  # noqa: PLC0415
+    from rlaif.train.plan import Load, Settled, make_plan  # noqa: PLC0415
     from rlaif.train.size import load_config, size_of  # noqa: PLC0415
     from rlaif.train.tokens import load_tokenizer, measure  # noqa: PLC0415
 
@@ -106,8 +107,12 @@ def _make_ready(config: TrainConfig, stage: Stage, examples: Examples[Any], scre
     ids = [one.id for one in examples.train]
     load = Load(len(ids), len(examples.test), lengths.mean_total(ids), lengths.longest(ids))
     device = this_device()
-    plan = make_plan(config, stage, device, size, load)
-    manifest = _manifest(config, stage, examples, model_hash(source, getattr(shape, "_commit_hash", None)), plan.method)
+    begun = read_training(Path(config.out))
+    settled = Settled(**begun.plan) if begun is not None else None  # type: ignore[arg-type]
+    if settled is not None and config.method not in {"auto", settled.method}:
+        settled = None  # something else is asked for, which `claim` will say
+    plan = make_plan(config, stage, device, size, load, settled)
+    manifest = _manifest(config, examples, model_hash(source, getattr(shape, "_commit_hash", None)), plan)
     return _Ready(source, tokenizer, examples, device, size, plan, lengths.mean_answer(ids), manifest)
 
 
@@ -126,16 +131,15 @@ def _fitting(examples: Examples[Any], lengths: Any, stage: Stage, limit: int, sc
     return fitting
 
 
-def _manifest(
-    config: TrainConfig, stage: Stage, examples: Examples[Any], weights: str, method: str
-) -> TrainingManifest:
+def _manifest(config: TrainConfig, examples: Examples[Any], weights: str, plan: Any) -> TrainingManifest:  # noqa: ANN401
     recipe = config.model_dump(mode="json", exclude={"data", "model", "out", "method", "max_fall"})
     return TrainingManifest(
         rlaif=__version__,
-        stage=stage,
+        stage=plan.stage,
         model=config.model,
         data=config.data,
-        settings={"model": weights, "data": examples.hash, "method": method, **recipe},
+        settings={"model": weights, "data": examples.hash, "method": plan.method, **recipe},
+        plan={"method": plan.method, "at_a_time": plan.at_a_time, "checkpointing": plan.checkpointing},
         versions=stack.versions(),
     )
 
@@ -188,7 +192,7 @@ def _keep(config: TrainConfig, ready: _Ready, trainer: Any) -> TrainingManifest:
     folder = Path(config.out)
     save_model(trainer, folder, merge=config.merge, dtype=ready.size.dtype)
     metrics = read_metrics(folder / METRICS)
-    figures = figures_of(metrics, ready.plan.stage)
+    figures = figures_of(metrics, ready.plan.stage, best_kept=trainer.args.load_best_model_at_end)
     done = ready.manifest.model_copy(update={"finished": True, "figures": figures})
     if _first_process():
         (folder / "curves.png").write_bytes(curves(metrics, ready.plan.stage))

@@ -67,20 +67,24 @@ class Plan:
     """Floating point operations, estimated, on each device."""
 
 
-def make_plan(config: TrainConfig, stage: Stage, device: "Device", size: "Size", load: Load) -> Plan:
-    """Choose the first of the ways to train that fits into the memory, fastest first."""
+@dataclass(frozen=True)
+class Settled:
+    """What was chosen when a training began, and holds when it goes on: the memory that is free may be another."""
+
+    method: Method
+    at_a_time: int
+    checkpointing: bool
+
+
+def make_plan(
+    config: TrainConfig, stage: Stage, device: "Device", size: "Size", load: Load, settled: Settled | None = None
+) -> Plan:
+    """Choose the first of the ways to train that fits into the memory, fastest first; or what was settled before."""
     share = max(1, config.batch_size // device.count)
-    fixed = config.trl.get("per_device_train_batch_size")
-    most = fixed or min(share, MOST_AT_A_TIME)
-    methods: tuple[Method, ...] = ("full", "lora") if config.method == "auto" else (config.method,)
-    told = config.trl.get("gradient_checkpointing")
     sequences = 1 if stage == "sft" else 2
-    ways = [
-        (method, checkpointing, at_a_time)
-        for method in methods
-        for checkpointing in ((False, True) if told is None else (told,))
-        for at_a_time in ((most,) if fixed else _halves(most))
-    ]
+    ways = _ways(config, share)
+    if settled is not None:
+        ways = [(settled.method, settled.checkpointing, settled.at_a_time)]
     needs = {way: _memory(way, device, size, load, sequences) for way in ways}
     chosen = next((way for way in ways if needs[way] <= SHARE_OF_MEMORY * device.memory), ways[-1])
     method, checkpointing, at_a_time = chosen
@@ -102,8 +106,21 @@ def make_plan(config: TrainConfig, stage: Stage, device: "Device", size: "Size",
     )
 
 
-def _halves(most: int) -> tuple[int, ...]:
-    return (most, *_halves(most // 2)) if most > 1 else (1,)
+def _ways(config: TrainConfig, share: int) -> list[tuple[Method, bool, int]]:
+    methods: tuple[Method, ...] = ("full", "lora") if config.method == "auto" else (config.method,)
+    told = config.trl.get("gradient_checkpointing")
+    fixed = config.trl.get("per_device_train_batch_size")
+    return [
+        (method, checkpointing, at_a_time)
+        for method in methods
+        for checkpointing in ((False, True) if told is None else (told,))
+        for at_a_time in ((fixed,) if fixed else _divisors(share, min(share, MOST_AT_A_TIME)))
+    ]
+
+
+def _divisors(share: int, most: int) -> tuple[int, ...]:
+    """Return into what parts a device's share of a step can be cut, so that a step is what it was asked to be."""
+    return tuple(number for number in range(most, 0, -1) if share % number == 0)
 
 
 def _steps(config: TrainConfig, examples: int, batch: int) -> int:

@@ -8,15 +8,15 @@ from rlaif.train.progress import ACCURACY
 Figures = dict[str, float | None]
 
 
-def figures_of(metrics: Sequence[dict[str, float]], stage: Stage) -> Figures:
+def figures_of(metrics: Sequence[dict[str, float]], stage: Stage, *, best_kept: bool) -> Figures:
     """Return first and last training loss, the kept step, and the held-out figures at that step.
 
-    Without held-out examples the last step is kept.
+    Without held-out examples, or where `best_kept` says so, the last step is the one that is kept.
     """
     trained = [line for line in metrics if "loss" in line]
     looks = [line for line in metrics if "eval_loss" in line]
     name = ACCURACY[stage]
-    kept = _best(looks, stage)
+    kept = _best(looks if best_kept else looks[-1:], stage)
     last = trained[-1] if trained else {}
     figures: Figures = {
         "steps": last.get("step"),

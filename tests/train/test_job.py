@@ -150,6 +150,23 @@ def test_interrupted_and_gone_on_with_is_the_same_as_never_interrupted(
     assert logged[0] == logged[1]
 
 
+def test_what_was_chosen_for_the_device_holds_when_it_goes_on(settings: dict[str, Any]) -> None:
+    out = Path(settings["out"])
+
+    def stop(progress: Progress) -> None:
+        if progress.step == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(StoppedError):
+        train(DpoConfig(**settings), Said(stop))
+    manifest = json.loads((out / "training.json").read_text())
+    manifest["plan"] |= {"at_a_time": 2}
+    (out / "training.json").write_text(json.dumps(manifest))
+    screen = Said()
+    train(DpoConfig(**settings), screen)
+    assert any("12 steps of 8 (2 at a time)" in line for line in screen.lines)
+
+
 def test_another_seed_gives_another_model_and_the_same_seed_the_same(settings: dict[str, Any], tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         train(SftConfig(**settings | {"out": str(tmp_path / name), "seed": seed, "trl": {"max_steps": 3}}), Said())

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from rlaif.train.config import DpoConfig
-from rlaif.train.plan import Load, Plan, make_plan
+from rlaif.train.plan import Load, Plan, Settled, make_plan
 
 GIB = 2**30
 SMALL = SimpleNamespace(parameters=135_000_000, adapters=5_000_000, layers=30, hidden=576, intermediate=1536)
@@ -30,9 +30,17 @@ def test_all_weights_where_they_fit_and_adapters_elsewhere() -> None:
 def test_a_step_sees_as_many_examples_as_asked_for_whatever_the_memory() -> None:
     for memory in (4, 8, 24, 80):
         for count in (1, 2, 4):
-            made = plan(device(memory * GIB, count=count), SMALL, batch_size=16)
-            assert made.at_a_time * made.passes * count == 16
-            assert made.steps == 20
+            for batch in (16, 12, 20):
+                made = plan(device(memory * GIB, count=count), SMALL, batch_size=batch)
+                assert made.at_a_time * made.passes * count == batch
+
+
+def test_what_was_settled_holds_when_it_goes_on_with_less_memory() -> None:
+    config = DpoConfig(data="d", model="m", out="o")
+    begun = Settled("full", at_a_time=8, checkpointing=False)
+    made = make_plan(config, "dpo", device(4 * GIB), SMALL, LOAD, begun)
+    assert (made.method, made.at_a_time, made.checkpointing, made.passes) == ("full", 8, False, 2)
+    assert plan(device(4 * GIB), SMALL).at_a_time < 8 or plan(device(4 * GIB), SMALL).checkpointing
 
 
 def test_activations_are_computed_again_only_where_there_is_no_room_for_them() -> None:

@@ -21,9 +21,14 @@ ROWS = [
 ]
 
 
-@pytest.fixture(scope="module", params=["llama", "qwen"])
-def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_model(tmp_path_factory.mktemp("tiny") / request.param, kind=request.param)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model(tmp_path_factory.mktemp("tiny") / "llama")
+
+
+@pytest.fixture(scope="module")
+def qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model(tmp_path_factory.mktemp("tiny") / "qwen", kind="qwen")
 
 
 def rows(p: list[float] | None, *, swapped: bool = False, weights: list[float] | None = None) -> Any:
@@ -110,6 +115,10 @@ def test_sure_labels_give_the_loss_and_the_gradient_that_trl_gives(folder: Path,
     assert ours == pytest.approx(theirs, abs=1e-6)
     assert (our_gradient - their_gradient).abs().max() < 1e-6
     assert their_gradient.abs().max() > 1e-3
+
+
+def test_so_it_is_for_another_architecture(qwen: Path, tmp_path: Path) -> None:
+    test_sure_labels_give_the_loss_and_the_gradient_that_trl_gives(qwen, tmp_path, "sigmoid")
 
 
 def test_unsure_labels_give_the_formula(folder: Path, tmp_path: Path) -> None:
