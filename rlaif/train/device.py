@@ -19,7 +19,7 @@ class Device:
     kind: Literal["cpu", "cuda", "mps"]
     name: str
     memory: int
-    """Bytes that are free on it."""
+    """Bytes that are free on it; where several work together all there are, as all must come to the same plan."""
     count: int
     """Processes that train together (`accelerate launch`, `torchrun`)."""
     bf16: bool
@@ -44,9 +44,10 @@ def this_device() -> Device:
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if torch.cuda.is_available():
         index = int(os.environ.get("LOCAL_RANK", "0"))
-        free, _ = torch.cuda.mem_get_info(index)
-        return Device("cuda", torch.cuda.get_device_name(index), free, count, torch.cuda.is_bf16_supported())
-    memory = psutil.virtual_memory().available
+        free, total = torch.cuda.mem_get_info(index)
+        memory = free if count == 1 else total
+        return Device("cuda", torch.cuda.get_device_name(index), memory, count, torch.cuda.is_bf16_supported())
+    memory = psutil.virtual_memory().available if count == 1 else psutil.virtual_memory().total
     if torch.backends.mps.is_available():
         return Device("mps", "Apple GPU", memory, count, bf16=False)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

@@ -80,7 +80,7 @@ def _train(config: TrainConfig, stage: Stage, examples: Examples[Any], screen: S
 
     folder = Path(config.out)
     ready = _make_ready(config, stage, examples, screen)
-    found = claim(folder, ready.manifest) if _first_process() else ready.manifest
+    found = claim(folder, ready.manifest) if _first_process() else read_training(folder) or ready.manifest
     if found.finished:
         screen.say(f"{folder} is finished already; for another training, choose another --out")
         return found
@@ -149,25 +149,19 @@ def _run(config: TrainConfig, ready: _Ready, screen: Screen) -> Any:  # noqa: AN
     import torch  # noqa: PLC0415
 
     from rlaif.train.trainers import Parts, make_trainer  # noqa: PLC0415
-    from rlaif.train.watch import Fall, Watch  # noqa: PLC0415
 
     folder = Path(config.out)
-    fall = None
-    if isinstance(config, DpoConfig) and config.max_fall is not None:
-        fall = Fall(config.max_fall, float(config.trl.get("beta", 0.1)), ready.mean_answer)
-    watch = Watch(ready.plan.stage, folder / METRICS, fall, screen.show)
-    checkpoints = folder / CHECKPOINTS
+    watch = _watch(config, ready, screen)
     begun = last_checkpoint(folder)
     if begun is not None:
         screen.say(f"goes on from {begun.name.replace('-', ' ')}")
+    given = (config, ready.plan, ready.device, ready.source, ready.tokenizer, ready.examples)
     alone = ready.device.count == 1  # several processes would stop at different steps and wait for each other
     try:
         with watch.stoppable(screen.say) if alone else nullcontext():
-            trainer = make_trainer(
-                Parts(
-                    config, ready.plan, ready.device, ready.source, ready.tokenizer, ready.examples, checkpoints, watch
-                )
-            )
+            if ready.plan.stage == "dpo":
+                screen.say("loading, then the reference's log-probabilities of all answers, once …")
+            trainer = make_trainer(Parts(*given, folder / CHECKPOINTS, watch))
             trainer.train(resume_from_checkpoint=str(begun) if begun else None)
     except torch.OutOfMemoryError as error:
         raise TrainingError(
@@ -181,6 +175,15 @@ def _run(config: TrainConfig, ready: _Ready, screen: Screen) -> Any:  # noqa: AN
     if watch.stopped_at is not None:
         raise StoppedError(f"stopped after step {watch.stopped_at}; the same command goes on from there")
     return trainer
+
+
+def _watch(config: TrainConfig, ready: _Ready, screen: Screen) -> Any:  # noqa: ANN401
+    from rlaif.train.watch import Fall, Watch  # noqa: PLC0415
+
+    fall = None
+    if isinstance(config, DpoConfig) and config.max_fall is not None:
+        fall = Fall(config.max_fall, float(config.trl.get("beta", 0.1)), ready.mean_answer)
+    return Watch(ready.plan.stage, Path(config.out) / METRICS, fall, screen.show)
 
 
 def _keep(config: TrainConfig, ready: _Ready, trainer: Any) -> TrainingManifest:  # noqa: ANN401

@@ -87,10 +87,13 @@ class Watch(TrainerCallback):  # type: ignore[misc]
 
     @contextmanager
     def stoppable(self, say: Callable[[str], None]) -> Iterator[None]:
-        """Take the first Ctrl-C or SIGTERM for a wish to stop after the step; the second one ends at once."""
+        """Take the first Ctrl-C or SIGTERM for a wish to stop after the step; the second one ends at once.
+
+        So does the first before any step, when there is nothing to save.
+        """
 
         def ask(_number: int, _frame: object) -> None:
-            if self.stop_asked:
+            if self.stop_asked or not self.progress.steps:
                 raise KeyboardInterrupt
             self.stop_asked = True
             say("stopping after this step (once more: at once)")
