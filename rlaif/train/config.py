@@ -82,6 +82,8 @@ class Where(Section):
     out: str = ""
     """Folder of the trained model."""
     seed: int = Field(default=0, ge=0)
+    chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
+    """For the chat template, such as {enable_thinking: false}; by default what a run's policy was asked with."""
 
 
 class SftConfig(SftRecipe, Where):

@@ -6,7 +6,7 @@ or prompt and completion. A row that can't be used is an error with its place; n
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -65,6 +65,8 @@ class Examples(Generic[Example]):
     train: tuple[Example, ...]
     test: tuple[Example, ...]
     origin: Origin = Origin()
+    template: Mapping[str, Any] = field(default_factory=dict)
+    """What the chat template was told when the policy answered; known of runs only."""
 
     @property
     def hash(self) -> str:
@@ -113,7 +115,7 @@ def _from_run(run: Run, stage: Stage, kind: Any) -> Examples[Any]:  # noqa: ANN4
         example, group = kind(where, row)
         splits[split_of(group, run.config.pairs.test_fraction)].append(example)
     origin = replace(tally.origin(), rules=tuple(p.compare for p in run.constitution.principles if p.compare))
-    return _whole(str(run.path), stage, splits, origin)
+    return replace(_whole(str(run.path), stage, splits, origin), template=run.config.policy.chat_template_kwargs)
 
 
 def _parts(path: Path, stage: Stage) -> Mapping[str, Path | str]:

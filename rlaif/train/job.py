@@ -2,7 +2,7 @@
 
 import os
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -102,7 +102,8 @@ def _make_ready(config: TrainConfig, stage: Stage, examples: Examples[Any], scre
     size = size_of(shape, config.lora, config.model)
     if size.positions is not None and config.max_length > size.positions:
         raise UsageError(f"{config.model} reads {size.positions} tokens at the most; --max-length {config.max_length}")
-    lengths = measure((*examples.train, *examples.test), tokenizer, config.max_length)
+    examples = replace(examples, template=config.chat_template_kwargs or examples.template)
+    lengths = measure((*examples.train, *examples.test), tokenizer, config.max_length, examples.template)
     examples = _fitting(examples, lengths, stage, config.max_length, screen)
     ids = [one.id for one in examples.train]
     load = Load(len(ids), len(examples.test), lengths.mean_total(ids), lengths.longest(ids))
@@ -125,6 +126,11 @@ def _fitting(examples: Examples[Any], lengths: Any, stage: Stage, limit: int, sc
         screen.say(left_out_line(too_long, limit, what))
     if cut:
         screen.say(left_out_line(cut, limit, "answers lose their end beyond"))
+    if unlike := lengths.unlike():
+        screen.say(
+            f"! the chat template spells {len(unlike)} prompts otherwise when an answer follows ({unlike[0]}, …); "
+            "their end is not trained with; chat_template_kwargs may mend it"
+        )
     fitting = examples.without(set(too_long))
     if not fitting.train:
         raise UsageError(f"{examples.source}: no example fits into {limit} tokens; raise --max-length")
@@ -132,13 +138,21 @@ def _fitting(examples: Examples[Any], lengths: Any, stage: Stage, limit: int, sc
 
 
 def _manifest(config: TrainConfig, examples: Examples[Any], weights: str, plan: Any) -> TrainingManifest:  # noqa: ANN401
-    recipe = config.model_dump(mode="json", exclude={"data", "model", "out", "method", "max_fall"})
+    recipe = config.model_dump(
+        mode="json", exclude={"data", "model", "out", "method", "max_fall", "chat_template_kwargs"}
+    )
     return TrainingManifest(
         rlaif=__version__,
         stage=plan.stage,
         model=config.model,
         data=config.data,
-        settings={"model": weights, "data": examples.hash, "method": plan.method, **recipe},
+        settings={
+            "model": weights,
+            "data": examples.hash,
+            "method": plan.method,
+            "template": dict(examples.template),
+            **recipe,
+        },
         plan={"method": plan.method, "at_a_time": plan.at_a_time, "checkpointing": plan.checkpointing},
         versions=stack.versions(),
     )

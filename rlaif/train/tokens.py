@@ -24,6 +24,8 @@ class Length:
     prompt: int
     answers: tuple[int, ...]
     """The chosen and the rejected answer, or the one to imitate."""
+    spelled_alike: bool = True
+    """Whether the prompt is spelled the same when an answer follows; where not, its end is not trained with."""
 
     @property
     def total(self) -> int:
@@ -50,6 +52,10 @@ class Lengths:
     def cut(self, stage: Stage) -> list[str]:
         """Return the ids of examples whose answers lose their end."""
         return [name for name, one in self.by_id.items() if self._fits(one, stage) and one.longest > self.max_length]
+
+    def unlike(self) -> list[str]:
+        """Return the ids of examples whose prompts the chat template spells otherwise when an answer follows."""
+        return [name for name, one in self.by_id.items() if not one.spelled_alike]
 
     def mean_total(self, ids: Sequence[str]) -> float:
         """Return the tokens that the model reads for an example, on average."""
@@ -81,25 +87,31 @@ def load_tokenizer(source: str, name: str) -> Tokenizer:
     return tokenizer
 
 
-def measure(examples: Sequence[PairExample | AnswerExample], tokenizer: Tokenizer, max_length: int) -> Lengths:
+def measure(
+    examples: Sequence[PairExample | AnswerExample], tokenizer: Tokenizer, max_length: int, template: Mapping[str, Any]
+) -> Lengths:
     """Return the length of every example. Raises UsageError when the chat template refuses a conversation."""
-    return Lengths({one.id: _length(one, tokenizer) for one in examples}, max_length)
+    return Lengths({one.id: _length(one, tokenizer, template) for one in examples}, max_length)
 
 
-def _length(example: PairExample | AnswerExample, tokenizer: Tokenizer) -> Length:
+def _length(example: PairExample | AnswerExample, tokenizer: Tokenizer, template: Mapping[str, Any]) -> Length:
     texts = (example.chosen, example.rejected) if isinstance(example, PairExample) else (example.completion,)
-    prompt = _count(example.id, example.prompt, tokenizer, ends_open=True)
+    prompt = _spell(example.id, example.prompt, tokenizer, {"add_generation_prompt": True, **template})
     wholes = [
-        _count(example.id, (*example.prompt, Message(role="assistant", content=text)), tokenizer, ends_open=False)
+        _spell(example.id, (*example.prompt, Message(role="assistant", content=text)), tokenizer, template)
         for text in texts
     ]
-    return Length(prompt, tuple(max(1, whole - prompt) for whole in wholes))
+    return Length(
+        len(prompt),
+        tuple(max(1, len(whole) - len(prompt)) for whole in wholes),
+        all(whole[: len(prompt)] == prompt for whole in wholes),
+    )
 
 
-def _count(name: str, turns: Sequence[Message], tokenizer: Tokenizer, *, ends_open: bool) -> int:
+def _spell(name: str, turns: Sequence[Message], tokenizer: Tokenizer, options: Mapping[str, Any]) -> list[int]:
     messages = [turn.model_dump() for turn in turns]
     try:
-        ids = tokenizer.apply_chat_template(messages, add_generation_prompt=ends_open, tokenize=True, return_dict=True)
+        spelled = tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True, **options)
     except Exception as error:  # noqa: BLE001  (a template is a program of the model's author)
         raise UsageError(f"{name}: the model's chat template refuses it: {error}") from None
-    return len(ids["input_ids"])
+    return list(spelled["input_ids"])

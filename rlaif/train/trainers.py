@@ -34,6 +34,7 @@ class Parts:
     """Where the weights are loaded from."""
     tokenizer: Any
     examples: Examples[Any]
+    """Their `template` is what is passed to the chat template."""
     checkpoints: Path
     watch: Watch
 
@@ -144,10 +145,11 @@ def _common(parts: Parts, train: list[dict[str, Any]], test: list[dict[str, Any]
         task_type=task,
         modules_to_save=["score"] if task == TaskType.SEQ_CLS else None,
     )
+    template = {"chat_template_kwargs": dict(parts.examples.template)} if parts.examples.template else {}
     return {
         "model": parts.source,
-        "train_dataset": Dataset.from_list(train),
-        "eval_dataset": Dataset.from_list(test) if test else None,
+        "train_dataset": Dataset.from_list([row | template for row in train]),
+        "eval_dataset": Dataset.from_list([row | template for row in test]) if test else None,
         "processing_class": parts.tokenizer,
         "peft_config": peft if parts.plan.method == "lora" else None,
     }

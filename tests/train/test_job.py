@@ -15,7 +15,7 @@ from rlaif.errors import RunDirectoryError, StoppedError, TrainingError, UsageEr
 from rlaif.train.config import CaiConfig, DpoConfig, RewardConfig, SftConfig
 from rlaif.train.job import train
 from rlaif.train.progress import Progress, read_metrics
-from tests.train.tiny import tiny_model
+from tests.train.tiny import TEMPLATE, tiny_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -255,6 +255,19 @@ def test_cai_trains_on_revisions_and_goes_on_from_there(settings: dict[str, Any]
     assert (second / "model.safetensors").is_file()
     losses = [line["loss"] for line in read_metrics(first / "metrics.jsonl") if "loss" in line]
     assert losses[-1] < losses[0]
+
+
+def test_the_chat_template_is_told_what_the_settings_say(settings: dict[str, Any], tmp_path: Path) -> None:
+    hasty = TEMPLATE.replace("<|assistant|> {% endif %}", "<|assistant|> {% if quiet %}no {% endif %}{% endif %}")
+    model = tiny_model(tmp_path / "hasty", template=hasty)
+    one_step = settings | {"model": str(model), "trl": {"max_steps": 1}}
+    for told, said in (({}, False), ({"quiet": True}, True)):
+        screen = Said()
+        out = str(tmp_path / f"out-{said}")
+        train(DpoConfig(**one_step | {"chat_template_kwargs": told, "out": out}), screen)
+        assert (
+            any("spells 60 prompts otherwise when an answer follows (p0, …)" in line for line in screen.lines) is said
+        )
 
 
 def test_prompts_without_room_for_an_answer_are_named_and_left_out(settings: dict[str, Any], data: Path) -> None:
