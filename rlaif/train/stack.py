@@ -48,15 +48,20 @@ def prepare() -> None:
     _silence()
 
 
-def check_trl(trainer: Any, collator: Any) -> None:  # noqa: ANN401
-    """Raise UsageError when the DPO trainer is not one whose loss is known to be what soft labels add to."""
-    found = installed("trl")
+def check_trl(trainer: Any, collator: Any, release: str | None = None) -> None:  # noqa: ANN401
+    """Raise UsageError when the DPO trainer is not one whose loss is known to be what soft labels add to.
+
+    `release` is the installed one where it is not given.
+    """
+    from packaging.specifiers import SpecifierSet  # noqa: PLC0415
+
+    found = release or installed("trl")
     changed = [name for name, known in KNOWN_SOURCES.items() if source_hash(name, trainer, collator) != known]
-    if changed:
+    if changed or found not in SpecifierSet(TRL_RANGE, prereleases=True):
+        what = f"differs from them in {', '.join(changed)}" if changed else "is none of them"
         raise UsageError(
-            f"TRL {found} computes the DPO loss otherwise than the releases that soft labels were checked against "
-            f"({', '.join(changed)}); install one of those (pip install 'trl{TRL_RANGE}'), or train with --labels hard "
-            "and --weights none"
+            f"soft labels add to the DPO loss of TRL {TRL_RANGE}, and the installed one ({found}) {what}; install one "
+            f"of those (pip install 'trl{TRL_RANGE}'), or train with --labels hard and --weights none"
         )
 
 

@@ -181,5 +181,7 @@ def test_a_trl_that_changed_underneath_is_refused_with_what_to_install() -> None
         def _compute_loss(self, model: Any, inputs: Any, return_outputs: Any) -> Any:
             return 0
 
-    with pytest.raises(UsageError, match=r"DPOTrainer._compute_loss.*pip install 'trl>=1.16,<1.17'"):
+    with pytest.raises(UsageError, match=r"differs from them in DPOTrainer._compute_loss; install .*'trl>=1.16,<1.17'"):
         stack.check_trl(DPOTrainer, DataCollatorForPreference)
+    with pytest.raises(UsageError, match=r"the installed one \(1.17.0\) is none of them"):
+        stack.check_trl(Theirs, DataCollatorForPreference, release="1.17.0")
