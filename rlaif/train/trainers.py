@@ -1,5 +1,6 @@
 """One TRL trainer for each kind of training, made of a plan. Imports torch and TRL."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,7 @@ def _sft(parts: Parts) -> Any:  # noqa: ANN401
         return {"prompt": _turns(one.prompt), "completion": [_answer(one.completion)]}
 
     train, test = ([row(one) for one in part] for part in (parts.examples.train, parts.examples.test))
-    return SFTTrainer(args=SFTConfig(**_arguments(parts)), **_common(parts, train, test, TaskType.CAUSAL_LM))
+    return SFTTrainer(**_common(parts, SFTConfig(**_arguments(parts)), train, test))
 
 
 def _dpo(parts: Parts) -> Any:  # noqa: ANN401
@@ -80,7 +81,7 @@ def _dpo(parts: Parts) -> Any:  # noqa: ANN401
     kind = SoftDPOTrainer if labelled else DPOTrainer
     train, test = ([row(one) for one in part] for part in (parts.examples.train, parts.examples.test))
     arguments = {"precompute_ref_log_probs": True} | _arguments(parts)
-    return kind(args=DPOConfig(**arguments), **_common(parts, train, test, TaskType.CAUSAL_LM))
+    return kind(**_common(parts, DPOConfig(**arguments), train, test))
 
 
 def _reward(parts: Parts) -> Any:  # noqa: ANN401
@@ -95,7 +96,7 @@ def _reward(parts: Parts) -> Any:  # noqa: ANN401
         return sides if config.margins == "none" or sure else sides | {"margin": log_odds(one.p_chosen)}
 
     train, test = ([row(one) for one in part] for part in (parts.examples.train, parts.examples.test))
-    return RewardTrainer(args=RewardConfig(**_arguments(parts)), **_common(parts, train, test, TaskType.SEQ_CLS))
+    return RewardTrainer(**_common(parts, RewardConfig(**_arguments(parts)), train, test))
 
 
 def _arguments(parts: Parts) -> dict[str, Any]:
@@ -118,6 +119,7 @@ def _arguments(parts: Parts) -> dict[str, Any]:
         "bf16": device.bf16,
         "use_cpu": device.kind == "cpu",
         "dataloader_pin_memory": device.kind == "cuda",
+        "ddp_find_unused_parameters": False,
         "logging_steps": 1,
         "logging_nan_inf_filter": False,  # it hides what the watch is there to see
         "eval_strategy": looks,
@@ -135,24 +137,45 @@ def _arguments(parts: Parts) -> dict[str, Any]:
     return chosen | told
 
 
-def _common(parts: Parts, train: list[dict[str, Any]], test: list[dict[str, Any]], task: Any) -> dict[str, Any]:  # noqa: ANN401
+def _common(parts: Parts, args: Any, train: list[dict[str, Any]], test: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: ANN401
+    template = {"chat_template_kwargs": dict(parts.examples.template)} if parts.examples.template else {}
+    splits = {"train": [row | template for row in train], "test": [row | template for row in test]}
+    with args.main_process_first(local=False):
+        on_disk = {split: _on_disk(rows, parts.checkpoints / "data" / split) for split, rows in splits.items() if rows}
+    return {
+        "model": parts.source,
+        "args": args,
+        "train_dataset": on_disk["train"],
+        "eval_dataset": on_disk.get("test"),
+        "processing_class": parts.tokenizer,
+        "peft_config": _adapters(parts) if parts.plan.method == "lora" else None,
+    }
+
+
+def _on_disk(rows: list[dict[str, Any]], folder: Path) -> Dataset:
+    """Return the rows as a dataset that all processes share, with what TRL computes of it beside it.
+
+    Going on finds the reference's log-probabilities there, too. The manifest says that the rows are the same.
+    """
+    if not folder.is_dir():
+        unfinished = folder.with_name(f".{folder.name}.unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        Dataset.from_list(rows).save_to_disk(unfinished)
+        unfinished.rename(folder)
+    return Dataset.load_from_disk(folder)
+
+
+def _adapters(parts: Parts) -> LoraConfig:
     lora = parts.config.lora
-    peft = LoraConfig(
+    scorer = parts.plan.stage == "reward"
+    return LoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules=lora.targets if isinstance(lora.targets, str) else list(lora.targets),
-        task_type=task,
-        modules_to_save=["score"] if task == TaskType.SEQ_CLS else None,
+        task_type=TaskType.SEQ_CLS if scorer else TaskType.CAUSAL_LM,
+        modules_to_save=["score"] if scorer else None,
     )
-    template = {"chat_template_kwargs": dict(parts.examples.template)} if parts.examples.template else {}
-    return {
-        "model": parts.source,
-        "train_dataset": Dataset.from_list([row | template for row in train]),
-        "eval_dataset": Dataset.from_list([row | template for row in test]) if test else None,
-        "processing_class": parts.tokenizer,
-        "peft_config": peft if parts.plan.method == "lora" else None,
-    }
 
 
 def _weight(one: PairExample, config: settings.DpoConfig) -> float:

@@ -74,17 +74,20 @@ def test_without_the_training_extra_it_says_what_to_install(rlaif: Rlaif, monkey
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_the_whole_command_trains_and_says_what_came_out(tmp_path: Path) -> None:
+def test_the_whole_command_trains_on_two_processes_and_says_once_what_came_out(tmp_path: Path) -> None:
     from tests.train.tiny import tiny_model
 
     tiny_model(tmp_path / "base")
     pair = {"chosen": "yes .", "rejected": "no no .", "p_chosen": 0.8}
     rows = [{**pair, "id": n, "prompt": "what is " + "very " * n + "?"} for n in range(40)]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    command = [sys.executable, "-m", "rlaif", "train", "dpo", "rows.jsonl", "--model", "base", "--out", "out"]
-    options = ["--max-length", "64", "--learning-rate", "1e-2", "--lora", "--merge"]
-    done = subprocess.run([*command, *options], capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert "held out 100.0% of the pairs right at step" in done.stdout
-    assert "adapters of rank 16" in done.stderr
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "rlaif"]
+    command = ["train", "dpo", "rows.jsonl", "--model", "base", "--out", "out", "--max-length", "64"]
+    options = ["--learning-rate", "1e-2", "--lora", "--merge"]
+    done = subprocess.run([*launch, *command, *options], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.count("held out 100.0% of the pairs right at step") == 1
+    assert done.stderr.count("adapters of rank 16") == 1
+    assert "2 × the CPU" in done.stderr
     assert "Warning" not in done.stderr
     assert "it/s]" not in done.stderr
+    assert (tmp_path / "out" / "model.safetensors").is_file()
