@@ -10,6 +10,7 @@ import typer
 
 from rlaif.cli_constitution import Json, constitution_app
 from rlaif.cli_evaluate import evaluate_app
+from rlaif.cli_train import train_app
 from rlaif.errors import ConfigError, RlaifError, UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(constitution_app, name="constitution")
 app.add_typer(evaluate_app, name="evaluate")
+app.add_typer(train_app, name="train")
 
 INTERRUPTED = 130
 """Typer's exit code for Ctrl-C."""
@@ -176,10 +178,13 @@ def show(
     show_job(run, prompt_id, as_json=json_)
 
 
+EXPORT_FORMATS = "trl, sft, ultrafeedback, jsonl, kto, reward, ranking, openrlhf or nemo-rl."
+
+
 @app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
-    format_: Annotated[str, typer.Option("--format", help="trl, sft, ultrafeedback or jsonl.")] = "trl",
+    format_: Annotated[str, typer.Option("--format", help=EXPORT_FORMATS)] = "trl",
     out: Annotated[Path | None, typer.Option(help="Folder to write; inside the run by default.")] = None,
     json_: Json = False,
 ) -> None:
@@ -189,6 +194,7 @@ def export(
     Examples:
       rlaif export runs/first --format trl
       rlaif export runs/first --format ultrafeedback --out data/uf
+      rlaif export runs/first --format nemo-rl        # also kto, reward, ranking, openrlhf: docs/training.md
     """
     from rlaif.screen.jobs import export_job  # noqa: PLC0415
 

@@ -10,7 +10,8 @@
     ├── RunError                it broke while running; what was finished is kept; exit code 1
     │   ├── StorageError        the disk is full, or a file cannot be written
     │   ├── EndpointError       nobody answers there, or not to us: no use in asking anything else
-    │   └── ServerStartError    a managed server did not start, or died
+    │   ├── ServerStartError    a managed server did not start, or died
+    │   └── TrainingError       the loss is no number, or the model is falling apart: going on is of no use
     ├── StoppedError            a person or the machine stopped it (Ctrl-C, SIGTERM); exit code 130
     ├── CheckError              a check of the user's own broke on one prompt; it costs that prompt, never the run
     └── RequestError            one question failed for good; it costs one prompt, never the run
@@ -68,6 +69,10 @@ class EndpointError(RunError):
 
 class ServerStartError(RunError):
     """A managed server did not start, or died."""
+
+
+class TrainingError(RunError):
+    """Training went wrong in a way that going on does not mend."""
 
 
 class StoppedError(RlaifError):
