@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from rlaif.cli_constitution import Json, constitution_app
-from rlaif.cli_evaluate import evaluate_app
+from rlaif.cli_evaluate_policy import evaluate_app
 from rlaif.cli_train import train_app
 from rlaif.errors import ConfigError, RlaifError, UsageError
 

@@ -7,7 +7,7 @@ import typer
 
 from rlaif.cli_constitution import Json
 
-evaluate_app = typer.Typer(help="Measure a judge: against gold labels, or from verdicts collected elsewhere.")
+evaluate_app = typer.Typer(help="Measure a judge, verdicts collected elsewhere, or what training made of a policy.")
 
 
 @evaluate_app.command("verdicts")

@@ -227,6 +227,32 @@ def test_a_critic_is_measured_against_gold_labels(url: str, tmp_path: Path) -> N
     assert json.loads((tmp_path / "ev" / "evaluation.json").read_text()) == said[1]
 
 
+def test_a_policy_against_itself_shows_nothing_and_its_texts_are_scored(url: str, tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text("\n".join(json.dumps({"prompt": f"What is {n} + {n}?"}) for n in range(4)))
+    command = [sys.executable, "-m", "rlaif", "evaluate", "policy", "--base", url, "--tuned", url, "--constitution"]
+    command += [
+        "minimal",
+        "--prompts",
+        str(tmp_path / "p.jsonl"),
+        "--samples",
+        "2",
+        "--max-tokens",
+        "24",
+        "--limit",
+        "4",
+    ]
+    command += ["--cache", str(tmp_path / "r.sqlite"), "--out", str(tmp_path / "ev"), "--json"]
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    lines = {line["name"]: line for line in found["lines"]}
+    assert {line["finding"] for line in lines.values()} == {"nothing shown", "not measured"}
+    assert found["failed"] == {"base": 0, "tuned": 0}
+    assert 5 < lines["perplexity"]["base"]["value"] < 100  # plain English, a small model
+    assert (lines["divergence"]["difference"]["value"], lines["divergence"]["difference"]["n"] > 20) == (0, True)
+    assert 0 < lines["letter-mass"]["base"]["value"] <= 1
+    assert lines["accuracy"]["base"]["n"] == 4
+    assert (tmp_path / "ev" / "report.html").is_file()
+
+
 def test_the_doctor_starts_a_server_and_asks_it_something() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "rlaif", "doctor", "--start", "--json"], capture_output=True, text=True, check=False
@@ -323,7 +349,7 @@ def test_a_reward_models_raw_score_is_what_the_model_says_itself(tmp_path: Path)
         with ReplyStore(tmp_path / "replies.sqlite") as store:
             opened = open_models(served, served, store=store, meter=Meter(), logs=tmp_path, say=lambda _: None)
             async with opened as (reward, _):
-                return (await reward.score(conversation)).reply.choices[0].score
+                return (await reward.reward(conversation)).reply.choices[0].score
 
     turns = [message.model_dump() for message in conversation]
     ids = tokenizer.apply_chat_template(turns, return_tensors="pt", return_dict=True)

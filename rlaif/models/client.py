@@ -30,17 +30,24 @@ from rlaif.errors import (
 )
 from rlaif.hashing import content_hash
 from rlaif.models.limiter import PriorityLimiter
-from rlaif.models.wire import Reply, WireReply, WireScores
+from rlaif.models.wire import Reply, WireReply, WireReward, WireScored
 
 PASSING = {408, 409, 425, 429}
 """Statuses below 500 that may pass when asked again."""
-Task = Literal["chat", "score"]
-_TASKS: dict[Task, tuple[str, type[WireReply] | type[WireScores]]] = {
-    "chat": ("chat/completions", WireReply),
-    "score": ("classify", WireScores),
-}
 CONNECT_TIMEOUT_S = 30
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 30.0
+
+Page = Literal["chat/completions", "completions", "classify"]
+_READERS: dict[Page, type[WireReply] | type[WireScored] | type[WireReward]] = {
+    "chat/completions": WireReply,
+    "completions": WireScored,
+    "classify": WireReward,
+}
+_WANTED: dict[Page, str] = {
+    "chat/completions": "chat completion",
+    "completions": "completion with scored prompt",
+    "classify": "score",
+}
 
 
 @dataclass
@@ -112,7 +119,7 @@ class ModelClient:
         """Return the seconds it took to make the server ready for a question; one that runs already takes none."""
         return 0.0
 
-    async def post(self, body: str, *, priority: int = 0, task: Task = "chat") -> Reply:
+    async def post(self, body: str, *, priority: int = 0, page: Page = "chat/completions") -> Reply:
         """Send one request (canonical JSON without a model's name) and return what is kept of the reply.
 
         Lower `priority` goes first. Raises RequestRejectedError, RetriesExhaustedError or ReplyError for this
@@ -127,7 +134,7 @@ class ModelClient:
             endpoint.outstanding += 1
             try:
                 async with endpoint.slots.slot(priority):
-                    return await self._attempt(endpoint, payload, task)
+                    return await self._attempt(endpoint, payload, page)
             except _Passing as fault:
                 faults.append(fault)
                 failed_at[endpoint.url] += 1
@@ -138,11 +145,10 @@ class ModelClient:
                 endpoint.outstanding -= 1
             await asyncio.sleep(wait)
 
-    async def _attempt(self, endpoint: Endpoint, payload: bytes, task: Task) -> Reply:
+    async def _attempt(self, endpoint: Endpoint, payload: bytes, page: Page) -> Reply:
         assert self._session is not None
-        page, shape = _TASKS[task]
         # vLLM serves /classify beside /v1, not in it.
-        url = endpoint.url if task == "chat" else endpoint.url.removesuffix("/v1")
+        url = endpoint.url.removesuffix("/v1") if page == "classify" else endpoint.url
         try:
             async with self._session.post(f"{url}/{page}", data=payload) as response:
                 raw = await response.read()
@@ -155,11 +161,10 @@ class ModelClient:
         except (aiohttp.ClientError, OSError) as error:
             raise _Passing(_describe(error), connection=True) from None
         try:
-            return shape.model_validate_json(raw).keep()
+            return _READERS[page].model_validate_json(raw).keep()
         except ValidationError:
             shown = raw[:200].decode("utf-8", "replace")
-            what = "chat completion" if task == "chat" else "score"
-            raise ReplyError(f"{endpoint.url} sent a reply that is no {what}: {shown!r}") from None
+            raise ReplyError(f"{endpoint.url} sent a reply that is no {_WANTED[page]}: {shown!r}") from None
         except ValueError as error:
             raise ReplyError(f"{endpoint.url}: {error}") from None
 

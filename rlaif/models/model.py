@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlaif.errors import ReplyError
-from rlaif.models.client import ModelClient, Task
+from rlaif.models.client import ModelClient, Page
 from rlaif.models.labels import LabelLogprobs, keep_labels, read_labels
 from rlaif.models.replies import ReplyStore
-from rlaif.models.wire import USUAL_LOGPROBS, ChatRequest, Reply, ScoreRequest, reply_key
+from rlaif.models.wire import USUAL_LOGPROBS, ChatRequest, Reply, RewardRequest, ScoreRequest, reply_key
 from rlaif.records import Message, Usage
 
 
@@ -96,18 +96,10 @@ class Model:
             return Answer(reply, key)
         return Answer(await self._ask(key, body, priority, request, labels), key)
 
-    async def score(self, messages: tuple[Message, ...], *, priority: int = 0) -> Answer:
+    async def reward(self, messages: tuple[Message, ...], *, priority: int = 0) -> Answer:
         """Ask a reward model what a whole conversation is worth. Raises what `ModelClient.post` raises."""
-        body = ScoreRequest(messages=messages, chat_template_kwargs=self._kwargs).body()
-        key = reply_key(self.client.identity, body)
-        kept = self._store.get(key)
-        if kept is not None:
-            self._meter.count(kept, stored=True)
-            return Answer(kept, key)
-        reply = await self._post(body, priority, "score")
-        self._store.put(key, reply)
-        self._meter.count(reply, stored=False)
-        return Answer(reply, key)
+        body = RewardRequest(messages=messages, chat_template_kwargs=self._kwargs).body()
+        return await self._once(body, priority, "classify")
 
     async def choose(
         self, request: ChatRequest, labels: tuple[str, ...], *, priority: int = 0
@@ -119,6 +111,21 @@ class Model:
         )
         answer = await self.chat(asked, priority=priority, labels=labels)
         return read_labels(labels, answer.reply.choices[0].first_token), answer
+
+    async def score(self, request: ScoreRequest, *, priority: int = 0) -> Answer:
+        """Return how likely every token of a text is, unless that was asked before. Raises what `post` raises."""
+        return await self._once(request.body(), priority, "completions")
+
+    async def _once(self, body: str, priority: int, page: Page) -> Answer:
+        """Ask what is no chat, unless that was asked before."""
+        key = reply_key(self.client.identity, body)
+        reply = self._store.get(key)
+        stored = reply is not None
+        if reply is None:
+            reply = await self._post(body, priority, page)
+            self._store.put(key, reply)
+        self._meter.count(reply, stored=stored)
+        return Answer(reply, key)
 
     async def _ask(self, key: str, body: str, priority: int, request: ChatRequest, labels: tuple[str, ...]) -> Reply:
         task = asyncio.ensure_future(self._post(body, priority))
@@ -133,14 +140,14 @@ class Model:
         self._meter.count(reply, stored=False)
         return reply
 
-    async def _post(self, body: str, priority: int, task: Task = "chat") -> Reply:
+    async def _post(self, body: str, priority: int, page: Page = "chat/completions") -> Reply:
         self._meter.waiting += 1
         try:
             took = await self.client.ready()
         finally:
             self._meter.waiting -= 1
         self._meter.starting_s += took
-        return await self.client.post(body, priority=priority, task=task)
+        return await self.client.post(body, priority=priority, page=page)
 
 
 def _check_obeyed(request: ChatRequest, reply: Reply) -> None:

@@ -29,11 +29,21 @@ from aiohttp import web
 from pydantic import Field
 
 from rlaif.hashing import canonical_json, content_hash, derive_seed
+from rlaif.models.simulated_policy import (
+    Habit,
+    Knowledge,
+    declines,
+    habitual,
+    is_choice,
+    letter_probabilities,
+    reads_refusals,
+    scored,
+    token_ids,
+)
 from rlaif.preferences.judgement import sigmoid
 from rlaif.records import Record
 
-Kind = Literal["sample", "critique", "revise", "judge", "deliberate", "rate", "rank", "score"]
-JUDGING: tuple[Kind, ...] = ("judge", "deliberate", "rate", "rank", "score")
+Kind = Literal["sample", "critique", "revise", "judge", "deliberate", "rate", "rank", "reward", "choice", "score"]
 
 _WORDS = [
     "first",
@@ -129,6 +139,18 @@ class SimulatedModel(Record):
     """What stands before each revision, as weak models repeat fences; `TAG` is the tag of its question."""
     words: int = 40
     """Words in an answer, more or less."""
+    quality_mean: float = 0.0
+    """Mean of the answers' planted quality."""
+    variety: int | None = Field(default=None, ge=1)
+    """Different answers to one prompt at most; None for as many as are asked for."""
+    habits: tuple[Habit, ...] = ()
+    knowledge: Knowledge | None = None
+    nats: float = Field(default=3.0, gt=0)
+    """Mean negative log-probability of a token of a text that is to be scored."""
+    nats_of_answers: float = Field(default=1.0, gt=0)
+    """The same where the text comes as tokens: something that a model wrote."""
+    scores: bool = True
+    """Whether it scores prompts at all; not all servers do."""
     lines: int = Field(default=1, ge=1)
     """Answers stand on one to so many lines, drawn."""
     latency_s: float = 0.0
@@ -175,6 +197,8 @@ class SimulatedServer:
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_post("/classify", self._chat)
+        if self.model.scores:
+            app.router.add_post("/v1/completions", self._chat)
         app.router.add_get("/simulated/asked", self._log)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -224,29 +248,42 @@ class SimulatedServer:
     def answer(self, body: dict[str, Any]) -> dict[str, Any]:
         """Return the chat completion for a request."""
         kind = _kind(body)
-        last = _question(body)
-        seed = body.get("seed", 0)
         if kind == "score":
-            return self._scored(body, last)
-        if kind == "judge":
-            choices = [self._verdict(last, seed)]
-        elif kind == "rate":
-            choices = [self._rating(body, last)]
-        elif kind == "deliberate":
-            choices = [self._deliberation(last, seed)]
-        elif kind == "rank":
-            choices = [self._ranking(last)]
-        else:
-            choices = [self._text(kind, body, last, index) for index in range(body.get("n", 1))]
+            nats = self.model.nats if isinstance(body["prompt"], str) else self.model.nats_of_answers
+            return {"choices": [scored(body["prompt"], nats, self.model.seed)]}
+        last = _question(body)
+        if kind == "reward":
+            return self._rewarded(body, last)
+        choices = self._choices(kind, body, last)
         prompt_tokens = sum(len(m["content"]) for m in body["messages"]) // 4
-        completion_tokens = 1 if kind in {"judge", "rate"} else sum(len(c["message"]["content"]) for c in choices) // 4
+        written = sum(len(c["message"]["content"]) for c in choices) // 4
+        completion_tokens = 1 if kind in {"judge", "rate", "choice"} else written
+        ids = {"prompt_token_ids": token_ids(last)} if body.get("return_token_ids") else {}
         return {
+            **ids,
             "id": "simulated",
             "object": "chat.completion",
             "model": self.model.name,
             "choices": [{"index": index, **choice} for index, choice in enumerate(choices)],
             "usage": {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens},
         }
+
+    def _choices(self, kind: Kind, body: dict[str, Any], last: str) -> list[dict[str, Any]]:
+        seed = body.get("seed", 0)
+        match kind:
+            case "judge":
+                return [self._verdict(last, seed)]
+            case "choice":
+                found = letter_probabilities(self.model.knowledge, last, self.model.seed)
+                return [_one_token(found[0][0], [(one, _log(self.model.label_mass * p)) for one, p in found])]
+            case "rate":
+                return [self._rating(body, last)]
+            case "deliberate":
+                return [self._deliberation(last, seed)]
+            case "rank":
+                return [self._ranking(last)]
+            case _:
+                return [self._text(kind, body, last, index) for index in range(body.get("n", 1))]
 
     def quality(self, text: str) -> float:
         """Return the planted quality of an answer; one without a mark gets one drawn from its text."""
@@ -256,13 +293,15 @@ class SimulatedServer:
         return random.Random(derive_seed(self.model.seed, "quality", text)).gauss(0, self.model.quality_sd)
 
     def _text(self, kind: Kind, body: dict[str, Any], last: str, index: int) -> dict[str, Any]:
+        index = index if self.model.variety is None else index % self.model.variety
         rng = random.Random(derive_seed(self.model.seed, canonical_json(body["messages"]), body.get("seed", 0), index))
         words = rng.choices(_WORDS, k=max(3, round(rng.gauss(self.model.words, self.model.words / 4))))
         text = " ".join(words).capitalize()
         if self.model.lines > 1 and kind != "critique":
             text = _on_lines(words, rng.randint(1, self.model.lines))
         if kind == "sample":
-            text += f" (quality {rng.gauss(0, self.model.quality_sd):+.4f})."
+            text += f" (quality {rng.gauss(self.model.quality_mean, self.model.quality_sd):+.4f})."
+            text = habitual(self.model.habits, last, text, rng)
         elif kind == "revise":
             if self.model.revisions_copy:
                 text = last.rpartition("\n</")[2]
@@ -274,10 +313,14 @@ class SimulatedServer:
             "message": {"role": "assistant", "content": text},
             "finish_reason": "length" if cut else "stop",
             "logprobs": None,
+            "token_ids": token_ids(text) if body.get("return_token_ids") else None,
         }
 
     def _verdict(self, question: str, seed: int) -> dict[str, Any]:
         answers = _answers(question)
+        if reads_refusals(question):
+            label, other = declines(question, _fenced(question).get("answer", ""))
+            return _one_token(label, [(label, _log(self.model.label_mass * 0.9)), (other, _log(0.1))])
         if len(answers) != 2:
             return _one_token("?", [("?", 0.0)])
         (first_label, first), (second_label, second) = answers
@@ -333,8 +376,8 @@ class SimulatedServer:
         ranked = sorted(worth, key=lambda number: -worth[number])
         return _said("I would rather not." if rng.random() < self.model.unreadable else " > ".join(ranked))
 
-    def _scored(self, body: dict[str, Any], answer: str) -> dict[str, Any]:
-        rng = random.Random(derive_seed(self.model.seed, "score", answer))
+    def _rewarded(self, body: dict[str, Any], answer: str) -> dict[str, Any]:
+        rng = random.Random(derive_seed(self.model.seed, "reward", answer))
         score = self.model.scale * self.quality(answer) + self.model.noise * rng.gauss(0, 1)
         data = [{"index": 0, "label": "LABEL_0", "probs": [score], "num_classes": 1}]
         tokens = sum(len(m["content"]) for m in body["messages"]) // 4
@@ -388,11 +431,18 @@ _SCALE = re.compile(r"whole number from (\d+) to (\d+)")
 
 
 def _kind(body: dict[str, Any]) -> Kind:
-    if "use_activation" in body:
-        return "score"
-    names = _fenced(_question(body))
-    if body.get("logprobs"):
-        return "rate" if "answer" in names else "judge"
+    if "prompt" in body or "use_activation" in body:
+        return "score" if "prompt" in body else "reward"
+    question = _question(body)
+    if not body.get("logprobs"):
+        return _kind_of_text(_fenced(question))
+    if _SCALE.search(question):
+        return "rate"
+    return "choice" if is_choice(question) else "judge"
+
+
+def _kind_of_text(names: dict[str, str]) -> Kind:
+    """Tell what is to be written from the names of the fences."""
     if "answer-1" in names:
         return "rank"
     if any(name.startswith("answer-") for name in names):

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from rlaif.errors import ReplyError
 from rlaif.hashing import canonical_json, content_hash
 from rlaif.records import Message, Record, Usage
 
@@ -32,6 +33,8 @@ class ChatRequest(Record):
     """Go on with the last message, an assistant's, in place of beginning an answer (vLLM; others may not know it)."""
     add_generation_prompt: bool | None = None
     """Must be false where the last message is to be continued."""
+    return_token_ids: bool | None = None
+    """Have the ids of all tokens sent along (vLLM); servers that don't know this leave them out."""
 
     def body(self) -> str:
         """Return the canonical JSON of the request; what is unset or empty is left out."""
@@ -39,7 +42,7 @@ class ChatRequest(Record):
         return canonical_json({key: value for key, value in values.items() if value not in ([], {}, ())})
 
 
-class ScoreRequest(Record):
+class RewardRequest(Record):
     """A whole conversation to be scored by a reward model (vLLM's /classify), without the model's name."""
 
     messages: tuple[Message, ...]
@@ -51,6 +54,18 @@ class ScoreRequest(Record):
         """Return the canonical JSON of the request."""
         values = self.model_dump(mode="json")
         return canonical_json({key: value for key, value in values.items() if value != {}})
+
+
+class ScoreRequest(Record):
+    """A text whose tokens are to be scored: how likely was each, given those before it? Without the model's name."""
+
+    prompt: str | tuple[int, ...]
+    """A text, or the ids of its tokens: what a model wrote is scored as the very tokens it drew."""
+
+    def body(self) -> str:
+        """Return the canonical JSON of the request; one token is generated, because none cannot be asked for."""
+        asked = {"max_tokens": 1, "temperature": 0.0, "prompt_logprobs": 0, "return_token_ids": True}
+        return canonical_json({"prompt": self.prompt, **asked})
 
 
 class TokenLogprob(Record):
@@ -70,6 +85,8 @@ class Choice(Record):
     """The likeliest first tokens, likeliest first, where log-probabilities were asked for."""
     score: float | None = None
     """Of a reward model; it has no text."""
+    tokens: tuple[int, ...] = ()
+    """Ids of what was generated, where they were asked for."""
 
 
 class Reply(Record):
@@ -77,6 +94,10 @@ class Reply(Record):
 
     choices: tuple[Choice, ...]
     usage: Usage
+    prompt_tokens: tuple[int, ...] = ()
+    """Ids of the prompt's tokens, where they were asked for."""
+    prompt_logprobs: tuple[float | None, ...] = ()
+    """Natural log-probability of each of them given those before it, where that was asked for; None for the first."""
 
 
 def reply_key(identity: str, body: str) -> str:
@@ -112,6 +133,7 @@ class _WireChoice(_Loose):
     message: _WireMessage
     finish_reason: str | None = None
     logprobs: _WireLogprobs | None = None
+    token_ids: tuple[int, ...] | None = None
 
 
 class _WireDetails(_Loose):
@@ -129,19 +151,14 @@ class WireReply(_Loose):
 
     choices: list[_WireChoice] = Field(min_length=1)
     usage: _WireUsage | None = None
+    prompt_token_ids: tuple[int, ...] | None = None
 
     def keep(self) -> Reply:
         """Return the part of the reply that is kept."""
-        usage = self.usage or _WireUsage()
-        details = usage.prompt_tokens_details
         return Reply(
             choices=tuple(_keep(choice) for choice in sorted(self.choices, key=lambda c: c.index)),
-            usage=Usage(
-                requests=1,
-                prompt_tokens=usage.prompt_tokens,
-                cached_tokens=(details.cached_tokens or 0) if details else 0,
-                completion_tokens=usage.completion_tokens or 0,
-            ),
+            usage=_spent(self.usage),
+            prompt_tokens=self.prompt_token_ids or (),
         )
 
 
@@ -149,7 +166,7 @@ class _WireScore(_Loose):
     probs: tuple[FiniteFloat, ...] = Field(min_length=1)
 
 
-class WireScores(_Loose):
+class WireReward(_Loose):
     """A classification as vLLM sends it."""
 
     data: list[_WireScore] = Field(min_length=1)
@@ -165,6 +182,50 @@ class WireScores(_Loose):
         return Reply(choices=(choice,), usage=Usage(requests=1, prompt_tokens=tokens))
 
 
+class _WireLogprob(_Loose):
+    logprob: FiniteFloat
+
+
+class _WireScoredChoice(_Loose):
+    prompt_token_ids: tuple[int, ...]
+    prompt_logprobs: tuple[dict[int, _WireLogprob] | None, ...]
+
+
+class WireScored(_Loose):
+    """A completion with the log-probabilities of its prompt, as vLLM sends it."""
+
+    choices: list[_WireScoredChoice] = Field(min_length=1, max_length=1)
+    usage: _WireUsage | None = None
+
+    def keep(self) -> Reply:
+        """Return the prompt's tokens and scores. Raises ReplyError where a score is missing."""
+        (choice,) = self.choices
+        scores = []
+        for token, found in zip(choice.prompt_token_ids, choice.prompt_logprobs, strict=False):
+            if found is not None and token not in found:
+                raise ReplyError(f"the server left out the log-probability of token {token}")
+            scores.append(None if found is None else found[token].logprob)
+        if len(scores) < len(choice.prompt_token_ids) or None in scores[1:]:
+            raise ReplyError("the server left out log-probabilities of the prompt")
+        return Reply(
+            choices=(),
+            usage=_spent(self.usage),
+            prompt_tokens=choice.prompt_token_ids,
+            prompt_logprobs=tuple(scores),
+        )
+
+
+def _spent(usage: _WireUsage | None) -> Usage:
+    usage = usage or _WireUsage()
+    details = usage.prompt_tokens_details
+    return Usage(
+        requests=1,
+        prompt_tokens=usage.prompt_tokens,
+        cached_tokens=(details.cached_tokens or 0) if details else 0,
+        completion_tokens=usage.completion_tokens or 0,
+    )
+
+
 def _keep(choice: _WireChoice) -> Choice:
     message = choice.message
     text, reasoning = split_reasoning(message.content or "")
@@ -175,6 +236,7 @@ def _keep(choice: _WireChoice) -> Choice:
         reasoning=message.reasoning or message.reasoning_content or reasoning,
         finish_reason=choice.finish_reason or "unknown",
         first_token=tuple(TokenLogprob(token=t.token, logprob=t.logprob) for t in top),
+        tokens=choice.token_ids or (),
     )
 
 

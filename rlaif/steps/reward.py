@@ -12,7 +12,7 @@ async def reward(seat: Seat, slate: Slate) -> Looked:
 
     async def one(response: Response) -> tuple[Score, Answer]:
         conversation = (*slate.prompt.messages, Message(role="assistant", content=response.text))
-        answer = await seat.critic.score(conversation, priority=slate.priority)
+        answer = await seat.critic.reward(conversation, priority=slate.priority)
         value = answer.reply.choices[0].score
         if value is None:
             raise ReplyError("the server sent no score")

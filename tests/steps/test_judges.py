@@ -160,11 +160,11 @@ async def test_a_reward_models_difference_is_the_log_odds(tmp_path: Path) -> Non
     settings = judging("reward")
     (matchup,), _, server = await judged(tmp_path, settings, GOOD, BAD)
     assert decided(matchup, settings).logit == pytest.approx(4.0, abs=1e-6)
-    assert server.count("score") == 2
+    assert server.count("reward") == 2
 
 
 async def test_a_server_without_classify_is_said_in_one_line(tmp_path: Path) -> None:
-    lost = SimulatedModel(faults=(Fault(kind="score", status=400, message="no pooling model", times=None),))
+    lost = SimulatedModel(faults=(Fault(kind="reward", status=400, message="no pooling model", times=None),))
     with pytest.raises(RequestError, match="no pooling model"):
         await judged(tmp_path, judging("reward"), GOOD, BAD, model=lost)
 

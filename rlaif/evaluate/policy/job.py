@@ -1,0 +1,137 @@
+"""The job behind `rlaif evaluate policy`: one model is asked after the other, then the critic.
+
+Two servers may not fit on one machine, so a server that is started here is stopped before the next one starts: first
+the tuned model (everything, and its own answers scored), then the base (everything, and the tuned model's answers
+scored), then the critic, on the base's server where that is the same model. Every reply is in the reply store at once:
+the same command goes on where it was broken off.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from rlaif.config import ModelConfig
+from rlaif.errors import ConfigError, UsageError
+from rlaif.evaluate.policy.asking import Said, Scored, Spoken, ask_policy, count_of, score_answers
+from rlaif.evaluate.policy.duels import duels_of, fight
+from rlaif.evaluate.policy.each import Failed
+from rlaif.evaluate.policy.evaluation import PolicyEvaluation, evaluation_of
+from rlaif.evaluate.policy.heard import CriticSaid, Heard
+from rlaif.evaluate.policy.lines import Side
+from rlaif.evaluate.policy.opinions import read_answers
+from rlaif.evaluate.policy.plan import PolicyTest
+from rlaif.generation import Progress, Screen, Silent
+from rlaif.models.client import ModelClient
+from rlaif.models.model import Model
+from rlaif.models.replies import ReplyStore
+from rlaif.models.serving import open_models
+
+Reach = Callable[[ModelConfig], AbstractAsyncContextManager[tuple[Model, Model]]]
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """What every stage needs."""
+
+    test: PolicyTest
+    progress: Progress
+    screen: Screen
+
+
+async def evaluate_policy(test: PolicyTest, screen: Screen | None = None) -> tuple[PolicyEvaluation, Heard]:
+    """Ask both models and the critic; return the figures and all that was said.
+
+    Raises UsageError where there is nothing to ask, what `open_models` raises, and RequestError when a model answers
+    no question at all; single questions that fail for good are counted.
+    """
+    check_usable(test)
+    await _refuse_unreachable(test)
+    stage = _Stage(test, Progress(unit="questions"), screen or Silent())
+    with ReplyStore(test.cache) as store:
+
+        def reach(config: ModelConfig) -> AbstractAsyncContextManager[tuple[Model, Model]]:
+            meter = stage.progress.meter
+            return open_models(config, config, store=store, meter=meter, logs=test.logs, say=stage.screen.say)
+
+        heard = await _hear(stage, reach)
+        store.flush()
+    return evaluation_of(test, heard), heard
+
+
+def check_usable(test: PolicyTest) -> None:
+    """Raise UsageError where there is nothing to ask or to judge by."""
+    for constitution in test.constitutions:
+        if not constitution.comparing:
+            raise ConfigError(f"constitution {constitution.name} has no principle with a compare question or a check")
+    names = [constitution.name for constitution in test.constitutions]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"two constitutions are called {name}; give one of them a `name` of its own")
+    if not test.prompts:
+        raise UsageError(
+            f"{test.source}: all {len(test.dropped)} prompts stand in the training data; evaluate on others"
+            if test.dropped
+            else f"{test.source}: there is no prompt in it"
+        )
+
+
+async def _refuse_unreachable(test: PolicyTest) -> None:
+    """Raise EndpointError or UsageError for a server that is not there, before hours are spent on the others."""
+    for config in (test.base, test.tuned, test.critic):
+        if not config.managed:
+            async with ModelClient(config) as client:
+                await client.connect()
+
+
+async def _hear(stage: _Stage, reach: Reach) -> Heard:
+    test = stage.test
+    async with reach(test.tuned) as (model, _):
+        stage.screen.say(f"the tuned model, {model.name}")
+        tuned = await _ask(stage, model)
+        answers = _first_answers(test, tuned)
+        own, unscored = await _score(stage, model, answers)
+    async with reach(test.base) as (model, _):
+        stage.screen.say(f"the base, {model.name}")
+        base = await _ask(stage, model)
+        by_base, also = await _score(stage, model, answers) if unscored is None else ({}, None)
+        verdict = await _judge(stage, model, base, tuned) if test.critic == test.base else None
+    if verdict is None:
+        async with reach(test.critic) as (model, _):
+            stage.screen.say(f"the critic, {model.name}")
+            verdict = await _judge(stage, model, base, tuned)
+    return Heard(base, tuned, verdict, own, by_base, unscored or also)
+
+
+async def _ask(stage: _Stage, model: Model) -> Said:
+    stage.progress.prompts += count_of(stage.test)
+    return await ask_policy(stage.test, model, stage.progress, stage.screen)
+
+
+async def _score(
+    stage: _Stage, model: Model, answers: Mapping[str, Spoken]
+) -> tuple[dict[str, Scored | Failed], str | None]:
+    stage.progress.prompts += len(answers)
+    return await score_answers(model, answers, stage.progress, stage.screen)
+
+
+def _first_answers(test: PolicyTest, said: Said) -> dict[str, Spoken]:
+    found = {prompt.id: said.spoken["prompt", prompt.id] for prompt in test.prompts}
+    return {name: one for name, one in found.items() if not isinstance(one, Failed)}
+
+
+async def _judge(stage: _Stage, critic: Model, base: Said, tuned: Said) -> CriticSaid:
+    """Let the critic judge all prompts that both models answered, under one constitution after the other."""
+    test, answered = stage.test, []
+    for prompt in test.prompts:
+        one, other = (said.spoken["prompt", prompt.id] for said in (base, tuned))
+        if not isinstance(one, Failed) and not isinstance(other, Failed):
+            answered.append((prompt, one, other))
+    duels = duels_of(answered)
+    bouts = [
+        await fight(critic, test.templates, constitution, test.judging, duels, stage.screen)
+        for constitution in test.constitutions
+    ]
+    if not test.second_opinion:
+        return CriticSaid(critic.name, bouts, {})
+    said: dict[Side, Said] = {"base": base, "tuned": tuned}
+    return CriticSaid(critic.name, bouts, await read_answers(test, critic, said, stage.progress, stage.screen))
