@@ -103,6 +103,8 @@ class Bootstrap:
 
         `of_totals` takes an array (keys, …) and returns one of shape (…); `of` names all that it is measured on.
         """
+        if isinstance(of, str):
+            raise TypeError("`of` is a sequence of names, not one name: its letters would be taken for names")
         columns = np.stack([self._column(key) for key in keys])
         base = np.sum([self._column(key) for key in of], axis=0)
         n, prompts = float(base.sum()), int((base != 0).sum())

@@ -91,3 +91,9 @@ def test_the_highest_is_shown_to_be_so_where_it_is_apart_from_all_others() -> No
     assert not highest_is_shown([few, some, wilson(25, 40)])
     assert highest_is_shown([some])
     assert not highest_is_shown([])
+
+
+def test_one_name_in_place_of_a_sequence_of_names_is_an_error_and_no_missing_interval() -> None:
+    found = Bootstrap([Tally({"n": 1.0}), Tally({"n": 2.0})])
+    with pytest.raises(TypeError, match="not one name"):
+        found.function(lambda totals: totals[0], ["n"], of="n")

@@ -92,7 +92,7 @@ def calibration_error(found: Bootstrap) -> Figure:
         distance: Array = np.abs(totals[:BINS] - totals[BINS : 2 * BINS]).sum(axis=0) / totals[2 * BINS]
         return distance
 
-    return found.function(of_totals, [*keys, "scored"], of="scored")
+    return found.function(of_totals, [*keys, "scored"], of=("scored",))
 
 
 def recalibrate(logits: Sequence[float], prompts: Sequence[str]) -> Recalibration:

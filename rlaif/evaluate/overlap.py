@@ -14,6 +14,10 @@ from rlaif.records import Record
 from rlaif.resampling import bootstrap_of
 
 
+PANEL = "panel"
+"""What several judges together go by; they overlap with each of themselves, which says nothing."""
+
+
 class Overlap(Record):
     """Two judges on the items for which both name an answer, thresholds aside."""
 
@@ -30,7 +34,8 @@ class Overlap(Record):
 
 def overlaps(judged: Mapping[str, Sequence[Judged]]) -> tuple[Overlap, ...]:
     """Return the overlaps of each two judges; items stand in the same order for all."""
-    return tuple(_overlap(one, other, judged[one], judged[other]) for one, other in combinations(judged, 2))
+    alone = [title for title in judged if not title.endswith(f" {PANEL}")]
+    return tuple(_overlap(one, other, judged[one], judged[other]) for one, other in combinations(alone, 2))
 
 
 def _overlap(one: str, other: str, of_one: Sequence[Judged], of_other: Sequence[Judged]) -> Overlap:
