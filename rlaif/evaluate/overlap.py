@@ -13,7 +13,6 @@ from rlaif.preferences.voices import TIE_LOGIT
 from rlaif.records import Record
 from rlaif.resampling import bootstrap_of
 
-
 PANEL = "panel"
 """What several judges together go by; they overlap with each of themselves, which says nothing."""
 
