@@ -91,11 +91,11 @@ async def fight(
     constitution: Constitution,
     judging: JudgingConfig,
     duels: Sequence[Duel],
+    progress: Progress,
     screen: Screen,
 ) -> Bout:
     """Let a critic judge all duels under one constitution. Raises what `ask_all` raises."""
     fought = [duel for duel in duels if not duel.same]
-    progress = Progress(unit=f"duels under {constitution.name}")
     seats = seats_of(judging, critic)
 
     async def decide(comparison: Comparison) -> tuple[Matchup, Sequence[Answer]]:

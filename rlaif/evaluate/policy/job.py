@@ -6,9 +6,10 @@ scored), then the critic, on the base's server where that is the same model. Eve
 the same command goes on where it was broken off.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 
 from rlaif.config import ModelConfig
 from rlaif.errors import ConfigError, UsageError
@@ -26,16 +27,22 @@ from rlaif.models.model import Model
 from rlaif.models.replies import ReplyStore
 from rlaif.models.serving import open_models
 
-Reach = Callable[[ModelConfig], AbstractAsyncContextManager[tuple[Model, Model]]]
-
 
 @dataclass(frozen=True)
 class _Stage:
-    """What every stage needs."""
+    """One model that is being asked."""
 
     test: PolicyTest
+    model: Model
+    store: ReplyStore
     progress: Progress
     screen: Screen
+
+    def next(self, unit: str) -> "_Stage":
+        """Return the same model with counts of its own."""
+        progress = Progress(unit=unit)
+        kwargs = self.test.critic.chat_template_kwargs
+        return replace(self, model=Model(self.model.client, self.store, progress.meter, kwargs), progress=progress)
 
 
 async def evaluate_policy(test: PolicyTest, screen: Screen | None = None) -> tuple[PolicyEvaluation, Heard]:
@@ -46,14 +53,8 @@ async def evaluate_policy(test: PolicyTest, screen: Screen | None = None) -> tup
     """
     check_usable(test)
     await _refuse_unreachable(test)
-    stage = _Stage(test, Progress(unit="questions"), screen or Silent())
     with ReplyStore(test.cache) as store:
-
-        def reach(config: ModelConfig) -> AbstractAsyncContextManager[tuple[Model, Model]]:
-            meter = stage.progress.meter
-            return open_models(config, config, store=store, meter=meter, logs=test.logs, say=stage.screen.say)
-
-        heard = await _hear(stage, reach)
+        heard = await _hear(test, store, screen or Silent())
         store.flush()
     return evaluation_of(test, heard), heard
 
@@ -83,35 +84,42 @@ async def _refuse_unreachable(test: PolicyTest) -> None:
                 await client.connect()
 
 
-async def _hear(stage: _Stage, reach: Reach) -> Heard:
-    test = stage.test
-    async with reach(test.tuned) as (model, _):
-        stage.screen.say(f"the tuned model, {model.name}")
-        tuned = await _ask(stage, model)
+async def _hear(test: PolicyTest, store: ReplyStore, screen: Screen) -> Heard:
+    async with _stage(test, test.tuned, "the tuned model", store, screen) as stage:
+        tuned = await _ask(stage)
         answers = _first_answers(test, tuned)
-        own, unscored = await _score(stage, model, answers)
-    async with reach(test.base) as (model, _):
-        stage.screen.say(f"the base, {model.name}")
-        base = await _ask(stage, model)
-        by_base, also = await _score(stage, model, answers) if unscored is None else ({}, None)
-        verdict = await _judge(stage, model, base, tuned) if test.critic == test.base else None
+        own, unscored = await _score(stage, answers)
+    async with _stage(test, test.base, "the base", store, screen) as stage:
+        base = await _ask(stage)
+        by_base, also = await _score(stage, answers) if unscored is None else ({}, None)
+        verdict = await _judge(stage, base, tuned) if test.critic == test.base else None
     if verdict is None:
-        async with reach(test.critic) as (model, _):
-            stage.screen.say(f"the critic, {model.name}")
-            verdict = await _judge(stage, model, base, tuned)
+        async with _stage(test, test.critic, "the critic", store, screen) as stage:
+            verdict = await _judge(stage, base, tuned)
     return Heard(base, tuned, verdict, own, by_base, unscored or also)
 
 
-async def _ask(stage: _Stage, model: Model) -> Said:
+@asynccontextmanager
+async def _stage(
+    test: PolicyTest, config: ModelConfig, what: str, store: ReplyStore, screen: Screen
+) -> AsyncIterator[_Stage]:
+    """Yield one model, connected; a server that is started here ends with the context."""
+    progress = Progress(unit="questions")
+    opened = open_models(config, config, store=store, meter=progress.meter, logs=test.logs, say=screen.say)
+    async with opened as (model, _):
+        screen.say(f"{what}, {model.name}")
+        progress.started = time.monotonic()  # a server may have taken minutes to start
+        yield _Stage(test, model, store, progress, screen)
+
+
+async def _ask(stage: _Stage) -> Said:
     stage.progress.prompts += count_of(stage.test)
-    return await ask_policy(stage.test, model, stage.progress, stage.screen)
+    return await ask_policy(stage.test, stage.model, stage.progress, stage.screen)
 
 
-async def _score(
-    stage: _Stage, model: Model, answers: Mapping[str, Spoken]
-) -> tuple[dict[str, Scored | Failed], str | None]:
+async def _score(stage: _Stage, answers: Mapping[str, Spoken]) -> tuple[dict[str, Scored | Failed], str | None]:
     stage.progress.prompts += len(answers)
-    return await score_answers(model, answers, stage.progress, stage.screen)
+    return await score_answers(stage.model, answers, stage.progress, stage.screen)
 
 
 def _first_answers(test: PolicyTest, said: Said) -> dict[str, Spoken]:
@@ -119,19 +127,21 @@ def _first_answers(test: PolicyTest, said: Said) -> dict[str, Spoken]:
     return {name: one for name, one in found.items() if not isinstance(one, Failed)}
 
 
-async def _judge(stage: _Stage, critic: Model, base: Said, tuned: Said) -> CriticSaid:
+async def _judge(stage: _Stage, base: Said, tuned: Said) -> CriticSaid:
     """Let the critic judge all prompts that both models answered, under one constitution after the other."""
     test, answered = stage.test, []
     for prompt in test.prompts:
         one, other = (said.spoken["prompt", prompt.id] for said in (base, tuned))
         if not isinstance(one, Failed) and not isinstance(other, Failed):
             answered.append((prompt, one, other))
-    duels = duels_of(answered)
-    bouts = [
-        await fight(critic, test.templates, constitution, test.judging, duels, stage.screen)
-        for constitution in test.constitutions
-    ]
+    duels, bouts = duels_of(answered), []
+    for constitution in test.constitutions:
+        under = stage.next(f"duels under {constitution.name}")
+        fought = fight(under.model, test.templates, constitution, test.judging, duels, under.progress, stage.screen)
+        bouts.append(await fought)
     if not test.second_opinion:
-        return CriticSaid(critic.name, bouts, {})
+        return CriticSaid(stage.model.name, bouts, {})
     said: dict[Side, Said] = {"base": base, "tuned": tuned}
-    return CriticSaid(critic.name, bouts, await read_answers(test, critic, said, stage.progress, stage.screen))
+    reading = stage.next("answers read")
+    readings = await read_answers(test, reading.model, said, reading.progress, stage.screen)
+    return CriticSaid(stage.model.name, bouts, readings)
