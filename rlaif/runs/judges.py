@@ -65,7 +65,7 @@ def panel_words(panel: Panel) -> list[str]:
     lines = []
     for member in panel.members:
         parts = [f"read in {member.read} matchups"]
-        parts += [] if member.agrees.value is None else [f"with the others {_share(member.agrees)}"]
+        parts += [] if member.agrees.value is None else [f"agrees with the others {_share(member.agrees)}"]
         parts += [] if member.decisive.value is None else [f"decides {_share(member.decisive)} of the labels"]
         related = f"; of the policy's family ({', '.join(member.related)})" if member.related else ""
         lines.append(f"{member.judge} by {member.model}: {', '.join(parts)}{related}")
