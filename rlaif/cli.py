@@ -10,6 +10,7 @@ import typer
 
 from rlaif.cli_constitution import Json, constitution_app
 from rlaif.cli_evaluate_policy import evaluate_app
+from rlaif.cli_train import train_app
 from rlaif.errors import ConfigError, RlaifError, UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(constitution_app, name="constitution")
 app.add_typer(evaluate_app, name="evaluate")
+app.add_typer(train_app, name="train")
 
 INTERRUPTED = 130
 """Typer's exit code for Ctrl-C."""
@@ -56,6 +58,7 @@ def generate(  # noqa: D103, PLR0913, PLR0917  (its help stands above)
     temperature: Annotated[float | None, typer.Option(help="Of the policy's answers.")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Longest answer and revision, in tokens.")] = None,
     rounds: Annotated[int | None, typer.Option(help="Rounds of critique and revision.")] = None,
+    judge: Annotated[list[str] | None, typer.Option(help="Kind of judge; give several for a panel.")] = None,
     judging_principles: Annotated[str | None, typer.Option(help="`all`, or how many are drawn per prompt.")] = None,
     select: Annotated[str | None, typer.Option(help="best-vs-worst, best-vs-random or revision-vs-parent.")] = None,
     min_margin: Annotated[float | None, typer.Option(help="Smallest distance of p from one half.")] = None,
@@ -79,6 +82,7 @@ def generate(  # noqa: D103, PLR0913, PLR0917  (its help stands above)
         ("sampling", "max_tokens"): max_tokens,
         ("revision", "max_tokens"): max_tokens,
         ("revision", "rounds"): rounds,
+        ("judging", "judges"): judge or None,
         ("judging", "principles"): _count(judging_principles),
         ("judging", "min_margin"): min_margin,
         ("pairs", "select"): select,
@@ -106,7 +110,7 @@ to measure the judge's own noise. Started again, it goes on where it was stopped
 
 \b
 Examples:
-  rlaif compare harmlessness directness minimal --run examples/demo.yaml --out runs/cmp
+  rlaif compare harmlessness directness minimal --run examples/compare.yaml --out runs/cmp
   rlaif compare mine.yaml minimal --prompts my.jsonl --policy Qwen/Qwen3-8B --out runs/mine
   rlaif compare runs/first runs/second --out runs/both        # finished runs over the same prompts
   rlaif report runs/cmp --open
@@ -128,6 +132,7 @@ def compare(  # noqa: D103, PLR0913, PLR0917  (its help stands above)
     seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Reply store; `replies.sqlite` beside --out by default.")] = None,
     floor_prompts: Annotated[int, typer.Option(min=0, help="Prompts judged twice for the noise floor; 0: none.")] = 200,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="A simulated model, 8 prompts, nothing kept.")] = False,
     json_: Json = False,
 ) -> None:
     flags = {
@@ -143,17 +148,17 @@ def compare(  # noqa: D103, PLR0913, PLR0917  (its help stands above)
     }
     given = {place: value for place, value in flags.items() if value is not None}
     settings = None
-    if run is not None or ("policy",) in given:
+    if run is not None or ("policy",) in given or (dry_run and given):
         if run is not None and run.is_dir():
             raise UsageError(f"--run {run} is a directory; name finished runs among SOURCES, and a run file with --run")
         given |= {("constitution",): sources[0], ("out",): str(out)}
-        settings = _run_config(run, given, dry_run=False)
+        settings = _run_config(run, given, dry_run=dry_run)
     elif given:
         named = ", ".join("--" + _FLAGS.get(place, place[-1].replace("_", "-")) for place in given)
         raise UsageError(f"{named}: give --run or --policy, too; without them the first run's own settings hold")
     from rlaif.screen.comparison import compare_job  # noqa: PLC0415
 
-    compare_job(sources, settings, out, floor_prompts, as_json=json_)
+    compare_job(sources, settings, out, floor_prompts, dry_run=dry_run, as_json=json_)
 
 
 @app.command()
@@ -175,10 +180,13 @@ def show(
     show_job(run, prompt_id, as_json=json_)
 
 
+EXPORT_FORMATS = "trl, sft, ultrafeedback, jsonl, kto, reward, ranking, openrlhf or nemo-rl."
+
+
 @app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
-    format_: Annotated[str, typer.Option("--format", help="trl, sft, ultrafeedback or jsonl.")] = "trl",
+    format_: Annotated[str, typer.Option("--format", help=EXPORT_FORMATS)] = "trl",
     out: Annotated[Path | None, typer.Option(help="Folder to write; inside the run by default.")] = None,
     json_: Json = False,
 ) -> None:
@@ -188,6 +196,7 @@ def export(
     Examples:
       rlaif export runs/first --format trl
       rlaif export runs/first --format ultrafeedback --out data/uf
+      rlaif export runs/first --format nemo-rl        # also kto, reward, ranking, openrlhf: docs/training.md
     """
     from rlaif.screen.jobs import export_job  # noqa: PLC0415
 

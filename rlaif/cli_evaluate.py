@@ -42,9 +42,14 @@ def evaluate_verdicts(
 def evaluate_judge(  # noqa: PLR0913, PLR0917  (a command line's flags)
     gold: Annotated[Path, typer.Option(help="JSONL, JSON or CSV (each also .gz), or Parquet, with gold labels.")],
     critic: Annotated[list[str] | None, typer.Option(help="MODEL, URL or MODEL@URL; several to compare.")] = None,
+    judge: Annotated[list[str] | None, typer.Option(help="Kind of judge; several to compare. See below.")] = None,
     constitution: Annotated[str | None, typer.Option(help="Shipped name or YAML file.")] = None,
     run: Annotated[Path | None, typer.Option(help="Run file: judging, templates, and what is not given here.")] = None,
     principles: Annotated[str | None, typer.Option(help="`all`, or how many are drawn per item.")] = None,
+    orders: Annotated[str | None, typer.Option(help="`both`, or `one` to see what one order alone would do.")] = None,
+    recalibrate: Annotated[
+        str | None, typer.Option(help="temperature or isotonic: fitted for runs, see below.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Take only the first so many rows.")] = None,
     column: Annotated[list[str] | None, typer.Option(help="FIELD=NAME, such as chosen=preferred.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Reply store; runs/replies.sqlite by default.")] = None,
@@ -57,14 +62,22 @@ def evaluate_judge(  # noqa: PLR0913, PLR0917  (a command line's flags)
     id where there are. Everything asked is kept in the reply store: started again, the command goes on, and the same
     measurement asks nothing twice. Exit code 0 whatever the critic answers. What the figures mean: docs/judging.md.
 
+    Kinds of judges: pairwise-logprob (one token; the default), pairwise-reasoned (thinks first), rating (a number for
+    each answer), listwise (puts answers in order), reward (a reward model that vLLM serves). --recalibrate writes
+    recalibration.json into --out, which a run applies with judging: {recalibration: FILE}; raw p are kept.
+
     \b
     Examples:
       rlaif evaluate judge --critic smollm2 --constitution minimal --gold gold.jsonl
       rlaif evaluate judge --critic Qwen/Qwen3-8B --critic http://127.0.0.1:8000/v1 --constitution honesty \\
                            --gold gold.jsonl --principles 4 --out runs/judges
+      rlaif evaluate judge --critic smollm2 --constitution minimal --gold gold.jsonl \\
+                           --judge pairwise-logprob --judge rating --judge pairwise-reasoned
       rlaif evaluate judge --run mine.yaml --gold llmbar/natural.json --json
     """
     from rlaif.screen.evaluatejudge import Asked, judge_job  # noqa: PLC0415
 
-    asked = Asked(critic or [], constitution, gold, column, run, principles, limit, cache, out)
+    asked = Asked(
+        critic or [], judge or [], constitution, gold, column, run, principles, orders, recalibrate, limit, cache, out
+    )
     judge_job(asked, as_json=json_)

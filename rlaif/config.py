@@ -7,16 +7,12 @@ Which fields change what a model is asked, and which only change how fast or wha
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from rlaif.errors import ConfigError
+from rlaif.judgeconfig import JudgeConfig, JudgeKind, JudgingConfig
+from rlaif.modelconfig import ModelConfig, Section, model_from_text
 from rlaif.yamlfile import explain_validation, read_yaml
-
-
-class Section(BaseModel):
-    """Base of all parts of a run file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class PromptsConfig(Section):
@@ -24,7 +20,7 @@ class PromptsConfig(Section):
 
     path: str
     """A JSONL, JSON, CSV or Parquet file, a hub dataset id, or `seed` for the project's own prompts."""
-    columns: dict[Literal["prompt", "messages", "id", "tags", "checks"], str] = {}
+    columns: dict[Literal["prompt", "messages", "id", "tags", "checks"], str] = Field(default_factory=dict)
     """Which column of the file holds what, where its names differ."""
     split: str = "train"
     """Split of a hub dataset."""
@@ -32,74 +28,6 @@ class PromptsConfig(Section):
     """Take only so many prompts."""
     shuffle: bool = False
     """Put the prompts in a random order (by the run's seed) before the limit is applied."""
-
-
-class ModelConfig(Section):
-    """A model and how to reach it: a server that runs already (`url`), or one that is started here."""
-
-    model: str | None = None
-    """A hub id, a folder, `smollm2`, or the served name; may be left out when a server serves one model only."""
-    url: tuple[str, ...] = ()
-    """Base URLs (ending in /v1) of servers that all serve this model; requests go to the least busy one."""
-    api_key_env: str | None = None
-    """Environment variable that holds the API key; RLAIF_API_KEY and OPENAI_API_KEY are looked at by default."""
-    chat_template_kwargs: dict[str, Any] = {}
-    """Passed to the chat template, such as {enable_thinking: false}."""
-    top_logprobs: int | None = Field(default=None, ge=2, le=1000)
-    """Tokens reported with each verdict; a label that is not among them leaves it bounded or unreadable. By default
-    100 from a server started here and 20 elsewhere, which is what vLLM allows unless started with --max-logprobs."""
-    concurrency: int = Field(default=64, ge=1, le=4096)
-    """Requests in flight at each URL."""
-    timeout_s: float = Field(default=600, gt=0)
-    """Seconds one attempt at a request may take."""
-    retries: int = Field(default=6, ge=0, le=20)
-    """Further attempts after a fault that may pass."""
-    vllm_args: tuple[str, ...] = ()
-    """Arguments added to the command line of a managed server."""
-    max_model_len: int | None = Field(default=None, ge=256)
-    """Context length of a managed server, in tokens."""
-    eager: bool = False
-    """Start a managed server without compilation: ready sooner, slower after."""
-    start_timeout_s: float = Field(default=1800, gt=0)
-    """Seconds a managed server may take to start (a first start may download the model)."""
-
-    @field_validator("url", mode="before")
-    @classmethod
-    def _one_url_is_enough(cls, url: object) -> object:
-        return (url,) if isinstance(url, str) else url
-
-    @field_validator("url")
-    @classmethod
-    def _urls_are_http(cls, url: tuple[str, ...]) -> tuple[str, ...]:
-        for one in url:
-            if not one.startswith(("http://", "https://")) or not one.partition("://")[2].strip("/"):
-                raise ValueError(f"{one!r} is not a URL; it must start with http:// or https:// and name a host")
-        return tuple(one.rstrip("/") for one in url)
-
-    @model_validator(mode="after")
-    def _is_something(self) -> Self:
-        if self.model is not None and not self.model.strip():
-            raise ValueError("the model's name is empty")
-        if self.model is not None and "://" in self.model:
-            raise ValueError(f"{self.model!r} is not a URL; it must start with http:// or https:// and name a host")
-        if self.model is None and not self.url:
-            raise ValueError("give a model to start, a url to ask, or both")
-        return self
-
-    @property
-    def managed(self) -> bool:
-        """Whether a server is started for this model."""
-        return not self.url
-
-
-def model_from_text(text: str) -> dict[str, Any]:
-    """Read the short form of a model: MODEL, URL or MODEL@URL (several URLs: comma between them)."""
-    name, at, url = text.partition("@")
-    if at and url.startswith(("http://", "https://")):
-        return {"model": name, "url": url.split(",")}
-    if text.startswith(("http://", "https://")):
-        return {"url": text.split(",")}
-    return {"model": text}
 
 
 class SamplingConfig(Section):
@@ -135,45 +63,14 @@ class RevisionConfig(Section):
     """Which revisions of a sample are compared: the last one, or those of all rounds."""
 
 
-class JudgingConfig(Section):
-    """How answers are compared, and what a verdict must be like to count."""
-
-    kind: Literal["pairwise-logprob", "none"] = "pairwise-logprob"
-    """`none` compares nothing: revisions for supervised fine-tuning, no pairs."""
-    principles: Literal["all"] | int = "all"
-    """How many principles are put to the judge, drawn for each prompt; the same ones for all its matchups."""
-    orders: Literal["both", "one"] = "both"
-    """`one` shows each matchup in one order only: half the price, and the position bias stays in."""
-    labels: tuple[str, str] = ("A", "B")
-    """What the judge answers with; each must be a single token for the model."""
-    min_margin: float = Field(default=0.1, ge=0, lt=0.5)
-    """A matchup is too close to call when p is nearer to one half than this."""
-    min_label_mass: float = Field(default=0.5, ge=0, le=1)
-    """A verdict is unreadable when the labels get less probability than this."""
-    allow_order_noise: bool = False
-    """Let a matchup count although its orders disagree by more than the critic's constant position bias."""
-
-    @field_validator("labels")
-    @classmethod
-    def _labels_differ(cls, labels: tuple[str, str]) -> tuple[str, str]:
-        if labels[0].strip() == labels[1].strip() or not all(label.strip() for label in labels):
-            raise ValueError("the two labels must differ, and neither may be empty")
-        return labels
-
-    @field_validator("principles")
-    @classmethod
-    def _at_least_one(cls, principles: Literal["all"] | int) -> Literal["all"] | int:
-        if isinstance(principles, int) and principles < 1:
-            raise ValueError("give `all`, or a number of at least 1")
-        return principles
-
-
 class PairsConfig(Section):
     """Which decided matchups become preference pairs."""
 
     select: Literal["best-vs-worst", "best-vs-random", "revision-vs-parent"] = "best-vs-worst"
     per_prompt: int = Field(default=1, ge=1)
     """Pairs of one prompt at the most."""
+    max_length_ratio: float | None = Field(default=None, gt=1)
+    """Pair only answers of similar length: the longer one at most so many times as long, in characters."""
     test_fraction: float = Field(default=0.1, ge=0, lt=1)
     """Share of the prompts that go to the test split; the same prompts in every run."""
 
@@ -228,9 +125,24 @@ class RunConfig(Section):
         return {
             "sampling": self.sampling.model_dump(mode="json"),
             "revision": self.revision.model_dump(mode="json"),
-            "judging": self.judging.model_dump(mode="json", include={"kind", "principles", "orders", "labels"}),
+            "judging": self.judging.questions(),
             "pairs": self.pairs.model_dump(mode="json", include={"select", "per_prompt"}),
             "policy": self.policy.chat_template_kwargs,
             "critic": self.critic.chat_template_kwargs,
             "seed": self.seed,
         }
+
+
+__all__ = [
+    "JudgeConfig",
+    "JudgeKind",
+    "JudgingConfig",
+    "ModelConfig",
+    "PairsConfig",
+    "PromptsConfig",
+    "RevisionConfig",
+    "RunConfig",
+    "SamplingConfig",
+    "Section",
+    "model_from_text",
+]

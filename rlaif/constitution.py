@@ -27,6 +27,13 @@ class Example(Record):
     critique: Text
     revision: Text
 
+    @model_validator(mode="before")
+    @classmethod
+    def _is_no_case(cls, data: object) -> object:
+        if isinstance(data, dict) and {"better", "worse"} & set(data):
+            raise ValueError("this looks like a case (it has better and worse); put it under `cases:`")
+        return data
+
 
 class Case(Record):
     """A labelled comparison that tests whether a critic understands a principle; never shown to a model as advice."""

@@ -5,11 +5,13 @@
     │   ├── ConfigError         a run file, constitution or template is not as it must be
     │   ├── PromptsError        the prompts, or another file of rows, cannot be read
     │   ├── GoldError           gold labels, or verdicts collected elsewhere, are not as they must be
+    │   ├── UnfitJudgeError     the judges miss the bar that the run file sets; nothing was generated
     │   └── RunDirectoryError   the run directory holds something else, or somebody writes to it
     ├── RunError                it broke while running; what was finished is kept; exit code 1
     │   ├── StorageError        the disk is full, or a file cannot be written
     │   ├── EndpointError       nobody answers there, or not to us: no use in asking anything else
-    │   └── ServerStartError    a managed server did not start, or died
+    │   ├── ServerStartError    a managed server did not start, or died
+    │   └── TrainingError       the loss is no number, or the model is falling apart: going on is of no use
     ├── StoppedError            a person or the machine stopped it (Ctrl-C, SIGTERM); exit code 130
     ├── CheckError              a check of the user's own broke on one prompt; it costs that prompt, never the run
     └── RequestError            one question failed for good; it costs one prompt, never the run
@@ -45,6 +47,10 @@ class GoldError(UsageError):
     """Gold labels, or verdicts collected elsewhere, are not as they must be; the message starts with file and line."""
 
 
+class UnfitJudgeError(UsageError):
+    """The judges miss the bar that the run file sets; nothing was generated."""
+
+
 class RunDirectoryError(UsageError):
     """The run directory holds something else, or another process writes to it."""
 
@@ -63,6 +69,10 @@ class EndpointError(RunError):
 
 class ServerStartError(RunError):
     """A managed server did not start, or died."""
+
+
+class TrainingError(RunError):
+    """Training went wrong in a way that going on does not mend."""
 
 
 class StoppedError(RlaifError):

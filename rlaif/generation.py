@@ -16,14 +16,13 @@ from typing import Any, Protocol, TypeVar
 
 from rlaif.checks import NamedCheck, make_ready
 from rlaif.composition import load_constitution
-from rlaif.config import RunConfig
+from rlaif.config import JudgingConfig, RunConfig
 from rlaif.constitution import Constitution
 from rlaif.datasets.prompts import PromptSet, read_prompts
 from rlaif.errors import ConfigError, RequestError, RlaifError, RunError, UsageError
-from rlaif.models.client import ModelClient
 from rlaif.models.model import Meter
 from rlaif.models.replies import ReplyStore
-from rlaif.models.serving import Clients, asked_through, open_clients
+from rlaif.models.serving import Clients, asked_through, judges_through, open_clients
 from rlaif.pipeline import Work, trace_prompt
 from rlaif.records import Failure, Prompt, Trace
 from rlaif.runs.directory import (
@@ -38,8 +37,9 @@ from rlaif.runs.directory import (
 from rlaif.runs.run import Run
 from rlaif.runs.store import TraceReader, TraceWriter
 from rlaif.runs.summary import Summary, summarise
+from rlaif.steps.comparison import seats_of
 from rlaif.tasks import first_error
-from rlaif.templates import Templates
+from rlaif.templates import Templates, template_names
 
 ALL_FAIL_LIMIT = 20
 """When so many prompts fail before a single question is answered, the run stops: it is not the prompts' fault."""
@@ -61,6 +61,11 @@ class Progress:
     started: float = field(default_factory=time.monotonic)
     meter: Meter = field(default_factory=Meter)
     unit: str = "prompts"
+
+    @property
+    def seconds(self) -> float:
+        """How long the work has been going on, without the starting of servers."""
+        return max(0.0, time.monotonic() - self.started - self.meter.starting_s)
 
 
 class Screen(Protocol):
@@ -100,12 +105,13 @@ async def generate_async(config: RunConfig, *, screen: Screen | None = None, cli
     resumed = (path / "manifest.json").is_file()
     constitution, templates = load_constitution(config.constitution), load_templates(config)
     check_usable(config, constitution)
+    given = None if _is_own(config, path) else read_prompts(config.prompts, config.seed)
     with locked(path):
-        prompts = read_prompts(config.prompts, config.seed) if not _is_own(config, path) else _prompts_of(path)
+        prompts = _prompts_of(path) if given is None else given
         if config.judging.kind != "none":
             await asyncio.to_thread(make_ready, [one.check for one in _checks_of(constitution, prompts)])
         manifest = prepare(path, config, constitution, templates, prompts)
-        del prompts  # they are on disk now
+        del prompts, given  # they are on disk now
         screen.say(_headline(config, constitution, manifest.prompt_count, manifest.duplicates, resumed=resumed))
         try:
             progress = await _finish_traces(config, constitution, templates, screen, clients)
@@ -140,7 +146,8 @@ def _write_results(run: Run, session: dict[str, float]) -> Summary:
 
 def load_templates(config: RunConfig) -> Templates:
     """Load the templates of a run and try them out. Raises ConfigError."""
-    templates = Templates(Path(config.templates) if config.templates else None)
+    folder = Path(config.templates) if config.templates else None
+    templates = Templates(folder, names=template_names(config.judging))
     templates.check()
     return templates
 
@@ -148,7 +155,7 @@ def load_templates(config: RunConfig) -> Templates:
 def check_usable(config: RunConfig, constitution: Constitution) -> None:
     """Raise ConfigError when the settings cannot lead to a pair."""
     judged = config.judging.kind != "none"
-    if judged and not constitution.comparing:
+    if judged and not constitution.comparing and not config.judging.scores:
         raise ConfigError(
             f"constitution {constitution.name} has no principle with a compare question or a check, so nothing can be "
             "ranked by it"
@@ -159,8 +166,25 @@ def check_usable(config: RunConfig, constitution: Constitution) -> None:
         raise ConfigError("judging.kind none and no revision leave nothing to do; raise revision.rounds")
     if judged and config.sampling.n == 1 and config.revision.rounds == 0:
         raise ConfigError("one sample and no revision leave nothing to compare; raise sampling.n or revision.rounds")
+    if judged and config.judging.require is not None:
+        from rlaif.evaluate.gate import gold_for  # noqa: PLC0415
+
+        gold_for(config, constitution)
+    refuse_idle_margin(config.judging)
     if config.pairs.select == "revision-vs-parent" and config.revision.rounds == 0:
         raise ConfigError("pairs.select revision-vs-parent needs revision.rounds of at least 1")
+
+
+def refuse_idle_margin(judging: JudgingConfig) -> None:
+    """Raise ConfigError where the judges' range leaves no p far enough from one half for a label."""
+    ranges = [judge.clamp for judge in judging.panel if judge.kind == "pairwise-reasoned"]
+    if ranges and len(ranges) == len(judging.panel) and all(ranges):
+        reach = max(max(0.5 - low, high - 0.5) for low, high in filter(None, ranges))
+        if judging.min_margin > reach + 1e-9:
+            raise ConfigError(
+                f"judging.min_margin {judging.min_margin:g} is more than the judges' range allows: clamp leaves p at "
+                f"most {reach:g} from one half; lower min_margin, or widen clamp"
+            )
 
 
 def run_in_loop(job: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
@@ -222,11 +246,23 @@ async def _finish_traces(
             with ReplyStore(reply_store_path(config)) as store:
                 async with contextlib.AsyncExitStack() as stack:
                     if clients is None:
-                        opened = open_clients(config.policy, config.critic, logs=path / "logs", say=screen.say)
+                        opened = open_clients(
+                            config.policy,
+                            config.critic,
+                            judges=config.judging.panel,
+                            logs=path / "logs",
+                            say=screen.say,
+                        )
                         clients = await stack.enter_async_context(opened)
                     policy, critic = asked_through(clients, config.policy, config.critic, store, progress.meter)
-                    settle_models(path, _served(policy.client, critic.client), config)
-                    work = Work(config, constitution, templates, policy, critic)
+                    judges = judges_through(clients, config.judging.panel, critic, store, progress.meter)
+                    settle_models(path, _served(clients), config, anew=progress.done == 0)
+                    seats = seats_of(config.judging, judges)
+                    work = Work(config, constitution, templates, policy, critic, seats)
+                    if config.judging.require is not None:
+                        from rlaif.evaluate.gate import pass_gate  # noqa: PLC0415  (which needs what stands here)
+
+                        await pass_gate(config, constitution, templates, clients, store, screen)
                     progress.started = time.monotonic()
                     job = partial(trace_prompt, work)
                     await work_off(reader.todo(), job, writer, progress, screen, config.open_prompts)
@@ -319,12 +355,15 @@ def _prompts_of(path: Path) -> PromptSet:
     return PromptSet(prompts, manifest.duplicates, manifest.prompts)
 
 
-def _served(policy: ModelClient, critic: ModelClient) -> ServedModels:
+def _served(clients: Clients) -> ServedModels:
+    policy, critic = clients.policy, clients.critic
     return ServedModels(
         policy=policy.model,
         policy_identity=policy.identity,
         critic=critic.model,
         critic_identity=critic.identity,
+        judges={name: client.model for name, client in clients.judges.items()},
+        judge_identities={name: client.identity for name, client in clients.judges.items()},
     )
 
 
@@ -332,7 +371,7 @@ def session_of(progress: Progress) -> dict[str, float]:
     """Return what this process did and spent so far."""
     meter = progress.meter
     return {
-        "seconds": round(time.monotonic() - progress.started, 1),
+        "seconds": round(progress.seconds, 1),
         "traces": progress.done - progress.done_before,
         "replies": meter.replies,
         "from_store": meter.from_store,
@@ -343,10 +382,11 @@ def session_of(progress: Progress) -> dict[str, float]:
 
 
 def _headline(config: RunConfig, constitution: Constitution, prompts: int, duplicates: int, *, resumed: bool) -> str:
+    principles = len(constitution.principles)
     return " · ".join(
         [
-            f"{constitution.name} v{constitution.version} ({len(constitution.principles)} principles)",
-            f"{prompts} prompts" + (f" ({duplicates} duplicates dropped)" if duplicates else ""),
+            f"{constitution.name} v{constitution.version} ({principles} principle{'s' * (principles != 1)})",
+            f"{prompts} prompt{'s' * (prompts != 1)}" + (f" ({duplicates} duplicates dropped)" if duplicates else ""),
             f"policy {config.policy.model or config.policy.url[0]}",
             f"critic {config.critic.model or config.critic.url[0]}",
             config.out + (" (going on)" if resumed else ""),

@@ -8,6 +8,7 @@ Should Know About the Bootstrap, The American Statistician 69, "expanded percent
 1 has no spread to resample, which is no certainty: its open end is the exact binomial bound for so many prompts.
 """
 
+import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from statistics import NormalDist
 from typing import NoReturn
@@ -102,6 +103,8 @@ class Bootstrap:
 
         `of_totals` takes an array (keys, …) and returns one of shape (…); `of` names all that it is measured on.
         """
+        if isinstance(of, str):
+            raise TypeError("`of` is a sequence of names, not one name: its letters would be taken for names")
         columns = np.stack([self._column(key) for key in keys])
         base = np.sum([self._column(key) for key in of], axis=0)
         n, prompts = float(base.sum()), int((base != 0).sum())
@@ -136,6 +139,22 @@ def unseen(n: int) -> float:
     return 1 - float((ALPHA / 2) ** (1 / n))
 
 
+def apart(one: Figure, other: Figure) -> bool:
+    """Whether the intervals of two figures have nothing in common, so that the two are shown to differ."""
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return False
+    return one.high < other.low or other.high < one.low
+
+
+def highest_is_shown(figures: Sequence[Figure]) -> bool:
+    """Whether the highest of several figures is shown to be higher than all others; one alone is."""
+    known = [figure for figure in figures if figure.value is not None]
+    if not known:
+        return False
+    highest = max(known, key=lambda figure: figure.value or 0)
+    return all(apart(highest, figure) for figure in known if figure is not highest)
+
+
 def wilson(hits: int, n: int) -> Figure:
     """Return the share of hits among n independent trials with its 95 % score interval (Wilson 1927, JASA 22)."""
     if n == 0:
@@ -161,8 +180,19 @@ def kappa_of(totals: Array) -> Array:
 
 def tail(n: int) -> float:
     """Return the probability left out at each end, for n prompts: smaller than alpha / 2, the fewer the smaller."""
+    return NormalDist().cdf(-student_t(n - 1) * (n / (n - 1)) ** 0.5)
+
+
+def student_t(df: int | None) -> float:
+    """Return the 97.5 % quantile of Student's t; None for the normal distribution, which has infinitely many.
+
+    By the expansion of Fisher and Cornish, within 1 % from three degrees of freedom on, and exactly below.
+    """
     z = NormalDist().inv_cdf(1 - ALPHA / 2)
-    df = n - 1
-    # Student's t by the expansion of Fisher and Cornish; within 1 % from three degrees of freedom on.
-    t = z + (z**3 + z) / (4 * df) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * df**2)
-    return NormalDist().cdf(-t * (n / (n - 1)) ** 0.5)
+    if df is None:
+        return z
+    if df <= 2:
+        p = 1 - ALPHA / 2
+        return math.tan(math.pi * (p - 0.5)) if df == 1 else (2 * p - 1) / (2 * p * (1 - p)) ** 0.5
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * df**3)
+    return z + (z**3 + z) / (4 * df) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * df**2) + third

@@ -23,11 +23,13 @@ from rlaif.models.model import Answer, Model, total_usage
 from rlaif.preferences.conclusion import pairs_seed
 from rlaif.preferences.judgement import judge_matchup
 from rlaif.preferences.matchups import design
-from rlaif.preferences.ranking import mean_win_probabilities, wanted_pairs
+from rlaif.preferences.ranking import rank, scores_of, wanted_pairs
 from rlaif.records import Critique, Dropped, Matchup, Prompt, Response, Trace, forebears
 from rlaif.steps.check import check_answers
+from rlaif.steps.comparison import Comparison, Looked, Seat, Slate
 from rlaif.steps.critique import Round, critique
-from rlaif.steps.judge import Comparison, judge
+from rlaif.steps.judge import judge
+from rlaif.steps.look import look
 from rlaif.steps.revise import revise
 from rlaif.steps.sample import sample
 from rlaif.tasks import together
@@ -43,6 +45,8 @@ class Work:
     templates: Templates
     policy: Model
     critic: Model
+    seats: Sequence[Seat]
+    """The judges."""
 
 
 async def trace_prompt(work: Work, prompt: Prompt, priority: int) -> Trace:
@@ -55,7 +59,7 @@ async def trace_prompt(work: Work, prompt: Prompt, priority: int) -> Trace:
     parents = forebears([*samples, *revisions], {candidate.id for candidate in candidates})
     checks = judging_checks(work.constitution, work.config, prompt)
     panel = _Panel(principles, checks, parents, priority)
-    matchups, verdict_answers = await _judge(work, prompt, candidates, panel)
+    matchups, looked, verdict_answers = await _judge(work, prompt, candidates, panel)
     answers = [asked, *(answer for chain in chains for answer in chain.answers), *verdict_answers]
     return Trace(
         prompt=prompt,
@@ -65,6 +69,7 @@ async def trace_prompt(work: Work, prompt: Prompt, priority: int) -> Trace:
         judged_by=tuple(principle.id for principle in principles),
         checked_by=tuple(check.id for check in checks),
         matchups=tuple(matchups),
+        rankings=tuple(looked.rankings),
         usage=total_usage(answers),
     )
 
@@ -166,11 +171,13 @@ class _Panel:
 
 async def _judge(
     work: Work, prompt: Prompt, candidates: Sequence[Response], panel: _Panel
-) -> tuple[list[Matchup], list[Answer]]:
+) -> tuple[list[Matchup], Looked, list[Answer]]:
     """Compare the candidates as designed, then those the ranking wants to pair and the design left apart."""
-    if not panel.principles and not panel.checks:
-        return [], []
+    if not panel.principles and not panel.checks and not work.config.judging.scores:
+        return [], Looked(), []
     found = await check_answers(panel.checks, prompt, candidates)
+    slate = Slate(prompt, candidates, panel.principles, work.config.judging, panel.priority, work.config.seed)
+    looked = await look(work.seats, work.templates, slate)
     by_id = {response.id: response for response in candidates}
     seed = derive_seed(work.config.seed, prompt.id, "matchups")
 
@@ -184,23 +191,30 @@ async def _judge(
             settings=work.config.judging,
             priority=panel.priority,
             checks=found.of(a, b),
+            looked=looked,
+            run_seed=work.config.seed,
         )
 
     async def all_of(comparisons: list[Comparison]) -> list[tuple[Matchup, list[Answer]]]:
-        return await together(*(judge(work.critic, work.templates, one) for one in comparisons))
+        return await together(*(judge(work.seats, work.templates, one) for one in comparisons))
 
     designed = await all_of([comparison(a, b, "design") for a, b in design(list(by_id), panel.parents, seed)])
     judged = {frozenset((matchup.a, matchup.b)) for matchup, _ in designed}
-    wanted = _wanted(work, prompt, [matchup for matchup, _ in designed], panel.parents)
+    lengths = {response.id: len(response.text) for response in candidates}
+    wanted = _wanted(work, prompt, [matchup for matchup, _ in designed], panel.parents, lengths)
     final = await all_of([comparison(a, b, "final") for a, b in wanted if frozenset((a, b)) not in judged])
     everything = [*designed, *final]
-    return [matchup for matchup, _ in everything], [answer for _, answers in everything for answer in answers]
+    answers = [answer for _, answers in everything for answer in answers]
+    return [matchup for matchup, _ in everything], looked, [*looked.answers, *answers]
 
 
-def _wanted(work: Work, prompt: Prompt, matchups: Sequence[Matchup], parents: dict[str, str]) -> list[tuple[str, str]]:
+def _wanted(
+    work: Work, prompt: Prompt, matchups: Sequence[Matchup], parents: dict[str, str], lengths: dict[str, int]
+) -> list[tuple[str, str]]:
     rules = work.constitution
     # Thresholds may change later without asking anything, so they have no say in what is asked.
-    unbounded = work.config.judging.model_copy(update={"min_label_mass": 0.0, "min_margin": 0.0})
+    free = {"min_label_mass": 0.0, "min_margin": 0.0, "strategy": "by-priority"}
+    unbounded = work.config.judging.model_copy(update=free)
     judgements = [judge_matchup(matchup, rules.weights, unbounded, None, rules.priorities) for matchup in matchups]
-    scores = mean_win_probabilities(judgements)
-    return wanted_pairs(scores, parents, work.config.pairs, pairs_seed(work.config, prompt.id))
+    scores = scores_of(rank(judgements))
+    return wanted_pairs(scores, parents, work.config.pairs, pairs_seed(work.config, prompt.id), lengths)

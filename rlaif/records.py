@@ -5,6 +5,7 @@ A `Trace` holds facts only: what was asked, of which model, with which seed, and
 that a changed threshold never needs a model. They are deliberately absent here.
 """
 
+import math
 from collections.abc import Collection, Sequence
 from typing import Annotated, Literal
 
@@ -57,7 +58,7 @@ class Response(Record):
     reasoning: str | None = None
     """What a thinking model wrote before its answer; never shown to the critic."""
     copied: str | None = None
-    """Words of a revision that come from the worked examples or the instructions; such an answer is no candidate."""
+    """Words of a revision that come from the worked examples, the instructions or the fences; it is no candidate."""
     reply: str
     """Key of the raw reply in the reply store."""
 
@@ -76,13 +77,15 @@ class Critique(Record):
 
 
 class Verdict(Record):
-    """The judge's answer to one question about one matchup, in one order.
+    """A judge's answer to one question about one matchup, in one order.
 
-    Log-probabilities are natural logarithms of the probability of the first answer token, read from the
-    server; the label's spellings ("A", " A") are summed.
+    Log-probabilities are natural logarithms of the probability of the answer's token, read from the server; the
+    label's spellings ("A", " A") are summed. A verdict in words has none: then `said` is what its last line named.
     """
 
     principle: str
+    judge: str = "pairwise-logprob"
+    """Who said it."""
     order: Order
     """Which answer was shown first: a before b, or b before a."""
     first: float | None = None
@@ -92,7 +95,14 @@ class Verdict(Record):
     floor: float | None = None
     """log P of the least likely token reported: an upper bound for a label that is None."""
     label_mass: float = Field(ge=0, le=1.001)
-    """Probability of the two labels together; low means the judge did not answer the question."""
+    """Probability of the two labels together; low means the judge did not answer the question. Of a verdict in words: 1
+    where it could be read, 0 where not."""
+    said: Literal["first", "second"] | None = None
+    """The answer that a verdict in words names."""
+    clamped: float | None = None
+    """Log-odds for the answer shown first, held within the judge's range; what counts where it is given."""
+    reasoning: str | None = None
+    """What the judge wrote before its verdict."""
     reply: str
 
     @property
@@ -101,11 +111,17 @@ class Verdict(Record):
         return (self.first is None) != (self.second is None)
 
     def logit(self) -> float | None:
-        """Return log P(first) - log P(second), or None when neither label was found.
+        """Return the log-odds for the answer shown first that count, or None when the verdict could not be read."""
+        return self.raw_logit() if self.clamped is None else self.clamped
+
+    def raw_logit(self) -> float | None:
+        """Return log P(first) - log P(second) before any clamping, or None when neither label was found.
 
         When one label alone is missing, the server's least likely reported token bounds it from above, so
-        the logit returned is the smallest in size that fits what was seen.
+        the logit returned is the smallest in size that fits what was seen. A verdict in words is infinite.
         """
+        if self.said is not None:
+            return math.inf if self.said == "first" else -math.inf
         if self.first is None and self.second is None:
             return None
         first = self.first if self.first is not None else self.floor
@@ -127,8 +143,54 @@ class Checked(Record):
         return self.a.passed != self.b.passed
 
 
+class Score(Record):
+    """What a judge that looks at one answer at a time gave it."""
+
+    value: float
+    """Expectation over the numbers of the scale; of a reward model, its raw score."""
+    probabilities: tuple[float, ...] = ()
+    """Of every number of the scale, lowest first, adding up to 1; none from a reward model."""
+    label_mass: float | None = None
+    """Probability of all numbers together before that; low means that it did not answer. None from a reward model."""
+    reply: str
+
+
+class Scored(Record):
+    """What one judge gave the two responses of a matchup, each by itself."""
+
+    judge: str
+    principle: str
+    """`JUDGE:ASPECT`; no principle's id holds a colon."""
+    a: Score | None = None
+    """None where its answer could not be read."""
+    b: Score | None = None
+
+
+class Ranking(Record):
+    """All candidates of a prompt put in order by a judge, once."""
+
+    judge: str
+    principle: str
+    shown: tuple[str, ...]
+    """The responses in the order in which they were shown."""
+    ranked: tuple[str, ...] | None = None
+    """Best first; None where its answer could not be read."""
+    reply: str
+
+
+class Ranked(Record):
+    """How the rankings of one judge under one principle placed the two responses of a matchup."""
+
+    judge: str
+    principle: str
+    a_first: tuple[int, int]
+    """Of the rankings for which a was shown before b: how many place a higher, and how many b."""
+    b_first: tuple[int, int]
+    """The same where b was shown before a; again a, then b."""
+
+
 class Matchup(Record):
-    """Two responses of one prompt, compared under every principle: by the critic in both orders, or by a program."""
+    """Two responses of one prompt, compared under every principle: by judges, or by a program."""
 
     a: str
     b: str
@@ -137,12 +199,16 @@ class Matchup(Record):
     verdicts: tuple[Verdict, ...]
     checks: tuple[Checked, ...] = ()
     """By the principles that a program decides; no model was asked about these."""
+    scores: tuple[Scored, ...] = ()
+    """By judges that look at one answer at a time."""
+    rankings: tuple[Ranked, ...] = ()
+    """By judges that put all answers in order."""
 
-    def by_principle(self) -> dict[str, dict[Order, Verdict]]:
-        """Return the verdicts under principle and order; an order that was not asked is missing."""
-        found: dict[str, dict[Order, Verdict]] = {}
+    def by_voice(self) -> dict[tuple[str, str], dict[Order, Verdict]]:
+        """Return the verdicts under (judge, principle) and order; an order that was not asked is missing."""
+        found: dict[tuple[str, str], dict[Order, Verdict]] = {}
         for verdict in self.verdicts:
-            found.setdefault(verdict.principle, {})[verdict.order] = verdict
+            found.setdefault((verdict.judge, verdict.principle), {})[verdict.order] = verdict
         return found
 
 
@@ -151,7 +217,7 @@ class Dropped(Record):
 
     response: str
     reason: Literal["empty", "identical", "copied"]
-    """`copied`: it repeats a worked example or the instructions instead of revising the answer."""
+    """`copied`: it repeats a worked example, the instructions or a fence instead of revising the answer."""
 
 
 class Usage(Record):
@@ -184,6 +250,8 @@ class Trace(Record):
     checked_by: tuple[str, ...] = ()
     """Ids of the principles, and of the prompt's own checks, that a program decided."""
     matchups: tuple[Matchup, ...]
+    rankings: tuple[Ranking, ...] = ()
+    """What listwise judges were shown and said, whole."""
     usage: Usage
 
     def response(self, response_id: str) -> Response:
@@ -236,8 +304,12 @@ __all__ = [
     "Order",
     "Probability",
     "Prompt",
+    "Ranked",
+    "Ranking",
     "Record",
     "Response",
+    "Score",
+    "Scored",
     "Trace",
     "Usage",
     "Verdict",

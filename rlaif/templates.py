@@ -14,10 +14,12 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rlaif.errors import ConfigError, ReplyError
 from rlaif.hashing import content_hash
+from rlaif.judgeconfig import JudgeKind, JudgingConfig
 from rlaif.records import Message, Prompt
 from rlaif.shipped import TEMPLATES
 
 TEMPLATE_NAMES = ("critique", "revise", "compare")
+_OF_KIND: dict[JudgeKind, str] = {"pairwise-reasoned": "deliberate", "rating": "rate", "listwise": "rank"}
 AGAIN: Literal["compare_again"] = "compare_again"
 """The comparison question in other words; only `rlaif compare` asks it."""
 
@@ -62,8 +64,18 @@ class Templates:
         shared = {"conversation": "x", "tag": "0000000000"}
         self.render("critique", response="x", principles=[principle], **shared)
         self.render("revise", response="x", critique="x", principles=[principle], **shared)
-        for name in {"compare", AGAIN} & set(self.sources):
+        for name in {"compare", AGAIN, "deliberate"} & set(self.sources):
             self.render(name, first="x", second="x", labels=("A", "B"), question="x", **shared)
+        if "rate" in self.sources:
+            self.render("rate", response="x", aspect={"asks": "x", "scale": (1, 5)}, **shared)
+        if "rank" in self.sources:
+            self.render("rank", responses=["x", "x"], question="x", **shared)
+
+
+def template_names(judging: JudgingConfig) -> tuple[str, ...]:
+    """Return the templates that a run's judges need besides critique and revision."""
+    kinds = {judge.kind for judge in judging.panel}
+    return (*TEMPLATE_NAMES, *(name for kind, name in _OF_KIND.items() if kind in kinds))
 
 
 def fence(text: str, name: str, tag: str) -> str:
@@ -80,24 +92,42 @@ def fence_tag(prompt: Prompt, *texts: str) -> str:
     it down beforehand, and questions about one prompt share their prefix. A critic does see it, and weak ones
     repeat it: a tag that stands in one of the texts is passed over.
     """
+    return fence_tags(prompt, *texts)[-1]
+
+
+def fence_tags(prompt: Prompt, *texts: str) -> list[str]:
+    """Return the tags that were passed over for these texts, and last the one to fence them with."""
     conversation = [message.content for message in prompt.messages]
-    attempt = 0
-    while any(
-        (tag := content_hash(*conversation, str(attempt), digits=10)) in text for text in (*conversation, *texts)
-    ):
-        attempt += 1
-    return tag
+    tags: list[str] = []
+    while not tags or any(tags[-1] in text for text in (*conversation, *texts)):
+        tags.append(content_hash(*conversation, str(len(tags)), digits=10))
+    return tags
 
 
-def unfenced(text: str, tag: str) -> str:
-    """Return what a model wrote without the fences it copied: the first stretch of text between them."""
-    if tag not in text:
+def unfenced(text: str, *tags: str) -> str:
+    """Return what a model wrote without the fences it copied: the first stretch of text between them.
+
+    A fence is anything in brackets that holds one of the tags, whatever other words the model put there. A tag
+    outside brackets is left where it is: `tag_in` finds it.
+    """
+    if tag_in(text, *tags) is None:
         return text
-    inside = re.search(rf"<([^<>/\s]+) {tag}>(.*?)</\1 {tag}>", text, re.DOTALL)
-    if inside and inside[2].strip():
-        return inside[2].strip()
-    stretches = re.split(rf"[<\[(]/?[^<>\[\]\s]* ?{tag}[>\])]?", text)
-    return next((stretch.strip() for stretch in stretches if stretch.strip()), "")
+    pieces = re.split(f"({_fences(tags)})", text)
+    stretches, fences = [piece.strip() for piece in pieces[::2]], pieces[1::2]
+    between = zip(fences, stretches[1:], fences[1:], strict=False)
+    inside = (within for before, within, after in between if before[1] != "/" and after[1] == "/")
+    return next((stretch for stretch in (*inside, *stretches) if stretch), "")
+
+
+def tag_in(text: str, *tags: str) -> str | None:
+    """Return the first of the tags that stands in a text; such a text is no answer to anything."""
+    return next((tag for tag in tags if tag in text), None)
+
+
+def _fences(tags: Sequence[str]) -> str:
+    other = r"[^<>\[\](){}\n]{0,80}"
+    tag = "(?:" + "|".join(map(re.escape, tags)) + ")"
+    return rf"[<\[({{]{other}{tag}(?:{other}[>\])}}])?"
 
 
 def conversation_text(messages: Sequence[Message]) -> str:

@@ -18,6 +18,9 @@ from rlaif.errors import ConfigError
 Model = TypeVar("Model", bound=BaseModel)
 Location = tuple[int | str, ...]
 
+PATTERNS = {r"^[a-z0-9]+(-[a-z0-9]+)*$": "small letters, digits and hyphens, such as too-short"}
+"""What a pattern asks for, in words; a person should not have to read regular expressions."""
+
 MOST_VALUES = 100_000
 """Aliases make 43 million values out of 400 bytes; no file written by a person has this many."""
 
@@ -104,8 +107,9 @@ def _compose(text: str, name: str) -> yaml.Node:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        hint = "; within { } and [ ], put quotes around text that holds a ?" if "'?'" in (error.problem or "") else ""
-        raise ConfigError(f"{name}:{line}: not valid YAML: {error.problem or error.context}{hint}") from None
+        problem = error.problem or error.context or ""
+        hint = next((advice for sign, advice in _ADVICE.items() if sign in problem), "")
+        raise ConfigError(f"{name}:{line}: not valid YAML: {problem}{hint}") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise ConfigError(f"{name}:{line}: not valid YAML: {error.reason}: {chr(error.character)!r}") from None
@@ -116,6 +120,13 @@ def _compose(text: str, name: str) -> yaml.Node:
     if root is None:
         raise ConfigError(f"{name}:1: the file is empty")
     return root
+
+
+_ADVICE = {
+    "'?'": "; within { } and [ ], put quotes around text that holds a ?",
+    "mapping values are not allowed": '; where a text holds ": ", put the text in quotes',
+}
+"""By a part of what the parser says."""
 
 
 def _note_lines(node: yaml.Node, location: Location, lines: dict[Location, int], name: str) -> None:
@@ -199,6 +210,8 @@ def _say(detail: ErrorDetails, model: type[BaseModel]) -> str:
             return f"unknown key `{key}`" + (f"; did you mean `{near[0]}`?" if near else "")
         case "missing":
             return f"key `{key}` is missing"
+        case "string_pattern_mismatch" if (pattern := detail["ctx"]["pattern"]) in PATTERNS:
+            return f"must be {PATTERNS[pattern]}, not {shortened(repr(detail['input']))}"
         case "value_error":
             return detail["msg"].removeprefix("Value error, ")
         case _:

@@ -6,12 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from rlaif.config import RunConfig
 from rlaif.models.simulated import SimulatedServer
 
 # Started in the background of a script, Python inherits that Ctrl-C is ignored, and so would all it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes says more of what else the machine does than of the code.
+settings.register_profile("calm", deadline=None)
+settings.load_profile("calm")
 
 CONSTITUTION = """
 name: testing

@@ -188,6 +188,11 @@ def test_a_difference_is_marked_word_by_word(rlaif: Rlaif) -> None:
     assert any(line.startswith("2 added, 0 gone, 2 changed (1 reworded, 0 renamed), 0 the same;") for line in lines)
 
 
+def test_the_check_of_a_principle_that_is_gone_is_shown(rlaif: Rlaif) -> None:
+    Path("counted.yaml").write_text(HEAD.format(name="base") + BASE + "  - {id: brief, check: {words: {max: 80}}}\n")
+    assert "  - check     words: at most 80" in rlaif("diff", "counted.yaml", "base.yaml").out
+
+
 def test_no_difference_is_said(rlaif: Rlaif) -> None:
     assert rlaif("diff", "base.yaml", "base.yaml").out.startswith("no difference: 2 principles")
     assert json.loads(rlaif("diff", "base.yaml", "base.yaml", "--json").out)["differs"] is False

@@ -449,7 +449,7 @@ def test_a_reader_that_goes_away_is_no_traceback(run: Path) -> None:
 
 def test_a_changed_question_is_refused_with_what_differs(rlaif: Rlaif, server: SimulatedServer, run: Path) -> None:
     said = rlaif(*_generate(server, out=str(run)), "--samples", "3", "--seed", "7")
-    assert said.complains(2, "sampling.n 2 → 3", "seed 0 → 7", "Choose another --out")
+    assert said.complains(2, "sampling.n 2 → 3", "seed 0 → 7", "Choose another --out, such as runs/one-2")
     assert json.loads(rlaif("show", str(run), "--json").out)["traces"] == 6
 
 
@@ -520,11 +520,25 @@ def test_a_damaged_summary_is_no_reason_to_refuse_a_report(rlaif: Rlaif, run: Pa
 
 def test_what_is_no_run_is_said_to_be_none(rlaif: Rlaif) -> None:
     Path("empty").mkdir()
-    for path in ("empty", "nowhere", "c.yaml"):
+    for path in ("empty", "c.yaml"):
         assert rlaif("show", path).complains(2, f"{path} is no run directory")
         assert rlaif("export", path).complains(2, f"{path} is no run directory")
+    assert rlaif("show", "nowhere").complains(2, "nowhere: no such folder")
     assert rlaif("generate", "nowhere").complains(2, "nowhere: no such run file or run directory")
     assert rlaif("generate", "empty").complains(2, "empty is no run directory")
+
+
+def test_a_run_that_is_misspelt_is_said_with_those_beside_it(rlaif: Rlaif, run: Path) -> None:
+    assert rlaif("show", f"{run}x").complains(2, f"{run}x: no such folder; in {run.parent} there are {run.name}")
+
+
+@pytest.mark.parametrize("command", ["generate", "compare"])
+def test_prompts_that_are_not_there_are_said_before_anything_is_made(rlaif: Rlaif, command: str) -> None:
+    rules = ["--constitution", "c.yaml"] if command == "generate" else ["c.yaml", "minimal"]
+    said = rlaif(command, *rules, "--prompts", "my.jsonl", "--policy", "smollm2", "--out", "runs/new")
+    assert said.complains(2, "my.jsonl: no such file")
+    assert said.err.count("\n") == 1
+    assert not Path("runs/new").exists()
 
 
 def test_an_unknown_prompt_or_format_is_said(rlaif: Rlaif, run: Path) -> None:

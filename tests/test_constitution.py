@@ -171,3 +171,10 @@ def test_the_shipped_constitutions_are_seven_and_one_is_a_single_line() -> None:
     assert len(load_constitution("minimal").principles) == 1
     groups = {principle.group for principle in load_constitution("helpful-honest-harmless").principles}
     assert groups == {"helpful", "honest", "harmless"}
+
+
+def test_a_case_among_the_worked_examples_is_said_to_belong_under_cases(tmp_path: Path):
+    text = GOOD.replace("    weight: 2\n", "    examples:\n      - {prompt: Hi, better: Hello., worse: Eh.}\n")
+    assert fault(tmp_path, text) == (
+        "mine.yaml:10: this looks like a case (it has better and worse); put it under `cases:`"
+    )

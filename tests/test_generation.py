@@ -13,6 +13,7 @@ from rlaif.generation import generate_async
 from rlaif.models.simulated import Fault, SimulatedModel, SimulatedServer
 from rlaif.runs.run import Run
 from rlaif.runs.summary import summarise
+from rlaif.templates import fence_tag
 from tests.conftest import MakeConfig
 
 
@@ -267,6 +268,25 @@ async def test_a_revision_that_copies_the_question_is_no_candidate(make_config: 
     for trace in run.traces():
         assert [(d.response, d.reason) for d in trace.dropped] == [("s0.r1", "copied"), ("s1.r1", "copied")]
         assert {r.id for r in trace.candidates()} == {"s0", "s1"}
+    assert list(run.revision_rows()) == []
+
+
+async def test_a_fence_that_a_reviser_makes_up_around_its_tag_never_reaches_an_answer(make_config: MakeConfig) -> None:
+    model = SimulatedModel(revisions_begin="<revised answer TAG>\n\n")
+    async with SimulatedServer(model) as server:
+        run = await generate_async(make_config(server))
+    for trace in run.traces():
+        assert len(trace.candidates()) == 4
+        assert not [r.id for r in trace.responses if fence_tag(trace.prompt) in r.text or "<" in r.text]
+
+
+async def test_a_revision_that_still_holds_the_tag_is_no_candidate(make_config: MakeConfig) -> None:
+    async with SimulatedServer(SimulatedModel(revisions_begin="The answer TAG says: ")) as server:
+        run = await generate_async(make_config(server))
+    for trace in run.traces():
+        assert [(d.response, d.reason) for d in trace.dropped] == [("s0.r1", "copied"), ("s1.r1", "copied")]
+        assert trace.response("s0.r1").copied is not None
+    assert summarise(run).dropped == {"copied": 12}
     assert list(run.revision_rows()) == []
 
 

@@ -19,6 +19,10 @@ from rlaif.models.simulated import SimulatedModel, SimulatedServer
 from rlaif.preferences.judgement import CHECKED_LOGIT
 from rlaif.records import Matchup, Trace
 from rlaif.report.run_page import write_run_report
+from rlaif.runs.run import Run
+from rlaif.runs.summary import summarise
+from rlaif.screen import stdout_console
+from rlaif.screen.results import summary_lines
 from rlaif.screen.trace import print_trace
 from tests.conftest import MakeConfig
 
@@ -115,6 +119,23 @@ async def test_rules_that_are_all_programs_ask_the_judge_nothing(make_haiku: Cal
     assert "It gave no verdict. Programs decided." in card
 
 
+async def test_pairs_of_checks_alone_are_counted_and_a_mute_critic_is_no_tie(make_haiku: Callable[..., RunConfig]):
+    async with SimulatedServer(POET.model_copy(update={"label_mass": 0.03})) as server:
+        run = await generate_async(make_haiku(server, COUNTED + FINER))
+    summary = summarise(run)
+    assert set(summary.abstained) == {"unreadable"}
+    assert summary.pairs_by_checks == summary.pairs > 0
+    assert f"{summary.pairs} of {summary.pairs} pairs decided by checks alone" in summary_lines(summary)
+    card = (run.path / "dataset" / "README.md").read_text(encoding="utf-8")
+    assert f"- {summary.pairs} of {summary.pairs} pairs are decided by checks alone." in card
+
+
+async def test_a_pair_that_the_critic_had_a_say_in_is_not_counted_as_the_checks(make_haiku: Callable[..., RunConfig]):
+    async with SimulatedServer(POET) as server:
+        run = await generate_async(make_haiku(server, COUNTED + FINER))
+    assert (summarise(run).pairs, summarise(run).pairs_by_checks) == (len(run.pairs), 0)
+
+
 async def test_the_prompts_own_checks_count_for_them_alone(tmp_path: Path, make_haiku: Callable[..., RunConfig]):
     async with SimulatedServer(POET) as server:
         path = prompts_with(tmp_path, {"lines": 2}, {"id": "long-enough", "words": {"min": 3}})
@@ -176,8 +197,6 @@ async def test_code_that_is_not_there_is_said_before_anything_is_asked(make_haik
 async def test_show_and_report_tell_what_the_program_found(
     tmp_path: Path, make_haiku: Callable[..., RunConfig], capsys: pytest.CaptureFixture[str]
 ):
-    from rlaif.screen import stdout_console
-
     async with SimulatedServer(POET) as server:
         run = await generate_async(make_haiku(server, COUNTED + FINER))
     for trace in run.traces():
@@ -189,6 +208,51 @@ async def test_show_and_report_tell_what_the_program_found(
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "passes: 2 lines" in html
     assert "a program: lines: 2" in html
+
+
+def shown(run: Run, trace: Trace, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    print_trace(run, trace, stdout_console())
+    return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+
+
+async def test_a_trace_ends_with_who_decided_and_how_far_to_trust_it(
+    make_haiku: Callable[..., RunConfig], capsys: pytest.CaptureFixture[str]
+):
+    async with SimulatedServer(POET.model_copy(update={"position_bias": 9.0, "label_mass": 0.6})) as server:
+        run = await generate_async(make_haiku(server, COUNTED + FINER))
+    alike = apart = 0
+    for trace, conclusion in run.conclusions():
+        said = shown(run, trace, capsys)
+        assert said[-2].startswith("! this critic is not fit to judge: ")
+        for pair in conclusion.pairs:
+            told = {line[:10]: line for line in said if line.startswith(("decided by", "against it"))}
+            if lines(trace, pair.chosen) == lines(trace, pair.rejected):
+                assert list(told) == ["decided by"]
+                assert told["decided by"].startswith(f"decided by finer (p {pair.p_chosen:.3f}, weight 1)")
+                assert "no difference two-lines (a check that finds both alike)" in said
+                alike += 1
+            else:
+                passed = lines(trace, pair.chosen) == 2
+                head, p = ("decided by", "0.980") if passed else ("against it", "0.020")
+                assert f"two-lines (p {p}, weight 1)" in told[head]
+                apart += 1
+    assert alike
+    assert apart
+
+
+async def test_a_trace_is_shown_in_the_reports_probabilities_and_a_silent_check_has_none(
+    make_haiku: Callable[..., RunConfig], capsys: pytest.CaptureFixture[str]
+):
+    async with SimulatedServer(POET) as server:
+        run = await generate_async(make_haiku(server, COUNTED + FINER))
+    for trace, conclusion in run.conclusions():
+        said = shown(run, trace, capsys)
+        assert any(line.startswith("s0, s1: answers of the policy; s0.r1: the first revision of s0") for line in said)
+        for matchup, judgement in zip(trace.matchups, conclusion.judgements, strict=True):
+            p = next(part.p for part in judgement.principles if part.principle == "finer")
+            assert any(line.startswith(f"finer {p:.3f} {p:.3f} {p:.3f} ") for line in said)
+            if matchup not in differing(trace):
+                assert any(line.startswith("two-lines – pass") or line.startswith("two-lines – FAIL") for line in said)
 
 
 async def test_rule_sets_with_checks_are_compared(tmp_path: Path, make_haiku: Callable[..., RunConfig]):
@@ -244,7 +308,10 @@ def test_cases_of_a_check_need_no_critic(tmp_path: Path):
     report = json.loads(done.stdout)
     assert report["principles"][0]["verdict"] == "a program: 1 right, 1 wrong of 2 cases"
     assert report["overall"]["cases"] == 0
-    assert report["findings"] == ["two-lines: a program: 1 right, 1 wrong of 2 cases"]
+    assert report["findings"] == [
+        "two-lines, case 2: the better answer fails and the worse one passes "
+        "(better: 1 line; worse: 2 lines; the check: lines: 2): change the case or the check"
+    ]
 
 
 def test_the_linter_has_nothing_to_say_of_a_check(tmp_path: Path):

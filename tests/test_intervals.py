@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rlaif.intervals import Bootstrap, Tally, kappa_of, wilson
+from rlaif.intervals import Bootstrap, Tally, apart, highest_is_shown, kappa_of, wilson
 
 
 def test_a_ratio_is_that_of_the_totals_and_not_the_mean_of_ratios() -> None:
@@ -75,3 +75,25 @@ def test_intervals_hold_the_truth_about_ninety_five_times_in_a_hundred(prompts: 
         held["kappa"] += bootstrap.function(kappa_of, table, of=["all"]).holds(0.4)
     for kind, times in held.items():
         assert 0.925 <= times / 600 <= 0.975, kind
+
+
+def test_figures_are_shown_to_differ_where_their_intervals_have_nothing_in_common() -> None:
+    few, some, most = wilson(1, 40), wilson(20, 40), wilson(39, 40)
+    assert apart(few, some)
+    assert apart(most, some)
+    assert not apart(some, wilson(25, 40))
+    assert not apart(few, wilson(0, 0))
+
+
+def test_the_highest_is_shown_to_be_so_where_it_is_apart_from_all_others() -> None:
+    few, some, most = wilson(1, 40), wilson(20, 40), wilson(39, 40)
+    assert highest_is_shown([few, most, some])
+    assert not highest_is_shown([few, some, wilson(25, 40)])
+    assert highest_is_shown([some])
+    assert not highest_is_shown([])
+
+
+def test_one_name_in_place_of_a_sequence_of_names_is_an_error_and_no_missing_interval() -> None:
+    found = Bootstrap([Tally({"n": 1.0}), Tally({"n": 2.0})])
+    with pytest.raises(TypeError, match="not one name"):
+        found.function(lambda totals: totals[0], ["n"], of="n")

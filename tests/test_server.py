@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -17,9 +18,11 @@ from rlaif.compare.config import compare_config
 from rlaif.compare.job import compare
 from rlaif.config import ModelConfig
 from rlaif.generation import run_in_loop
+from rlaif.models.builtin import model_source
 from rlaif.models.client import ModelClient
 from rlaif.models.model import Meter, Model
 from rlaif.models.replies import ReplyStore
+from rlaif.models.serving import open_models
 from rlaif.models.wire import ChatRequest
 from rlaif.records import Message
 from rlaif.runs.run import Run
@@ -292,3 +295,62 @@ def test_a_killed_run_leaves_no_server_behind(tmp_path: Path) -> None:
     process.wait()
     _, alive = psutil.wait_procs(family, timeout=40)
     assert alive == []
+
+
+JUDGES = [
+    {"kind": "pairwise-logprob", "cases": 1, "preamble": "You compare answers.", "answer_start": "Answer:"},
+    {"kind": "pairwise-reasoned", "max_tokens": 24, "read": "logprob"},
+    {"kind": "rating", "aspects": "overall"},
+    {"kind": "listwise", "max_tokens": 16},
+]
+
+
+def test_every_kind_of_judge_that_needs_no_reward_model_is_understood_by_the_server(url: str, tmp_path: Path) -> None:
+    judging = {"judges": JUDGES, "principles": 1, "min_margin": 0, "min_label_mass": 0, "allow_order_noise": True}
+    run = generate(config(url, tmp_path, prompts={"path": "seed", "limit": 2}, judging=judging))
+    matchups = [matchup for trace in run.traces() for matchup in trace.matchups]
+    assert matchups
+    for matchup in matchups:
+        by_judge = {verdict.judge: verdict for verdict in matchup.verdicts}
+        assert by_judge["pairwise-logprob"].label_mass > 0.02
+        assert by_judge["pairwise-reasoned"].reasoning
+        assert by_judge["pairwise-reasoned"].label_mass > 0
+        (rated,) = matchup.scores
+        for score in filter(None, (rated.a, rated.b)):
+            assert 1 <= score.value <= 10
+            assert sum(score.probabilities) == pytest.approx(1)
+    rankings = [ranking for trace in run.traces() for ranking in trace.rankings]
+    assert all(sorted(r.ranked or r.shown) == sorted(r.shown) for r in rankings)
+    assert summarise(run).panel is not None
+
+
+def reward_model(folder: Path) -> tuple[Any, Any]:
+    """Make a small reward model with weights drawn by a seed, and smollm2's tokenizer."""
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(model_source("smollm2"))
+    shape = transformers.LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=2, max_position_embeddings=2048, num_labels=1, pad_token_id=tokenizer.pad_token_id or 0,
+    )  # fmt: skip
+    model = transformers.LlamaForSequenceClassification(shape).eval()
+    torch.nn.init.normal_(model.score.weight, std=0.5)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return model, tokenizer
+
+
+def test_a_reward_models_raw_score_is_what_the_model_says_itself(tmp_path: Path) -> None:
+    model, tokenizer = reward_model(tmp_path / "reward")
+    conversation = (Message(role="user", content="Name a fruit."), Message(role="assistant", content="A plum, say."))
+
+    async def ask() -> float | None:
+        served = ModelConfig(model=str(tmp_path / "reward"), eager=True, vllm_args=("--dtype", "float32"))
+        with ReplyStore(tmp_path / "replies.sqlite") as store:
+            opened = open_models(served, served, store=store, meter=Meter(), logs=tmp_path, say=lambda _: None)
+            async with opened as (reward, _):
+                return (await reward.reward(conversation)).reply.choices[0].score
+
+    turns = [message.model_dump() for message in conversation]
+    ids = tokenizer.apply_chat_template(turns, return_tensors="pt", return_dict=True)
+    assert run_in_loop(ask) == pytest.approx(float(model(**ids).logits[0, 0]), abs=1e-3)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rlaif.errors import ConfigError, ReplyError
 from rlaif.hashing import content_hash
 from rlaif.records import Message, Prompt
-from rlaif.templates import TEMPLATE_NAMES, Templates, conversation_text, fence, fence_tag, unfenced
+from rlaif.templates import TEMPLATE_NAMES, Templates, conversation_text, fence, fence_tag, tag_in, unfenced
 
 TAG = "0123456789"
 
@@ -147,11 +147,36 @@ def test_no_text_can_close_a_fence(prompt_text: str, first: str, second: str):
         f"[answer {TAG}]\nHello there.\n[/answer {TAG}]",
         f"<{TAG}>Hello there.</{TAG}>",
         f"Hello there.\n</answer {TAG}",
+        f"<revised answer {TAG}>\n\nHello there.",
+        f"<revised answer {TAG}>\nHello there.\n</answer {TAG}>",
+        f"(the answer, {TAG}, revised)\nHello there.",
+        f"Here it is:\n<my revised answer {TAG}>\nHello there.\n</my revised answer {TAG}>",
         f"</answer {TAG}>\n<answer {TAG}>\nHello there.\n</answer {TAG}>\n<answer {TAG}>again</answer {TAG}>",
     ],
 )
 def test_fences_a_model_copied_are_removed(copied: str):
     assert unfenced(copied, TAG) == "Hello there."
+
+
+@given(
+    st.sampled_from(["<", "</", "[", "[/", "(", "{"]),
+    st.text(alphabet="abc -/_.'=", max_size=30),
+    st.sampled_from(["", ">", "]", ")", "}", " once more>", "/>"]),
+    st.text(max_size=40),
+)
+def test_no_bracketed_tag_is_left_whatever_words_a_model_puts_into_it(begin: str, words: str, end: str, answer: str):
+    assert TAG not in unfenced(f"{begin}{words}{TAG}{end}\n{answer}", TAG)
+    assert TAG not in unfenced(f"{answer}\n{begin}{words}{TAG}{end}", TAG)
+
+
+def test_tags_of_an_earlier_question_are_removed_too():
+    assert unfenced(f"<answer {TAG}>\n<critique 9876543210> Hello there.", TAG, "9876543210") == "Hello there."
+
+
+def test_a_tag_outside_brackets_is_left_and_found():
+    text = f"answer {TAG}: Hello there."
+    assert unfenced(text, TAG) == text
+    assert tag_in(text, "9876543210", TAG) == TAG
 
 
 def test_a_text_without_fences_is_kept_as_it_is():

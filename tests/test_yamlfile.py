@@ -186,3 +186,18 @@ def test_a_question_mark_within_braces_comes_with_the_remedy():
     assert fault("name: oak\nleaf: {colour: Which?}\n").endswith(
         "got '?'; within { } and [ ], put quotes around text that holds a ?"
     )
+
+
+def test_a_text_with_a_colon_is_said_to_need_quotes():
+    assert fault("name: Sorry: that is so").endswith('where a text holds ": ", put the text in quotes')
+
+
+def test_a_name_that_does_not_fit_is_told_in_words_and_not_as_a_pattern():
+    class Named(BaseModel):
+        id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
+
+    with pytest.raises(ConfigError) as caught:
+        parse_yaml("id: too short", Named, name="t.yaml")
+    assert str(caught.value) == (
+        "t.yaml:1: id: must be small letters, digits and hyphens, such as too-short, not 'too short'"
+    )

@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from rlaif.checks.cases import case_fault
 from rlaif.config import JudgingConfig
 from rlaif.constitution import Constitution, Principle
 from rlaif.intervals import Figure, wilson
@@ -88,7 +89,7 @@ class CaseReport(Record):
     critic: str
     """Its served name."""
     overall: Score
-    """Of all principles the critic was asked about."""
+    """Of all principles the critic was asked about; what programs decide is not in it."""
     programs: Score
     """Of those that a program decides."""
     position_bias: PositionBias
@@ -130,6 +131,7 @@ def report(constitution: Constitution, critic: str, results: Sequence[CaseResult
         for principle in constitution.principles
         if principle.cases
     ]
+    asked = [one for one in principles if one.principle not in programs]
     overall = score([one for one in results if one.principle not in programs])
     return CaseReport(
         constitution=constitution.name,
@@ -141,7 +143,7 @@ def report(constitution: Constitution, critic: str, results: Sequence[CaseResult
         position_bias=bias,
         principles=tuple(principles),
         untested=tuple(principle.id for principle in constitution.asked if not principle.cases),
-        findings=tuple(_findings(overall, principles, bias)),
+        findings=(*_case_faults(constitution, results), *_findings(overall, asked, bias)),
         results=tuple(results),
     )
 
@@ -180,7 +182,19 @@ def _verdict_on_program(counted: Score) -> tuple[bool | None, str]:
     return False, f"a program: {', '.join(parts)} of {_cases(counted.cases)}"
 
 
-_PROGRAM_SAYS: dict[Outcome, str] = {"right": "right", "wrong": "wrong", "tie": "with no difference found"}
+_PROGRAM_SAYS: dict[Outcome, str] = {"right": "right", "wrong": "wrong", "tie": "not told apart"}
+
+
+def _case_faults(constitution: Constitution, results: Sequence[CaseResult]) -> list[str]:
+    """Return which cases their checks don't decide as labelled, with what was found."""
+    found = []
+    for one in results:
+        check = constitution.principle(one.principle).check
+        for seen in one.checks if check is not None else ():
+            assert check is not None
+            if fault := case_fault(check, seen.a, seen.b):
+                found.append(f"{one.principle}, case {one.number}: {fault}: change the case or the check")
+    return found
 
 
 def _verdict(counted: Score) -> tuple[bool | None, str]:
@@ -209,7 +223,8 @@ def _cases(n: int) -> str:
 
 
 def _findings(overall: Score, principles: Sequence[PrincipleScore], bias: PositionBias) -> list[str]:
-    found = [f"{one.principle}: {one.verdict}" for one in principles if one.understood is False]
+    lost = [one.principle for one in principles if one.understood is False]
+    found = [f"not understood, or not answered: {', '.join(lost)}"] if lost else []
     accuracy = overall.accuracy
     if accuracy.n >= FEWEST_FOR_PROOF and accuracy.low is not None and accuracy.low <= 0.5:
         right = overall.count("right")
@@ -220,5 +235,16 @@ def _findings(overall: Score, principles: Sequence[PrincipleScore], bias: Positi
             "(a thinking model answers only after thinking)"
         )
     if bias.turned is not None and bias.turned > UNFIT_TURNED:
-        found.append(f"{bias.turned:.0%} of the answers turn with the order, as they came")
+        found.append(
+            f"with {bias.turned:.0%} of the questions, the critic named another winner when the answers changed places"
+        )
+    if _says_nothing(overall):
+        found.append("this says nothing about the rules: this critic can't judge by any; ask another one")
     return found
+
+
+def _says_nothing(overall: Score) -> bool:
+    """Whether a critic answered so little that its failing tells of itself alone."""
+    mute = overall.label_mass is not None and overall.label_mass < UNFIT_LABEL_MASS
+    answered = overall.count("right") + overall.count("wrong")
+    return overall.count("failed") < overall.cases and (mute or not answered)

@@ -22,7 +22,8 @@ from rlaif.models.serving import open_models
 from rlaif.preferences.position import PositionBias
 from rlaif.records import Matchup, Prompt, Response
 from rlaif.steps.check import check_answers
-from rlaif.steps.judge import Comparison, judge
+from rlaif.steps.comparison import Comparison, seats_of
+from rlaif.steps.judge import judge
 from rlaif.templates import Templates
 
 JUDGING = JudgingConfig(min_margin=0)
@@ -95,7 +96,7 @@ async def _decided(test: CaseTest, critic: Model | None, comparison: Comparison)
     (principle,) = comparison.principles
     if principle.check is None:
         assert critic is not None
-        return await judge(critic, test.templates, comparison)
+        return await judge(seats_of(test.judging, critic), test.templates, comparison)
     named = NamedCheck(id=principle.id, check=principle.check)
     found = await check_answers([named], comparison.prompt, [comparison.a, comparison.b])
     a, b = comparison.a.id, comparison.b.id

@@ -8,6 +8,7 @@ from rlaif.composition import load_constitution
 from rlaif.config import RunConfig, Section
 from rlaif.constitution import Constitution
 from rlaif.errors import ConfigError
+from rlaif.runs.directory import COMPARISON
 from rlaif.runs.run import Run
 
 FLOOR_PROMPTS = 200
@@ -93,7 +94,7 @@ def _rule_set(source: str, out: str, taken: set[str]) -> RuleSet:
 
 
 def _refuse_other_folders(path: Path) -> None:
-    if (path / "comparison.yaml").is_file():
+    if (path / COMPARISON).is_file():
         raise ConfigError(f"{path} is a comparison; name the runs in {path / 'runs'}")
     if path.is_dir() and not (path / "manifest.json").is_file():
         raise ConfigError(f"{path} is a folder, but no run directory")

@@ -49,9 +49,12 @@ def strongest_disagreements(
     constitutions: Mapping[str, Constitution],
     shown: int = SHOWN,
 ) -> list[Disagreement]:
-    """Return the strongest disagreement of a prompt, the strongest first: different labels, then spread."""
+    """Return the strongest disagreement of every prompt that has one, the strongest first.
+
+    Two rule sets disagree where they give different labels; probabilities on the same side of one half are no quarrel.
+    """
     found = [one for prompt in prompts if (one := _strongest(prompt, rules, constitutions)) is not None]
-    return sorted(found, key=lambda one: (not one.flips, -one.spread, one.prompt_id))[:shown]
+    return sorted(found, key=lambda one: (-one.spread, one.prompt_id))[:shown]
 
 
 def _strongest(
@@ -62,7 +65,7 @@ def _strongest(
         return None
     strengths = [strength([found[place] for found in judged.values()]) for place in range(len(pool.matchups))]
     widest = max(range(len(strengths)), key=strengths.__getitem__, default=None)
-    if widest is None or strengths[widest] == (False, 0.0):
+    if widest is None or not strengths[widest][0]:
         return None
     matchup = pool.matchups[widest]
     return Disagreement(

@@ -24,6 +24,7 @@ from rlaif.compare.figures import compare_pool
 from rlaif.compare.judging import Panel, judge_pool
 from rlaif.compare.pool import PooledPrompt, build_pool
 from rlaif.compare.tables import write_tables
+from rlaif.datasets.prompts import read_prompts
 from rlaif.errors import ConfigError, RunDirectoryError, RunError
 from rlaif.generation import (
     Progress,
@@ -36,18 +37,29 @@ from rlaif.generation import (
     work_off,
 )
 from rlaif.hashing import derive_seed
+from rlaif.judgeconfig import PAIRWISE
 from rlaif.models.model import Model
 from rlaif.models.replies import ReplyStore
-from rlaif.models.serving import Clients, open_clients
+from rlaif.models.serving import Clients, judges_through, open_clients
 from rlaif.records import Prompt, Trace
-from rlaif.runs.directory import TRACES, changed_settings, locked, read_text, write_json, write_text
+from rlaif.runs.directory import (
+    COMPARISON,
+    TRACES,
+    changed_settings,
+    free_place,
+    locked,
+    read_text,
+    write_json,
+    write_text,
+)
 from rlaif.runs.run import Run
 from rlaif.runs.store import TraceReader, TraceWriter
-from rlaif.templates import AGAIN, TEMPLATE_NAMES, Templates
+from rlaif.steps.comparison import seats_of
+from rlaif.templates import AGAIN, Templates, template_names
 from rlaif.yamlfile import read_yaml
 
 POOL = "pool.sqlite"
-SETTINGS = "comparison.yaml"
+SETTINGS = COMPARISON
 SPENT = "spent.json"
 LOOKED_AT = 20
 """Prompts of a pool by which one knows whether it was made of these runs."""
@@ -74,15 +86,20 @@ async def compare_async(config: CompareConfig, *, screen: Screen | None = None) 
     screen = screen or Silent()
     path = Path(config.out)
     _check_usable(config)
+    if any(not (Path(rules.run) / "manifest.json").is_file() for rules in config.rule_sets):
+        read_prompts(config.run.prompts, config.run.seed)  # what is wrong with them is said before anything is made
     with locked(path, own=SETTINGS):
         _settle(path, config)
         async with contextlib.AsyncExitStack() as stack:
             clients = await _clients(stack, config, screen)
-            for rules in config.rule_sets:
+            steps = len(config.rule_sets) + 1
+            for number, rules in enumerate(config.rule_sets, start=1):
+                screen.say(f"step {number} of {steps}: critiques, revisions and labels under {rules.name}")
                 if config.made_here(rules) or not _finished(Path(rules.run) / TRACES):
                     with _spent_on(path, rules.name) as session:
                         run = await generate_async(config.run_config(rules), screen=screen, clients=clients)
                         session.update(run.session)
+            screen.say(f"step {steps} of {steps}: all rule sets judge one common pool")
             runs = {rules.name: Run(rules.run) for rules in config.rule_sets}
             refuse_incomparable(runs)
             with _spent_on(path, POOL) as session:
@@ -94,6 +111,12 @@ async def compare_async(config: CompareConfig, *, screen: Screen | None = None) 
 def _check_usable(config: CompareConfig) -> None:
     if config.run.judging.kind == "none":
         raise ConfigError("judging.kind none leaves nothing to compare; leave it out of the run file")
+    unfit = [judge.called for judge in config.run.judging.panel if judge.kind not in PAIRWISE]
+    if unfit:
+        raise ConfigError(
+            f"judge {unfit[0]} does not compare two answers under a rule, so it can't tell rule sets apart; "
+            f"leave it out (pairwise judges: {', '.join(PAIRWISE)})"
+        )
     for rules in config.rule_sets:
         if not config.constitution(rules).comparing:
             raise RunDirectoryError(
@@ -107,7 +130,7 @@ async def _clients(stack: contextlib.AsyncExitStack, config: CompareConfig, scre
         return None
     logs = Path(config.out) / "logs"
     return await stack.enter_async_context(
-        open_clients(config.run.policy, config.run.critic, logs=logs, say=screen.say)
+        open_clients(config.run.policy, config.run.critic, judges=config.run.judging.panel, logs=logs, say=screen.say)
     )
 
 
@@ -129,13 +152,13 @@ def _spent_on(path: Path, what: str) -> Iterator[dict[str, float]]:
 
 
 def _add_spent(path: Path, what: str, session: dict[str, float]) -> None:
-    spent = _spent(path)
+    spent = read_spent(path)
     before = spent.get(what, {})
     spent[what] = before | {name: round(before.get(name, 0) + value, 1) for name, value in session.items()}
     write_json(path / SPENT, spent)
 
 
-def _spent(path: Path) -> dict[str, dict[str, float]]:
+def read_spent(path: Path) -> dict[str, dict[str, float]]:
     """Return what earlier sessions spent; nothing when the file is damaged, for no figure of the rules rests on it."""
     try:
         found = json.loads(read_text(path / SPENT))
@@ -166,8 +189,8 @@ def _settle(path: Path, config: CompareConfig) -> None:
     differences = changed_settings(_what_decides(before), _what_decides(config))
     if differences:
         raise RunDirectoryError(
-            f"{path} holds another comparison; what differs: {'; '.join(differences)}. Choose another --out: every "
-            "answer already given is reused from the reply store"
+            f"{path} holds another comparison; what differs: {'; '.join(differences)}. Choose another --out, such as "
+            f"{free_place(path)}: every answer already given is reused from the reply store"
         )
     write_text(path / SETTINGS, text)
 
@@ -193,12 +216,12 @@ async def _judge(
         if clients is None or progress.done == progress.prompts:
             return {}
         refuse_other_critic(runs, clients.critic.identity)
-        screen.say(f"judging the common pool: {progress.prompts} prompts, {len(runs)} rule sets")
         writer = TraceWriter(path / POOL)
         try:
             with ReplyStore(reply_store_path(config.run)) as store:
                 critic = Model(clients.critic, store, progress.meter, config.run.critic.chat_template_kwargs)
-                panel = _panel(config, runs, critic, prompts)
+                judges = judges_through(clients, config.run.judging.panel, critic, store, progress.meter)
+                panel = _panel(config, runs, judges, prompts)
                 job = partial(_one_prompt, panel, runs)
                 await work_off(reader.todo(), job, writer, progress, screen, config.run.open_prompts)
                 store.flush()
@@ -213,8 +236,9 @@ async def _one_prompt(panel: Panel, runs: dict[str, Run], prompt: Prompt, positi
     return await judge_pool(panel, build_pool(traces, panel.config.seed), position)
 
 
-def _panel(config: CompareConfig, runs: dict[str, Run], critic: Model, prompts: list[Prompt]) -> Panel:
-    templates = Templates(Path(config.run.templates) if config.run.templates else None, names=(*TEMPLATE_NAMES, AGAIN))
+def _panel(config: CompareConfig, runs: dict[str, Run], judges: dict[str, Model], prompts: list[Prompt]) -> Panel:
+    folder = Path(config.run.templates) if config.run.templates else None
+    templates = Templates(folder, names=(*template_names(config.run.judging), AGAIN))
     templates.check()
     # Drawn by a hash of the id, so that the same prompts are judged twice in every comparison.
     drawn = sorted(prompts, key=lambda prompt: derive_seed(config.run.seed, prompt.id, "noise floor"))
@@ -222,7 +246,7 @@ def _panel(config: CompareConfig, runs: dict[str, Run], critic: Model, prompts: 
         config=config.run,
         constitutions={name: run.constitution for name, run in runs.items()},
         templates=templates,
-        critic=critic,
+        seats=seats_of(config.run.judging, judges),
         twice=frozenset(prompt.id for prompt in drawn[: config.floor_prompts]),
     )
 
@@ -305,7 +329,7 @@ def _conclude(config: CompareConfig, runs: dict[str, Run]) -> Comparison:
         with TraceReader(path / POOL, PooledPrompt) as reader:
             reasons = [failure.error for failure in reader.failures()][:1]
         raise RunError("; ".join([f"{path}: none of the common prompts could be judged", *reasons]))
-    comparison = compare_pool(config.run, runs, prompts, _spent(path))
+    comparison = compare_pool(config.run, runs, prompts, read_spent(path))
     write_json(path / "comparison.json", comparison.model_dump(mode="json"))
     write_tables(path, config.run, runs, prompts)
     return comparison

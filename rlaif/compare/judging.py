@@ -8,11 +8,12 @@ from rlaif.compare.pool import PooledPrompt, PoolMatchup, Sitting
 from rlaif.config import RunConfig
 from rlaif.constitution import Constitution, Principle
 from rlaif.hashing import derive_seed
-from rlaif.models.model import Answer, Model, total_usage
+from rlaif.models.model import Answer, total_usage
 from rlaif.pipeline import judging_checks, judging_principles
 from rlaif.records import Matchup, Response, Verdict
 from rlaif.steps.check import Findings, check_answers
-from rlaif.steps.judge import Comparison, judge
+from rlaif.steps.comparison import Comparison, Seat
+from rlaif.steps.judge import judge_each
 from rlaif.tasks import together
 from rlaif.templates import AGAIN, Templates
 
@@ -27,7 +28,8 @@ class Panel:
     config: RunConfig
     constitutions: Mapping[str, Constitution]
     templates: Templates
-    critic: Model
+    seats: Sequence[Seat]
+    """The judges; pairwise ones only."""
     twice: frozenset[str]
     """Ids of the prompts that are judged a second time."""
 
@@ -71,9 +73,9 @@ async def _ask(
     principles: Sequence[Principle],
     priority: int,
     seed: int | None,
-) -> tuple[Matchup, list[Answer]]:
-    return await judge(
-        panel.critic,
+) -> tuple[Matchup, list[list[Answer]]]:
+    return await judge_each(
+        panel.seats,
         panel.templates,
         Comparison(
             prompt=pool.prompt,
@@ -85,6 +87,7 @@ async def _ask(
             priority=priority,
             template="compare" if seed is None else AGAIN,
             seed=seed,
+            run_seed=panel.config.seed,
         ),
     )
 
@@ -98,7 +101,7 @@ def _sitting(
     name: str,
     principles: Sequence[Principle],
     found: Findings,
-    asked: Sequence[tuple[Matchup, list[Answer]]],
+    asked: Sequence[tuple[Matchup, list[list[Answer]]]],
     *,
     again: bool,
 ) -> Sitting:
@@ -106,11 +109,11 @@ def _sitting(
     matchups, answers = [], []
     for matchup, given in asked:
         own: dict[str, list[Verdict]] = defaultdict(list)
-        for verdict, answer in zip(matchup.verdicts, given, strict=True):
+        for verdict, behind in zip(matchup.verdicts, given, strict=True):
             rules, _, principle = verdict.principle.partition(_MARK)
             if rules == name:
                 own[name].append(verdict.model_copy(update={"principle": principle}))
-                answers.append(answer)
+                answers += behind
         matchups.append(
             matchup.model_copy(update={"verdicts": tuple(own[name]), "checks": found.of(matchup.a, matchup.b)})
         )

@@ -24,7 +24,7 @@ from rlaif.compare.pool import PooledPrompt, PoolMatchup
 from rlaif.intervals import Tally
 from rlaif.preferences.judgement import Judgement, Rule, decide, judge_matchup
 from rlaif.preferences.principles import tally_principles
-from rlaif.preferences.ranking import mean_win_probabilities
+from rlaif.preferences.ranking import rank, scores_of
 
 Judge: TypeAlias = tuple[str, bool]
 """A rule set's name, and whether it is its second sitting."""
@@ -155,7 +155,7 @@ def _undone(
 
 
 def _rank(tally: Tally, one: str, other: str, judged: Mapping[Judge, Sequence[Judgement]]) -> None:
-    tau = kendall_tau(mean_win_probabilities(judged[one, False]), mean_win_probabilities(judged[other, False]))
+    tau = kendall_tau(scores_of(rank(judged[one, False])), scores_of(rank(judged[other, False])))
     if tau is not None:
         tally["tau", one, other] += tau
         tally["ranked", one, other] += 1

@@ -4,6 +4,13 @@ from rlaif.compare.comparison import Comparison, RuleSetFigures, Two
 from rlaif.config import RunConfig
 from rlaif.runs.summary import ONE_ORDER, switched_off
 
+KINDS: dict[str, str] = {
+    "parent": "of a revision with its sample",
+    "rivals": "of two rule sets' revisions",
+    "samples": "of two samples",
+}
+"""What is held against what, by a matchup's kind."""
+
 FEW_PROMPTS = 30
 MOSTLY_UNLABELLED = 0.5
 

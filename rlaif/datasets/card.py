@@ -6,6 +6,7 @@ from typing import Any
 from huggingface_hub import DatasetCard, DatasetCardData
 
 from rlaif.config import RunConfig
+from rlaif.runs.judges import corrected_words, judge_words, panel_words, strategy_words
 from rlaif.runs.run import Run
 from rlaif.runs.summary import Summary
 
@@ -26,7 +27,7 @@ def dataset_card(run: Run, summary: Summary, counts: Mapping[str, int], contents
             "## What was left out\n\n" + _left_out(summary),
             "## The critic\n\n" + _critic(summary),
             "## Columns\n\n" + _COLUMNS,
-            "## Limits\n\n" + _LIMITS,
+            "## Limits\n\n" + _LIMITS.format(checked=_checked(summary)),
         ]
     )
     return str(DatasetCard(f"---\n{_head(counts, contents).to_yaml()}\n---\n\n{body}\n"))
@@ -101,7 +102,9 @@ def _method(run: Run, summary: Summary) -> str:
             f"at most {config.sampling.max_tokens} tokens; {summary.truncated} responses were cut there.",
             f"- Revised: {config.revision.rounds} round(s) of critique and revision by the {config.revision.by}, "
             f"{config.revision.principles} principle(s) drawn for each.",
-            f"- Judged: {judged}, {orders}; one token, probabilities read from log-probabilities.",
+            f"- Judged: {judged}, {orders}; {strategy_words(config.judging)}.",
+            *(f"  - {judge_words(judge)}." for judge in config.judging.panel),
+            *(f"- Corrected: {words}; `p_raw` is what it was before." for words in corrected_words(summary.corrected)),
             f"- Paired: {config.pairs.select}; {_thresholds(config)}.",
             f"- Templates: {', '.join(f'{name} `{digest}`' for name, digest in run.manifest.templates.items())}.",
         ]
@@ -121,6 +124,7 @@ def _left_out(summary: Summary) -> str:
         f"{summary.matchups - summary.decided} abstained{_reasons(summary.abstained)}.",
         f"- {summary.traces} traces: {summary.traces - sum(summary.traces_without_pair.values())} with a pair, "
         f"{sum(summary.traces_without_pair.values())} without{_reasons(summary.traces_without_pair)}.",
+        f"- {summary.pairs_by_checks} of {summary.pairs} pairs are decided by checks alone.",
         f"- Answers not compared: {sum(summary.dropped.values())}{_reasons(summary.dropped)}.",
         f"- {summary.failures} prompts failed{_reasons(summary.failure_reasons)}, {summary.open} were not reached.",
     ]
@@ -129,15 +133,30 @@ def _left_out(summary: Summary) -> str:
 
 def _critic(summary: Summary) -> str:
     critic = summary.critic
-    if critic.label_mass is None:
+    if critic.label_mass is None and not (summary.panel or summary.judged_otherwise):
         return "It gave no verdict." + (" Programs decided." if summary.matchups else "")
-    lines = [f"- {critic.verdicts} verdicts; mean probability on the two labels {critic.label_mass:.1%}."]
+    lines = []
+    if critic.label_mass is not None:
+        lines.append(f"- {critic.verdicts} verdicts; mean probability on the two labels {critic.label_mass:.1%}.")
     if critic.turned is not None:
         lines.append(f"- {critic.turned:.1%} of its verdicts turn with the order of the answers.")
     if critic.overall is not None:
+        interval = critic.overall_interval
+        ends = "" if interval is None or interval.low is None else f" ({interval.low:+.2f} to {interval.high:+.2f})"
         lines.append(
-            f"- Position bias {critic.overall:+.2f} logits for the answer shown first (cancelled in p_chosen)."
+            f"- Position bias {critic.overall:+.2f} logits{ends} for the answer shown first (cancelled in p_chosen)."
         )
+    if summary.length is not None and summary.length.linear.value is not None:
+        effect = summary.length.linear
+        ends = "" if effect.low is None or effect.high is None else f" ({effect.low:+.2f} to {effect.high:+.2f})"
+        lines.append(
+            f"- Length: {effect.value:+.2f} logits{ends} for e times the characters, quality not held fixed: longer "
+            "answers may be better ones."
+        )
+    if summary.conflicts:
+        lines.append(f"- {summary.conflicts} labels stand against a principle that by itself says the contrary.")
+    lines += [f"- {words}." for words in panel_words(summary.panel)] if summary.panel else []
+    lines += [f"- Note: {note}." for note in summary.notes]
     if summary.revision_wins is not None:
         lines.append(f"- A revision beats its parent with a mean probability of {summary.revision_wins:.1%}.")
     return "\n".join(lines)
@@ -148,14 +167,26 @@ def _reasons(counts: dict[str, int]) -> str:
 
 
 _COLUMNS = """`prompt`, `chosen`, `rejected`: conversations as TRL takes them. `p_chosen`: the critic's probability that
-`chosen` is better, both orders averaged; use it as a soft label. `margin` is `p_chosen - 0.5`. `score_*`: mean
-probability of beating the prompt's other candidates. `*_origin`, `*_model`, `*_id`, `prompt_id`: where an answer comes
-from; `rlaif show RUN PROMPT_ID` shows the whole trace. `principles`: the same probability under each rule alone
-(0.98 or 0.02 by a program, 0.5 where it finds both answers alike).
+`chosen` is better, both orders averaged; use it as a soft label. `p_raw`: the same before any correction.
+`margin` is `p_chosen - 0.5`. `score_*`: how strong an
+answer is among the prompt's candidates, from all their matchups (Bradley-Terry), in logits above their mean; `*_se` its
+standard error, empty where there are too few matchups to tell. `*_origin`, `*_model`, `*_id`, `prompt_id`: where an
+answer comes from; `rlaif show RUN PROMPT_ID` shows the whole trace. `principles`: the same probability as `p_chosen`
+under each rule alone (0.98 or 0.02 by a program, 0.5 where it finds both answers alike).
 `position_bias`, `label_mass`, `order_agreement`: how the critic behaved on this very pair,
-empty where it was not asked."""
+empty where it was not asked. `sd_principles`, `sd_judges`, `sd_orders`: how far principles, judges and the two orders
+(beyond the constant position bias) lie apart, in log-odds. `objecting`: principles that by themselves would have chosen
+the other answer."""
+
+
+def _checked(summary: Summary) -> str:
+    """Say what the probabilities were checked against, if anything."""
+    if summary.corrected.recalibrator is None:
+        return ": it has not been checked against people here"
+    return ", after its correction on labelled items; whether it judges these prompts like those is not known"
+
 
 _LIMITS = """These labels say what one model makes of one set of rules; they are neither people's preferences nor facts
-about right and wrong. `p_chosen` is as well calibrated as the critic is: it has not been checked against people here.
+about right and wrong. `p_chosen` is as well calibrated as the critic is{checked}.
 Rules in one language and from one group's reading of the literature carry that group's values. Prompts may hold
 harmful requests, and answers may comply with them."""

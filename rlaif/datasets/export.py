@@ -1,23 +1,24 @@
-"""A run's dataset in files: TRL (with a card), SFT, UltraFeedback's binarised layout, or plain JSON lines."""
+"""A run's dataset in files: TRL (with a card), SFT, plain JSON lines, or a layout that a trainer elsewhere reads."""
 
 import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel
 
 from rlaif.datasets.card import dataset_card
+from rlaif.datasets.formats import kto_rows, nemo_rl_row, openrlhf_row, ranking_rows, reward_row
 from rlaif.datasets.rows import PreferenceRow, split_of
 from rlaif.errors import StorageError, UsageError
 from rlaif.hashing import content_hash
 from rlaif.runs.run import Run
 from rlaif.runs.summary import Summary, summarise
 
-Format = Literal["trl", "sft", "ultrafeedback", "jsonl"]
-FORMATS: tuple[Format, ...] = ("trl", "sft", "ultrafeedback", "jsonl")
+Format = Literal["trl", "sft", "ultrafeedback", "jsonl", "kto", "reward", "ranking", "openrlhf", "nemo-rl"]
+FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 def export(run: Run, format_: Format, out: Path | None = None) -> Path:
@@ -32,6 +33,16 @@ def export(run: Run, format_: Format, out: Path | None = None) -> Path:
             _replace(folder, run, {"": map(ultrafeedback_row, run.preference_rows())}, "parquet")
         case "jsonl":
             _replace(folder, run, {"preference": run.preference_rows(), "sft": run.revision_rows()}, "jsonl")
+        case "kto":
+            _replace(folder, run, {"": kto_rows(run.preference_rows())}, "parquet")
+        case "reward":
+            _replace(folder, run, {"": map(reward_row, run.preference_rows())}, "parquet")
+        case "ranking":
+            _replace(folder, run, {"": ranking_rows(run.conclusions())}, "parquet")
+        case "openrlhf":
+            _replace(folder, run, {"": map(openrlhf_row, run.preference_rows())}, "jsonl")
+        case "nemo-rl":
+            _replace(folder, run, {"": map(nemo_rl_row, run.preference_rows())}, "jsonl")
     return folder
 
 
@@ -131,17 +142,25 @@ def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 _TURNS = ("prompt", "chosen", "rejected", "completion", "messages")
-_WORD_LISTS = ("tags", "principles")
+_WORD_LISTS = ("tags", "principles", "objecting", "source")
+_OTHER_TYPES = {"label": "bool", "turns": "int64", "num_responses": "int64"}
 _NUMBERS = (
     "p_chosen",
     "margin",
     "score",
+    "score_se",
     "score_chosen",
     "score_rejected",
+    "score_chosen_se",
+    "score_rejected_se",
     "p_better",
     "position_bias",
     "label_mass",
     "order_agreement",
+    "p_raw",
+    "sd_principles",
+    "sd_judges",
+    "sd_orders",
 )
 
 
@@ -152,6 +171,10 @@ def _features(row: dict[str, Any]) -> Any:  # noqa: ANN401
     text, number = Value("string"), Value("float64")
 
     def kind(name: str) -> Any:  # noqa: ANN401
+        if name in _OTHER_TYPES:
+            return Value(_OTHER_TYPES[name])
+        if name == "answers":
+            return [{"answer": text, "model": text, "rank": number}]
         if name in _NUMBERS:
             return number
         if name in _TURNS and not isinstance(row[name], str):

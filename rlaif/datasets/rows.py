@@ -24,11 +24,16 @@ class PreferenceRow(Record):
     rejected: tuple[Message, ...]
     p_chosen: Probability
     """Probability that `chosen` is the better answer under the constitution, as this critic sees it."""
+    p_raw: Probability
+    """The same before length and sureness were corrected; p_chosen itself where nothing was."""
     margin: float
     """p_chosen - 0.5."""
     score_chosen: float
-    """Mean probability of beating the prompt's other candidates."""
+    """How strong it is among the prompt's candidates: logits above their mean (Bradley-Terry)."""
     score_rejected: float
+    score_chosen_se: float | None
+    """Standard error of its score; None where there are too few matchups to tell."""
+    score_rejected_se: float | None
     chosen_origin: Literal["sample", "revision"]
     rejected_origin: Literal["sample", "revision"]
     chosen_model: str
@@ -42,6 +47,14 @@ class PreferenceRow(Record):
     position_bias: float | None
     label_mass: float | None
     order_agreement: float | None
+    sd_principles: float | None
+    """Standard deviation of the principles' log-odds."""
+    sd_judges: float | None
+    """The same of several judges within a principle."""
+    sd_orders: float | None
+    """Half the two orders' disagreement beyond the constant position bias, in log-odds."""
+    objecting: list[str]
+    """Principles that by themselves would have chosen the other answer: the conflict within the rules."""
     critic: str
     constitution: str
     constitution_hash: str
@@ -55,6 +68,8 @@ class RevisionRow(Record):
     p_better: float | None
     """Probability that the revision is better than what it goes back to; None where the two were not compared."""
     score: float | None
+    """How strong the revision is among the prompt's candidates: logits above their mean; None where it met nobody."""
+    score_se: float | None
     revised: str
     """The answer it revises."""
     critique: str
@@ -113,9 +128,12 @@ def _preference_row(provenance: Provenance, trace: Trace, pair: Pair) -> Prefere
         chosen=answer_turn(chosen.text),
         rejected=answer_turn(rejected.text),
         p_chosen=pair.p_chosen,
+        p_raw=pair.p_raw,
         margin=pair.margin,
         score_chosen=pair.score_chosen,
         score_rejected=pair.score_rejected,
+        score_chosen_se=pair.score_chosen_se,
+        score_rejected_se=pair.score_rejected_se,
         chosen_origin=chosen.origin,
         rejected_origin=rejected.origin,
         chosen_model=chosen.model,
@@ -128,6 +146,10 @@ def _preference_row(provenance: Provenance, trace: Trace, pair: Pair) -> Prefere
         position_bias=pair.position_bias,
         label_mass=pair.label_mass,
         order_agreement=pair.order_agreement,
+        sd_principles=pair.sd_principles,
+        sd_judges=pair.sd_judges,
+        sd_orders=pair.sd_orders,
+        objecting=list(pair.objecting),
         critic=provenance.critic,
         constitution=provenance.constitution,
         constitution_hash=provenance.constitution_hash,
@@ -140,12 +162,14 @@ def _revision_row(provenance: Provenance, trace: Trace, conclusion: Conclusion, 
     parent = trace.response(response.parent)
     critique = next(c for c in trace.critiques if c.of == parent.id)
     compared = trace.forebears({r.id for r in trace.candidates()}).get(response.id)
+    strength = conclusion.strengths.get(response.id)
     met = (j for j in conclusion.judgements if {j.a, j.b} == {response.id, compared})
     return RevisionRow(
         prompt=trace.prompt.messages,
         completion=answer_turn(response.text),
         p_better=next((j.p_of(response.id) for j in met), None),
-        score=conclusion.scores.get(response.id),
+        score=strength.value if strength else None,
+        score_se=strength.se if strength else None,
         revised=parent.text,
         critique=critique.text,
         principles=list(critique.principles),

@@ -8,7 +8,7 @@ from rlaif.errors import CheckError, RequestError
 from rlaif.generation import ALL_FAIL_LIMIT, Progress, Screen
 from rlaif.models.model import Answer
 from rlaif.records import Matchup
-from rlaif.steps.judge import Comparison
+from rlaif.steps.comparison import Comparison
 from rlaif.tasks import together
 
 OPEN = 64

@@ -12,11 +12,12 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from rlaif.evaluate.regression import coefficient, logistic
 from rlaif.hashing import content_hash
 from rlaif.intervals import Array, Bootstrap, Figure, Key, Tally
-from rlaif.preferences.judgement import TIE_LOGIT, sigmoid
+from rlaif.preferences.judgement import sigmoid
+from rlaif.preferences.voices import TIE_LOGIT
 from rlaif.records import Record
+from rlaif.regression import coefficient, logistic
 
 BINS = 10
 """Of confidence, each 0.05 wide."""
@@ -91,7 +92,7 @@ def calibration_error(found: Bootstrap) -> Figure:
         distance: Array = np.abs(totals[:BINS] - totals[BINS : 2 * BINS]).sum(axis=0) / totals[2 * BINS]
         return distance
 
-    return found.function(of_totals, [*keys, "scored"], of="scored")
+    return found.function(of_totals, [*keys, "scored"], of=("scored",))
 
 
 def recalibrate(logits: Sequence[float], prompts: Sequence[str]) -> Recalibration:

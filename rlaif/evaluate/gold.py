@@ -27,6 +27,8 @@ class GoldItem(Record):
     chosen: str
     """The better answer."""
     rejected: str
+    principle: str | None = None
+    """The one principle it is about, where it is a case of a constitution; all others are left alone then."""
     chosen_first: bool | None
     """Whether the better answer stands first in the file; None where the file has no order (chosen, rejected)."""
 

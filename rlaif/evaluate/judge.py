@@ -7,9 +7,8 @@ compare are asked, whatever tags they apply to. Every reply is in the reply stor
 
 import random
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rlaif.authoring.cases import given_response
@@ -21,18 +20,34 @@ from rlaif.evaluate.calibration import Bin, Recalibration, recalibrate, reliabil
 from rlaif.evaluate.figures import JudgeFigures, measure, resampled
 from rlaif.evaluate.gold import Gold, GoldItem
 from rlaif.evaluate.outcomes import BETTER, WORSE, Judged, conclude
-from rlaif.evaluate.resampling import bootstrap_of
+from rlaif.evaluate.overlap import Overlap, overlaps
 from rlaif.evaluate.words import Fitness, fitness
 from rlaif.generation import Progress, Screen, Silent
 from rlaif.hashing import derive_seed
 from rlaif.intervals import Figure, Tally
-from rlaif.models.model import total_usage
+from rlaif.models.model import Answer, Model, total_usage
 from rlaif.models.replies import ReplyStore
-from rlaif.models.serving import open_models
+from rlaif.models.serving import Clients, judges_through, open_clients
 from rlaif.preferences.position import PositionBias
-from rlaif.records import Record
-from rlaif.steps.judge import Comparison, judge
+from rlaif.records import Matchup, Record
+from rlaif.resampling import bootstrap_of
+from rlaif.steps.comparison import Comparison, Seat, Slate, seats_of
+from rlaif.steps.judge import judge
+from rlaif.steps.look import look
 from rlaif.templates import Templates
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A critic, and how it is asked."""
+
+    name: str
+    """What the critic goes by here."""
+    judge: str
+    """The kind of judge; `panel` for several together."""
+    critic: ModelConfig
+    judging: JudgingConfig
+    """With how many principles are drawn for each item."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +56,10 @@ class JudgeTest:
 
     gold: Gold
     constitution: Constitution
-    critics: Sequence[tuple[str, ModelConfig]]
-    """Each with the name it goes by here; names differ."""
+    contenders: Sequence[Contender]
+    """No two have both names in common."""
     judging: JudgingConfig
-    """With how many principles are drawn for each item."""
+    """As the run file has it."""
     templates: Templates
     cache: Path
     logs: Path
@@ -69,6 +84,9 @@ class CriticReport(Record):
 
     critic: str
     """As it was named on the command line."""
+    judge: str
+    """The kind of judge, or its name; `panel` for several together."""
+    judging: JudgingConfig
     served: str
     """The name it is served under."""
     fitness: Fitness
@@ -81,6 +99,11 @@ class CriticReport(Record):
     cost: Cost
     error: str | None
     """The first that failed, if any did."""
+
+    @property
+    def title(self) -> str:
+        """What tells it from the others."""
+        return f"{self.critic} {self.judge}"
 
 
 class Baselines(Record):
@@ -108,53 +131,86 @@ class Evaluation(Record):
     judging: JudgingConfig
     baselines: Baselines
     critics: tuple[CriticReport, ...]
+    overlaps: tuple[Overlap, ...]
+    """How much each two of them err together."""
 
 
 async def evaluate_judges(test: JudgeTest, screen: Screen | None = None) -> tuple[Evaluation, dict[str, list[Judged]]]:
-    """Ask every critic, one after the other; return the figures and, by critic, the items as they were judged.
+    """Ask every contender, one after the other; return the figures and, by its title, the items as they were judged.
 
-    Raises ConfigError when there is no principle to judge by, what `open_models` raises, and RequestError when all
+    Raises ConfigError when there is no principle to judge by, what `open_clients` raises, and RequestError when all
     requests fail; a single item that fails for good is counted.
     """
     screen = screen or Silent()
     check_usable(test)
     reports, judged = [], {}
-    for name, critic in test.critics:
-        if len(test.critics) > 1:
-            screen.say(f"critic {name}")
-        report, items = await _one_critic(test, name, critic, screen)
-        reports.append(report)
-        judged[name] = items
-    return _evaluation(test, reports), judged
+    for critic in dict.fromkeys(contender.name for contender in test.contenders):
+        found = await _one_critic(test, [one for one in test.contenders if one.name == critic], screen)
+        for report, items in found:
+            reports.append(report)
+            judged[report.title] = items
+    return _evaluation(test, reports, judged), judged
 
 
 def check_usable(test: JudgeTest) -> None:
     """Raise ConfigError where there is nothing to judge by."""
-    if not test.constitution.comparing:
-        raise ConfigError(f"constitution {test.constitution.name} has no principle with a compare question")
     if test.judging.kind == "none":
         raise ConfigError("judging.kind none leaves nothing to measure; leave it out of the run file")
+    for contender in test.contenders:
+        if not test.constitution.asked and not contender.judging.scores:
+            raise ConfigError(f"constitution {test.constitution.name} has no principle with a compare question")
 
 
 async def _one_critic(
-    test: JudgeTest, name: str, config: ModelConfig, screen: Screen
-) -> tuple[CriticReport, list[Judged]]:
-    progress = Progress(unit="items")
-    items = test.gold.items
+    test: JudgeTest, contenders: Sequence[Contender], screen: Screen
+) -> list[tuple[CriticReport, list[Judged]]]:
+    """Ask one critic in all the ways it is to be asked, while its server is up."""
+    config = contenders[0].critic
+    own = {judge.called: judge for one in contenders for judge in one.judging.panel if judge.critic is not None}
+    found = []
     with ReplyStore(test.cache) as store:
-        opened = open_models(config, config, store=store, meter=progress.meter, logs=test.logs, say=screen.say)
-        async with opened as (_, critic):
-            started = time.monotonic()
-            decide = partial(judge, critic, test.templates)
-            asked = await ask_all(
-                decide, len(items), lambda place: _comparison(test, items[place], place), progress, screen
-            )
-            seconds = time.monotonic() - started
+        opened = open_clients(config, config, judges=list(own.values()), logs=test.logs, say=screen.say)
+        async with opened as clients:
+            for contender in contenders:
+                if len(test.contenders) > 1:
+                    screen.say(f"{contender.judge} by {contender.name}")
+                found.append(await measure_contender(test, contender, clients, store, screen))
         store.flush()
-    return _report(test, (name, critic.name), asked, _cost(asked, progress, seconds))
+    return found
 
 
-def _comparison(test: JudgeTest, item: GoldItem, place: int) -> Comparison:
+async def measure_contender(
+    test: JudgeTest, contender: Contender, clients: Clients, store: ReplyStore, screen: Screen
+) -> tuple[CriticReport, list[Judged]]:
+    """Ask one critic, that is connected, about all items; return its figures and the items as they were judged."""
+    progress = Progress(unit="items")
+    items, judging = test.gold.items, contender.judging
+    critic = Model(clients.critic, store, progress.meter, contender.critic.chat_template_kwargs)
+    seats = seats_of(judging, judges_through(clients, judging.panel, critic, store, progress.meter))
+    started = time.monotonic()
+
+    async def decide(comparison: Comparison) -> tuple[Matchup, list[Answer]]:
+        return await judge_pair(seats, test.templates, comparison)
+
+    def make(place: int) -> Comparison:
+        return _comparison(test, contender, items[place], place)
+
+    asked = await ask_all(decide, len(items), make, progress, screen)
+    seconds = time.monotonic() - started - progress.meter.starting_s
+    return _report(test, contender, critic.name, asked, _cost(asked, progress, seconds))
+
+
+async def judge_pair(
+    seats: Sequence[Seat], templates: Templates, comparison: Comparison
+) -> tuple[Matchup, list[Answer]]:
+    """Ask all judges about two answers, those that see one at a time among them."""
+    c = comparison
+    looked = await look(seats, templates, Slate(c.prompt, (c.a, c.b), c.principles, c.settings, c.priority, c.run_seed))
+    matchup, answers = await judge(seats, templates, replace(comparison, looked=looked))
+    return matchup, [*looked.answers, *answers]
+
+
+def _comparison(test: JudgeTest, contender: Contender, item: GoldItem, place: int) -> Comparison:
     better, worse = given_response(BETTER, item.chosen), given_response(WORSE, item.rejected)
     # Which one is `a` is drawn: asked in one order only, `a` is shown first, and must not always be the better one.
     turned = derive_seed(0, item.subset or "", item.id, "which is a") % 2
@@ -164,15 +220,17 @@ def _comparison(test: JudgeTest, item: GoldItem, place: int) -> Comparison:
         a=a,
         b=b,
         purpose="design",
-        principles=_principles(test, item),
-        settings=test.judging,
+        principles=_principles(test, contender.judging, item),
+        settings=contender.judging,
         priority=place,
     )
 
 
-def _principles(test: JudgeTest, item: GoldItem) -> Sequence[Principle]:
+def _principles(test: JudgeTest, judging: JudgingConfig, item: GoldItem) -> Sequence[Principle]:
     """Return the principles put to the critic for one item, drawn by its id where not all are."""
-    principles, count = test.constitution.comparing, test.judging.principles
+    principles, count = test.constitution.asked, judging.principles
+    if item.principle is not None:
+        return [principle for principle in principles if principle.id == item.principle]
     if count == "all" or count >= len(principles):
         return principles
     drawn = random.Random(derive_seed(0, item.subset or "", item.id, "judging")).sample(principles, count)
@@ -193,22 +251,26 @@ def _cost(asked: Sequence[Asked], progress: Progress, seconds: float) -> Cost:
 
 
 def _report(
-    test: JudgeTest, names: tuple[str, str], asked: Sequence[Asked], cost: Cost
+    test: JudgeTest, contender: Contender, served: str, asked: Sequence[Asked], cost: Cost
 ) -> tuple[CriticReport, list[Judged]]:
     """Conclude every item with the position bias measured over all of them, and measure."""
-    matchups = [one.matchup for one in asked if one.matchup is not None]
-    bias = PositionBias.measure(matchups, test.judging.min_label_mass)
+    judging = contender.judging
+    by_prompt: dict[str, list[Matchup]] = {}
+    for item, one in zip(test.gold.items, asked, strict=True):
+        by_prompt.setdefault(item.conversation, []).extend([one.matchup] if one.matchup is not None else [])
+    bias = PositionBias.measure_prompts(by_prompt.values(), judging.min_label_mass)
     judged = [
-        conclude(item, one, test.constitution, test.judging, bias)
-        for item, one in zip(test.gold.items, asked, strict=True)
+        conclude(item, one, test.constitution, judging, bias) for item, one in zip(test.gold.items, asked, strict=True)
     ]
     read = [(one.logit, one.item.conversation) for one in judged if one.logit is not None]
     recalibration = recalibrate([logit for logit, _ in read], [prompt for _, prompt in read])
     overall = measure(judged)
     report = CriticReport(
-        critic=names[0],
-        served=names[1],
-        fitness=fitness(overall, judged, test.judging, recalibration),
+        critic=contender.name,
+        judge=contender.judge,
+        judging=judging,
+        served=served,
+        fitness=fitness(overall, judged, judging, recalibration),
         overall=overall,
         subsets={
             subset: measure([one for one in judged if one.item.subset == subset]) for subset in _subsets(test.gold)
@@ -230,7 +292,7 @@ def _subsets(gold: Gold) -> dict[str, int]:
     return counts
 
 
-def _evaluation(test: JudgeTest, reports: Sequence[CriticReport]) -> Evaluation:
+def _evaluation(test: JudgeTest, reports: Sequence[CriticReport], judged: Mapping[str, Sequence[Judged]]) -> Evaluation:
     gold = test.gold
     return Evaluation(
         gold=gold.file,
@@ -244,6 +306,7 @@ def _evaluation(test: JudgeTest, reports: Sequence[CriticReport]) -> Evaluation:
         judging=test.judging,
         baselines=_baselines(gold),
         critics=tuple(reports),
+        overlaps=overlaps(judged),
     )
 
 

@@ -26,14 +26,15 @@ from rlaif.evaluate.asking import Asked
 from rlaif.evaluate.calibration import tally_probability
 from rlaif.evaluate.gold import GoldItem
 from rlaif.intervals import Tally
-from rlaif.preferences.judgement import TIE_LOGIT, Judgement, judge_matchup, sigmoid
+from rlaif.preferences.judgement import Judgement, judge_matchup, sigmoid
 from rlaif.preferences.position import PositionBias, asked_both_ways
+from rlaif.preferences.voices import TIE_LOGIT
 from rlaif.records import Matchup
 
 BETTER, WORSE = "better", "worse"
 """Ids of the two answers."""
 
-Outcome = Literal["right", "wrong", "unreadable", "tie", "order noise", "too close", "failed"]
+Outcome = Literal["right", "wrong", "unreadable", "tie", "order noise", "too close", "conflict", "failed"]
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,15 @@ def _tally_verdicts(matchup: Matchup) -> Tally:
             tally["said"] += 1
             tally["first"] += logit > 0
             tally["said_right"] += (first[verdict.order] == BETTER) == (logit > 0)
-    for _, ab, ba, _ in asked_both_ways(matchup):
+    for scored in matchup.scores:
+        for score in (scored.a, scored.b):
+            if score is None or score.label_mass is not None:
+                tally["verdicts"] += 1
+                tally["mass"] += 0.0 if score is None else score.label_mass or 0.0
+    for ranked in matchup.rankings:
+        tally["mass"] += sum(ranked.a_first) + sum(ranked.b_first) > 0
+        tally["verdicts"] += 1
+    for _, _, ab, ba, _ in asked_both_ways(matchup):
         tally["ordered"] += 1
         tally["kept"] += ab * ba < 0
         tally["bias"] += (ab + ba) / 2

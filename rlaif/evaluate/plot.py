@@ -38,7 +38,8 @@ def _panel(ax: Axes, critic: CriticReport) -> None:
     ax.plot([0.5, 1], [0.5, 1], color="0.5", linewidth=1, linestyle=(0, (3, 3)))
     ax.set(xlim=(0.49, 1.01), ylim=(0, 1.02), xlabel="how sure the critic is")
     error = critic.overall.calibration_error.value
-    name = critic.critic if len(critic.critic) <= 40 else f"…{critic.critic[-39:]}"
+    title = f"{critic.critic} · {critic.judge}"
+    name = title if len(title) <= 40 else f"…{title[-39:]}"
     ax.set_title(
         f"{name}\ncalibration error " + ("–" if error is None else f"{error:.3f}"), fontsize=10, parse_math=False
     )

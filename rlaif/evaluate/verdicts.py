@@ -15,10 +15,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from rlaif.evaluate.resampling import bootstrap_of
 from rlaif.evaluate.verdictrows import VerdictRow
 from rlaif.intervals import Bootstrap, Figure, Tally
 from rlaif.records import Record
+from rlaif.resampling import bootstrap_of
 
 
 class Coin(Record):

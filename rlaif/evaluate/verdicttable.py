@@ -30,9 +30,10 @@ def verdict_rows(judged: Mapping[str, Sequence[Judged]]) -> Iterator[dict[str, A
 
 def _verdict(matchup: Matchup | None, verdict: Verdict | None) -> dict[str, Any]:
     if matchup is None or verdict is None:
-        return dict.fromkeys(("principle", "shown_first", "logit_first", "label_mass", "reply"))
+        return dict.fromkeys(("judge", "principle", "shown_first", "logit_first", "label_mass", "reply"))
     first = matchup.a if verdict.order == "ab" else matchup.b
     return {
+        "judge": verdict.judge,
         "principle": verdict.principle,
         "shown_first": "better" if first == BETTER else "worse",
         "logit_first": verdict.logit(),

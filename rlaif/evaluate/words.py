@@ -14,10 +14,10 @@ from rlaif.config import JudgingConfig
 from rlaif.evaluate.calibration import Recalibration
 from rlaif.evaluate.figures import JudgeFigures
 from rlaif.evaluate.outcomes import Judged
-from rlaif.evaluate.resampling import bootstrap_of
 from rlaif.intervals import Figure, Tally
 from rlaif.preferences.position import UNFIT_LABEL_MASS, UNFIT_TURNED
 from rlaif.records import Record
+from rlaif.resampling import bootstrap_of
 
 FEWEST_LABELS = 30
 """With fewer labels nothing is shown."""
@@ -87,13 +87,22 @@ def _against_the_critic(figures: JudgeFigures, judging: JudgingConfig) -> list[s
     found = []
     mass = figures.label_mass.value
     if mass is not None and mass < UNFIT_LABEL_MASS:
-        found.append(
-            f"only {mass:.0%} of its probability falls on the two labels (a thinking model? then set "
-            "chat_template_kwargs: {enable_thinking: false})"
-        )
+        found.append(_no_answer(mass, judging))
     if judging.orders == "one":
         found.append("it was asked in one order only, so what it owes to the order is not known")
     return found
+
+
+def _no_answer(mass: float, judging: JudgingConfig) -> str:
+    kinds = {judge.kind for judge in judging.panel}
+    thinking = "(a thinking model? then set chat_template_kwargs: {enable_thinking: false})"
+    if kinds == {"listwise"}:
+        return f"only {mass:.0%} of its rankings could be read"
+    if kinds == {"rating"}:
+        return f"only {mass:.0%} of its probability falls on the numbers {thinking}"
+    if all(judge.kind == "pairwise-reasoned" and judge.read == "text" for judge in judging.panel):
+        return f"only {mass:.0%} of its thoughts end in a verdict"
+    return f"only {mass:.0%} of its probability falls on the two labels {thinking}"
 
 
 def _turned(figures: JudgeFigures) -> list[str]:

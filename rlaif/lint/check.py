@@ -31,6 +31,7 @@ RULES: Mapping[str, Rule] = {
     "C203": use.outweighs_the_rest,
     "C204": use.gap_in_the_levels,
     "C205": use.length_tells,
+    "C206": use.check_does_not_tell,
     "C301": by_measure.never_decides,
     "C302": by_measure.always_agrees,
     "C303": by_measure.always_contradicts,
@@ -82,16 +83,17 @@ def _place(hit: Hit, resolved: Resolved) -> tuple[str, int]:
     """Return where the key stands that the hit is about: in this file, or in the one it is inherited from."""
     file, lines = resolved.file, resolved.lines
     name, part = hit.principle, hit.part
+    within = () if hit.case is None else (hit.case,)
     if name is None:
         return lines.name, lines.line(part or "principles")
     change = file.override.get(name)
     if part == "weight" and name in file.weights:
         return lines.name, lines.line("weights", name)
     if change is not None and part in change.model_fields_set:
-        return lines.name, lines.line("override", name, part or "")
+        return lines.name, lines.line("override", name, part or "", *within)
     for place, principle in enumerate(file.principles):
         if principle.id == name:
-            return lines.name, lines.line("principles", place, part or "id")
+            return lines.name, lines.line("principles", place, part or "id", *within)
     return resolved.origins[name].file, resolved.origins[name].line
 
 

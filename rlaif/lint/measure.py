@@ -107,7 +107,8 @@ def _tally(matchup: Matchup, used: list[str], rule: Rule) -> Tally:
     known = [verdict for verdict in matchup.verdicts if verdict.principle in used]
     verdicts = tuple(sorted(known, key=lambda verdict: used.index(verdict.principle)))
     checks = tuple(one for one in matchup.checks if one.principle in used or one.principle.startswith(PROMPT_CHECK))
-    matchup = matchup.model_copy(update={"verdicts": verdicts, "checks": checks})
+    rankings = tuple(one for one in matchup.rankings if one.principle in used)
+    matchup = matchup.model_copy(update={"verdicts": verdicts, "checks": checks, "rankings": rankings})
     tally = tally_principles(judge_matchup(matchup, rule.weights, rule.judging, rule.bias, rule.priorities), rule)
     for verdict in verdicts:
         tally["verdicts", verdict.principle] += 1

@@ -90,6 +90,8 @@ class Hit:
     """The key it stands under, for the line."""
     note: bool = False
     """Less than the code's own severity: worth knowing, no fault."""
+    case: int | None = None
+    """Place of a case among the principle's, from 0, for the line; `part` is then `cases`."""
 
 
 Rule = Callable[[Subject], Iterator[Hit]]

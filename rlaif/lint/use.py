@@ -1,11 +1,14 @@
-"""Rules about how a constitution is put to use: tags, cases, weights, levels (C201 to C205)."""
+"""Rules about how a constitution is put to use: tags, cases, weights, levels (C201 to C206)."""
 
 import difflib
 from collections import defaultdict
 from collections.abc import Iterator
 
+from rlaif.checks import run_check
+from rlaif.checks.cases import case_fault
 from rlaif.constitution import Principle
 from rlaif.lint.subject import Hit, Subject
+from rlaif.records import Prompt
 
 FEWEST_CASES = 2
 """One case is passed by luck half the time."""
@@ -88,6 +91,18 @@ def length_tells(subject: Subject) -> Iterator[Hit]:
                 f"the better answer is the {word} one in {count} of {len(signs)} cases whose answers differ in length: "
                 f"a critic that always takes the {word} one passes nearly all"
             )
+
+
+def check_does_not_tell(subject: Subject) -> Iterator[Hit]:
+    """C206. A function of somebody's own is not run here: looking at a file should not run what it names."""
+    for principle in subject.constitution.principles:
+        check = principle.check
+        for place, case in enumerate(principle.cases if check is not None and check.kind != "python" else ()):
+            assert check is not None
+            prompt = Prompt(id=principle.id, messages=case.conversation)
+            fault = case_fault(check, run_check(check, case.better, prompt), run_check(check, case.worse, prompt))
+            if fault:
+                yield Hit(f"case {place + 1}: {fault}", principle.id, "cases", case=place)
 
 
 def _levels(subject: Subject) -> dict[int, list[Principle]]:

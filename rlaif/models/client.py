@@ -30,16 +30,24 @@ from rlaif.errors import (
 )
 from rlaif.hashing import content_hash
 from rlaif.models.limiter import PriorityLimiter
-from rlaif.models.wire import Reply, WireReply, WireScored
+from rlaif.models.wire import Reply, WireReply, WireReward, WireScored
 
 PASSING = {408, 409, 425, 429}
 """Statuses below 500 that may pass when asked again."""
 CONNECT_TIMEOUT_S = 30
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 30.0
 
-Page = Literal["chat/completions", "completions"]
-_READERS: dict[Page, type[WireReply] | type[WireScored]] = {"chat/completions": WireReply, "completions": WireScored}
-_WANTED: dict[Page, str] = {"chat/completions": "chat completion", "completions": "completion with scored prompt"}
+Page = Literal["chat/completions", "completions", "classify"]
+_READERS: dict[Page, type[WireReply] | type[WireScored] | type[WireReward]] = {
+    "chat/completions": WireReply,
+    "completions": WireScored,
+    "classify": WireReward,
+}
+_WANTED: dict[Page, str] = {
+    "chat/completions": "chat completion",
+    "completions": "completion with scored prompt",
+    "classify": "score",
+}
 
 
 @dataclass
@@ -100,8 +108,16 @@ class ModelClient:
         roots = [await self._served_root(endpoint) for endpoint in self.endpoints]
         if len(set(roots)) > 1:
             raise UsageError(f"the servers of {self.model} loaded different models: {', '.join(sorted(set(roots)))}")
+        self.identity = self.identity_of(roots[0])
+
+    def identity_of(self, root: str) -> str:
+        """Return what this model is when it was loaded from `root`: a name of a hub, or a folder as it is now."""
         started_with = content_hash(*self.config.vllm_args) if self.config.vllm_args else ""
-        self.identity = f"{self.model}<{roots[0]}{_fingerprint(Path(roots[0]))}>{started_with}"
+        return f"{self.model}<{root}{_fingerprint(Path(root))}>{started_with}"
+
+    async def ready(self) -> float:
+        """Return the seconds it took to make the server ready for a question; one that runs already takes none."""
+        return 0.0
 
     async def post(self, body: str, *, priority: int = 0, page: Page = "chat/completions") -> Reply:
         """Send one request (canonical JSON without a model's name) and return what is kept of the reply.
@@ -131,8 +147,10 @@ class ModelClient:
 
     async def _attempt(self, endpoint: Endpoint, payload: bytes, page: Page) -> Reply:
         assert self._session is not None
+        # vLLM serves /classify beside /v1, not in it.
+        url = endpoint.url.removesuffix("/v1") if page == "classify" else endpoint.url
         try:
-            async with self._session.post(f"{endpoint.url}/{page}", data=payload) as response:
+            async with self._session.post(f"{url}/{page}", data=payload) as response:
                 raw = await response.read()
                 if response.status != 200:
                     raise _refusal(endpoint.url, response.status, raw, response.headers.get("Retry-After"))
@@ -147,6 +165,8 @@ class ModelClient:
         except ValidationError:
             shown = raw[:200].decode("utf-8", "replace")
             raise ReplyError(f"{endpoint.url} sent a reply that is no {_WANTED[page]}: {shown!r}") from None
+        except ValueError as error:
+            raise ReplyError(f"{endpoint.url}: {error}") from None
 
     async def _given_up(self, endpoint: Endpoint, faults: list[_Passing]) -> Exception:
         last = faults[-1]

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlaif.errors import ReplyError
-from rlaif.models.client import ModelClient
+from rlaif.models.client import ModelClient, Page
 from rlaif.models.labels import LabelLogprobs, keep_labels, read_labels
 from rlaif.models.replies import ReplyStore
-from rlaif.models.wire import USUAL_LOGPROBS, ChatRequest, Reply, ScoreRequest, reply_key
-from rlaif.records import Usage
+from rlaif.models.wire import USUAL_LOGPROBS, ChatRequest, Reply, RewardRequest, ScoreRequest, reply_key
+from rlaif.records import Message, Usage
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,10 @@ class Meter:
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
+    starting_s: float = 0.0
+    """Seconds that servers took to start."""
+    waiting: int = 0
+    """Questions that wait for a server to start."""
 
     def count(self, reply: Reply, *, stored: bool) -> None:
         """Add one reply; the tokens of a stored one were paid for earlier and do not count."""
@@ -92,8 +96,13 @@ class Model:
             return Answer(reply, key)
         return Answer(await self._ask(key, body, priority, request, labels), key)
 
+    async def reward(self, messages: tuple[Message, ...], *, priority: int = 0) -> Answer:
+        """Ask a reward model what a whole conversation is worth. Raises what `ModelClient.post` raises."""
+        body = RewardRequest(messages=messages, chat_template_kwargs=self._kwargs).body()
+        return await self._once(body, priority, "classify")
+
     async def choose(
-        self, request: ChatRequest, labels: tuple[str, str], *, priority: int = 0
+        self, request: ChatRequest, labels: tuple[str, ...], *, priority: int = 0
     ) -> tuple[LabelLogprobs, Answer]:
         """Ask for one token and return how much probability it gives to each label."""
         reported = self.client.config.top_logprobs or USUAL_LOGPROBS
@@ -105,18 +114,21 @@ class Model:
 
     async def score(self, request: ScoreRequest, *, priority: int = 0) -> Answer:
         """Return how likely every token of a text is, unless that was asked before. Raises what `post` raises."""
-        body = request.body()
+        return await self._once(request.body(), priority, "completions")
+
+    async def _once(self, body: str, priority: int, page: Page) -> Answer:
+        """Ask what is no chat, unless that was asked before."""
         key = reply_key(self.client.identity, body)
         reply = self._store.get(key)
         stored = reply is not None
         if reply is None:
-            reply = await self.client.post(body, priority=priority, page="completions")
+            reply = await self._post(body, priority, page)
             self._store.put(key, reply)
         self._meter.count(reply, stored=stored)
         return Answer(reply, key)
 
     async def _ask(self, key: str, body: str, priority: int, request: ChatRequest, labels: tuple[str, ...]) -> Reply:
-        task = asyncio.ensure_future(self.client.post(body, priority=priority))
+        task = asyncio.ensure_future(self._post(body, priority))
         self._asked[key] = task
         try:
             reply = await task
@@ -127,6 +139,15 @@ class Model:
             del self._asked[key]
         self._meter.count(reply, stored=False)
         return reply
+
+    async def _post(self, body: str, priority: int, page: Page = "chat/completions") -> Reply:
+        self._meter.waiting += 1
+        try:
+            took = await self.client.ready()
+        finally:
+            self._meter.waiting -= 1
+        self._meter.starting_s += took
+        return await self.client.post(body, priority=priority, page=page)
 
 
 def _check_obeyed(request: ChatRequest, reply: Reply) -> None:

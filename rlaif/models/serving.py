@@ -1,15 +1,15 @@
-"""From two model configurations to two models that answer: servers started where needed, shared where possible."""
+"""From model configurations to models that answer: servers shared where possible, started when they are needed."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from rlaif.config import ModelConfig
+from rlaif.config import JudgeConfig, ModelConfig
 from rlaif.models.client import ModelClient
-from rlaif.models.managed import MANAGED_LOGPROBS, managed_server
 from rlaif.models.model import Meter, Model
 from rlaif.models.replies import ReplyStore
+from rlaif.models.starting import ManagedClient
 
 
 @dataclass(frozen=True)
@@ -18,25 +18,38 @@ class Clients:
 
     policy: ModelClient
     critic: ModelClient
+    judges: Mapping[str, ModelClient] = field(default_factory=dict)
+    """By the judges' names, those that have a critic of their own."""
 
 
 @asynccontextmanager
 async def open_clients(
-    policy: ModelConfig, critic: ModelConfig, *, logs: Path, say: Callable[[str], None]
+    policy: ModelConfig,
+    critic: ModelConfig,
+    *,
+    judges: Sequence[JudgeConfig] = (),
+    logs: Path,
+    say: Callable[[str], None],
 ) -> AsyncIterator[Clients]:
-    """Yield both models, connected; servers started here end with the context.
+    """Yield all models, connected; a server started here starts with its first question and ends with the context.
 
-    Raises ServerStartError or EndpointError when one cannot be had, UsageError when a name is not served.
+    Raises EndpointError when one that should run is not there, UsageError when a name is not served.
     """
-    shared = _same_server(policy, critic)
-    two_here = policy.managed and critic.managed and not shared
+    wanted = [policy, critic, *(judge.critic for judge in judges if judge.critic is not None)]
+    servers: list[ModelConfig] = []
+    for config in wanted:
+        if not any(_same_server(config, other) for other in servers):
+            servers.append(config)
+    started_here = sum(config.managed for config in servers)
     async with AsyncExitStack() as stack:
+        share = 0.9 / max(1, started_here)
+        reached = [(config, await _reach(stack, config, logs, say, memory_share=share)) for config in servers]
 
-        async def reach(config: ModelConfig) -> ModelClient:
-            return await _reach(stack, config, logs, say, memory_share=0.45 if two_here else 0.9)
+        def client(config: ModelConfig) -> ModelClient:
+            return next(client for other, client in reached if _same_server(config, other))
 
-        policy_client = await reach(policy)
-        yield Clients(policy_client, policy_client if shared else await reach(critic))
+        own = {judge.called: client(judge.critic) for judge in judges if judge.critic is not None}
+        yield Clients(client(policy), client(critic), own)
 
 
 def asked_through(
@@ -47,6 +60,18 @@ def asked_through(
         Model(clients.policy, store, meter, policy.chat_template_kwargs),
         Model(clients.critic, store, meter, critic.chat_template_kwargs),
     )
+
+
+def judges_through(
+    clients: Clients, judges: Sequence[JudgeConfig], critic: Model, store: ReplyStore, meter: Meter
+) -> dict[str, Model]:
+    """Return the model that speaks for each judge, by the judges' names: the critic where it has none of its own."""
+    return {
+        judge.called: critic
+        if judge.critic is None
+        else Model(clients.judges[judge.called], store, meter, judge.critic.chat_template_kwargs)
+        for judge in judges
+    }
 
 
 @asynccontextmanager
@@ -69,14 +94,10 @@ async def _reach(
 ) -> ModelClient:
     if config.managed:
         log = logs / f"{(config.model or 'model').strip('/').replace('/', '--')}.log"
-        server = await stack.enter_async_context(managed_server(config, log, say=say, memory_share=memory_share))
-        reached = config.model_copy(
-            update={"url": (server.url,), "top_logprobs": config.top_logprobs or MANAGED_LOGPROBS}
-        )
-        client = await stack.enter_async_context(ModelClient(reached, api_key=server.api_key))
-        client.died = server.died
+        client: ModelClient = ManagedClient(config, stack, log, say=say, memory_share=memory_share)
     else:
-        client = await stack.enter_async_context(ModelClient(config))
+        client = ModelClient(config)
+    await stack.enter_async_context(client)
     await client.connect()
     return client
 

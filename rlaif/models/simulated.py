@@ -6,8 +6,11 @@ repeat exactly. Each answer carries its planted quality in its text, `(quality +
     x = scale * (quality first - quality second) + length_bias * ln(length first / length second)
         + position_bias + noise * standard normal(question)
 
-so that what a toolkit makes of its verdicts can be held against the truth. It reads the fences that the
-shipped templates write; it simulates no tokenizer, no queue and no cache. `faults` go wrong on order.
+so that what a toolkit makes of its verdicts can be held against the truth. Asked to think first, it names the first
+with probability sigmoid(x); asked for a number, it spreads its answer around the one that fits the quality; asked for
+an order, it sorts by quality and noise, with the position bias handed out from the first to the last; as a reward model
+it says scale * quality. It reads the fences that the shipped templates write; it simulates no tokenizer, no queue and
+no cache. `faults` go wrong on order.
 """
 
 import asyncio
@@ -40,7 +43,7 @@ from rlaif.models.simulated_policy import (
 from rlaif.preferences.judgement import sigmoid
 from rlaif.records import Record
 
-Kind = Literal["sample", "critique", "revise", "judge", "choice", "score"]
+Kind = Literal["sample", "critique", "revise", "judge", "deliberate", "rate", "rank", "reward", "choice", "score"]
 
 _WORDS = [
     "first",
@@ -132,6 +135,8 @@ class SimulatedModel(Record):
     rules: tuple[PlantedRule, ...] = ()
     revisions_copy: bool = False
     """Revisions repeat the question they were asked, as weak models do."""
+    revisions_begin: str = ""
+    """What stands before each revision, as weak models repeat fences; `TAG` is the tag of its question."""
     words: int = 40
     """Words in an answer, more or less."""
     quality_mean: float = 0.0
@@ -191,6 +196,7 @@ class SimulatedServer:
         app.router.add_get("/health", self._health)
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_post("/classify", self._chat)
         if self.model.scores:
             app.router.add_post("/v1/completions", self._chat)
         app.router.add_get("/simulated/asked", self._log)
@@ -245,17 +251,13 @@ class SimulatedServer:
         if kind == "score":
             nats = self.model.nats if isinstance(body["prompt"], str) else self.model.nats_of_answers
             return {"choices": [scored(body["prompt"], nats, self.model.seed)]}
-        last = body["messages"][-1]["content"]
-        if kind == "judge":
-            choices = [self._verdict(last, body.get("seed", 0))]
-        elif kind == "choice":
-            found = letter_probabilities(self.model.knowledge, last, self.model.seed)
-            choices = [_one_token(found[0][0], [(one, _log(self.model.label_mass * p)) for one, p in found])]
-        else:
-            choices = [self._text(kind, body, last, index) for index in range(body.get("n", 1))]
+        last = _question(body)
+        if kind == "reward":
+            return self._rewarded(body, last)
+        choices = self._choices(kind, body, last)
         prompt_tokens = sum(len(m["content"]) for m in body["messages"]) // 4
         written = sum(len(c["message"]["content"]) for c in choices) // 4
-        completion_tokens = 1 if kind in {"judge", "choice"} else written
+        completion_tokens = 1 if kind in {"judge", "rate", "choice"} else written
         ids = {"prompt_token_ids": token_ids(last)} if body.get("return_token_ids") else {}
         return {
             **ids,
@@ -265,6 +267,23 @@ class SimulatedServer:
             "choices": [{"index": index, **choice} for index, choice in enumerate(choices)],
             "usage": {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens},
         }
+
+    def _choices(self, kind: Kind, body: dict[str, Any], last: str) -> list[dict[str, Any]]:
+        seed = body.get("seed", 0)
+        match kind:
+            case "judge":
+                return [self._verdict(last, seed)]
+            case "choice":
+                found = letter_probabilities(self.model.knowledge, last, self.model.seed)
+                return [_one_token(found[0][0], [(one, _log(self.model.label_mass * p)) for one, p in found])]
+            case "rate":
+                return [self._rating(body, last)]
+            case "deliberate":
+                return [self._deliberation(last, seed)]
+            case "rank":
+                return [self._ranking(last)]
+            case _:
+                return [self._text(kind, body, last, index) for index in range(body.get("n", 1))]
 
     def quality(self, text: str) -> float:
         """Return the planted quality of an answer; one without a mark gets one drawn from its text."""
@@ -286,6 +305,7 @@ class SimulatedServer:
         elif kind == "revise":
             if self.model.revisions_copy:
                 text = last.rpartition("\n</")[2]
+            text = self.model.revisions_begin.replace("TAG", _tag(last)) + text
             parent = self.quality(_fenced(last).get("answer", ""))
             text += f" (quality {rng.gauss(parent + self.model.revision_gain, self.model.quality_sd / 4):+.4f})."
         cut = len(words) > body.get("max_tokens", 10**6)
@@ -297,11 +317,10 @@ class SimulatedServer:
         }
 
     def _verdict(self, question: str, seed: int) -> dict[str, Any]:
-        fences = _fenced(question)
+        answers = _answers(question)
         if reads_refusals(question):
-            label, other = declines(question, fences.get("answer", ""))
+            label, other = declines(question, _fenced(question).get("answer", ""))
             return _one_token(label, [(label, _log(self.model.label_mass * 0.9)), (other, _log(0.1))])
-        answers = [(name.removeprefix("answer-"), text) for name, text in fences.items() if name.startswith("answer-")]
         if len(answers) != 2:
             return _one_token("?", [("?", 0.0)])
         (first_label, first), (second_label, second) = answers
@@ -317,6 +336,58 @@ class SimulatedServer:
         top += [(word, _log(rest)) for word in _WORDS[:8]]
         top.sort(key=lambda entry: -entry[1])
         return _one_token(top[0][0], top)
+
+    def _deliberation(self, question: str, seed: int) -> dict[str, Any]:
+        answers = _answers(question)
+        rng = random.Random(derive_seed(self.model.seed, "deliberation", question, seed))
+        (label, first), (other, second) = answers
+        x = self._logit(first, second, question.rpartition("\n</")[2], rng)
+        named = label if rng.random() < sigmoid(x) else other
+        end = "and so I stop here" if rng.random() < self.model.unreadable else f"Verdict: {named}"
+        return _said(f"Both have something for them. {' '.join(rng.choices(_WORDS, k=20))}.\n\n{end}")
+
+    def _rating(self, body: dict[str, Any], question: str) -> dict[str, Any]:
+        """Spread the answer over the scale; a 10 is two tokens, as most tokenizers have it."""
+        low, high = (int(end) for end in _SCALE.findall(question)[-1])
+        rng = random.Random(derive_seed(self.model.seed, "rating", question))
+        middle = (low + high) / 2 + (high - low) / 6 * (
+            self.quality(_fenced(question).get("answer", "")) + self.model.noise * rng.gauss(0, 1)
+        )
+        shares = [math.exp(-((number - middle) ** 2) / 2) for number in range(low, high + 1)]
+        mass = 0.001 if rng.random() < self.model.unreadable else self.model.label_mass
+        found = {str(low + place): mass * share / sum(shares) for place, share in enumerate(shares)}
+        ten = found.pop("10", 0.0)
+        if body["messages"][-1]["role"] == "assistant":
+            zero = ten / (ten + found["1"])
+            return _one_token("0", [("0", _log(zero)), (".", _log(1 - zero))])
+        if ten:
+            found["1"] += ten
+        top = sorted([*found.items(), ("well", 1 - mass)], key=lambda entry: -entry[1])
+        return _one_token(top[0][0], [(token, _log(p)) for token, p in top])
+
+    def _ranking(self, question: str) -> dict[str, Any]:
+        rng = random.Random(derive_seed(self.model.seed, "ranking", question))
+        answers = _answers(question)
+        worth = {}
+        for place, (number, text) in enumerate(answers):
+            early = 0.5 - place / max(1, len(answers) - 1)
+            noise = self.model.noise * rng.gauss(0, 1)
+            worth[number] = self.model.scale * self.quality(text) + self.model.position_bias * early + noise
+        ranked = sorted(worth, key=lambda number: -worth[number])
+        return _said("I would rather not." if rng.random() < self.model.unreadable else " > ".join(ranked))
+
+    def _rewarded(self, body: dict[str, Any], answer: str) -> dict[str, Any]:
+        rng = random.Random(derive_seed(self.model.seed, "reward", answer))
+        score = self.model.scale * self.quality(answer) + self.model.noise * rng.gauss(0, 1)
+        data = [{"index": 0, "label": "LABEL_0", "probs": [score], "num_classes": 1}]
+        tokens = sum(len(m["content"]) for m in body["messages"]) // 4
+        return {
+            "id": "simulated",
+            "object": "list",
+            "model": self.model.name,
+            "data": data,
+            "usage": {"prompt_tokens": tokens},
+        }
 
     def _logit(self, first: str, second: str, question: str, rng: random.Random) -> float:
         difference = self.quality(first) - self.quality(second)
@@ -356,19 +427,55 @@ def _on_lines(words: list[str], count: int) -> str:
     return "\n".join(" ".join(words[start:end]).capitalize() for start, end in pairwise(ends))
 
 
+_SCALE = re.compile(r"whole number from (\d+) to (\d+)")
+
+
 def _kind(body: dict[str, Any]) -> Kind:
-    if "prompt" in body:
-        return "score"
-    if body.get("logprobs"):
-        return "choice" if is_choice(body["messages"][-1]["content"]) else "judge"
-    names = _fenced(body["messages"][-1]["content"])
+    if "prompt" in body or "use_activation" in body:
+        return "score" if "prompt" in body else "reward"
+    question = _question(body)
+    if not body.get("logprobs"):
+        return _kind_of_text(_fenced(question))
+    if _SCALE.search(question):
+        return "rate"
+    return "choice" if is_choice(question) else "judge"
+
+
+def _kind_of_text(names: dict[str, str]) -> Kind:
+    """Tell what is to be written from the names of the fences."""
+    if "answer-1" in names:
+        return "rank"
+    if any(name.startswith("answer-") for name in names):
+        return "deliberate"
     if "critique" in names:
         return "revise"
     return "critique" if "answer" in names else "sample"
 
 
+def _question(body: dict[str, Any]) -> str:
+    """Return the last turn, or the user's before it where an answer is to be gone on with; of a score, the answer."""
+    continued = body.get("continue_final_message") and len(body["messages"]) > 1
+    content: str = body["messages"][-2 if continued else -1]["content"]
+    return content
+
+
+def _answers(question: str) -> list[tuple[str, str]]:
+    """Return label and text of the answers shown, in their order."""
+    fenced = _fenced(question).items()
+    return [(name.removeprefix("answer-"), text) for name, text in fenced if name.startswith("answer-")]
+
+
+def _said(text: str) -> dict[str, Any]:
+    return {"message": {"role": "assistant", "content": text}, "finish_reason": "stop", "logprobs": None}
+
+
 def _fenced(text: str) -> dict[str, str]:
     return {found["name"]: found["text"] for found in _FENCE.finditer(text)} if "</" in text else {}
+
+
+def _tag(text: str) -> str:
+    found = _FENCE.search(text)
+    return found["tag"] if found else ""
 
 
 def _one_token(token: str, top: Iterable[tuple[str, float]]) -> dict[str, Any]:

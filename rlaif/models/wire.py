@@ -29,6 +29,10 @@ class ChatRequest(Record):
     logprobs: bool | None = None
     top_logprobs: int | None = None
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
+    continue_final_message: bool | None = None
+    """Go on with the last message, an assistant's, in place of beginning an answer (vLLM; others may not know it)."""
+    add_generation_prompt: bool | None = None
+    """Must be false where the last message is to be continued."""
     return_token_ids: bool | None = None
     """Have the ids of all tokens sent along (vLLM); servers that don't know this leave them out."""
 
@@ -36,6 +40,20 @@ class ChatRequest(Record):
         """Return the canonical JSON of the request; what is unset or empty is left out."""
         values = self.model_dump(mode="json", exclude_none=True)
         return canonical_json({key: value for key, value in values.items() if value not in ([], {}, ())})
+
+
+class RewardRequest(Record):
+    """A whole conversation to be scored by a reward model (vLLM's /classify), without the model's name."""
+
+    messages: tuple[Message, ...]
+    use_activation: bool = False
+    """The raw score is asked for: a difference of two is then log-odds, as reward models are trained."""
+    chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
+
+    def body(self) -> str:
+        """Return the canonical JSON of the request."""
+        values = self.model_dump(mode="json")
+        return canonical_json({key: value for key, value in values.items() if value != {}})
 
 
 class ScoreRequest(Record):
@@ -65,6 +83,8 @@ class Choice(Record):
     finish_reason: str
     first_token: tuple[TokenLogprob, ...] = ()
     """The likeliest first tokens, likeliest first, where log-probabilities were asked for."""
+    score: float | None = None
+    """Of a reward model; it has no text."""
     tokens: tuple[int, ...] = ()
     """Ids of what was generated, where they were asked for."""
 
@@ -143,12 +163,32 @@ class WireReply(_Loose):
 
 
 class _WireScore(_Loose):
+    probs: tuple[FiniteFloat, ...] = Field(min_length=1)
+
+
+class WireReward(_Loose):
+    """A classification as vLLM sends it."""
+
+    data: list[_WireScore] = Field(min_length=1)
+    usage: _WireUsage | None = None
+
+    def keep(self) -> Reply:
+        """Return the score. Raises ValueError for a classifier of several classes: it is no reward model."""
+        scores = self.data[0].probs
+        if len(scores) != 1:
+            raise ValueError(f"this model tells {len(scores)} classes apart; a reward model has one score")
+        tokens = self.usage.prompt_tokens if self.usage else 0
+        choice = Choice(text="", finish_reason="score", score=scores[0])
+        return Reply(choices=(choice,), usage=Usage(requests=1, prompt_tokens=tokens))
+
+
+class _WireLogprob(_Loose):
     logprob: FiniteFloat
 
 
 class _WireScoredChoice(_Loose):
     prompt_token_ids: tuple[int, ...]
-    prompt_logprobs: tuple[dict[int, _WireScore] | None, ...]
+    prompt_logprobs: tuple[dict[int, _WireLogprob] | None, ...]
 
 
 class WireScored(_Loose):

@@ -4,13 +4,17 @@ A pure function of the verdicts, the constitution's weights, the critic's positi
 thresholds: the same run concluded with another threshold needs no model.
 """
 
+import math
 from collections.abc import Mapping
 
 from rlaif.config import RunConfig
 from rlaif.hashing import derive_seed
-from rlaif.preferences.judgement import Judgement, judge_matchup
+from rlaif.preferences.bradley_terry import Strength
+from rlaif.preferences.correction import NO_CORRECTION, Correction
+from rlaif.preferences.judgement import Judgement, Rule, judge_matchup, order_noise, sigmoid
 from rlaif.preferences.position import PositionBias
-from rlaif.preferences.ranking import mean_win_probabilities, wanted_pairs
+from rlaif.preferences.ranking import rank, scores_of, wanted_pairs
+from rlaif.preferences.voices import weighted_mean
 from rlaif.records import Probability, Record, Trace
 
 
@@ -21,17 +25,30 @@ class Pair(Record):
     chosen: str
     rejected: str
     p_chosen: Probability
-    """Probability that the chosen answer is the better one, from their own matchup in both orders."""
+    """Probability that the chosen answer is the better one, from their own matchup in both orders; what counts."""
+    p_raw: Probability
+    """The same before length and sureness were corrected; p_chosen itself where nothing was."""
     margin: float
     """p_chosen - 0.5: how far from a tie, above 0 and at most 0.5."""
     score_chosen: float
-    """Mean probability of beating the other candidates of the prompt."""
+    """How strong it is among the candidates of the prompt: logits above their mean (Bradley-Terry)."""
     score_rejected: float
+    score_chosen_se: float | None
+    """Standard error of its score; None where there are too few matchups to tell."""
+    score_rejected_se: float | None
     principles: dict[str, Probability]
     """For each principle that was read, the probability that the chosen answer is the better one."""
     position_bias: float | None
     label_mass: float | None
     order_agreement: float | None
+    sd_principles: float | None
+    """How far the principles' log-odds lie from their mean (weighted standard deviation); None of fewer than two."""
+    sd_judges: float | None
+    """How far the judges lie apart within a principle, on average; None where no two spoke under one."""
+    sd_orders: float | None
+    """How far the two orders disagree beyond the judges' constant position bias, in logits; None with one order."""
+    objecting: tuple[str, ...]
+    """Principles that by themselves would have chosen the other answer."""
 
 
 class Conclusion(Record):
@@ -39,10 +56,20 @@ class Conclusion(Record):
 
     prompt_id: str
     judgements: tuple[Judgement, ...]
-    scores: dict[str, float]
+    strengths: dict[str, Strength]
+    """Of every candidate with a readable matchup."""
     pairs: tuple[Pair, ...]
     no_pair: str | None
     """Why there is no pair at all; None when there is one."""
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """How strong the candidates are, in logits above their mean."""
+        return scores_of(self.strengths)
+
+    def judgement_of(self, pair: Pair) -> Judgement:
+        """Return the direct verdict that a pair comes from."""
+        return next(j for j in self.judgements if {j.a, j.b} == {pair.chosen, pair.rejected})
 
 
 def conclude(
@@ -51,17 +78,33 @@ def conclude(
     config: RunConfig,
     bias: PositionBias | None,
     priorities: Mapping[str, int] | None = None,
+    correction: Correction = NO_CORRECTION,
 ) -> Conclusion:
     """Judge every matchup of a trace, rank its candidates, and select its pairs."""
-    judgements = tuple(judge_matchup(matchup, weights, config.judging, bias, priorities) for matchup in trace.matchups)
-    scores = mean_win_probabilities(judgements)
-    wanted = wanted_pairs(scores, trace.forebears(scores), config.pairs, pairs_seed(config, trace.prompt.id))
+    lengths = {response.id: len(response.text) for response in trace.responses}
+    judgements = tuple(
+        judge_matchup(
+            matchup,
+            weights,
+            config.judging,
+            bias,
+            priorities,
+            length_shift=correction.shift(math.log(lengths[matchup.a] / lengths[matchup.b])),
+            recalibrate=correction.recalibrate,
+        )
+        for matchup in trace.matchups
+    )
+    strengths = rank(judgements)
+    scores = scores_of(strengths)
+    seed = pairs_seed(config, trace.prompt.id)
+    wanted = wanted_pairs(scores, trace.forebears(scores), config.pairs, seed, lengths)
+    rule = Rule(weights, priorities or {}, config.judging, bias)
     by_ids = {frozenset((j.a, j.b)): j for j in judgements}
     pairs: list[Pair] = []
     refused: list[str] = []
     for first, second in wanted:
         outcome = _pair(
-            trace.prompt.id, first, second, by_ids, scores, free=config.pairs.select == "revision-vs-parent"
+            trace.prompt.id, first, second, by_ids, strengths, rule, free=config.pairs.select == "revision-vs-parent"
         )
         if isinstance(outcome, Pair):
             pairs.append(outcome)
@@ -71,7 +114,7 @@ def conclude(
     return Conclusion(
         prompt_id=trace.prompt.id,
         judgements=judgements,
-        scores=scores,
+        strengths=strengths,
         pairs=tuple(pairs[: config.pairs.per_prompt]),
         no_pair=None if pairs else _why_none(trace, config, judgements, refused),
     )
@@ -87,7 +130,8 @@ def _pair(
     first: str,
     second: str,
     by_ids: Mapping[frozenset[str], Judgement],
-    scores: Mapping[str, float],
+    strengths: Mapping[str, Strength],
+    rule: Rule,
     *,
     free: bool,
 ) -> Pair | str:
@@ -101,19 +145,50 @@ def _pair(
     if not free and winner != first:
         return "ranking and direct verdict disagree"
     p_chosen = max(judgement.p, 1 - judgement.p)
+    raw = judgement.logit if judgement.raw_logit is None else judgement.raw_logit
+    p_raw = sigmoid((raw or 0.0) if winner == judgement.a else -(raw or 0.0))
     return Pair(
         prompt_id=prompt_id,
         chosen=winner,
         rejected=loser,
         p_chosen=p_chosen,
+        p_raw=p_raw,
         margin=p_chosen - 0.5,
-        score_chosen=scores[winner],
-        score_rejected=scores[loser],
+        score_chosen=strengths[winner].value,
+        score_rejected=strengths[loser].value,
+        score_chosen_se=strengths[winner].se,
+        score_rejected_se=strengths[loser].se,
         principles={part.principle: part.p if winner == judgement.a else 1 - part.p for part in judgement.principles},
         position_bias=judgement.position_bias,
         label_mass=judgement.label_mass,
         order_agreement=judgement.order_agreement,
+        **spread(judgement, rule),
+        objecting=judgement.objecting,
     )
+
+
+def spread(judgement: Judgement, rule: Rule) -> dict[str, float | None]:
+    """Return how far principles, judges and orders lie apart in one judgement, in logits."""
+    parts = [part for part in judgement.principles if not part.silent]
+    weights = [rule.weight(part.principle) for part in parts]
+    judges = rule.judging.judge_weights
+    within = [
+        (weight, _sd([(judges.get(voice.judge, 1.0), voice.logit) for voice in part.voices]))
+        for weight, part in zip(weights, parts, strict=True)
+        if len(part.voices) > 1
+    ]
+    ordered = any(part.position_bias is not None for part in parts)
+    bias = rule.bias
+    return {
+        "sd_principles": _sd([(w, part.logit) for w, part in zip(weights, parts, strict=True)]) if parts[1:] else None,
+        "sd_judges": weighted_mean(within),
+        "sd_orders": abs(order_noise(parts, rule, bias)) if ordered and bias is not None else None,
+    }
+
+
+def _sd(pairs: list[tuple[float, float]]) -> float:
+    mean = weighted_mean(pairs) or 0.0
+    return math.sqrt(weighted_mean([(weight, (value - mean) ** 2) for weight, value in pairs]) or 0.0)
 
 
 def _why_none(trace: Trace, config: RunConfig, judgements: tuple[Judgement, ...], refused: list[str]) -> str:

@@ -10,29 +10,39 @@ cannot be read takes its principle out of the mean; it never counts as a zero.
 
 A principle that a program decides says +L for an answer that passes where the other does not, L = ln(0.98 / 0.02); it
 has no position bias and no label mass. Where both pass, or neither does, it has nothing to say and is left out of the
-mean, too; where no other voice is left, that is a tie.
+mean, too; where no other voice is left, that is a tie, or unreadable if a judge was asked and none could be read.
+
+A judge that looks at one answer at a time says log-odds, too: of two ratings, P(a gets the higher number) with a draw
+counted half, from the two answers' probabilities over the numbers; of two rewards, their difference, as reward models
+are trained. A ranking of all answers counts as a vote for each two of them, for each order they were shown in.
+
+Where several judges speak under one principle, their weighted mean is what the principle says.
 
 Where a constitution has priority levels, the mean is taken within a level, and a lower level decides only where
 the higher ones abstain.
+
+What is worth a label is then corrected, where that is asked for: first what the two answers' lengths were worth is
+taken out, then the log-odds are recalibrated.
 """
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from rlaif.config import JudgingConfig
+from rlaif.judgeconfig import JudgingConfig
 from rlaif.preferences.position import PositionBias
-from rlaif.records import PROMPT_CHECK, Checked, Matchup, Order, Record, Verdict
+from rlaif.preferences.voices import TIE_LOGIT, Voice, voices_of, weighted_mean
+from rlaif.records import PROMPT_CHECK, Checked, Matchup, Record
 
-Abstention = Literal["unreadable", "tie", "too close", "order noise"]
-
-TIE_LOGIT = 1e-3
-"""Servers report log-probabilities in single precision: what is nearer to zero than this is rounding."""
+Abstention = Literal["unreadable", "tie", "too close", "order noise", "conflict"]
 
 CHECKED_LOGIT = math.log(0.98 / 0.02)
 """What a passed check is worth against a failed one. Counting does not err, but people who write checks do, and one of
 infinite weight would make every label 1 and leave no room for the other principles of its level."""
+
+ROUNDING = 1e-9
+"""0.6 - 0.5 is a little less than 0.1 in floating point."""
 
 
 class PrincipleJudgement(Record):
@@ -45,6 +55,8 @@ class PrincipleJudgement(Record):
     """Log-odds given for being shown first; None when only one order was asked, and for what a program decides."""
     by_program: bool = False
     """Whether a program decides it, and not the critic."""
+    voices: tuple[Voice, ...] = ()
+    """What each judge said, where there are several."""
 
     @property
     def silent(self) -> bool:
@@ -69,7 +81,12 @@ class Judgement(Record):
     b: str
     purpose: Literal["design", "final"]
     logit: float | None
-    """Weighted mean of the principles' logits at the level that decided; None when no principle could be read."""
+    """What counts: the weighted mean of the principles' logits at the level that decided, corrected where that is asked
+    for; None when no principle could be read."""
+    raw_logit: float | None = None
+    """The same before any correction; None where nothing is corrected."""
+    length_shift: float = 0.0
+    """Log-odds taken out of it for the lengths of the two answers."""
     priority: int | None = None
     """The level that decided; None when none did."""
     position_bias: float | None
@@ -79,6 +96,8 @@ class Judgement(Record):
     """The readable ones, those a program decides among them."""
     abstention: Abstention | None
     """Why this matchup may not become a label; None when it may."""
+    objecting: tuple[str, ...] = ()
+    """Principles that by themselves would make a label of the contrary: the conflict within the rules."""
 
     @property
     def p(self) -> float | None:
@@ -102,27 +121,36 @@ def judge_matchup(
     judging: JudgingConfig,
     bias: PositionBias | None = None,
     priorities: Mapping[str, int] | None = None,
+    *,
+    length_shift: float = 0.0,
+    recalibrate: Callable[[float], float] | None = None,
 ) -> Judgement:
-    """Aggregate one matchup's verdicts.
+    """Aggregate what was said about one matchup.
 
-    `bias` is the critic's position bias over the whole run. Without it (while the run is still going on)
+    `bias` is the judges' position bias over the whole run. Without it (while the run is still going on)
     nothing can be said about order noise, and no matchup abstains for it. `priorities` are the principles' levels,
-    1 for those it does not name.
+    1 for those it does not name. `length_shift` (log-odds for a) is taken out of the mean, then `recalibrate` is
+    applied.
     """
-    asked = matchup.by_principle().items()
-    voices = [part for name, verdicts in asked if (part := _judge_principle(name, verdicts, judging))]
-    parts = tuple(_with_checks(voices, matchup.checks, weights) if matchup.checks else voices)
-    decision = decide(parts, Rule(weights, priorities or {}, judging, bias))
+    rule = Rule(weights, priorities or {}, judging, bias, recalibrate)
+    parts = tuple(_parts(matchup, rule))
+    decision = decide(parts, rule, length_shift)
+    if all(part.silent for part in parts) and (matchup.verdicts or matchup.scores or matchup.rankings):
+        decision = _NOTHING  # that no judge could be read is the reason, not that the programs see no difference
+    corrected = length_shift != 0 or recalibrate is not None
     return Judgement(
         a=matchup.a,
         b=matchup.b,
         purpose=matchup.purpose,
         logit=decision.logit,
+        raw_logit=decision.raw_logit if corrected else None,
+        length_shift=length_shift,
         priority=decision.priority,
         position_bias=decision.position_bias,
         label_mass=sum(v.label_mass for v in matchup.verdicts) / len(matchup.verdicts) if matchup.verdicts else None,
         principles=parts,
         abstention=decision.abstention,
+        objecting=objecting(parts, decision.logit, judging),
     )
 
 
@@ -135,10 +163,14 @@ class Rule:
     """Levels; 1 for a principle that is not named."""
     judging: JudgingConfig
     bias: PositionBias | None = None
+    recalibrate: Callable[[float], float] | None = None
+    """From log-odds to log-odds; odd and rising, so that it turns no winner round."""
 
     def weight(self, principle: str) -> float:
-        """Return a principle's weight; 1 for a check that belongs to a prompt."""
-        return 1.0 if principle.startswith(PROMPT_CHECK) else self.weights[principle]
+        """Return a principle's weight; 1 for a prompt's own check, and what the run file says of an aspect."""
+        if ":" not in principle:
+            return self.weights[principle]
+        return 1.0 if principle.startswith(PROMPT_CHECK) else self.judging.weight_of(principle)
 
 
 @dataclass(frozen=True)
@@ -149,6 +181,8 @@ class Decision:
     position_bias: float | None
     abstention: Abstention | None
     priority: int | None
+    raw_logit: float | None = None
+    """Before any correction."""
 
     @property
     def label(self) -> Literal["a", "b"] | None:
@@ -158,30 +192,56 @@ class Decision:
         return "a" if self.logit > 0 else "b"
 
 
-def decide(parts: Collection[PrincipleJudgement], rule: Rule) -> Decision:
+def decide(parts: Collection[PrincipleJudgement], rule: Rule, length_shift: float = 0.0) -> Decision:
     """Let the highest level that does not abstain decide; where all do, the highest one's abstention counts."""
+    if rule.judging.strategy == "weighted":
+        return _at_level(1, parts, rule, length_shift) if parts else _NOTHING
     first: Decision | None = None
     for level in sorted({rule.priorities.get(part.principle, 1) for part in parts}):
-        decision = _at_level(level, [part for part in parts if rule.priorities.get(part.principle, 1) == level], rule)
+        of_level = [part for part in parts if rule.priorities.get(part.principle, 1) == level]
+        decision = _at_level(level, of_level, rule, length_shift)
         if decision.abstention is None:
             return decision
         first = first or decision
-    return first or Decision(None, None, "unreadable", None)
+    return first or _NOTHING
 
 
-def _at_level(level: int, parts: Collection[PrincipleJudgement], rule: Rule) -> Decision:
+_NOTHING = Decision(None, None, "unreadable", None)
+
+
+def objecting(parts: Collection[PrincipleJudgement], logit: float | None, judging: JudgingConfig) -> tuple[str, ...]:
+    """Return the principles whose own p would make a label of the contrary."""
+    if logit is None:
+        return ()
+    return tuple(
+        part.principle
+        for part in parts
+        if part.logit * logit < 0 and abs(part.p - 0.5) >= max(judging.min_margin, TIE_LOGIT / 4) - ROUNDING
+    )
+
+
+def heard(judgement: Judgement, rule: Rule) -> list[PrincipleJudgement]:
+    """Return the principles that a label is made of: those of the level that decided which have something to say."""
+    leveled = rule.judging.strategy != "weighted"
+    return [
+        part
+        for part in judgement.principles
+        if not part.silent and (not leveled or rule.priorities.get(part.principle, 1) == judgement.priority)
+    ]
+
+
+def _at_level(level: int, parts: Collection[PrincipleJudgement], rule: Rule, length_shift: float) -> Decision:
     voices = [part for part in parts if not part.silent] or parts
-    logit = _weighted_mean([(rule.weight(part.principle), part.logit) for part in voices])
-    position_bias = _weighted_mean(
+    raw = weighted_mean([(rule.weight(part.principle), part.logit) for part in voices])
+    position_bias = weighted_mean(
         [(rule.weight(part.principle), part.position_bias) for part in voices if part.position_bias is not None]
     )
-    abstention = _abstention(logit, voices, rule)
-    return Decision(logit, position_bias, abstention, None if abstention else level)
-
-
-def readable(verdict: Verdict, min_label_mass: float) -> bool:
-    """Whether a verdict may be used: a label was found, and the labels got enough probability."""
-    return verdict.logit() is not None and verdict.label_mass >= min_label_mass
+    logit = None if raw is None else raw - length_shift
+    # What programs alone decide is no critic's certainty, so there is nothing to hold back.
+    if logit is not None and rule.recalibrate is not None and not all(part.by_program for part in voices):
+        logit = rule.recalibrate(logit)
+    abstention = _abstention(raw, logit, voices, rule)
+    return Decision(logit, position_bias, abstention, None if abstention else level, raw)
 
 
 def sigmoid(x: float) -> float:
@@ -189,31 +249,41 @@ def sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
 
 
-def _judge_principle(name: str, verdicts: Mapping[Order, Verdict], judging: JudgingConfig) -> PrincipleJudgement | None:
-    logits = {order: v.logit() for order, v in verdicts.items() if readable(v, judging.min_label_mass)}
-    ab, ba = logits.get("ab"), logits.get("ba")
-    if judging.orders == "both":
-        if ab is None or ba is None:
-            return None
-        # A label too rare to be reported only bounds its logit, towards zero. Where the bound points away from what
-        # both orders say together, the truth may point the other way.
-        sides = [(verdicts["ab"], ab), (verdicts["ba"], -ba)]
-        if any(verdict.bounded and side * (ab - ba) <= 0 for verdict, side in sides):
-            return None
-        return PrincipleJudgement(principle=name, logit=(ab - ba) / 2, position_bias=(ab + ba) / 2)
-    if ab is not None:
-        return PrincipleJudgement(principle=name, logit=ab, position_bias=None)
-    if ba is not None:
-        return PrincipleJudgement(principle=name, logit=-ba, position_bias=None)
-    return None
+def _parts(matchup: Matchup, rule: Rule) -> list[PrincipleJudgement]:
+    """Return what every principle says, in the constitution's order; aspects and a prompt's own checks come last."""
+    said = voices_of(matchup, rule.judging)
+    parts = [_together(principle, voices, rule) for principle, voices in said.items()]
+    if matchup.checks or any(":" in part.principle for part in parts):
+        places = {principle: place for place, principle in enumerate(rule.weights)}
+        parts = sorted([*parts, *_checked(matchup.checks)], key=lambda part: places.get(part.principle, len(places)))
+    return parts
 
 
-def _with_checks(
-    voices: Collection[PrincipleJudgement], checks: Collection[Checked], weights: Mapping[str, float]
-) -> list[PrincipleJudgement]:
-    """Add what programs say, in the constitution's order; a prompt's own checks come last."""
+def _together(principle: str, voices: tuple[Voice, ...], rule: Rule) -> PrincipleJudgement:
+    """Return the weighted mean of what the judges say under one principle."""
+    if len(voices) == 1:
+        (voice,) = voices
+        panel = len(rule.judging.judges) > 1
+        return PrincipleJudgement(
+            principle=principle,
+            logit=voice.logit,
+            position_bias=voice.position_bias,
+            voices=voices if panel else (),
+        )
+    weights = rule.judging.judge_weights
+    return PrincipleJudgement(
+        principle=principle,
+        logit=weighted_mean([(weights.get(v.judge, 1.0), v.logit) for v in voices]) or 0.0,
+        position_bias=weighted_mean(
+            [(weights.get(v.judge, 1.0), v.position_bias) for v in voices if v.position_bias is not None]
+        ),
+        voices=voices,
+    )
+
+
+def _checked(checks: Collection[Checked]) -> list[PrincipleJudgement]:
     worth = {(True, False): CHECKED_LOGIT, (False, True): -CHECKED_LOGIT}
-    said = [
+    return [
         PrincipleJudgement(
             principle=one.principle,
             logit=worth.get((one.a.passed, one.b.passed), 0.0),
@@ -222,31 +292,48 @@ def _with_checks(
         )
         for one in checks
     ]
-    places = {principle: place for place, principle in enumerate(weights)}
-    return sorted([*voices, *said], key=lambda part: places.get(part.principle, len(places)))
 
 
-def _abstention(logit: float | None, parts: Collection[PrincipleJudgement], rule: Rule) -> Abstention | None:
-    if logit is None:
+def _abstention(
+    raw: float | None, logit: float | None, parts: Collection[PrincipleJudgement], rule: Rule
+) -> Abstention | None:
+    if raw is None or logit is None:
         return "unreadable"
-    if abs(logit) < TIE_LOGIT:
+    if abs(raw) < TIE_LOGIT:
         return "tie"
-    if rule.bias is not None and not rule.judging.allow_order_noise:
-        # What the constant bias does not explain is noise; at this size the two orders, each freed of the
-        # constant bias, still name different winners. A program says the same in both orders.
-        noise = [
-            (rule.weight(part.principle), part.position_bias - rule.bias.of(part.principle))
-            if part.position_bias is not None
-            else (rule.weight(part.principle), 0.0)
-            for part in parts
-        ]
-        if abs(_weighted_mean(noise) or 0.0) >= abs(logit):
-            return "order noise"
-    if abs(sigmoid(logit) - 0.5) < rule.judging.min_margin:
+    if (
+        rule.bias is not None
+        and not rule.judging.allow_order_noise
+        and abs(order_noise(parts, rule, rule.bias)) >= abs(raw)
+    ):
+        # At this size the two orders, each freed of the constant bias, still name different winners.
+        return "order noise"
+    if abs(sigmoid(logit) - 0.5) < rule.judging.min_margin - ROUNDING or logit == 0:
         return "too close"
+    if rule.judging.strategy == "pareto" and objecting(parts, logit, rule.judging):
+        return "conflict"
     return None
 
 
-def _weighted_mean(pairs: list[tuple[float, float]]) -> float | None:
-    total = sum(weight for weight, _ in pairs)
-    return sum(weight * value for weight, value in pairs) / total if pairs else None
+def order_noise(parts: Collection[PrincipleJudgement], rule: Rule, bias: PositionBias) -> float:
+    """Return how far the two orders disagree beyond the judges' constant bias, in logits: half their difference.
+
+    A program says the same in both orders, and so does a judge that looks at one answer at a time.
+    """
+    return weighted_mean([(rule.weight(part.principle), _noise_of(part, rule, bias)) for part in parts]) or 0.0
+
+
+def _noise_of(part: PrincipleJudgement, rule: Rule, bias: PositionBias) -> float:
+    if part.position_bias is None:
+        return 0.0
+    if not part.voices:
+        return part.position_bias - bias.of(part.principle)
+    weights = rule.judging.judge_weights
+    excess = [
+        (
+            weights.get(voice.judge, 1.0),
+            0.0 if voice.position_bias is None else voice.position_bias - bias.of(part.principle, voice.judge),
+        )
+        for voice in part.voices
+    ]
+    return weighted_mean(excess) or 0.0

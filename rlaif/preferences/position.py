@@ -1,16 +1,21 @@
 """How much a critic favours the answer it is shown first, and whether it is fit to judge at all.
 
 Comes in: matchups. Goes out: the constant position bias of every principle, the share of verdicts that turn
-with the order, the mean label mass, and plain words when these are bad. Intervals, calibration and
+with the order, the mean label mass, and plain words when these are bad. Calibration and
 comparison with people's labels are deliberately absent here.
 """
 
 from array import array
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+from pydantic import Field
 
+from rlaif.intervals import Figure
+from rlaif.preferences.median import median_interval
+from rlaif.preferences.voices import TIE_LOGIT, shown_logits
 from rlaif.records import Matchup, Record
 
 FEWEST_FOR_BIAS = 8
@@ -26,47 +31,58 @@ class PositionBias(Record):
     by_principle: dict[str, float]
     """Median of (x_ab + x_ba) / 2 in logits; positive favours the answer shown first."""
     overall: float | None
+    intervals: dict[str, Figure] = Field(default_factory=dict)
+    """The same medians with their 95 % intervals (Woodruff 1952), prompts drawn as a whole."""
+    overall_interval: Figure | None = None
+    """Of `overall`."""
     matchups: int
     verdicts: int
     label_mass: float | None
     """Mean probability of the two labels over all verdicts."""
     turned: float | None
     """Share of (matchup, principle) whose two orders, taken as they came, name different winners."""
+    judges: dict[str, "PositionBias"] = Field(default_factory=dict)
+    """The same of each judge by itself, where there are several."""
 
     @classmethod
     def measure(cls, matchups: Iterable[Matchup], min_label_mass: float = 0.0) -> Self:
-        """Measure over the matchups of a run, in one pass; keeps eight bytes per matchup and principle.
+        """Measure over matchups that each belong to a prompt of their own."""
+        return cls.measure_prompts(((matchup,) for matchup in matchups), min_label_mass)
+
+    @classmethod
+    def measure_prompts(cls, prompts: Iterable[Iterable[Matchup]], min_label_mass: float = 0.0) -> Self:
+        """Measure over the matchups of a run, prompt by prompt; keeps sixteen bytes per matchup and principle.
 
         Label mass, `turned` and `overall` tell of all verdicts; the bias of a principle, by which order noise is
         judged, of the readable ones.
         """
-        readable: dict[str, array[float]] = {}
-        everything, masses, turned = array("d"), array("d"), 0
-        count = 0
-        for matchup in matchups:
-            count += 1
-            masses.extend(verdict.label_mass for verdict in matchup.verdicts)
-            for principle, ab, ba, mass in asked_both_ways(matchup):
-                # The same winner means opposite signs: the labels change places with the answers.
-                turned += ab * ba >= 0
-                everything.append((ab + ba) / 2)
-                if mass >= min_label_mass:
-                    readable.setdefault(principle, array("d")).append((ab + ba) / 2)
-        return cls(
-            by_principle={k: float(np.median(v)) for k, v in sorted(readable.items()) if len(v) >= FEWEST_FOR_BIAS},
-            overall=float(np.median(everything)) if len(everything) >= FEWEST_FOR_BIAS else None,
-            matchups=count,
-            verdicts=len(masses),
-            label_mass=sum(masses) / len(masses) if masses else None,
-            turned=turned / len(everything) if everything else None,
-        )
+        together, apart = _Seen(), defaultdict[str, _Seen](_Seen)
+        for prompt, matchup in ((number, matchup) for number, matchups in enumerate(prompts) for matchup in matchups):
+            together.matchups += 1
+            for verdict in matchup.verdicts:
+                for seen in (together, apart[verdict.judge]):
+                    seen.masses.append(verdict.label_mass)
+            for judge, principle, ab, ba, mass in asked_both_ways(matchup):
+                for seen in (together, apart[judge]):
+                    seen.note(principle, prompt, (ab, ba), readable=mass >= min_label_mass)
+        judges = {name: cls(**seen.facts(together.matchups)) for name, seen in sorted(apart.items())}
+        return cls(**together.facts(together.matchups), judges=judges if len(judges) > 1 else {})
 
-    def of(self, principle: str) -> float:
+    def of(self, principle: str, judge: str | None = None) -> float:
         """Return the bias of a principle; the critic's overall bias where that principle was asked too rarely."""
+        if judge is not None and self.judges:
+            return self.judges[judge].of(principle) if judge in self.judges else 0.0
         return self.by_principle.get(principle, self.overall or 0.0)
 
     def warnings(self) -> list[str]:
-        """Return in plain words why this critic is unfit to judge; empty when nothing says so."""
+        """Return in plain words why a critic is unfit to judge; empty when nothing says so."""
+        if not self.judges:
+            found = self._against()
+            return [f"this critic is not fit to judge: {'; '.join(found)}"] if found else []
+        unfit = {name: found for name, judge in self.judges.items() if (found := judge._against())}
+        return [f"judge {name} is not fit to judge: {'; '.join(found)}" for name, found in unfit.items()]
+
+    def _against(self) -> list[str]:
         found = []
         if self.label_mass is not None and self.label_mass < UNFIT_LABEL_MASS:
             found.append(
@@ -77,14 +93,65 @@ class PositionBias(Record):
             shown = "first" if (self.overall or 0) > 0 else "second"
             favours = f" (it favours the answer shown {shown})" if self.overall else ""
             found.append(f"{self.turned:.0%} of its verdicts turn with the order{favours}")
-        return [f"this critic is not fit to judge: {'; '.join(found)}"] if found else []
+        return found
 
 
-def asked_both_ways(matchup: Matchup) -> Iterator[tuple[str, float, float, float]]:
-    """Yield (principle, logit in order ab, logit in order ba, lower label mass) where both orders have a logit."""
-    for principle, orders in matchup.by_principle().items():
+class _Seen:
+    """What is gathered of one judge, or of all."""
+
+    def __init__(self) -> None:
+        self.readable = defaultdict[str, _Biases](_Biases)
+        self.everything = _Biases()
+        self.masses = array("d")
+        self.turned = 0
+        self.matchups = 0
+
+    def note(self, principle: str, prompt: int, logits: tuple[float, float], *, readable: bool) -> None:
+        ab, ba = logits
+        if max(abs(ab), abs(ba)) < TIE_LOGIT:
+            return  # exactly even in both orders: blind to the place there, and no measure of what it is worth
+        # The same winner means opposite signs: the labels change places with the answers.
+        self.turned += ab * ba >= 0
+        for biases in (self.everything, self.readable[principle]) if readable else (self.everything,):
+            biases.values.append((ab + ba) / 2)
+            biases.prompts.append(prompt)
+
+    def facts(self, matchups: int) -> dict[str, Any]:
+        everything, masses = self.everything, self.masses
+        asked = {k: v.median for k, v in sorted(self.readable.items()) if len(v.values) >= FEWEST_FOR_BIAS}
+        overall = everything.median if len(everything.values) >= FEWEST_FOR_BIAS else None
+        return {
+            "by_principle": {k: figure.value for k, figure in asked.items()},
+            "intervals": asked,
+            "overall": None if overall is None else overall.value,
+            "overall_interval": overall,
+            "matchups": matchups,
+            "verdicts": len(masses),
+            "label_mass": sum(masses) / len(masses) if masses else None,
+            "turned": self.turned / len(everything.values) if everything.values else None,
+        }
+
+
+class _Biases:
+    """Position biases, and the prompts they were measured on."""
+
+    def __init__(self) -> None:
+        self.values, self.prompts = array("d"), array("q")
+
+    @property
+    def median(self) -> Figure:
+        return median_interval(np.array(self.values), np.array(self.prompts))
+
+
+def asked_both_ways(matchup: Matchup) -> Iterator[tuple[str, str, float, float, float]]:
+    """Yield (judge, principle, logit in order ab, logit in order ba, lower label mass) where both have a logit."""
+    for (judge, principle), orders in matchup.by_voice().items():
         if len(orders) == 2:
             ab, ba = orders["ab"], orders["ba"]
             first, second = ab.logit(), ba.logit()
             if first is not None and second is not None:
-                yield principle, first, second, min(ab.label_mass, ba.label_mass)
+                yield judge, principle, first, second, min(ab.label_mass, ba.label_mass)
+    for ranked in matchup.rankings:
+        first, second = shown_logits(ranked)
+        if first is not None and second is not None:
+            yield ranked.judge, ranked.principle, first, second, 1.0

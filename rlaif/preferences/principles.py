@@ -16,7 +16,8 @@ Comes in: judgements. Goes out: tallies by (what, principle) that add up over ma
 from itertools import combinations
 
 from rlaif.intervals import Tally
-from rlaif.preferences.judgement import TIE_LOGIT, Judgement, Rule, decide
+from rlaif.preferences.judgement import Judgement, Rule, decide
+from rlaif.preferences.voices import TIE_LOGIT
 
 
 def tally_principles(judgement: Judgement, rule: Rule) -> Tally:

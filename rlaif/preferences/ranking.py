@@ -2,41 +2,75 @@
 
 import random
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 from rlaif.config import PairsConfig
+from rlaif.preferences.bradley_terry import Result, Strength, strengths
 from rlaif.preferences.judgement import Judgement
 
 
-def mean_win_probabilities(judgements: Sequence[Judgement]) -> dict[str, float]:
-    """Return for every candidate the mean probability of beating whom it met, in (0, 1).
+def rank(judgements: Sequence[Judgement]) -> dict[str, Strength]:
+    """Return for every candidate how strong it is, from all the matchups that the design chose.
 
     Only matchups of the design count: a final matchup is asked *because of* the ranking, and would bend it.
-    Unreadable matchups are left out; a candidate with no readable one has no score.
+    Unreadable matchups are left out; a candidate with no readable one has no strength.
     """
-    wins: dict[str, list[float]] = {}
-    for judgement in judgements:
-        for candidate in (judgement.a, judgement.b):
-            if judgement.purpose == "design" and (p := judgement.p_of(candidate)) is not None:
-                wins.setdefault(candidate, []).append(p)
-    return {candidate: sum(ps) / len(ps) for candidate, ps in wins.items()}
+    return strengths([Result(j.a, j.b, j.logit) for j in judgements if j.purpose == "design" and j.logit is not None])
+
+
+def scores_of(ranked: Mapping[str, Strength]) -> dict[str, float]:
+    """Return the strengths without their standard errors."""
+    return {candidate: strength.value for candidate, strength in ranked.items()}
 
 
 def wanted_pairs(
-    scores: Mapping[str, float], parents: Mapping[str, str], pairs: PairsConfig, seed: int
+    scores: Mapping[str, float],
+    parents: Mapping[str, str],
+    pairs: PairsConfig,
+    seed: int,
+    lengths: Mapping[str, int] | None = None,
 ) -> list[tuple[str, str]]:
     """Return the (better, worse) candidates that the selection rule asks for, best first.
 
-    For `revision-vs-parent` the revision stands first, whichever is better. Equal scores give no pair.
+    For `revision-vs-parent` the revision stands first, whichever is better. Equal scores give no pair. `lengths` are
+    the candidates' characters, needed where only answers of similar length may be paired.
     """
     ranked = sorted(scores, key=lambda candidate: (-scores[candidate], candidate))
+
+    longest = pairs.max_length_ratio if lengths is not None else None
+
+    def alike(one: str, other: str) -> bool:
+        return longest is None or _ratio(lengths or {}, one, other) <= longest
+
     if pairs.select == "revision-vs-parent":
-        return [(child, parents[child]) for child in ranked if parents.get(child) in scores]
+        of_kin = [(child, parents[child]) for child in ranked if parents.get(child) in scores]
+        return [pair for pair in of_kin if alike(*pair)]
     if len(ranked) < 2:
         return []
     if pairs.select == "best-vs-random":
-        others = random.Random(seed).sample(ranked[1:], min(pairs.per_prompt, len(ranked) - 1))
+        apt = [other for other in ranked[1:] if alike(ranked[0], other)]
+        others = random.Random(seed).sample(apt, min(pairs.per_prompt, len(apt)))
         wanted = [(ranked[0], other) for other in others]
-    else:
+    elif longest is None:
         count = min(pairs.per_prompt, len(ranked) // 2)
         wanted = [(ranked[place], ranked[-1 - place]) for place in range(count)]
+    else:
+        apt_pairs = [pair for pair in combinations(ranked, 2) if alike(*pair)]
+        wanted = _farthest_apart(apt_pairs, scores)[: pairs.per_prompt]
     return [(better, worse) for better, worse in wanted if scores[better] > scores[worse]]
+
+
+def _farthest_apart(pairs: Sequence[tuple[str, str]], scores: Mapping[str, float]) -> list[tuple[str, str]]:
+    """Return pairs that have no candidate in common, the widest difference of scores first."""
+    taken: set[str] = set()
+    found = []
+    for better, worse in sorted(pairs, key=lambda pair: scores[pair[1]] - scores[pair[0]]):
+        if not {better, worse} & taken:
+            taken |= {better, worse}
+            found.append((better, worse))
+    return found
+
+
+def _ratio(lengths: Mapping[str, int], one: str, other: str) -> float:
+    shorter, longer = sorted((lengths[one], lengths[other]))
+    return longer / max(1, shorter)

@@ -8,6 +8,7 @@ from typing import Any
 from rlaif.difference import Difference, difference
 from rlaif.preferences.conclusion import Conclusion
 from rlaif.preferences.judgement import Judgement
+from rlaif.preferences.voices import shown_logits
 from rlaif.records import Failure, Matchup, Prompt, Record, Response, Trace, Verdict
 from rlaif.report.measures import revision_judgements
 
@@ -25,7 +26,7 @@ class AnswerView(Record):
     text: str
     parent: str | None = None
     score: float | None = None
-    """Mean probability of beating the prompt's other candidates."""
+    """How strong it is among the prompt's candidates, in logits above their mean."""
     note: str = ""
     """Why it was not compared; that it was cut."""
     by: tuple[str, ...] = ()
@@ -108,10 +109,11 @@ def browser_data(views: Collection[TraceView], principles: Sequence[str]) -> Map
     The verdicts of all matchups stand together, column by column, in the order of the matchups: numbers among their
     like take half the room that they take among texts, once compressed.
     """
-    place = {principle: number for number, principle in enumerate(principles)}
     matchups = [matchup for view in views for matchup in view.matchups]
+    named = dict.fromkeys([*principles, *(verdict[0] for matchup in matchups for verdict in matchup.verdicts)])
+    place = {principle: number for number, principle in enumerate(named)}
     return {
-        "principles": list(principles),
+        "principles": list(named),
         "steps_per_logit": STEPS_PER_LOGIT,
         "traces": [_compact(view, place) for view in views],
         "ab": [[ab for _, ab, _, _, _ in matchup.verdicts] for matchup in matchups],
@@ -198,25 +200,46 @@ def _units(text: str) -> int:
 
 
 def _matchup(matchup: Matchup, judgement: Judgement) -> MatchupView:
-    readable = {part.principle for part in judgement.principles}
     return MatchupView(
         a=matchup.a,
         b=matchup.b,
         p=None if judgement.p is None else round(judgement.p, 3),
         abstention=judgement.abstention,
         final=matchup.purpose == "final",
-        verdicts=tuple(
-            (
-                principle,
-                logit_steps(orders.get("ab")),
-                logit_steps(orders.get("ba")),
-                round(100 * min(verdict.label_mass for verdict in orders.values())),
-                principle in readable,
-            )
-            for principle, orders in matchup.by_principle().items()
-        ),
+        verdicts=tuple(voice_rows(matchup, judgement)),
         checks=checks_of(matchup),
     )
+
+
+VoiceRow = tuple[str, Logit, Logit, int, bool]
+"""Principle (and judge, where there are several), logits in both orders, label mass in percent, whether it counts."""
+
+
+def voice_rows(matchup: Matchup, judgement: Judgement, rules: str = "") -> list[VoiceRow]:
+    """Return what was said of a matchup, a row for each judge and principle; `rules` stands before the names."""
+    alone = {part.principle for part in judgement.principles if not part.voices}
+    counted = {(voice.judge, part.principle) for part in judgement.principles for voice in part.voices}
+    several = any(part.voices for part in judgement.principles)
+    rows: list[VoiceRow] = []
+
+    def add(judge: str, principle: str, ab: Logit, ba: Logit, mass: float) -> None:
+        name = f"{rules}{principle}" + (f" · {judge}" if several and ":" not in principle else "")
+        counts = (judge, principle) in counted or principle in alone
+        rows.append((name, ab, ba, round(100 * mass), counts))
+
+    for (judge, principle), orders in matchup.by_voice().items():
+        mass = min(verdict.label_mass for verdict in orders.values())
+        add(judge, principle, logit_steps(orders.get("ab")), logit_steps(orders.get("ba")), mass)
+    for ranked in matchup.rankings:
+        ab, ba = shown_logits(ranked)
+        add(ranked.judge, ranked.principle, _steps(ab), _steps(ba), 1.0)
+    for scored in matchup.scores:
+        part = next((part for part in judgement.principles if part.principle == scored.principle), None)
+        logit = None if part is None else _steps(part.logit)
+        masses = [score.label_mass for score in (scored.a, scored.b) if score is not None]
+        mass = min((1.0 if mass is None else mass for mass in masses), default=0.0)
+        add(scored.judge, scored.principle, logit, None if logit is None else -logit, mass)
+    return rows
 
 
 def checks_of(matchup: Matchup, rules: str = "") -> tuple[tuple[str, bool, str, bool, str], ...]:
@@ -228,5 +251,8 @@ def checks_of(matchup: Matchup, rules: str = "") -> tuple[tuple[str, bool, str, 
 
 def logit_steps(verdict: Verdict | None) -> Logit:
     """Return a verdict's logit in steps; None where there is none."""
-    logit = None if verdict is None else verdict.logit()
+    return _steps(None if verdict is None else verdict.logit())
+
+
+def _steps(logit: float | None) -> Logit:
     return None if logit is None else round(logit * STEPS_PER_LOGIT)

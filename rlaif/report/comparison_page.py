@@ -11,6 +11,7 @@ from rlaif.compare.figures import pool_rules
 from rlaif.compare.job import pooled, read_comparison, read_settings
 from rlaif.compare.pool import Candidate, PooledPrompt
 from rlaif.compare.tallies import Judge, judge_all
+from rlaif.compare.words import KINDS
 from rlaif.constitution import Constitution
 from rlaif.difference import difference
 from rlaif.errors import RunDirectoryError
@@ -23,8 +24,8 @@ from rlaif.report.browser import (
     browser_data,
     checks_of,
     lengths_of,
-    logit_steps,
     turns_of,
+    voice_rows,
 )
 from rlaif.report.comparison_plots import comparison_plots
 from rlaif.report.page import embedded, render, write_page
@@ -32,6 +33,7 @@ from rlaif.report.run_facts import Fact, Part, Sum, rules_of
 from rlaif.report.run_facts import Rule as ShownRule
 from rlaif.report.run_page import LARGEST_PAGE, Written
 from rlaif.runs.run import Run
+from rlaif.screen import counted
 
 MOST_PROMPTS = 500
 LONGEST_SHOWN = 2500
@@ -93,15 +95,15 @@ def _page(path: Path, found: Comparison, runs: Mapping[str, Run], shown: Sequenc
 
 
 def _sums(found: Comparison) -> list[Sum]:
-    kinds = " + ".join(f"{count:,} {_KINDS[kind]}" for kind, count in found.matchups_by_kind.items())
-    sums = [Sum(f"{found.prompts:,} prompts, {found.matchups:,} matchups = {kinds}")]
+    kinds = " + ".join(f"{count:,} {KINDS[kind]}" for kind, count in found.matchups_by_kind.items())
+    sums = [Sum(f"{counted(found.prompts, 'prompt')}, {counted(found.matchups, 'matchup')} = {kinds}")]
     for rules in found.rule_sets:
         labelled = rules.matchups - sum(rules.abstained.values())
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(rules.abstained.items()))
         parts = [Part("labelled", labelled, True)] + [Part(r, n, False) for r, n in sorted(rules.abstained.items())]
         sums.append(
             Sum(
-                f"{rules.name}: {rules.matchups:,} matchups = {labelled:,} labelled + "
+                f"{rules.name}: {counted(rules.matchups, 'matchup')} = {labelled:,} labelled + "
                 f"{rules.matchups - labelled:,} abstained" + (f" ({reasons})" if reasons else ""),
                 tuple(parts),
             )
@@ -109,19 +111,12 @@ def _sums(found: Comparison) -> list[Sum]:
     return sums
 
 
-_KINDS = {
-    "parent": "of a revision with its sample",
-    "rivals": "of two rule sets' revisions",
-    "samples": "of two samples",
-}
-
-
 def _facts(found: Comparison) -> list[Fact]:
     return [
         Fact("Policy", f"{found.policy}, which answers"),
         Fact("Critic", f"{found.critic}, which criticises, revises and judges for all rule sets"),
         *(Fact(rules.name, rules.constitution, rules.constitution_hash) for rules in found.rule_sets),
-        Fact("Pool", f"{found.identical:,} matchups left out because both answers are the same text"),
+        Fact("Pool", f"{counted(found.identical, 'matchup')} left out because both answers are the same text"),
         Fact(
             "Noise floor",
             f"{found.judged_twice:,} prompts judged twice, the second time with another seed and in other words"
@@ -260,12 +255,7 @@ def _matchup(
     matchup = pool.matchups[place]
     rows = []
     for name, judgements in judged.items():
-        readable = {part.principle for part in judgements[place].principles}
-        for k, orders in verdicts[name][place].by_principle().items():
-            mass = round(100 * min(verdict.label_mass for verdict in orders.values()))
-            rows.append(
-                (f"{name}/{k}", logit_steps(orders.get("ab")), logit_steps(orders.get("ba")), mass, k in readable)
-            )
+        rows += voice_rows(verdicts[name][place], judgements[place], f"{name}/")
     votes = tuple(
         (name, None if (p := found[place].p) is None else round(p, 3), found[place].abstention or "")
         for name, found in judged.items()

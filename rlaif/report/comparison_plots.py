@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure as Canvas
 
 from rlaif.compare.comparison import Comparison, Matrix, Two
+from rlaif.intervals import apart, highest_is_shown
 from rlaif.report.comparison_plots_of_rules import conflicts_plot, guilty_plot, judge_plot, principles_plot, texts_plot
 from rlaif.report.plots import (
     FAINT,
@@ -131,8 +132,11 @@ def labelled_plot(found: Comparison) -> Plot:
     reasons = sorted({reason for rules in found.rule_sets for reason in rules.abstained})
     shares = [rules.labelled for rules in found.rule_sets]
     known = [(share.value, rules.name) for share, rules in zip(shares, found.rule_sets, strict=True) if share.value]
-    most = max(known, default=(0.0, "nobody"))
-    title = f"{most[1]} labels most of what it judges: {most[0]:.0%}" if known else "No rule set labels anything"
+    title = "No rule set labels anything"
+    if known:
+        most = max(known)
+        title = f"{most[1]} gives a label to the largest share of what it judges: {most[0]:.0%}"
+        title = title if highest_is_shown(shares) else "The rule sets are not shown to differ in how much they label"
     return Plot(
         name="labelled",
         title=title,
@@ -166,9 +170,13 @@ def matrix_plot(name: str, what: str, matrix: Matrix) -> Plot:
         for maker, cell in zip(matrix.makers, cells, strict=True)
         if cell.value is not None
     ]
-    low, high = (extreme(rows, key=lambda row: row[1].value or 0)[0] for extreme in (min, max))
+    (low, lowest, _), (high, highest, _) = (extreme(rows, key=lambda row: row[1].value or 0) for extreme in (min, max))
     best, worst = (name.replace(": by", ", when written by") for name in (high, low))
     title = f"{what[0].upper()}{what[1:]} most often {best}; least {worst}"
+    if all(cell.holds(0.5) for _, cell, _ in rows):
+        title = f"{what[0].upper()}{what[1:]} about every second time: nowhere shown to differ from one half"
+    elif not apart(lowest, highest):
+        title = f"{what[0].upper()}{what[1:]}: no rule set is shown to do so more often than another"
 
     def draw(canvas: Canvas) -> None:
         (ax,) = panels(canvas, len(rows), [1])
@@ -204,6 +212,10 @@ def _flips_title(pairs: Sequence[Two]) -> str:
         return "No matchup is labelled by two rule sets"
     most = max(known, key=lambda two: two.flips.value or 0)
     title = f"{most.one} and {most.other} differ most: {most.flips.value:.0%} of their labels flip"
+    if len(known) == 1:
+        title = f"{most.one} and {most.other}: {most.flips.value:.0%} of their labels flip"
+    elif not highest_is_shown([two.flips for two in known]):
+        title = f"No two rule sets are shown to differ more than others; up to {most.flips.value:.0%} of labels flip"
     if most.beyond_noise is None or most.beyond_noise.low is None:
         return title
     return f"{title}, {'more than' if most.beyond_noise.low > 0 else 'not shown to be more than'} noise"

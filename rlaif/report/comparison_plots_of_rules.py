@@ -7,7 +7,7 @@ from matplotlib.ticker import MaxNLocator
 
 from rlaif.compare.comparison import Comparison, RuleSetFigures
 from rlaif.compare.texts import TextFigures
-from rlaif.intervals import Figure
+from rlaif.intervals import Figure, apart, highest_is_shown
 from rlaif.report.plots import (
     FAINT,
     INTERVALS,
@@ -40,7 +40,9 @@ def guilty_plot(found: Comparison) -> Plot:
         for guilt in two.guilty
     ]
     rows = sorted(rows, key=lambda row: -(row[1].value or 0))[:MOST_GUILTY]
-    title = f"Flips are made most by {rows[0][0]}"
+    title = "No principle is shown to make more of the flips than the others"
+    if highest_is_shown([share for _, share in rows]):
+        title = f"Flips are made most by {rows[0][0]}"
     return Plot(
         name="guilty",
         title=title,
@@ -64,7 +66,11 @@ def principles_plot(rules: RuleSetFigures) -> Plot:
     if not rows:
         table = Table(("principle",), ())
         return Plot(f"principles-{rules.name}", f"{rules.name}: nothing was read", "No verdict counts.", table, None)
-    title = f"{rules.name}: “{rows[0].id}” tips most labels, “{rows[-1].id}” fewest"
+    title = f"{rules.name}: no principle is shown to tip more labels than another"
+    if apart(rows[0].decisive, rows[-1].decisive):
+        title = f"{rules.name}: “{rows[0].id}” tips most labels, “{rows[-1].id}” fewest"
+    if len(rows) == 1:
+        title = f"{rules.name}: “{rows[0].id}” alone decides"
 
     def draw(canvas: Canvas) -> None:
         axes = panels(canvas, len(rows), [1, 1, 1])
@@ -137,7 +143,9 @@ def texts_plot(found: Comparison) -> Plot:
         *((f"revisions by {rules.name}", rules.texts) for rules in found.rule_sets if rules.texts.answers),
     ]
     longest = max(makers, key=lambda maker: maker[1].words.value or 0)
-    title = f"Longest on average: {longest[0]}, {number(longest[1].words.value, 0)} words"
+    title = "In length, answers and revisions are not shown to differ"
+    if highest_is_shown([texts.words for _, texts in makers]):
+        title = f"Longest on average: {longest[0]}, {number(longest[1].words.value, 0)} words"
     columns: list[tuple[str, Callable[[TextFigures], Figure], bool]] = [
         ("words", lambda t: t.words, False),
         ("refuse", lambda t: t.refusals, True),

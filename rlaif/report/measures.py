@@ -73,7 +73,7 @@ def measure(run: Run) -> Measures:
             _note_favoured(found, judgement)
             tally.add(tally_voices(judgement, rule))
         for matchup in trace.matchups:
-            for principle, ab, ba, mass in asked_both_ways(matchup):
+            for _, principle, ab, ba, mass in asked_both_ways(matchup):
                 if mass >= judging.min_label_mass:
                     found.biases[principle].append((ab + ba) / 2)
         tally.add(_lengths(trace, conclusion))

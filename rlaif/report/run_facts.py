@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from rlaif.constitution import Constitution
 from rlaif.errors import RunDirectoryError
 from rlaif.report.page import counted
+from rlaif.runs.judges import judge_words, strategy_words
 from rlaif.runs.run import Run
 from rlaif.runs.summary import Summary
 from rlaif.screen.results import summary_lines
@@ -156,9 +157,10 @@ def _judged(run: Run) -> str:
     )
     orders = "both orders" if judging.orders == "both" else "one order only"
     noise = "allowed" if judging.allow_order_noise else "abstains"
+    kinds = "; ".join(judge_words(judge) for judge in judging.panel)
     return (
-        f"{which}, {orders}; margin at least {judging.min_margin:g}, label mass at least "
-        f"{judging.min_label_mass:g}, order noise {noise}"
+        f"{which}, {orders}, {strategy_words(judging)}; {kinds}; margin at least {judging.min_margin:g}, label mass "
+        f"at least {judging.min_label_mass:g}, order noise {noise}"
     )
 
 

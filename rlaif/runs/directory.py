@@ -18,12 +18,13 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import filelock
 import yaml
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from rlaif import __version__
 from rlaif.config import RunConfig
@@ -36,6 +37,8 @@ from rlaif.runs.store import TraceWriter
 from rlaif.templates import Templates
 
 TRACES = "run.sqlite"
+COMPARISON = "comparison.yaml"
+"""By this a folder is known as that of a comparison."""
 _UNFINISHED = ".unfinished"
 """Stands in a run directory while it is being made: what else stands there then is ours, and may be made again."""
 
@@ -62,6 +65,9 @@ class ServedModels(Record):
     policy_identity: str
     critic: str
     critic_identity: str
+    judges: dict[str, str] = Field(default_factory=dict)
+    """By the judges' names, the models of those that have a critic of their own."""
+    judge_identities: dict[str, str] = Field(default_factory=dict)
 
 
 @contextmanager
@@ -111,11 +117,26 @@ def read_manifest(path: Path) -> Manifest:
     try:
         return Manifest.model_validate_json((path / "manifest.json").read_bytes())
     except OSError:
-        raise RunDirectoryError(f"{path} is no run directory: it has no manifest.json") from None
+        raise RunDirectoryError(_why_no_run(path)) from None
     except ValidationError as error:
         raise RunDirectoryError(
             f"{path}/manifest.json was written by another version ({error.errors()[0]['msg']})"
         ) from None
+
+
+def _why_no_run(path: Path) -> str:
+    if (path / COMPARISON).is_file():
+        runs = [str(run.parent) for run in sorted(path.glob("runs/*/manifest.json"))]
+        return f"{path} is a comparison; its runs are {' and '.join(runs) or f'named in {path / COMPARISON}'}"
+    if path.exists():
+        return f"{path} is no run directory: it has no manifest.json"
+    there = sorted(run.parent.name for run in path.parent.glob("*/manifest.json"))
+    return f"{path}: no such folder" + (f"; in {path.parent} there are {', '.join(there)}" if there else "")
+
+
+def free_place(path: Path) -> Path:
+    """Return the first folder beside this one that does not exist: runs/mine-2, runs/mine-3, …"""
+    return next(place for n in count(2) if not (place := path.parent / f"{path.resolve().name}-{n}").exists())
 
 
 def read_config(path: Path) -> RunConfig:
@@ -127,17 +148,20 @@ def read_config(path: Path) -> RunConfig:
     )
 
 
-def settle_models(path: Path, served: ServedModels, config: RunConfig) -> None:
+def settle_models(path: Path, served: ServedModels, config: RunConfig, *, anew: bool = False) -> None:
     """Note which models answer and how they are reached, or check that they are still the same.
+
+    `anew` says that nothing was made with those before: a model that could not be started may be replaced.
 
     Raises RunDirectoryError when they are not.
     """
     file = path / "models.json"
-    if not file.is_file():
+    if anew or not file.is_file():
         write_text(file, served.model_dump_json(indent=2))
     before = read_models(path)
-    for role in ("policy", "critic"):
-        was, now = getattr(before, f"{role}_identity"), getattr(served, f"{role}_identity")
+    was_of, now_of = _identities(before), _identities(served)
+    for role, now in now_of.items():
+        was = was_of.get(role, now)
         if was != now:
             raise RunDirectoryError(
                 f"{path} was made with the {role} {was}, but {now} answers now; "
@@ -147,6 +171,11 @@ def settle_models(path: Path, served: ServedModels, config: RunConfig) -> None:
         update={name: getattr(config, name) for name in ("policy", "critic", "cache", "open_prompts")}
     )
     _write_config(path, reached)
+
+
+def _identities(served: ServedModels) -> dict[str, str]:
+    judges = {f"judge {name}": identity for name, identity in served.judge_identities.items()}
+    return {"policy": served.policy_identity, "critic": served.critic_identity, **judges}
 
 
 def read_models(path: Path) -> ServedModels:
@@ -182,8 +211,15 @@ def _manifest(config: RunConfig, constitution: Constitution, templates: Template
         prompts_hash=prompts.hash,
         prompt_count=len(prompts.prompts),
         duplicates=prompts.duplicates,
-        questions=config.questions(),
+        questions=config.questions() | _shown_cases(config, constitution),
     )
+
+
+def _shown_cases(config: RunConfig, constitution: Constitution) -> dict[str, Any]:
+    """Return what names the cases that judges are shown as worked examples; a constitution's hash leaves cases out."""
+    shown = max((judge.cases for judge in config.judging.panel), default=0)
+    cases = [case.model_dump_json() for principle in constitution.asked for case in principle.cases[:shown]]
+    return {"cases": content_hash(*cases)} if shown else {}
 
 
 def _create(
@@ -229,16 +265,16 @@ def _refuse_differences(path: Path, found: Manifest, wanted: Manifest) -> None:
     differences += changed_settings(found.questions, wanted.questions)
     if differences:
         raise RunDirectoryError(
-            f"{path} holds another run; what differs: {'; '.join(differences)}. Choose another --out: "
-            "every answer already given is reused from the reply store, nothing is asked twice"
+            f"{path} holds another run; what differs: {'; '.join(differences)}. Choose another --out, such as "
+            f"{free_place(path)}: every answer already given is reused from the reply store, nothing is asked twice"
         )
 
 
 def changed_settings(found: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> list[str]:
     """Return what differs between two settings, as `sampling.n 4 → 2`."""
     changed = []
-    for key, now in wanted.items():
-        was = found.get(key)
+    for key in {**wanted, **found}:
+        was, now = found.get(key), wanted.get(key)
         if isinstance(was, dict) and isinstance(now, dict) and was and now:
             changed += changed_settings(was, now, f"{prefix}{key}.")
         elif canonical_json(was) != canonical_json(now):

@@ -11,8 +11,12 @@ from rlaif.constitution import Constitution
 from rlaif.datasets.rows import PreferenceRow, Provenance, RevisionRow, preference_rows, revision_rows
 from rlaif.errors import RunDirectoryError, UsageError
 from rlaif.preferences.conclusion import Conclusion, conclude
+from rlaif.preferences.correction import Correction
+from rlaif.preferences.judgement import Rule
+from rlaif.preferences.length import LengthEffect, length_effect
 from rlaif.preferences.position import PositionBias
 from rlaif.records import Failure, Trace
+from rlaif.runs.correcting import correction_of, uncorrected
 from rlaif.runs.directory import TRACES, Manifest, ServedModels, read_config, read_manifest, read_models, read_text
 from rlaif.runs.store import TraceReader
 from rlaif.yamlfile import read_yaml
@@ -41,6 +45,11 @@ class Run:
         return read_models(self.path)
 
     @property
+    def has_models(self) -> bool:
+        """Whether any model has answered yet."""
+        return (self.path / "models.json").is_file()
+
+    @property
     def session(self) -> dict[str, float]:
         """What the last process that worked on the run spent; empty when it left no summary."""
         try:
@@ -52,8 +61,14 @@ class Run:
     @cached_property
     def position_bias(self) -> PositionBias:
         """The critic's position bias over the whole run; reads all traces once."""
-        matchups = (matchup for trace in self.traces() for matchup in trace.matchups)
-        return PositionBias.measure(matchups, self.config.judging.min_label_mass)
+        prompts = (trace.matchups for trace in self.traces())
+        return PositionBias.measure_prompts(prompts, self.config.judging.min_label_mass)
+
+    @cached_property
+    def rule(self) -> Rule:
+        """How this run's principles become one decision."""
+        rules, recalibrate = self.constitution, self.correction.recalibrate
+        return Rule(rules.weights, rules.priorities, self.config.judging, self.position_bias, recalibrate)
 
     def traces(self) -> Iterator[Trace]:
         """Yield all traces in the order of the prompts."""
@@ -86,7 +101,17 @@ class Run:
     def conclude(self, trace: Trace) -> Conclusion:
         """Return what follows from one trace under this run's rules and thresholds."""
         rules = self.constitution
-        return conclude(trace, rules.weights, self.config, self.position_bias, rules.priorities)
+        return conclude(trace, rules.weights, self.config, self.position_bias, rules.priorities, self.correction)
+
+    @cached_property
+    def length_effect(self) -> LengthEffect:
+        """What length is worth to the judges, as far as the run can tell; reads all traces once."""
+        return length_effect(reading for _, reading in uncorrected(self))
+
+    @cached_property
+    def correction(self) -> Correction:
+        """What is corrected in the log-odds before they become labels. Raises ConfigError for what does not fit."""
+        return correction_of(self)
 
     def conclusions(self) -> Iterator[tuple[Trace, Conclusion]]:
         """Yield every trace with what follows from it."""

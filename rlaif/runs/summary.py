@@ -10,9 +10,16 @@ from collections import Counter
 from pydantic import Field
 
 from rlaif.config import JudgingConfig
-from rlaif.preferences.judgement import Judgement
+from rlaif.intervals import Tally
+from rlaif.models.family import families
+from rlaif.preferences.conclusion import Conclusion, Pair
+from rlaif.preferences.correction import Corrected
+from rlaif.preferences.judgement import Judgement, Rule, heard
+from rlaif.preferences.length import LengthEffect
+from rlaif.preferences.panel import Panel, panel_figures, tally_panel
 from rlaif.preferences.position import PositionBias
 from rlaif.records import Record, Trace, Usage
+from rlaif.resampling import bootstrap_of
 from rlaif.runs.run import Run
 
 
@@ -32,6 +39,8 @@ class Summary(Record):
     decided: int
     abstained: dict[str, int]
     pairs: int
+    pairs_by_checks: int = 0
+    """Of these, the ones that programs decided alone: no model had a say."""
     traces_without_pair: dict[str, int]
     samples: int
     revisions: int
@@ -41,6 +50,18 @@ class Summary(Record):
     revision_wins: float | None
     """Mean probability that a revision beats its parent, over the pairs of the two that were compared."""
     critic: PositionBias
+    length: LengthEffect | None = None
+    """What length is worth to the judges, as far as a run can tell; None where nothing was judged."""
+    corrected: Corrected = Corrected()
+    """What was corrected before log-odds became labels."""
+    conflicts: int = 0
+    """Labels that at least one principle by itself would have turned round."""
+    judged_otherwise: bool = False
+    """Whether ratings, rankings or rewards were read: kinds that give no verdict on two answers alone."""
+    panel: Panel | None = None
+    """How several judges get on; None where there is one."""
+    notes: list[str] = Field(default_factory=list)
+    """What to know besides, that speaks against nothing."""
     warnings: list[str]
     usage: Usage
     """Tokens behind all traces, whenever they were paid for."""
@@ -54,9 +75,12 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
     usage = Usage()
     wins: list[float] = []
     n = counts["n"]
+    several = len(run.config.judging.panel) > 1
+    tallies: list[tuple[str, Tally]] = []
     for trace, conclusion in run.conclusions():
         n["traces"] += 1
         n["pairs"] += len(conclusion.pairs)
+        n["by_checks"] += sum(_by_checks(run.rule, conclusion, pair) for pair in conclusion.pairs)
         n["matchups"] += len(trace.matchups)
         n["truncated"] += sum(r.finish_reason == "length" for r in trace.responses)
         n.update(r.origin for r in trace.responses)
@@ -64,7 +88,11 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
         counts["abstained"].update(j.abstention for j in conclusion.judgements if j.abstention)
         counts["no_pair"].update([conclusion.no_pair] if conclusion.no_pair else [])
         usage += trace.usage
+        n["otherwise"] += sum(bool(m.scores or m.rankings) for m in trace.matchups)
+        n["conflicts"] += sum(bool(j.objecting) and j.abstention is None for j in conclusion.judgements)
         wins += _revision_wins(trace, conclusion.judgements)
+        if several:
+            tallies.append((trace.prompt.id, _panel_tally(conclusion.judgements, run.rule)))
     failures = run.failures()
     prompts = run.prompt_count()
     bias = run.position_bias
@@ -81,6 +109,7 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
         decided=n["matchups"] - counts["abstained"].total(),
         abstained=dict(counts["abstained"]),
         pairs=n["pairs"],
+        pairs_by_checks=n["by_checks"],
         traces_without_pair=dict(counts["no_pair"]),
         samples=n["sample"],
         revisions=n["revision"],
@@ -88,10 +117,20 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
         truncated=n["truncated"],
         revision_wins=sum(wins) / len(wins) if wins else None,
         critic=bias,
-        warnings=[*bias.warnings(), *_settings_warnings(run)],
+        length=run.length_effect if n["matchups"] else None,
+        corrected=run.correction.what,
+        conflicts=n["conflicts"],
+        judged_otherwise=n["otherwise"] > 0,
+        panel=panel_figures(bootstrap_of(tallies), _members(run)) if several else None,
+        notes=_notes(run),
+        warnings=warnings_of(run),
         usage=usage,
         session=session or {},
     )
+
+
+def _by_checks(rule: Rule, conclusion: Conclusion, pair: Pair) -> bool:
+    return all(part.by_program for part in heard(conclusion.judgement_of(pair), rule))
 
 
 def _revision_wins(trace: Trace, judgements: tuple[Judgement, ...]) -> list[float]:
@@ -101,12 +140,46 @@ def _revision_wins(trace: Trace, judgements: tuple[Judgement, ...]) -> list[floa
     return [p for p in ps if p is not None]
 
 
-def _settings_warnings(run: Run) -> list[str]:
+def _panel_tally(judgements: tuple[Judgement, ...], rule: Rule) -> Tally:
+    tally = Tally()
+    for judgement in judgements:
+        tally.add(tally_panel(judgement, rule))
+    return tally
+
+
+def _members(run: Run) -> list[tuple[str, str, frozenset[str]]]:
+    """Return every judge with its model and the families that it shares with the policy."""
+    models = run.models
+    policy = families(models.policy, models.policy_identity)
+    found = []
+    for judge in run.config.judging.panel:
+        name = models.judges.get(judge.called, models.critic)
+        identity = models.judge_identities.get(judge.called, models.critic_identity)
+        found.append((judge.called, name, families(name, identity) & policy))
+    return found
+
+
+def _notes(run: Run) -> list[str]:
+    if not run.config.judging.panel or run.config.judging.kind == "none" or not run.has_models:
+        return []
+    models = run.models
+    if {models.judge_identities.get(j.called, models.critic_identity) for j in run.config.judging.panel} == {
+        models.policy_identity
+    }:
+        return ["the policy judges its own answers: judges favour what reads like their own"]
+    related = [f"{judge} ({', '.join(sorted(shared))})" for judge, _, shared in _members(run) if shared]
+    if not related:
+        return []
+    return [f"of the policy's own family, and so perhaps partial to its answers: {', '.join(related)}"]
+
+
+def warnings_of(run: Run) -> list[str]:
+    """Return what a person should know before trusting anything of a run: of the critic, and of the settings."""
     off = switched_off(run.config.judging)
     found = [f"protective thresholds are switched off ({', '.join(off)}): do not train on these pairs"] if off else []
     if run.config.judging.orders == "one":
         found.append(ONE_ORDER)
-    return found
+    return [*run.position_bias.warnings(), *found]
 
 
 ONE_ORDER = "each matchup was judged in one order only: the critic's position bias is in every label"

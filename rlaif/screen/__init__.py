@@ -32,6 +32,11 @@ def visible(text: str) -> str:
     return text.translate(_CONTROL)
 
 
+def counted(count: int, what: str) -> str:
+    """Return a number with its noun: `1 pair`, `2,000 pairs`."""
+    return f"{count:,} {what}" + ("s" if count != 1 else "")
+
+
 def plain(text: str) -> Text:
     """Return a cell of a table that is text and no markup, whoever wrote it."""
     return Text(visible(text))

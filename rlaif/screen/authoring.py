@@ -13,7 +13,7 @@ from rlaif.authoring.schema import constitution_schema
 from rlaif.composition import load_constitution
 from rlaif.constitution import Principle
 from rlaif.errors import StorageError, UsageError
-from rlaif.screen import SafeConsole, stdout_console
+from rlaif.screen import SafeConsole, counted, stdout_console
 from rlaif.screen.show import PARTS, settings
 from rlaif.screen.trace import marked_difference
 
@@ -26,7 +26,7 @@ def diff_job(before: str, after: str, *, as_json: bool) -> None:
         return
     console = stdout_console()
     if not diff.differs:
-        console.print(f"no difference: {diff.same} principles, {diff.after_hash}", markup=False)
+        console.print(f"no difference: {counted(diff.same, 'principle')}, {diff.after_hash}", markup=False)
         return
     for field in diff.head:
         _print_field(field, "", console)
@@ -82,6 +82,8 @@ def _print_whole(principle: Principle, sign: str, colour: str, console: Console)
     for label in PARTS:
         if text := getattr(principle, label):
             console.print(f"  {sign} {label:9} {text}", style=colour, markup=False)
+    if principle.check is not None:
+        console.print(f"  {sign} {'check':9} {principle.check}", style=colour, markup=False)
 
 
 def _print_change(change: PrincipleChange, console: Console) -> None:
@@ -126,25 +128,21 @@ def _write(path: Path, text: str) -> None:
 def _what_was_done(file: Path, imported: Imported, out: Path | None) -> str:
     principles, ranking = imported.constitution.principles, imported.constitution.comparing
     counts = f"{imported.critique_only} critique_only, {imported.compare_only} compare_only, {len(ranking)} can rank"
-    duplicates = f", {_several(imported.duplicates, 'duplicate')} dropped" if imported.duplicates else ""
+    duplicates = f", {counted(imported.duplicates, 'duplicate')} dropped" if imported.duplicates else ""
     where = f", written to {out}" if out else ""
-    return f"{file}: {_several(len(principles), 'principle')} ({counts}){duplicates}{where}"
+    return f"{file}: {counted(len(principles), 'principle')} ({counts}){duplicates}{where}"
 
 
 def _warnings(imported: Imported) -> list[str]:
     found = []
     if imported.critique_only:
         found.append(
-            f"{_several(imported.critique_only, 'principle')} without a comparison question can't rank answers; "
+            f"{counted(imported.critique_only, 'principle')} without a comparison question can't rank answers; "
             "where it should, write a `compare` and take `critique_only` away"
         )
     if imported.no_question:
-        comparisons = _several(imported.no_question, "comparison")
+        comparisons = counted(imported.no_question, "comparison")
         found.append(f"{comparisons} that neither ask nor tell to choose; a judge needs a question")
     if imported.ignored:
         found.append(f"left out: {', '.join(imported.ignored)}")
     return found
-
-
-def _several(count: int, what: str) -> str:
-    return f"{count} {what}" + ("s" if count != 1 else "")

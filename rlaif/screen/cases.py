@@ -12,6 +12,8 @@ from rlaif.composition import load_constitution
 from rlaif.config import ModelConfig, model_from_text
 from rlaif.errors import ConfigError
 from rlaif.intervals import Figure
+from rlaif.models.builtin import SMOLLM2
+from rlaif.models.managed import on_gpu
 from rlaif.preferences.position import PositionBias
 from rlaif.screen import stdout_console
 from rlaif.screen.jobs import run_stoppable
@@ -40,7 +42,7 @@ def test_job(name: str, critic: str, cache: Path | None, *, as_json: bool) -> No
     constitution = load_constitution(name)
     refuse_without_cases(constitution)
     store = cache or DEFAULT_CACHE
-    test = CaseTest(constitution, connection_of(critic), store, store.parent / "logs", Templates())
+    test = CaseTest(constitution, short_job(connection_of(critic)), store, store.parent / "logs", Templates())
     with LiveScreen(quiet=as_json) as screen:
         report = run_stoppable(lambda: run_cases(test, screen))
     if as_json:
@@ -57,7 +59,8 @@ def print_report(report: CaseReport, console: Console) -> None:
         )
     )
     rows = [HEADER, *([one.principle, *_cells(one.score)] for one in report.principles)]
-    rows += [["all", *_cells(report.overall)]] if report.overall.cases else []
+    all_asked = "all but programs" if report.programs.cases else "all"
+    rows += [[all_asked, *_cells(report.overall)]] if report.overall.cases else []
     verdicts = [Text(), *map(_verdict, report.principles), Text()][: len(rows)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row, verdict in zip(rows, verdicts, strict=True):
@@ -71,6 +74,11 @@ def print_report(report: CaseReport, console: Console) -> None:
         console.print(
             f"nothing speaks against this critic, as far as {report.overall.cases} cases can tell", markup=False
         )
+
+
+def short_job(critic: ModelConfig) -> ModelConfig:
+    """Return how to reach a critic for a few questions: compiling smollm2 on a CPU takes longer than asking them."""
+    return critic.model_copy(update={"eager": True}) if critic.model == SMOLLM2 and not on_gpu() else critic
 
 
 def connection_of(text: str) -> ModelConfig:
@@ -109,8 +117,9 @@ def _verdict(one: PrincipleScore) -> Text:
 def _below(report: CaseReport) -> list[str]:
     overall = report.overall
     neither = [f"{outcome} {overall.count(outcome)}" for outcome in UNANSWERED if overall.count(outcome)]
+    asked = " asked of the critic" if report.programs.cases else ""
     lines = [
-        f"{overall.cases} cases = {overall.count('right')} right + {overall.count('wrong')} wrong + "
+        f"{overall.cases} cases{asked} = {overall.count('right')} right + {overall.count('wrong')} wrong + "
         f"{overall.unanswered} neither" + (f" ({', '.join(neither)})" if neither else ""),
         _bias(report.position_bias),
     ]

@@ -1,5 +1,6 @@
 """`rlaif compare`: the table at the end."""
 
+import tempfile
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -8,22 +9,28 @@ from rich.table import Table
 from rich.text import Text
 
 from rlaif.compare.comparison import Comparison, Matrix
-from rlaif.compare.config import compare_config
-from rlaif.compare.job import compare_async
+from rlaif.compare.config import CompareConfig, compare_config
+from rlaif.compare.job import Compared, compare_async, read_spent
+from rlaif.compare.words import KINDS
 from rlaif.config import RunConfig
+from rlaif.errors import UsageError
 from rlaif.intervals import Figure
-from rlaif.screen import stdout_console
-from rlaif.screen.jobs import run_stoppable
+from rlaif.models.simulated import SimulatedServer
+from rlaif.screen import counted, stdout_console
+from rlaif.screen.jobs import run_stoppable, simulated_config
 from rlaif.screen.live import LiveScreen
 
 GUILTY_SHOWN = 3
 
 
 def compare_job(
-    sources: list[str], settings: RunConfig | None, out: Path, floor_prompts: int, *, as_json: bool
+    sources: list[str], settings: RunConfig | None, out: Path, floor_prompts: int, *, dry_run: bool, as_json: bool
 ) -> None:
     """Make or finish a comparison and print what came out."""
     config = compare_config(sources, settings, str(out), floor_prompts)
+    if dry_run:
+        _dry_run(sources, config, as_json=as_json)
+        return
     with LiveScreen(quiet=as_json) as screen:
         done = run_stoppable(lambda: compare_async(config, screen=screen))
     if as_json:
@@ -32,12 +39,37 @@ def compare_job(
         print_comparison(done.path, done.comparison, stdout_console())
 
 
+def _dry_run(sources: list[str], config: CompareConfig, *, as_json: bool) -> None:
+    """Compare a few prompts' answers of a simulated model, print what it would cost, and keep nothing."""
+    if not all(config.made_here(rules) for rules in config.rule_sets):
+        raise UsageError("--dry-run asks a simulated model by constitutions; a run that exists has answers of its own")
+    with tempfile.TemporaryDirectory(prefix="rlaif-dry-run-") as folder, LiveScreen(quiet=as_json) as screen:
+
+        async def compare_simulated() -> Compared:
+            async with SimulatedServer() as server:
+                settings = simulated_config(config.run, server, Path(folder))
+                tried = compare_config(sources, settings, str(Path(folder) / "run"), config.floor_prompts)
+                return await compare_async(tried, screen=screen)
+
+        done = run_stoppable(compare_simulated)
+        if as_json:
+            print(done.comparison.model_dump_json())
+            return
+        screen.say("a dry run: the model is simulated, its answers are made up, nothing is kept")
+        spent = read_spent(done.path).values()
+    asked = sum(session.get("replies", 0) - session.get("from_store", 0) for session in spent)
+    found = done.comparison
+    print(f"{counted(found.prompts, 'prompt')}, {counted(found.matchups, 'matchup')}")
+    print(f"about {asked / max(1, found.prompts):.0f} replies for each prompt")
+
+
 def print_comparison(path: Path, found: Comparison, console: Console) -> None:
-    """Print a comparison in three short tables."""
-    kinds = ", ".join(f"{kind} {count}" for kind, count in found.matchups_by_kind.items())
+    """Print a comparison in a few short tables."""
+    kinds = " + ".join(f"{count:,} {KINDS[kind]}" for kind, count in found.matchups_by_kind.items())
     console.print(
-        f"{found.prompts} prompts · {found.matchups} matchups ({kinds}; {found.identical} left out as identical) · "
-        f"noise floor from {found.judged_twice} prompts · intervals 95 %, over prompts",
+        f"{counted(found.prompts, 'prompt')} · {counted(found.matchups, 'matchup')} = {kinds} "
+        f"({found.identical} more left out as identical) · noise floor from "
+        f"{counted(found.judged_twice, 'prompt')} · intervals 95 %, over prompts",
         markup=False,
     )
     tables = [_rule_sets(found), _pairs(found)]
@@ -83,15 +115,16 @@ def _pairs(found: Comparison) -> Table:
             percent(two.beyond_noise, signed=True) if two.beyond_noise else "not known",
             decimals(two.kappa),
             decimals(two.rank_correlation),
-            "\n".join(guilty) or "–",
+            "\n".join(guilty) or "no principle alone",
         )
     return table
 
 
 def _matrix(title: str, matrix: Matrix) -> Table:
-    table = Table("", *(f"by {maker}" for maker in matrix.makers), box=SIMPLE_HEAD, title=title, title_justify="left")
+    makers = [f"revisions by {maker}" for maker in matrix.makers]
+    table = Table("", *makers, box=SIMPLE_HEAD, title=title, title_justify="left")
     for judge, cells in zip(matrix.judges, matrix.cells, strict=True):
-        table.add_row(f"under {judge}", *(percent(cell) for cell in cells))
+        table.add_row(f"judged under {judge}", *(percent(cell) for cell in cells))
     return table
 
 

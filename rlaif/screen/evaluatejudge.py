@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from pydantic import ValidationError
 from rich.box import SIMPLE_HEAD
@@ -11,22 +11,28 @@ from rich.table import Table
 from rich.text import Text
 
 from rlaif.composition import load_constitution
-from rlaif.config import JudgingConfig, RunConfig
+from rlaif.config import JudgeConfig, JudgingConfig, ModelConfig, RunConfig
 from rlaif.errors import ConfigError, UsageError
 from rlaif.evaluate.figures import JudgeFigures
 from rlaif.evaluate.gold import FIELDS, read_gold
-from rlaif.evaluate.judge import CriticReport, Evaluation, JudgeTest, check_usable, evaluate_judges
+from rlaif.evaluate.judge import Contender, CriticReport, Evaluation, JudgeTest, check_usable, evaluate_judges
 from rlaif.evaluate.outcomes import Judged
+from rlaif.evaluate.overlap import Overlap
+from rlaif.evaluate.recalibrating import fitted_on, recalibrator_of, save_recalibrator
 from rlaif.evaluate.tables import write_file, write_rows
 from rlaif.evaluate.verdicttable import verdict_rows
-from rlaif.generation import load_templates
 from rlaif.intervals import Figure
+from rlaif.judgeconfig import KINDS
+from rlaif.preferences.recalibration import FEWEST_ITEMS, Kind
 from rlaif.screen import plain, stdout_console
-from rlaif.screen.cases import DEFAULT_CACHE, connection_of, interval
+from rlaif.screen.cases import DEFAULT_CACHE, connection_of, interval, short_job
 from rlaif.screen.evaluate import columns_of
 from rlaif.screen.jobs import run_stoppable
 from rlaif.screen.live import LiveScreen
-from rlaif.templates import Templates
+from rlaif.templates import Templates, template_names
+
+FEW_ITEMS = 100
+"""So many are answered before a server of smollm2 is compiled on a CPU."""
 
 STYLES = {"fit": "green", "fit with these settings": "yellow", "not fit": "bold yellow"}
 
@@ -35,11 +41,14 @@ class Asked(NamedTuple):
     """What the command line says, as it was typed."""
 
     critics: list[str]
+    judges: list[str]
     constitution: str | None
     gold: Path
     columns: list[str] | None
     run: Path | None
     principles: str | None
+    orders: str | None
+    recalibrate: str | None
     limit: int | None
     cache: Path | None
     out: Path | None
@@ -50,16 +59,42 @@ def judge_job(asked: Asked, *, as_json: bool) -> None:
     test = _test(asked)
     check_usable(test)
     _refuse_a_file(asked.out)
+    kind = _recalibration(asked, test)
     with LiveScreen(quiet=as_json) as screen:
         evaluation, judged = run_stoppable(lambda: evaluate_judges(test, screen))
     if asked.out is not None:
         write_evaluation(asked.out, evaluation, judged)
+        if kind is not None:
+            _write_recalibrator(asked.out, kind, test, evaluation, judged)
     if as_json:
         print(evaluation.model_dump_json())
     else:
         print_evaluation(evaluation, stdout_console())
         if asked.out is not None:
             print(f"figures  {asked.out / 'evaluation.json'}, verdicts.parquet, reliability.svg, reliability.png")
+        if kind is not None:
+            print(f"recalibration  {asked.out}/recalibration.json   (in a run file: judging: {{recalibration: …}})")
+
+
+def _recalibration(asked: Asked, test: JudgeTest) -> Kind | None:
+    if asked.recalibrate is None:
+        return None
+    if asked.recalibrate not in FEWEST_ITEMS:
+        raise UsageError(f"--recalibrate {asked.recalibrate}: must be one of {', '.join(FEWEST_ITEMS)}")
+    if asked.out is None:
+        raise UsageError("--recalibrate writes recalibration.json into the folder of --out; give one")
+    if len(test.contenders) > 1:
+        raise UsageError("--recalibrate is for one critic and one kind of judge; name them with --critic and --judge")
+    return cast(Kind, asked.recalibrate)
+
+
+def _write_recalibrator(
+    folder: Path, kind: Kind, test: JudgeTest, evaluation: Evaluation, judged: dict[str, list[Judged]]
+) -> None:
+    (report,) = evaluation.critics
+    source = fitted_on(test, test.contenders[0], report.served)
+    fitted = recalibrator_of(kind, judged[report.title], source)
+    save_recalibrator(folder / "recalibration.json", fitted)
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation, judged: dict[str, list[Judged]]) -> None:
@@ -82,19 +117,58 @@ def _test(asked: Asked) -> JudgeTest:
     if missing or name is None:
         raise UsageError(f"{', '.join(missing)} missing; give it, or a run file that has it with --run")
     cache = asked.cache or (Path(run.cache) if run and run.cache else DEFAULT_CACHE)
+    judging = _judging(run, asked)
+    gold = read_gold(asked.gold, columns_of(asked.columns, FIELDS), asked.limit)
+    if asked.critics and len(gold.items) <= FEW_ITEMS:
+        critics = [(text, short_job(critic)) for text, critic in critics]
+    contenders = contenders_of(critics, judging, asked.judges)
+    names = dict.fromkeys(one for contender in contenders for one in template_names(contender.judging))
     return JudgeTest(
-        gold=read_gold(asked.gold, columns_of(asked.columns, FIELDS), asked.limit),
+        gold=gold,
         constitution=load_constitution(name),
-        critics=critics,
-        judging=_judging(run, asked.principles),
-        templates=load_templates(run) if run else Templates(),
+        contenders=contenders,
+        judging=judging,
+        templates=Templates(Path(run.templates) if run and run.templates else None, names=tuple(names)),
         cache=cache,
         logs=cache.parent / "logs",
     )
 
 
-def _judging(run: RunConfig | None, principles: str | None) -> JudgingConfig:
+def contenders_of(
+    critics: Sequence[tuple[str, ModelConfig]], judging: JudgingConfig, kinds: Sequence[str]
+) -> list[Contender]:
+    """Return every critic in every way it is to be asked: judges one by one, then together where the run has several.
+
+    `kinds` are kinds of judges, or names of the run file's. Raises UsageError for one that is neither.
+    """
+    ways = [(judge.called, _alone(judging, judge)) for judge in _judges(judging, kinds)]
+    if not kinds and len(judging.judges) > 1:
+        ways.append(("panel", judging))
+    return [Contender(name, called, critic, way) for name, critic in critics for called, way in ways]
+
+
+def _judges(judging: JudgingConfig, kinds: Sequence[str]) -> list[JudgeConfig]:
+    own = {judge.called: judge for judge in judging.panel}
+    found = []
+    for kind in dict.fromkeys(kinds) or list(own):
+        if kind not in own and kind not in KINDS:
+            raise UsageError(f"--judge {kind}: must be one of {', '.join(dict.fromkeys([*own, *KINDS]))}")
+        found.append(own[kind] if kind in own else JudgeConfig.model_validate({"kind": kind}))
+    return found
+
+
+def _alone(judging: JudgingConfig, judge: JudgeConfig) -> JudgingConfig:
+    """Return the run's settings with one judge."""
+    return judging.model_copy(update={"kind": "pairwise-logprob", "labels": ("A", "B"), "judges": (judge,)})
+
+
+def _judging(run: RunConfig | None, asked: Asked) -> JudgingConfig:
     settings = (run.judging if run else JudgingConfig()).model_dump()
+    if asked.orders is not None:
+        if asked.orders not in {"both", "one"}:
+            raise UsageError(f"--orders {asked.orders}: must be `both` or `one`")
+        settings["orders"] = asked.orders
+    principles = asked.principles
     if principles is not None:
         settings["principles"] = int(principles) if principles.isdecimal() else principles
     try:
@@ -120,14 +194,14 @@ def print_evaluation(found: Evaluation, console: Console) -> None:
     for line in _below(found):
         console.print(line, markup=False)
     for critic in found.critics:
-        for text in _verdict(critic, several=len(found.critics) > 1):
+        for text in _verdict(critic, _column(found, critic) if len(found.critics) > 1 else ""):
             console.print(text)
 
 
 def _figures(found: Evaluation) -> Table:
     table = Table("", box=SIMPLE_HEAD)
     for critic in found.critics:
-        table.add_column(plain(critic.critic))
+        table.add_column(plain(_column(found, critic)))
     cells = [_cells(critic) for critic in found.critics]
     for name in cells[0]:
         table.add_row(name, *(column[name] for column in cells))
@@ -169,8 +243,16 @@ def _subsets(found: Evaluation) -> Table:
             of: JudgeFigures = critic.subsets[subset]
             shares = [of.labelled, of.accuracy_labels, of.accuracy_sign, of.order_agreement]
             cells = [*map(interval, shares), _decimals(of.position_bias, "+.2f"), interval(of.longer_wins)]
-            table.add_row(plain(subset), str(count), plain(critic.critic), *cells)
+            table.add_row(plain(subset), str(count), plain(_column(found, critic)), *cells)
     return table
+
+
+def _column(found: Evaluation, critic: CriticReport) -> str:
+    """Return what tells a column from the others: the critic, the kind of judge, or both."""
+    critics = {one.critic for one in found.critics}
+    kinds = {one.judge for one in found.critics}
+    parts = [critic.critic] * (len(critics) > 1 or len(kinds) == 1) + [critic.judge] * (len(kinds) > 1)
+    return " ".join(parts)
 
 
 def _below(found: Evaluation) -> Sequence[str]:
@@ -178,14 +260,24 @@ def _below(found: Evaluation) -> Sequence[str]:
     in_file = "" if first.value is None else f" ({interval(first)} in the file's own order)"
     return [
         f'baselines: "the longer answer wins" {interval(found.baselines.longer_wins)}; "the first wins" 50%, asked in '
-        f"both orders{in_file}; a coin 50%"
+        f"both orders{in_file}; a coin 50%",
+        *map(_overlap, found.overlaps),
     ]
 
 
-def _verdict(critic: CriticReport, *, several: bool) -> list[Text]:
+def _overlap(one: Overlap) -> str:
+    agree = f"{one.one} and {one.other}: the same answer {interval(one.agree)}"
+    if one.both_wrong.value is None or one.by_chance is None:
+        return agree
+    chance = f"both wrong {interval(one.both_wrong)}, {one.by_chance:.0%} if their errors were independent"
+    phi = "" if one.correlation.value is None else f", correlation of errors {_decimals(one.correlation, '+.2f')}"
+    return f"{agree}; {chance}{phi}"
+
+
+def _verdict(critic: CriticReport, title: str) -> list[Text]:
     fitness = critic.fitness
     settings = ", ".join(f"{place}: {value}" for place, value in fitness.settings.items())
-    head = f"{critic.critic}: " if several else ""
+    head = f"{title}: " if title else ""
     lines = [
         Text(f"{head}{fitness.verdict}{f' ({settings})' if settings else ''}", style=STYLES[fitness.verdict]),
         *(Text(f"  because {reason}") for reason in fitness.reasons),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rlaif.config import ModelConfig, RunConfig
+from rlaif.config import JudgingConfig, ModelConfig, RunConfig
 from rlaif.datasets.export import FORMATS, export
 from rlaif.errors import ServerStartError, StoppedError, UsageError
 from rlaif.generation import generate_async, run_in_loop
@@ -96,14 +96,25 @@ def serve_job(model: str, port: int | None, *, eager: bool) -> None:
             async with managed_server(config, log, say=screen.say, port=port, api_key=key) as server:
                 print(f"url      {server.url}")
                 print("key      " + ("$RLAIF_API_KEY" if os.environ.get("RLAIF_API_KEY") else key))
-                print(f"log      {log}", flush=True)
+                print(f"log      {log}")
+                print(_how_to_use(server.url, None if os.environ.get("RLAIF_API_KEY") else key), flush=True)
                 await server.process.wait()
                 raise ServerStartError(await server.died() or "the server ended")
 
-    run_stoppable(serve)
+    run_stoppable(serve, stopped="server stopped")
 
 
-def run_stoppable(job: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+def _how_to_use(url: str, key: str | None) -> str:
+    """Return what to paste into another terminal; without a key where the person has set it."""
+    head = "in another terminal" + (", with the same RLAIF_API_KEY:" if key is None else ":")
+    keys = [] if key is None else [f"  export RLAIF_API_KEY={key}"]
+    return "\n".join([head, *keys, f"  rlaif constitution test mine.yaml --critic {url}"])
+
+
+GOES_ON = "stopped; what is finished is kept, the same command goes on from there"
+
+
+def run_stoppable(job: Callable[[], Coroutine[Any, Any, Result]], *, stopped: str = GOES_ON) -> Result:
     """Run a job to its end; Ctrl-C and SIGTERM both end it in order, servers and all, as StoppedError."""
 
     async def stoppable() -> Result:
@@ -115,22 +126,31 @@ def run_stoppable(job: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
     try:
         return run_in_loop(stoppable)
     except (KeyboardInterrupt, asyncio.CancelledError):
-        raise StoppedError("stopped; what is finished is kept, the same command goes on from there") from None
+        raise StoppedError(stopped) from None
+
+
+def _by_the_critic(judging: JudgingConfig) -> JudgingConfig:
+    """Return the judges with no critic of their own, and without a gate: of a stand-in there is nothing to measure."""
+    judges = tuple(judge.model_copy(update={"critic": None}) for judge in judging.judges)
+    return judging.model_copy(update={"judges": judges, "require": None, "recalibration": None})
 
 
 async def _simulated(config: RunConfig, folder: Path, screen: LiveScreen) -> Run:
     async with SimulatedServer() as server:
-        endpoint = ModelConfig(model=server.model.name, url=(server.url,))
-        prompts = config.prompts.model_copy(
-            update={"limit": min(config.prompts.limit or DRY_RUN_PROMPTS, DRY_RUN_PROMPTS)}
-        )
-        dry = config.model_copy(
-            update={
-                "policy": endpoint,
-                "critic": endpoint,
-                "prompts": prompts,
-                "cache": None,
-                "out": str(folder / "run"),
-            }
-        )
-        return await generate_async(dry, screen=screen)
+        return await generate_async(simulated_config(config, server, folder), screen=screen)
+
+
+def simulated_config(config: RunConfig, server: SimulatedServer, folder: Path) -> RunConfig:
+    """Return the same settings for a few prompts and a simulated model, with everything in `folder`."""
+    endpoint = ModelConfig(model=server.model.name, url=(server.url,))
+    limit = min(config.prompts.limit or DRY_RUN_PROMPTS, DRY_RUN_PROMPTS)
+    return config.model_copy(
+        update={
+            "policy": endpoint,
+            "critic": endpoint,
+            "judging": _by_the_critic(config.judging),
+            "prompts": config.prompts.model_copy(update={"limit": limit}),
+            "cache": None,
+            "out": str(folder / "run"),
+        }
+    )

@@ -4,8 +4,10 @@ import json
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from rlaif.compare.job import read_settings
 from rlaif.composition import resolve_constitution
 from rlaif.constitution import Constitution
 from rlaif.errors import ConfigError, RlaifError
@@ -14,10 +16,10 @@ from rlaif.lint.codes import Code, codes, find_code, select_codes
 from rlaif.lint.measure import ENOUGH_FOR_ALWAYS, Measurement
 from rlaif.lint.subject import PromptTags
 from rlaif.records import Trace
-from rlaif.runs.directory import TRACES
+from rlaif.runs.directory import COMPARISON, TRACES
 from rlaif.runs.run import Run
 from rlaif.runs.store import TraceReader
-from rlaif.screen import visible
+from rlaif.screen import counted, visible
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,10 @@ class Checked:
 
 def check_job(names: list[str], *, run: str | None, prompts: str | None, select: str | None, as_json: bool) -> None:
     """Check files; exit with 2 when one of them is not a constitution, with 1 when one has warnings."""
-    finished = Run(run) if run else None
+    finished = _runs(Path(run)) if run else []
     prefixes = [part.strip().upper() for part in (select or "").split(",") if part.strip()]
-    chosen = select_codes(prefixes, measured=finished is not None)
-    tags = _prompt_tags(prompts, finished)
+    chosen = select_codes(prefixes, measured=bool(finished))
+    tags = _prompt_tags(prompts, finished[0] if finished else None)
     results = [_checked(name, finished, tags, chosen) for name in names]
     if as_json:
         print(json.dumps([_facts(result, tags) for result in results], ensure_ascii=False))
@@ -72,9 +74,30 @@ def _prompt_tags(path: str | None, run: Run | None) -> PromptTags:
         return PromptTags.of(reader.prompts(), str(run.path))
 
 
-def _checked(name: str, run: Run | None, tags: PromptTags, chosen: list[str]) -> Checked:
+def _runs(path: Path) -> list[Run]:
+    """Return the run of a directory, or the runs of a comparison."""
+    if (path / COMPARISON).is_file():
+        return [Run(rules.run) for rules in read_settings(path).rule_sets]
+    return [Run(path)]
+
+
+def _run_of(constitution: Constitution, runs: list[Run]) -> Run | None:
+    """Return the run to measure a constitution by: of a comparison's, the one made with rules of that name."""
+    if len(runs) < 2:
+        return runs[0] if runs else None
+    found = next((run for run in runs if run.constitution.name == constitution.name), None)
+    if found is None:
+        names = ", ".join(run.constitution.name for run in runs)
+        raise ConfigError(
+            f"{constitution.name}: the comparison has no run of this name, only of {names}; name one with --run"
+        )
+    return found
+
+
+def _checked(name: str, runs: list[Run], tags: PromptTags, chosen: list[str]) -> Checked:
     try:
         resolved = resolve_constitution(name)
+        run = _run_of(resolved.constitution, runs)
         measured = Measurement.of(run, resolved.constitution) if run else None
         findings = check(resolved, tags, measured, chosen)
     except RlaifError as error:
@@ -104,15 +127,19 @@ def _line(finding: Finding) -> str:
 
 def _summary(result: Checked, constitution: Constitution, tags: PromptTags) -> str:
     found = Counter(finding.severity for finding in result.findings)
-    counts = [f"{found[each]} {each}{'s' * (found[each] > 1)}" for each in ("warning", "note") if found[each]]
-    number = len(constitution.principles)
-    told = [", ".join(counts) or "ok", f"{number} principle{'s' * (number > 1)}", f"hash {constitution.hash}"]
+    counts = [counted(found[each], each) for each in ("warning", "note") if found[each]]
+    cases = sum(len(principle.cases) for principle in constitution.principles)
+    told = [", ".join(counts) or "ok", counted(len(constitution.principles), "principle"), counted(cases, "case")]
+    told.append(f"hash {constitution.hash}")
     if any(principle.applies_to for principle in constitution.principles):
         told.append(f"tags held against {tags.prompts} prompts of {tags.source}")
     if measured := result.measured:
-        told.append(f"measured on {measured.matchups:,} matchups of {measured.prompts} prompts of {measured.run}")
+        told.append(
+            f"measured on {counted(measured.matchups, 'matchup')} of {counted(measured.prompts, 'prompt')} of "
+            f"{measured.run}"
+        )
         if measured.prompts < ENOUGH_FOR_ALWAYS:
-            told.append(f"fewer than {ENOUGH_FOR_ALWAYS} prompts cannot show that a principle never or always does so")
+            told.append(f"too few to say `never` or `always` of a principle: that takes {ENOUGH_FOR_ALWAYS} prompts")
     return ", ".join(told)
 
 

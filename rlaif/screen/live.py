@@ -40,10 +40,12 @@ class LiveScreen:
             self._console.print(line, markup=False)
 
     def show(self, progress: Progress) -> None:
-        """Refresh the view; cheap to call often."""
+        """Refresh the view; cheap to call often. While a server starts there is nothing to tell but that."""
         if self._latest is not progress:  # one job after another
             self._finished = False
         self._latest = progress
+        if progress.meter.waiting:
+            return
         finished = progress.done + progress.failed >= progress.prompts and not self._finished
         now = time.monotonic()
         if self._quiet or (now - self._last < (0.1 if sys.stderr.isatty() else PLAIN_EVERY_S) and not finished):
@@ -63,7 +65,7 @@ class LiveScreen:
 def progress_line(progress: Progress) -> str:
     """Return the state of a run in one line."""
     meter = progress.meter
-    seconds = max(time.monotonic() - progress.started, 1e-6)
+    seconds = max(progress.seconds, 1e-6)
     fresh = meter.replies - meter.from_store
     cached = meter.cached_tokens / meter.prompt_tokens if meter.prompt_tokens else 0.0
     parts = [

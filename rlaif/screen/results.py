@@ -6,9 +6,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from rlaif.runs.judges import corrected_words, panel_words
 from rlaif.runs.run import Run
 from rlaif.runs.summary import Summary
-from rlaif.screen import stdout_console
+from rlaif.screen import counted, stdout_console
 
 
 def print_summary(run: Run, summary: Summary, rows: dict[str, int]) -> None:
@@ -16,6 +17,8 @@ def print_summary(run: Run, summary: Summary, rows: dict[str, int]) -> None:
     console = stdout_console()
     for line in summary_lines(summary):
         console.print(line, markup=False)
+    for note in summary.notes:
+        console.print(Text(f"  {note}", style="dim"))
     for warning in summary.warnings:
         console.print(Text(f"! {warning}", style="bold yellow"))
     print_one_pair(run, console)
@@ -28,19 +31,26 @@ def summary_lines(summary: Summary) -> list[str]:
     """Return the numbers of a run; every line adds up from left to right."""
     without = sum(summary.traces_without_pair.values())
     lines = [
-        f"{summary.prompts} prompts = {summary.traces} traces + {summary.failures} failures"
+        f"{counted(summary.prompts, 'prompt')} = {counted(summary.traces, 'trace')} + "
+        + counted(summary.failures, "failure")
         + (f" + {summary.open} not reached" if summary.open else "")
         + _reasons(summary.failure_reasons),
-        f"{summary.matchups} matchups = {summary.decided} decided + {summary.matchups - summary.decided} abstained"
-        + _reasons(summary.abstained),
-        f"{summary.traces} traces = {summary.traces - without} with a pair + {without} without"
+        f"{counted(summary.matchups, 'matchup')} = {summary.decided} decided + "
+        f"{summary.matchups - summary.decided} abstained" + _reasons(summary.abstained),
+        f"{counted(summary.traces, 'trace')} = {summary.traces - without} with a pair + {without} without"
         + _reasons(summary.traces_without_pair)
-        + (f";  {summary.pairs} pairs" if summary.pairs != summary.traces - without else ""),
+        + (f";  {counted(summary.pairs, 'pair')}" if summary.pairs != summary.traces - without else ""),
     ]
+    if summary.pairs_by_checks:
+        lines.append(f"{summary.pairs_by_checks} of {counted(summary.pairs, 'pair')} decided by checks alone")
     if summary.dropped:
-        lines.append(f"{sum(summary.dropped.values())} answers not compared{_reasons(summary.dropped)}")
+        lines.append(f"{counted(sum(summary.dropped.values()), 'answer')} not compared{_reasons(summary.dropped)}")
     if summary.revision_wins is not None:
         lines.append(f"a revision beats its parent with a mean probability of {summary.revision_wins:.0%}")
+    if summary.conflicts:
+        lines.append(f"{summary.conflicts} of the decided matchups stand against a principle that says the contrary")
+    lines += [f"corrected  {words}" for words in corrected_words(summary.corrected)]
+    lines += [f"judge  {words}" for words in panel_words(summary.panel)] if summary.panel else []
     if summary.session.get("replies"):
         lines.append(_session_line(summary.session))
     return lines

@@ -7,10 +7,18 @@ from rich.text import Text
 from rlaif.checks import CheckResult
 from rlaif.difference import difference
 from rlaif.preferences.conclusion import Conclusion
-from rlaif.preferences.judgement import Judgement
-from rlaif.records import Response, Trace, Verdict
+from rlaif.preferences.judgement import Judgement, PrincipleJudgement, sigmoid
+from rlaif.preferences.voices import Voice
+from rlaif.records import Response, Score, Trace, Verdict
 from rlaif.runs.run import Run
+from rlaif.runs.summary import warnings_of
 from rlaif.screen import visible
+from rlaif.screen.decided import decided_by
+
+LEGEND = (
+    "s0, s1: answers of the policy; s0.r1: the first revision of s0; score: mean probability of beating the prompt's "
+    "other answers; position bias in logits, all else in probabilities"
+)
 
 
 def print_trace(run: Run, trace: Trace, console: Console) -> None:
@@ -20,6 +28,7 @@ def print_trace(run: Run, trace: Trace, console: Console) -> None:
         console,
         f"prompt {trace.prompt.id}" + (f"  [{', '.join(trace.prompt.tags)}]" if trace.prompt.tags else ""),
     )
+    console.print(LEGEND, style="dim", markup=False)
     for message in trace.prompt.messages:
         console.print(Text(f"{message.role}: ", style="bold").append(Text(message.content, style="default")))
     for response in trace.responses:
@@ -30,7 +39,9 @@ def print_trace(run: Run, trace: Trace, console: Console) -> None:
         console.print(f"{dropped.response} was not compared: {because}", markup=False)
     for judgement in conclusion.judgements:
         _print_judgement(trace, judgement, console)
-    _print_outcome(conclusion, console)
+    _print_outcome(run, trace, conclusion, console)
+    for warning in warnings_of(run):
+        console.print(Text(f"! {warning}", style="bold yellow"))
     console.print(
         f"made with {run.manifest.constitution} ({run.manifest.constitution_hash}), seed {run.config.seed}; "
         f"{trace.usage.requests} replies, {trace.usage.prompt_tokens:,} prompt tokens, "
@@ -88,10 +99,11 @@ def marked_difference(before: str, after: str, *, least: float = 0.5) -> Text:
 
 
 def _print_response(trace: Trace, conclusion: Conclusion, response: Response, console: Console) -> None:
-    score = conclusion.scores.get(response.id)
-    facts = [response.id, response.origin, response.model, f"seed {response.seed}", response.finish_reason]
-    if score is not None:
-        facts.append(f"score {score:.3f}")
+    strength = conclusion.strengths.get(response.id)
+    cut = ["cut at max_tokens"] if response.finish_reason == "length" else []
+    facts = [response.id, response.origin, response.model, f"seed {response.seed}", *cut]
+    if strength is not None:
+        facts.append(f"score {_strength(strength.value, strength.se)}")
     _heading(console, "  ".join(facts))
     if response.parent is None:
         console.print(Text(response.text or "(empty)"))
@@ -115,43 +127,85 @@ def _print_judgement(trace: Trace, judgement: Judgement, console: Console) -> No
     _heading(console, f"{judgement.a} against {judgement.b}   {p}{reason}{extra}")
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in (
-        "principle",
-        f"p({judgement.a})",
+        f"p({judgement.a} better) by",
+        "both orders",
         f"{judgement.a} first",
         f"{judgement.b} first",
         "position bias",
         "label mass",
     ):
-        table.add_column(column, justify="left" if column == "principle" else "right")
+        table.add_column(column, justify="left" if column.endswith(" by") else "right")
     parts = {part.principle: part for part in judgement.principles}
-    for principle, by_order in sorted(matchup.by_principle().items()):
-        part = parts.get(principle)
+    several = any(part.voices for part in judgement.principles)
+    for (judge, principle), by_order in sorted(matchup.by_voice().items(), key=lambda item: item[0][::-1]):
+        voice = _voice(parts.get(principle), judge)
         table.add_row(
-            principle,
-            f"{part.p:.3f}" if part else "unreadable",
-            _logit(by_order.get("ab")),
-            _logit(by_order.get("ba")),
-            f"{part.position_bias:+.2f}" if part and part.position_bias is not None else "",
+            f"{principle} · {judge}" if several else principle,
+            f"{sigmoid(voice.logit):.3f}" if voice else "unreadable",
+            _p_of_a(by_order.get("ab"), 1),
+            _p_of_a(by_order.get("ba"), -1),
+            f"{voice.position_bias:+.2f}" if voice and voice.position_bias is not None else "",
             " ".join(f"{v.label_mass:.2f}" for v in by_order.values()),
+        )
+    for ranked in matchup.rankings:
+        voice = _voice(parts.get(ranked.principle), ranked.judge)
+        table.add_row(
+            f"{ranked.principle} · {ranked.judge}",
+            f"{sigmoid(voice.logit):.3f}" if voice else "unreadable",
+            f"{ranked.a_first[0]} : {ranked.a_first[1]}",
+            f"{ranked.b_first[0]} : {ranked.b_first[1]}",
+            f"{voice.position_bias:+.2f}" if voice and voice.position_bias is not None else "",
+            "",
+        )
+    for scored in matchup.scores:
+        voice = _voice(parts.get(scored.principle), scored.judge)
+        table.add_row(
+            scored.principle,
+            f"{sigmoid(voice.logit):.3f}" if voice else "unreadable",
+            f"{matchup.a}: {_rating(scored.a)}",
+            f"{matchup.b}: {_rating(scored.b)}",
+            "",
+            " ".join(f"{s.label_mass:.2f}" for s in (scored.a, scored.b) if s and s.label_mass is not None),
         )
     for one in matchup.checks:
         part = parts[one.principle]
-        table.add_row(one.principle, f"{part.p:.3f}", _found(one.a), _found(one.b), "by a program", "")
+        said = "–" if part.silent else f"{part.p:.3f}"
+        table.add_row(one.principle, said, _found(one.a), _found(one.b), "by a program", "")
     console.print(table)
 
 
-def _print_outcome(conclusion: Conclusion, console: Console) -> None:
+def _voice(part: PrincipleJudgement | None, judge: str) -> Voice | PrincipleJudgement | None:
+    """Return what one judge says under a principle: the principle itself where it is the only one."""
+    if part is None or not part.voices:
+        return part
+    return next((voice for voice in part.voices if voice.judge == judge), None)
+
+
+def _rating(score: Score | None) -> str:
+    return "?" if score is None else f"{score.value:.2f}"
+
+
+def _print_outcome(run: Run, trace: Trace, conclusion: Conclusion, console: Console) -> None:
     _heading(console, "outcome")
     for pair in conclusion.pairs:
         console.print(
             Text(f"{pair.chosen} chosen over {pair.rejected}", style="bold green").append(
                 f"   p_chosen {pair.p_chosen:.3f}, margin {pair.margin:.3f}, "
-                f"scores {pair.score_chosen:.3f} and {pair.score_rejected:.3f}",
+                f"scores {_strength(pair.score_chosen, pair.score_chosen_se)} and "
+                f"{_strength(pair.score_rejected, pair.score_rejected_se)}",
                 style="default",
             )
         )
+        judgement = conclusion.judgement_of(pair)
+        matchup = next(m for m in trace.matchups if (m.a, m.b) == (judgement.a, judgement.b))
+        for line in decided_by(pair, judgement, matchup, run.rule):
+            console.print(line, markup=False)
     if conclusion.no_pair:
         console.print(Text(f"no pair: {conclusion.no_pair}", style="bold yellow"))
+
+
+def _strength(value: float, se: float | None) -> str:
+    return f"{value:+.2f}" if se is None else f"{value:+.2f} (se {se:.2f})"
 
 
 def _heading(console: Console, text: str) -> None:
@@ -164,8 +218,9 @@ def _found(result: CheckResult) -> Text:
     return Text(f"{'pass' if result.passed else 'FAIL'}: {visible(result.detail)}")
 
 
-def _logit(verdict: Verdict | None) -> str:
+def _p_of_a(verdict: Verdict | None, sign: int) -> str:
+    """Return the probability that a is better by one verdict; `sign` is -1 where b was shown first."""
     if verdict is None:
         return "not asked"
     logit = verdict.logit()
-    return "?" if logit is None else f"{logit:+.2f}"
+    return "?" if logit is None else f"{sigmoid(sign * logit):.3f}"

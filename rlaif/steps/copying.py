@@ -21,6 +21,15 @@ def copied_words(text: str, asked: Sequence[str], allowed: Sequence[str]) -> str
     return None
 
 
+def words_around(text: str, tags: Sequence[str]) -> str | None:
+    """Return the words before and after one of the question's fence tags that stands in `text`, or None."""
+    words = text.split()
+    for place, word in enumerate(words):
+        if any(tag in word for tag in tags):
+            return " ".join(words[max(0, place - 3) : place + 4])
+    return None
+
+
 def _plain(text: str) -> str:
     """Return the words alone, in lower case, one space around each."""
     return " " + " ".join(re.findall(r"\w+", text.lower())) + " "

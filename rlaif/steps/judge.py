@@ -1,98 +1,55 @@
-"""The critic compares two responses under every principle, in both orders, with one token each.
+"""The judges compare two responses under every principle, in both orders.
 
 The principle stands last in the question, so that all principles of one order share one prefix in the
 server's cache; the first of them goes ahead and fills it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
-from rlaif.config import JudgingConfig
-from rlaif.constitution import Principle
-from rlaif.models.model import Answer, Model
-from rlaif.models.wire import ChatRequest
-from rlaif.records import Checked, Matchup, Order, Prompt, Response, Verdict
-from rlaif.steps.examples import user
+from rlaif.models.model import Answer
+from rlaif.records import Matchup, Order
+from rlaif.steps.compare import compare
+from rlaif.steps.comparison import Comparison, Given, Looked, Seat
+from rlaif.steps.deliberate import deliberate
 from rlaif.tasks import together
-from rlaif.templates import Templates, conversation_text, fence_tag
+from rlaif.templates import Templates
+
+_PAIRWISE = {"pairwise-logprob": compare, "pairwise-reasoned": deliberate}
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Two responses of one prompt that are to be compared."""
-
-    prompt: Prompt
-    a: Response
-    b: Response
-    purpose: Literal["design", "final"]
-    principles: Sequence[Principle]
-    settings: JudgingConfig
-    priority: int
-    template: Literal["compare", "compare_again"] = "compare"
-    """`compare_again` asks the same in other words, to see how much hangs on the words."""
-    seed: int | None = None
-    """Sent along so that the same question counts as asked anew; the verdict is read at temperature 0."""
-    checks: tuple[Checked, ...] = ()
-    """What programs found in the two; nobody is asked about these principles."""
-
-    def shown(self, order: Order) -> tuple[Response, Response]:
-        """Return (shown first, shown second)."""
-        return (self.a, self.b) if order == "ab" else (self.b, self.a)
+async def judge(seats: Sequence[Seat], templates: Templates, comparison: Comparison) -> tuple[Matchup, list[Answer]]:
+    """Return the matchup with its verdicts: judges x orders x principles; none where only programs decide."""
+    matchup, given = await judge_each(seats, templates, comparison)
+    return matchup, [answer for answers in given for answer in answers]
 
 
-async def judge(critic: Model, templates: Templates, comparison: Comparison) -> tuple[Matchup, list[Answer]]:
-    """Return the matchup with its verdicts: principles x orders; none where only programs decide."""
+async def judge_each(
+    seats: Sequence[Seat], templates: Templates, comparison: Comparison
+) -> tuple[Matchup, list[list[Answer]]]:
+    """Return the same, with the replies behind each verdict apart."""
     orders: tuple[Order, ...] = ("ab", "ba") if comparison.settings.orders == "both" else ("ab",)
-    asked = await together(*(_one_order(critic, templates, comparison, order) for order in orders))
-    verdicts = [verdict for order in asked for verdict in order]
+    pairwise = [seat for seat in seats if seat.config.kind in _PAIRWISE]
+    asked = await together(*(_one_order(seat, templates, comparison, order) for seat in pairwise for order in orders))
+    given = [one for order in asked for one in order]
+    a, b = comparison.a.id, comparison.b.id
     return Matchup(
-        a=comparison.a.id,
-        b=comparison.b.id,
+        a=a,
+        b=b,
         purpose=comparison.purpose,
-        verdicts=tuple(verdict for verdict, _ in verdicts),
+        verdicts=tuple(verdict for verdict, _ in given),
         checks=comparison.checks,
-    ), [answer for _, answer in verdicts]
+        scores=comparison.looked.scores_of(a, b),
+        rankings=comparison.looked.rankings_of(a, b),
+    ), [answers for _, answers in given]
 
 
-async def _one_order(
-    critic: Model, templates: Templates, comparison: Comparison, order: Order
-) -> list[tuple[Verdict, Answer]]:
+async def _one_order(seat: Seat, templates: Templates, comparison: Comparison, order: Order) -> list[Given]:
     if not comparison.principles:
         return []
+    ask = _PAIRWISE[seat.config.kind]
     ahead, *siblings = comparison.principles
-    first = await _verdict(critic, templates, comparison, order, ahead)
-    return [
-        first,
-        *await together(*(_verdict(critic, templates, comparison, order, p) for p in siblings)),
-    ]
+    first = await ask(seat, templates, comparison, order, ahead)
+    return [first, *await together(*(ask(seat, templates, comparison, order, p) for p in siblings))]
 
 
-async def _verdict(
-    critic: Model, templates: Templates, comparison: Comparison, order: Order, principle: Principle
-) -> tuple[Verdict, Answer]:
-    first, second = comparison.shown(order)
-    labels = comparison.settings.labels
-    question = templates.render(
-        comparison.template,
-        conversation=conversation_text(comparison.prompt.messages),
-        first=first.text,
-        second=second.text,
-        labels=labels,
-        question=principle.compare,
-        tag=fence_tag(comparison.prompt, first.text, second.text),
-    )
-    read, answer = await critic.choose(
-        ChatRequest(messages=(user(question),), max_tokens=1, seed=comparison.seed),
-        labels,
-        priority=comparison.priority,
-    )
-    return Verdict(
-        principle=principle.id,
-        order=order,
-        first=read.logprobs[0],
-        second=read.logprobs[1],
-        floor=read.floor if None in read.logprobs else None,
-        label_mass=read.label_mass,
-        reply=answer.key,
-    ), answer
+__all__ = ["Comparison", "Looked", "Seat", "judge", "judge_each"]

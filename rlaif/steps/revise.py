@@ -4,15 +4,16 @@ from rlaif.constitution import Example
 from rlaif.models.model import Answer, Model
 from rlaif.models.wire import ChatRequest
 from rlaif.records import Critique, Response
-from rlaif.steps.copying import copied_words
+from rlaif.steps.copying import copied_words, words_around
 from rlaif.steps.critique import Round
 from rlaif.steps.examples import user, worked
-from rlaif.templates import Templates, conversation_text, fence_tag, unfenced
+from rlaif.templates import Templates, conversation_text, fence_tags, unfenced
 
 
 async def revise(reviser: Model, templates: Templates, turn: Round, found: Critique) -> tuple[Response, Answer]:
     """Return the revision, which knows the response it revises."""
-    tag = fence_tag(turn.prompt, turn.response.text, found.text)
+    tags = fence_tags(turn.prompt, turn.response.text, found.text)
+    tag = tags[-1]
 
     def ask(conversation: str, response: str, critique: str) -> str:
         return templates.render(
@@ -39,7 +40,8 @@ async def revise(reviser: Model, templates: Templates, turn: Round, found: Criti
         priority=turn.priority,
     )
     choice = answer.reply.choices[0]
-    text = unfenced(choice.text, tag)
+    text = unfenced(choice.text, *tags)
+    leaked = words_around(text, tags)
     return Response(
         id=f"{turn.response.id.partition('.')[0]}.r{turn.number}",
         text=text,
@@ -50,6 +52,6 @@ async def revise(reviser: Model, templates: Templates, turn: Round, found: Criti
         finish_reason=choice.finish_reason,
         tokens=answer.reply.usage.completion_tokens,
         reasoning=choice.reasoning,
-        copied=copied_words(text, [m.content for m in asked], [conversation, turn.response.text, found.text]),
+        copied=leaked or copied_words(text, [m.content for m in asked], [conversation, turn.response.text, found.text]),
         reply=answer.key,
     ), answer

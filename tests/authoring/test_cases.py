@@ -72,8 +72,7 @@ async def test_a_rule_that_is_turned_upside_down_is_named(tmp_path: Path) -> Non
     report = await examined(tmp_path, rules(kind=6, short=6, odd=2), SimulatedModel(rules=upside_down))
     assert scores(report)["short"].score.outcomes == {"wrong": 6}
     assert report.findings == (
-        "short: gets it wrong in both orders (6 of 6)",
-        "odd: gets it wrong in both orders (2 of 2, could be chance)",
+        "not understood, or not answered: short, odd",
         "over all principles 6 of 14 answers are right: guessing could do as well",
     )
 
@@ -83,7 +82,9 @@ async def test_a_constant_position_bias_is_told_and_costs_no_answer(tmp_path: Pa
     assert report.position_bias.overall == pytest.approx(3.0, abs=1e-3)
     assert report.overall.outcomes == {"right": 20}
     assert report.overall.order_agreement == 0  # as they came
-    assert report.findings == ("100% of the answers turn with the order, as they came",)
+    assert report.findings == (
+        "with 100% of the questions, the critic named another winner when the answers changed places",
+    )
 
 
 async def test_a_rule_that_is_answered_by_position_is_named_and_neither_right_nor_wrong(tmp_path: Path) -> None:
@@ -92,21 +93,24 @@ async def test_a_rule_that_is_answered_by_position_is_named_and_neither_right_no
     short = scores(report)["short"]
     assert short.score.outcomes == {"by position": 5}
     assert (short.score.accuracy.value, short.score.unanswered, short.understood) == (None, 5, False)
-    assert "short: answers by position" in report.findings
+    assert short.verdict == "answers by position"
+    assert "not understood, or not answered: short" in report.findings
 
 
 async def test_an_unreadable_critic_answers_nothing(tmp_path: Path) -> None:
     report = await examined(tmp_path, rules(kind=5), SimulatedModel(label_mass=0.07))
     assert report.overall.outcomes == {"unreadable": 5}
     assert report.overall.accuracy.value is None
-    assert report.findings[0] == "kind: can't answer: label mass 7%"
+    assert report.principles[0].verdict == "can't answer: label mass 7%"
+    assert report.findings[-1] == "this says nothing about the rules: this critic can't judge by any; ask another one"
     assert all(result.p_better is None and len(result.verdicts) == 2 for result in report.results)
 
 
 async def test_a_tie_is_neither_right_nor_wrong(tmp_path: Path) -> None:
     report = await examined(tmp_path, rules(kind=5), SimulatedModel(ties=1.0))
     assert report.overall.outcomes == {"tie": 5}
-    assert report.findings == ("kind: sees no difference", "100% of the answers turn with the order, as they came")
+    assert report.principles[0].verdict == "sees no difference"
+    assert report.findings[-1].startswith("this says nothing about the rules")
 
 
 async def test_outcomes_add_up_whatever_the_critic_does(tmp_path: Path) -> None:

@@ -57,6 +57,42 @@ def test_one_run_is_not_compared_with_itself(rlaif: Rlaif, compared: Path) -> No
     assert rlaif("compare", str(run), "link", "--out", "runs/x").complains(2, "link is named twice")
 
 
+def test_a_comparison_shown_as_a_run_names_its_runs(rlaif: Rlaif, compared: Path) -> None:
+    runs = f"its runs are {compared}/runs/other and {compared}/runs/testing"
+    assert rlaif("show", str(compared)).complains(2, f"{compared} is a comparison", runs)
+
+
+def test_another_comparison_in_the_same_place_is_refused_with_a_free_one(
+    rlaif: Rlaif, server: SimulatedServer, compared: Path
+) -> None:
+    said = rlaif(*_compare(server), "--seed", "7")
+    assert said.complains(2, "holds another comparison", f"Choose another --out, such as {compared}-2: ")
+
+
+def test_a_dry_run_asks_a_simulated_model_tells_the_cost_and_keeps_nothing(rlaif: Rlaif) -> None:
+    said = rlaif("compare", "c.yaml", "minimal", "--prompts", "p.jsonl", "--dry-run", "--out", "runs/new")
+    assert said.code == 0, said.err
+    assert "step 2 of 3: critiques, revisions and labels under minimal" in said.err
+    assert "step 3 of 3: all rule sets judge one common pool" in said.err
+    assert said.out.splitlines()[0].startswith("6 prompts, ")
+    assert said.out.splitlines()[1].endswith(" replies for each prompt")
+    assert not Path("runs").exists()
+
+
+def test_a_dry_run_of_a_finished_run_is_refused(rlaif: Rlaif, compared: Path) -> None:
+    runs = [str(compared / "runs" / name) for name in ("testing", "other")]
+    assert rlaif("compare", *runs, "--dry-run").complains(2, "--dry-run asks a simulated model by constitutions")
+
+
+def test_the_screen_says_in_words_what_was_held_against_what(
+    rlaif: Rlaif, server: SimulatedServer, compared: Path
+) -> None:
+    out = rlaif(*_compare(server)).out
+    assert " of a revision with its sample + " in out
+    assert "judged under testing" in out
+    assert "revisions by other" in out
+
+
 # What failed, and going on
 
 

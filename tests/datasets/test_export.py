@@ -29,6 +29,22 @@ async def test_load_dataset_takes_both_configs_and_prompts_stand_in_one_split_on
     assert len(data["train"]) + len(data["test"]) == 60
 
 
+async def test_scores_stand_beside_their_standard_errors(run: Run, tmp_path: Path) -> None:
+    def rows(name: str) -> datasets.Dataset:
+        cache = str(tmp_path / "cache")
+        return datasets.load_dataset(str(run.path / "dataset"), name, split="train", cache_dir=cache)
+
+    assert len(rows("preference")) > 10
+    for row in rows("preference"):
+        assert row["score_chosen"] > row["score_rejected"]
+        assert row["score_chosen_se"] > 0
+        assert row["score_rejected_se"] > 0
+    conclusions = {trace.prompt.id: found for trace, found in run.conclusions()}
+    for row in rows("sft"):
+        strength = conclusions[row["prompt_id"]].strengths[row["response_id"]]
+        assert (row["score"], row["score_se"]) == (strength.value, strength.se)
+
+
 async def test_load_dataset_sees_a_second_export_to_the_same_folder(run: Run, tmp_path: Path) -> None:
     def rows() -> int:
         data = datasets.load_dataset(

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlaif.evaluate.calibration import calibration_error, recalibrate, reliability, tally_probability
-from rlaif.evaluate.regression import coefficient, linear, logistic
 from rlaif.intervals import Bootstrap
 from rlaif.preferences.judgement import sigmoid
+from rlaif.regression import coefficient, linear, logistic
 
 
 def test_brier_reliability_and_error_by_hand() -> None:
@@ -23,6 +23,9 @@ def test_brier_reliability_and_error_by_hand() -> None:
     assert table[0.5].right.value == 0.5
     assert table[0.9].confidence == pytest.approx(2.72 / 3)
     assert calibration_error(found).value == pytest.approx((abs(2.72 - 2) + abs(0.6 - 1) + 0) / 5)
+    error = calibration_error(found)
+    assert (error.n, error.prompts) == (5, 5)
+    assert error.low is not None
     assert found.ratio("squared", "scored", share=False).value == pytest.approx(
         (0.01 + 0.0064 + 0.81 + 0.16 + 0.25) / 5
     )

@@ -12,13 +12,13 @@ from rlaif.config import JudgingConfig, ModelConfig
 from rlaif.constitution import Constitution
 from rlaif.errors import ConfigError, RequestError
 from rlaif.evaluate.gold import read_gold
-from rlaif.evaluate.judge import CriticReport, Evaluation, JudgeTest, evaluate_judges
+from rlaif.evaluate.judge import Contender, CriticReport, Evaluation, JudgeTest, evaluate_judges
 from rlaif.evaluate.outcomes import Judged
 from rlaif.evaluate.verdicttable import verdict_rows
 from rlaif.evaluate.words import against_labels
 from rlaif.intervals import Figure
 from rlaif.models.simulated import Fault, SimulatedModel, SimulatedServer
-from rlaif.templates import Templates
+from rlaif.templates import Templates, template_names
 
 
 def rules(*names: str) -> Constitution:
@@ -58,17 +58,18 @@ async def evaluated(
 ) -> tuple[Evaluation, list[Judged]]:
     async with server or SimulatedServer(model) as running:
         critic = ModelConfig(url=(running.url,), retries=0)
+        settings = JudgingConfig(**judging)
         test = JudgeTest(
             gold=read_gold(gold or gold_file(tmp_path)),
             constitution=rules(*(names or ("good",))),
-            critics=[("it", critic)],
-            judging=JudgingConfig(**judging),
-            templates=Templates(),
+            contenders=[Contender("it", "pairwise-logprob", critic, settings)],
+            judging=settings,
+            templates=Templates(names=template_names(settings)),
             cache=tmp_path / "replies.sqlite",
             logs=tmp_path,
         )
         found, judged = await evaluate_judges(test)
-        return found, judged["it"]
+        return found, judged["it pairwise-logprob"]
 
 
 async def reported(tmp_path: Path, model: SimulatedModel, *names: str, **options: Any) -> CriticReport:
@@ -234,10 +235,11 @@ async def test_a_constitution_that_compares_nothing_asks_nobody(tmp_path: Path) 
     principle = {"id": "p", "critique": "c", "revise": "r", "critique_only": True}
     nothing = Constitution.model_validate({"name": "t", "version": 1, "description": "d", "principles": [principle]})
     gold = read_gold(gold_file(tmp_path))
-    critics = [("it", ModelConfig(url=("http://127.0.0.1:9/v1",)))]
+    settings = JudgingConfig()
+    contenders = [Contender("it", "pairwise-logprob", ModelConfig(url=("http://127.0.0.1:9/v1",)), settings)]
     with pytest.raises(ConfigError, match="no principle with a compare question"):
         await evaluate_judges(
-            JudgeTest(gold, nothing, critics, JudgingConfig(), Templates(), tmp_path / "r.sqlite", tmp_path)
+            JudgeTest(gold, nothing, contenders, settings, Templates(), tmp_path / "r.sqlite", tmp_path)
         )
 
 

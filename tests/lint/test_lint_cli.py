@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from rlaif.cli import main
+from rlaif.compare.config import compare_config
+from rlaif.compare.job import compare_async
 from rlaif.generation import generate_async
 from rlaif.lint.codes import codes
 from rlaif.models.simulated import SimulatedServer
@@ -48,7 +50,7 @@ def test_a_finding_is_one_line_with_file_line_code_and_principle(rlaif: Say) -> 
     code, out, err = rlaif("check", "testing.yaml", "--select", "C1")
     assert (code, err) == (1, "")
     assert out.splitlines()[0] == ('testing.yaml:13: C105 short: counting words answers this question ("words")')
-    assert out.splitlines()[1].startswith("testing.yaml: 1 warning, 2 principles, hash ")
+    assert out.splitlines()[1].startswith("testing.yaml: 1 warning, 2 principles, 0 cases, hash ")
     assert out.splitlines()[2] == "what a code means: rlaif constitution explain C105"
 
 
@@ -62,7 +64,7 @@ def test_notes_alone_are_no_failure(rlaif: Say) -> None:
 def test_nothing_found_is_ok_and_says_which_prompts_the_tags_were_held_against(rlaif: Say) -> None:
     code, out, _ = rlaif("check", "clean.yaml", "--select", "C1,C201")
     assert code == 0
-    assert out.startswith("clean.yaml: ok, 1 principle, hash ")
+    assert out.startswith("clean.yaml: ok, 1 principle, 0 cases, hash ")
     assert out.endswith("tags held against 240 prompts of the project's seed prompts\n")
 
 
@@ -118,6 +120,23 @@ def test_a_run_adds_what_was_measured(rlaif: Say, make_config: MakeConfig) -> No
     assert err.startswith(f'rlaif: {run} was made without principle "names-risks"')
 
 
+def test_a_comparison_is_measured_by_the_run_whose_rules_have_that_name(rlaif: Say, make_config: MakeConfig) -> None:
+    async def finish() -> str:
+        async with SimulatedServer() as server:
+            settings = make_config(server, 4, out="runs/both", revision={"rounds": 0})
+            return str(
+                (await compare_async(compare_config(["minimal", "testing.yaml"], settings, "runs/both", 0))).path
+            )
+
+    path = asyncio.run(finish())
+    code, out, _ = rlaif("check", "testing.yaml", "--run", path, "--select", "C3")
+    assert code == 0
+    assert f"measured on 4 matchups of 4 prompts of {path}/runs/testing" in out
+    code, _, err = rlaif("check", "clean.yaml", "--run", path)
+    assert code == 2
+    assert "the comparison has no run of this name, only of minimal, testing" in err
+
+
 def test_few_prompts_are_said_to_show_little(rlaif: Say, make_config: MakeConfig) -> None:
     async def finish() -> str:
         async with SimulatedServer() as server:
@@ -125,7 +144,7 @@ def test_few_prompts_are_said_to_show_little(rlaif: Say, make_config: MakeConfig
 
     code, out, _ = rlaif("check", "testing.yaml", "--run", asyncio.run(finish()), "--select", "C3")
     assert code == 0
-    assert "fewer than 72 prompts cannot show that a principle never or always does so" in out
+    assert "too few to say `never` or `always` of a principle: that takes 72 prompts" in out
 
 
 @pytest.mark.parametrize(
@@ -133,7 +152,7 @@ def test_few_prompts_are_said_to_show_little(rlaif: Say, make_config: MakeConfig
     [
         (("--select", "C9"), "--select C9: no code begins so"),
         (("--select", "C304"), "--select C304: this is measured; say in which run with --run"),
-        (("--run", "nosuch"), "nosuch"),
+        (("--run", "nosuch"), "nosuch: no such folder"),
         (("--prompts", "nosuch.jsonl"), "nosuch.jsonl: no such file"),
     ],
 )

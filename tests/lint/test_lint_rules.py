@@ -59,6 +59,11 @@ def weighted(*weights: float, priorities: tuple[int, ...] = (1, 1, 1)) -> str:
     )
 
 
+def brief(better: str, worse: str, **principle: object) -> str:
+    case = {"prompt": "Hi?", "better": better, "worse": worse}
+    return written([{"id": "p1", "check": {"words": {"max": 4}}, "cases": [case]} | principle])
+
+
 FILES = {
     "C001": Files([asking(CLEAN, ignore=["C999"])], [asking("Which answer is better?", ignore=["C103"])]),
     "C002": Files(
@@ -247,6 +252,14 @@ FILES = {
             asking(CLEAN, cases=cases(*[(100, 99)] * 20)),
         ],
     ),
+    "C206": Files(
+        [
+            brief("Two words.", "Now three words."),
+            brief("One two three four five.", "A b c d e f."),
+            brief("One two three four five.", "One."),
+        ],
+        [brief("Two words.", "One two three four five."), brief("One.", "Two.", check={"python": "os:getcwd"})],
+    ),
 }
 
 
@@ -309,3 +322,14 @@ def test_a_tag_the_seed_prompts_lack_is_only_a_note(tmp_path: Path) -> None:
         if finding.code == "C201"
     ]
     assert severities == ["warning", "note"]
+
+
+def test_a_case_that_its_check_does_not_tell_apart_is_named_with_its_line_and_what_was_found(tmp_path: Path) -> None:
+    text = brief("Two words.", "Now three words.").replace(
+        "cases:", "cases:\n  - {prompt: p, better: A., worse: A b c d e.}"
+    )
+    (finding,) = [one for one in found(tmp_path, text) if one.code == "C206"]
+    assert text.splitlines()[finding.line - 1].strip().startswith("- better: Two words.")
+    assert finding.message == (
+        "case 2: both answers pass (better: 2 words; worse: 3 words; the check: words: at most 4)"
+    )

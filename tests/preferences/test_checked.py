@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rlaif.checks import CheckResult
 from rlaif.config import JudgingConfig
-from rlaif.preferences.judgement import CHECKED_LOGIT, Judgement, Rule, judge_matchup
+from rlaif.preferences.judgement import CHECKED_LOGIT, Judgement, Rule, heard, judge_matchup
 from rlaif.preferences.position import PositionBias
 from rlaif.preferences.principles import tally_principles
 from rlaif.records import Checked, Matchup, Order, Verdict
@@ -49,6 +49,34 @@ def test_a_passed_check_against_a_failed_one_is_worth_98_in_a_hundred():
 def test_a_check_that_finds_both_alike_is_a_tie_and_never_a_label(both: bool):
     found = judge(checks=(checked(both, both), checked(not both, not both, "check:1")))
     assert (found.abstention, found.logit) == ("tie", 0)
+
+
+def unreadable(principle: str = "kind") -> tuple[Verdict, ...]:
+    orders: tuple[Order, Order] = ("ab", "ba")
+    return tuple(Verdict(principle=principle, order=order, label_mass=0.0, reply="r") for order in orders)
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_where_the_critic_cannot_be_read_a_check_that_finds_both_alike_is_no_tie(level: int):
+    found = judge(*unreadable(), checks=(checked(True, True),), priorities={"kind": level})
+    assert (found.abstention, found.p, found.priority) == ("unreadable", None, None)
+
+
+def test_where_the_critic_cannot_be_read_a_check_that_finds_a_difference_decides():
+    found = judge(*unreadable(), checks=(checked(True, False),))
+    assert (found.abstention, found.p) == (None, pytest.approx(0.98))
+
+
+def test_one_readable_principle_of_several_is_enough_for_a_tie():
+    found = judge(*said(0.0), *unreadable("short"), checks=(checked(True, True),))
+    assert found.abstention == "tie"
+
+
+def test_only_what_speaks_at_the_level_that_decided_is_heard():
+    rule = Rule({"two-lines": 1.0, "no-blue": 1.0, "kind": 1.0}, {"kind": 2}, OPEN)
+    both = matchup(*said(-5), checks=(checked(True, False), checked(True, True, "no-blue")))
+    found = judge_matchup(both, rule.weights, OPEN, None, rule.priorities)
+    assert [part.principle for part in heard(found, rule)] == ["two-lines"]
 
 
 @pytest.mark.parametrize("both", [True, False])

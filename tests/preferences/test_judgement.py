@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlaif.config import JudgingConfig
-from rlaif.preferences.judgement import Judgement, PrincipleJudgement, judge_matchup, readable, sigmoid
+from rlaif.preferences.judgement import Judgement, PrincipleJudgement, judge_matchup, sigmoid
 from rlaif.preferences.position import PositionBias
+from rlaif.preferences.voices import readable
 from rlaif.records import Matchup, Verdict
 
 OPEN = JudgingConfig(min_margin=0, min_label_mass=0)

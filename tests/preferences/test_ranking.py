@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from rlaif.config import PairsConfig
 from rlaif.preferences.judgement import Judgement
-from rlaif.preferences.ranking import mean_win_probabilities, wanted_pairs
+from rlaif.preferences.ranking import rank, scores_of, wanted_pairs
 
 SCORES = {"s0": 0.5, "s1": 0.9, "s2": 0.1, "s3": 0.7, "s4": 0.3}
 
@@ -31,31 +31,31 @@ def pairs(select: str, per_prompt: int = 1) -> PairsConfig:
     return PairsConfig(select=select, per_prompt=per_prompt)  # type: ignore[arg-type]
 
 
-def test_a_score_is_the_mean_probability_of_beating_whom_it_met():
-    scores = mean_win_probabilities(
-        [judgement("a", "b", logit(0.8)), judgement("c", "a", logit(0.6)), judgement("b", "c", logit(0.3))]
+def test_the_one_that_beats_the_others_is_the_strongest():
+    scores = scores_of(
+        rank([judgement("a", "b", logit(0.8)), judgement("c", "a", logit(0.6)), judgement("b", "c", logit(0.3))])
     )
-    assert scores == pytest.approx({"a": (0.8 + 0.4) / 2, "b": (0.2 + 0.3) / 2, "c": (0.6 + 0.7) / 2})
+    assert sorted(scores, key=scores.__getitem__) == ["b", "a", "c"]
+
+
+def test_whom_one_met_is_taken_into_account():
+    # c lost to the strong a and b drew with the weak d, so that both won half of what they played.
+    met = [judgement("a", "c", 2), judgement("c", "d", 2), judgement("b", "d", 0.0), judgement("d", "e", 2)]
+    scores = scores_of(rank(met))
+    assert sorted(scores, key=scores.__getitem__)[-2:] == ["c", "a"]
 
 
 def test_a_final_matchup_does_not_bend_the_ranking_it_came_from():
     design = [judgement("a", "b", logit(0.8))]
-    assert mean_win_probabilities([*design, judgement("a", "b", logit(0.1), "final")]) == mean_win_probabilities(design)
+    assert rank([*design, judgement("a", "b", logit(0.1), "final")]) == rank(design)
 
 
 def test_an_unreadable_matchup_is_left_out_and_one_too_close_is_not():
-    scores = mean_win_probabilities(
+    found = rank(
         [judgement("a", "b", None, abstention="unreadable"), judgement("a", "c", logit(0.55), abstention="too close")]
     )
-    assert scores == pytest.approx({"a": 0.55, "c": 0.45})
-
-
-@given(st.lists(st.floats(-5, 5), min_size=6, max_size=6))
-def test_where_everybody_met_the_scores_average_to_one_half(logits: list[float]):
-    names = ["a", "b", "c", "d"]
-    met = [(x, y) for n, x in enumerate(names) for y in names[n + 1 :]]
-    scores = mean_win_probabilities([judgement(*pair, x) for pair, x in zip(met, logits, strict=True)])
-    assert numpy.mean(list(scores.values())) == pytest.approx(0.5)
+    assert found.keys() == {"a", "c"}
+    assert found["a"].value > found["c"].value
 
 
 def test_best_against_worst_goes_on_with_the_second_best_and_never_repeats():

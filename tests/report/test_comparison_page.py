@@ -48,6 +48,25 @@ async def test_the_numbers_on_the_page_are_those_of_the_comparison(compared: Com
     assert written.bytes == (compared.path / "report.html").stat().st_size
 
 
+async def test_only_different_labels_are_shown_as_disagreements(compared: Compared) -> None:
+    assert compared.comparison.disagreements
+    assert all(one.flips for one in compared.comparison.disagreements)
+
+
+async def test_noise_is_no_headline(make_config: MakeConfig, constitution_file: Path, tmp_path: Path) -> None:
+    other = constitution_file.with_name("other.yaml")
+    other.write_text(CONSTITUTION.replace("name: testing", "name: other").replace("kinder", "bolder"))
+    async with SimulatedServer() as server:  # it hears no difference between the two sets of rules
+        config = compare_config([str(constitution_file), str(other)], make_config(server), str(tmp_path / "alike"), 0)
+        done = await compare_async(config)
+    write_comparison_report(done.path, done.path / "report.html")
+    text = html.unescape((done.path / "report.html").read_text())
+    assert "No matchup was given different labels." in text
+    assert "The rule sets are not shown to differ in how much they label" in text
+    assert "testing: no principle is shown to tip more labels than another" in text
+    assert not re.search("tips most labels|labels most of|differ most", text)
+
+
 async def test_a_script_in_a_prompt_is_text(compared: Compared) -> None:
     write_comparison_report(compared.path, compared.path / "report.html")
     page = (compared.path / "report.html").read_text()

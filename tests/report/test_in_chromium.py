@@ -185,7 +185,7 @@ async def test_verdicts_of_both_orders_are_those_of_the_run(page: Page, run: Run
             ".map((row) => [...row.children].map((cell) => cell.textContent))"
         )
         for part, row in zip(judgement.principles, rows, strict=True):
-            verdicts = matchup.by_principle()[part.principle]
+            verdicts = matchup.by_voice()["pairwise-logprob", part.principle]
             ab, ba = verdicts["ab"].logit() or 0, verdicts["ba"].logit() or 0
             assert row[0] == part.principle
             expected = [1 / (1 + math.exp(-ab)), 1 / (1 + math.exp(ba)), part.p, part.position_bias]

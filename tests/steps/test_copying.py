@@ -1,6 +1,6 @@
 """A revision that repeats the question around the answer is told apart from one that revises."""
 
-from rlaif.steps.copying import copied_words
+from rlaif.steps.copying import copied_words, words_around
 
 EXAMPLE = "Hold off on ibuprofen: with warfarin it raises the risk of serious bleeding."
 ANSWER = "The library opens at noon on Mondays and stays open until eight on Thursdays."
@@ -22,3 +22,9 @@ def test_seven_words_in_a_row_may_be_chance() -> None:
 def test_a_short_or_empty_revision_is_no_copy() -> None:
     assert copied_words("", [EXAMPLE], []) is None
     assert copied_words("Hold off.", [EXAMPLE], []) is None
+
+
+def test_the_words_around_a_fence_tag_are_shown_to_whoever_asks_why() -> None:
+    text = "As the last revised answer 0123456789: says, hold off on ibuprofen."
+    assert words_around(text, ["9876543210", "0123456789"]) == "last revised answer 0123456789: says, hold off"
+    assert words_around(text, ["9876543210"]) is None

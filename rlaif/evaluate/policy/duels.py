@@ -18,21 +18,23 @@ from rlaif.checks import Check, make_ready
 from rlaif.config import JudgingConfig
 from rlaif.constitution import Constitution, Principle
 from rlaif.evaluate.asking import Asked, ask_all
+from rlaif.evaluate.judge import judge_pair
 from rlaif.evaluate.policy.asking import Spoken
 from rlaif.generation import Progress, Screen
 from rlaif.hashing import derive_seed
 from rlaif.models.model import Answer, Model
-from rlaif.preferences.judgement import TIE_LOGIT, judge_matchup
+from rlaif.preferences.judgement import judge_matchup
 from rlaif.preferences.position import PositionBias
+from rlaif.preferences.voices import TIE_LOGIT
 from rlaif.records import Matchup, Prompt
 from rlaif.steps.check import check_answers
-from rlaif.steps.judge import Comparison, judge
+from rlaif.steps.comparison import Comparison, seats_of
 from rlaif.templates import Templates
 
 TUNED, BASE = "tuned", "base"
 """Ids of the two answers."""
 
-Outcome = Literal["tuned", "base", "same", "tie", "too close", "order noise", "unreadable", "failed"]
+Outcome = Literal["tuned", "base", "same", "tie", "too close", "order noise", "conflict", "unreadable", "failed"]
 """Who won, or why nobody did; `same`: both gave the same answer."""
 
 
@@ -94,9 +96,10 @@ async def fight(
 ) -> Bout:
     """Let a critic judge all duels under one constitution. Raises what `ask_all` raises."""
     fought = [duel for duel in duels if not duel.same]
+    seats = seats_of(judging, critic)
 
     async def decide(comparison: Comparison) -> tuple[Matchup, Sequence[Answer]]:
-        matchup, answers = await judge(critic, templates, comparison)
+        matchup, answers = await judge_pair(seats, templates, comparison)
         checks = (*constitution.checks(comparison.prompt.tags), *comparison.prompt.checks)
         found = await check_answers(checks, comparison.prompt, (comparison.a, comparison.b))
         return matchup.model_copy(update={"checks": found.of(matchup.a, matchup.b)}), answers

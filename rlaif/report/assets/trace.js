@@ -42,7 +42,7 @@ function answerOf(trace, id) {
 
 function heading(answer, words) {
   const facts = [];
-  if (answer.score !== undefined) facts.push(`mean p of beating the others ${answer.score.toFixed(2)}`);
+  if (answer.score !== undefined) facts.push(`strength ${answer.score > 0 ? "+" : ""}${answer.score.toFixed(2)}`);
   if (answer.note) facts.push(answer.note);
   return el("h5", {}, `${words} ${answer.id} `, el("span", { class: "faint" }, facts.length ? `(${facts.join("; ")})` : ""));
 }

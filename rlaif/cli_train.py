@@ -1,0 +1,187 @@
+"""`rlaif train ...` on the command line. Everything heavy is imported inside."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rlaif.cli_constitution import Json
+
+if TYPE_CHECKING:
+    from rlaif.train.load import Flags
+
+train_app = typer.Typer(help="Train a model with TRL: on revisions, on preference pairs, or both in turn.")
+
+Data = Annotated[str | None, typer.Argument(help="Run directory, exported dataset, file of rows, or hub dataset.")]
+Model = Annotated[str | None, typer.Option(help="A folder, a hub id or smollm2.")]
+Out = Annotated[Path | None, typer.Option(help="Folder of the trained model.")]
+File = Annotated[Path | None, typer.Option("--config", help="YAML file with any of these settings, and `trl:`.")]
+Epochs = Annotated[float | None, typer.Option(help="Times that every example is seen; 1 by default.")]
+Rate = Annotated[float | None, typer.Option("--learning-rate", help="Chosen by kind and size by default.")]
+Batch = Annotated[int | None, typer.Option("--batch-size", help="Examples behind one step; 16 by default.")]
+Length = Annotated[int | None, typer.Option("--max-length", help="Tokens of prompt and answer; 1024 by default.")]
+UseLora = Annotated[bool | None, typer.Option("--lora/--full", help="Adapters, or all weights; what fits by default.")]
+Merge = Annotated[bool | None, typer.Option("--merge", help="Write adapters into the weights at the end.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of every random choice.")]
+Trl = Annotated[list[str] | None, typer.Option(help="NAME=VALUE, any option of TRL's; may be given again.")]
+
+
+@train_app.command("dpo")
+def train_dpo(  # noqa: PLR0913, PLR0917  (a command line's flags)
+    data: Data = None,
+    model: Model = None,
+    out: Out = None,
+    config: File = None,
+    labels: Annotated[str | None, typer.Option(help="soft (p_chosen as it is) or hard.")] = None,
+    weights: Annotated[str | None, typer.Option(help="none, or margin: sure pairs count more.")] = None,
+    beta: Annotated[float | None, typer.Option(help="How strongly it is held to the reference; 0.1.")] = None,
+    epochs: Epochs = None,
+    learning_rate: Rate = None,
+    batch_size: Batch = None,
+    max_length: Length = None,
+    lora: UseLora = None,
+    merge: Merge = None,
+    seed: Seed = None,
+    trl: Trl = None,
+    json_: Json = False,
+) -> None:
+    """Train a model to prefer the chosen answers (DPO), with p_chosen as a soft label.
+
+    Started again, the same command goes on where it was stopped. The best checkpoint by held-out accuracy is kept.
+
+    \b
+    Examples:
+      rlaif train dpo runs/first --model Qwen/Qwen3-8B --out models/first
+      rlaif train dpo runs/first --model smollm2 --out models/small --epochs 3 --beta 0.2
+      rlaif train dpo pairs.jsonl --model Qwen/Qwen3-8B --lora --merge --trl loss_type=sigmoid_norm --out models/ln
+      accelerate launch -m rlaif train dpo runs/first --model Qwen/Qwen3-8B --out models/first   # several GPUs
+    """
+    from rlaif.screen.training import train_job  # noqa: PLC0415
+    from rlaif.train.config import DpoConfig  # noqa: PLC0415
+    from rlaif.train.load import load_config, trl_flags  # noqa: PLC0415
+
+    own = {("labels",): labels, ("weights",): weights, ("trl", "beta"): beta}
+    common = _flags(data, model, out, epochs, learning_rate, batch_size, max_length, lora, merge, seed)
+    options = {("trl", name): value for name, value in trl_flags(trl).items()}
+    train_job(load_config(DpoConfig, config, _given({**own, **common}) | options), as_json=json_)
+
+
+@train_app.command("sft")
+def train_sft(  # noqa: PLR0913, PLR0917  (a command line's flags)
+    data: Data = None,
+    model: Model = None,
+    out: Out = None,
+    config: File = None,
+    epochs: Epochs = None,
+    learning_rate: Rate = None,
+    batch_size: Batch = None,
+    max_length: Length = None,
+    lora: UseLora = None,
+    merge: Merge = None,
+    seed: Seed = None,
+    trl: Trl = None,
+    json_: Json = False,
+) -> None:
+    """Train a model on a run's revisions, or on rows of prompt and completion.
+
+    \b
+    Examples:
+      rlaif train sft runs/first --model smollm2 --out models/revised
+    """
+    from rlaif.screen.training import train_job  # noqa: PLC0415
+    from rlaif.train.config import SftConfig  # noqa: PLC0415
+    from rlaif.train.load import load_config, trl_flags  # noqa: PLC0415
+
+    common = _flags(data, model, out, epochs, learning_rate, batch_size, max_length, lora, merge, seed)
+    options = {("trl", name): value for name, value in trl_flags(trl).items()}
+    train_job(load_config(SftConfig, config, _given(common) | options), as_json=json_)
+
+
+@train_app.command("reward")
+def train_reward(  # noqa: PLR0913, PLR0917  (a command line's flags)
+    data: Data = None,
+    model: Model = None,
+    out: Out = None,
+    config: File = None,
+    margins: Annotated[str | None, typer.Option(help="logit (log-odds of p_chosen) or none.")] = None,
+    epochs: Epochs = None,
+    learning_rate: Rate = None,
+    batch_size: Batch = None,
+    max_length: Length = None,
+    lora: UseLora = None,
+    merge: Merge = None,
+    seed: Seed = None,
+    trl: Trl = None,
+    json_: Json = False,
+) -> None:
+    """Train a reward model on the pairs: one score for a conversation.
+
+    \b
+    Examples:
+      rlaif train reward runs/first --model Qwen/Qwen3-1.7B --out models/reward
+    """
+    from rlaif.screen.training import train_job  # noqa: PLC0415
+    from rlaif.train.config import RewardConfig  # noqa: PLC0415
+    from rlaif.train.load import load_config, trl_flags  # noqa: PLC0415
+
+    common = _flags(data, model, out, epochs, learning_rate, batch_size, max_length, lora, merge, seed)
+    options = {("trl", name): value for name, value in trl_flags(trl).items()}
+    train_job(load_config(RewardConfig, config, _given({("margins",): margins, **common}) | options), as_json=json_)
+
+
+@train_app.command("cai")
+def train_cai(
+    data: Data = None,
+    model: Model = None,
+    out: Out = None,
+    config: File = None,
+    lora: UseLora = None,
+    seed: Seed = None,
+    json_: Json = False,
+) -> None:
+    """Train on a run's revisions, then on its pairs from there: OUT/sft and OUT/dpo.
+
+    Settings of the two stages stand under `sft:` and `dpo:` of the file given with --config.
+
+    \b
+    Examples:
+      rlaif train cai runs/first --model Qwen/Qwen3-8B --out models/first
+    """
+    from rlaif.screen.training import cai_job  # noqa: PLC0415
+    from rlaif.train.config import CaiConfig  # noqa: PLC0415
+    from rlaif.train.load import load_config  # noqa: PLC0415
+
+    where: Flags = {("data",): data, ("model",): model, ("out",): str(out) if out else None, ("seed",): seed}
+    method = None if lora is None else "lora" if lora else "full"
+    stages: Flags = {("sft", "method"): method, ("dpo", "method"): method}
+    cai_job(load_config(CaiConfig, config, _given({**where, **stages})), as_json=json_)
+
+
+def _flags(  # noqa: PLR0913, PLR0917  (what all kinds of training have in common)
+    data: str | None,
+    model: str | None,
+    out: Path | None,
+    epochs: float | None,
+    learning_rate: float | None,
+    batch_size: int | None,
+    max_length: int | None,
+    lora: bool | None,
+    merge: bool | None,
+    seed: int | None,
+) -> "Flags":
+    return {
+        ("data",): data,
+        ("model",): model,
+        ("out",): str(out) if out else None,
+        ("epochs",): epochs,
+        ("learning_rate",): learning_rate,
+        ("batch_size",): batch_size,
+        ("max_length",): max_length,
+        ("method",): None if lora is None else "lora" if lora else "full",
+        ("merge",): merge,
+        ("seed",): seed,
+    }
+
+
+def _given(flags: "Flags") -> dict[tuple[str, ...], Any]:
+    return {place: value for place, value in flags.items() if value is not None}

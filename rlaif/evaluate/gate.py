@@ -1,0 +1,116 @@
+"""The gate before a run: do its judges reach what `judging.require` asks for?
+
+Comes in: a run's settings and connected models. Goes out: nothing but a line, or an error that stops the run before
+anything is generated. Measured on labelled pairs, by the run's own judges and thresholds: the constitution's own cases,
+each under its own principle, or a file of gold labels.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rlaif.config import RunConfig
+from rlaif.constitution import Constitution
+from rlaif.errors import ConfigError, UnfitJudgeError
+from rlaif.evaluate.figures import JudgeFigures
+from rlaif.evaluate.gold import Gold, GoldItem, read_gold
+from rlaif.evaluate.judge import Contender, CriticReport, JudgeTest, measure_contender
+from rlaif.generation import Screen
+from rlaif.hashing import content_hash
+from rlaif.intervals import Figure
+from rlaif.judgeconfig import JudgingConfig, RequireConfig
+from rlaif.models.replies import ReplyStore
+from rlaif.models.serving import Clients
+from rlaif.records import Prompt
+from rlaif.runs.directory import write_text
+from rlaif.templates import Templates
+
+CASES = "cases"
+MEASURED = "judges.json"
+"""What was measured at the gate; stands in the run directory."""
+
+
+def gold_for(config: RunConfig, constitution: Constitution) -> Gold:
+    """Return the labelled pairs of the gate. Raises ConfigError or GoldError where there are none."""
+    require = config.judging.require or RequireConfig()
+    if require.gold != CASES:
+        return read_gold(Path(require.gold), limit=require.limit)
+    items = tuple(_cases(constitution, config.judging))[: require.limit]
+    if not items:
+        raise ConfigError(
+            f"judging.require: constitution {constitution.name} has no cases to measure the judges on (beyond those "
+            "they are shown); write some, or name a file of gold labels with `gold:`"
+        )
+    said = (f"{item.principle} {item.conversation} {item.chosen} {item.rejected}" for item in items)
+    return Gold(file=f"cases of {constitution.name}", hash=content_hash(*said), items=items)
+
+
+async def pass_gate(
+    config: RunConfig,
+    constitution: Constitution,
+    templates: Templates,
+    clients: Clients,
+    store: ReplyStore,
+    screen: Screen,
+) -> CriticReport:
+    """Measure the run's judges. Raises UnfitJudgeError that says what is missed."""
+    require = config.judging.require
+    assert require is not None
+    gold = gold_for(config, constitution)
+    name = config.critic.model or ",".join(config.critic.url)
+    called = "panel" if len(config.judging.panel) > 1 else config.judging.panel[0].called
+    contender = Contender(name, called, config.critic, config.judging)
+    out = Path(config.out)
+    test = JudgeTest(gold, constitution, [contender], config.judging, templates, store.path, out / "logs")
+    screen.say(f"measuring the judges on {len(gold.items)} labelled pairs ({gold.file}) before anything is generated")
+    report, _ = await measure_contender(test, contender, clients, store, screen)
+    write_text(out / MEASURED, report.model_dump_json(indent=1))
+    missed = list(_missed(report.overall, require))
+    if missed:
+        raise UnfitJudgeError(
+            f"{name} misses what judging.require asks for on {len(gold.items)} labelled pairs ({gold.file}): "
+            f"{'; '.join(missed)}. Nothing was generated; what was measured: {out / MEASURED}. Take another critic or "
+            "kind of judge (`rlaif evaluate judge` compares them), or lower the bar"
+        )
+    right, labelled = report.overall.accuracy_labels, report.overall.labelled
+    screen.say(f"the judges meet judging.require: {_range(labelled)} of the pairs get a label, {_range(right)} right")
+    return report
+
+
+def _cases(constitution: Constitution, judging: JudgingConfig) -> Iterator[GoldItem]:
+    """Yield the cases that no judge is shown as a worked example."""
+    shown = max((judge.cases for judge in judging.panel), default=0)
+    for principle in constitution.asked:
+        for number, case in list(enumerate(principle.cases, start=1))[shown:]:
+            name = f"{principle.id}/{number}"
+            yield GoldItem(
+                id=name,
+                subset=None,
+                prompt=Prompt(id=name, messages=case.conversation),
+                chosen=case.better,
+                rejected=case.worse,
+                principle=principle.id,
+                chosen_first=None,
+            )
+
+
+def _missed(found: JudgeFigures, require: RequireConfig) -> Iterator[str]:
+    least: list[tuple[str, Figure, float | None]] = [
+        ("pairs that get a label", found.labelled, require.labelled),
+        ("labels that are right", found.accuracy_labels, require.accuracy),
+        ("orders that agree", found.order_agreement, require.order_agreement),
+        ("label mass", found.label_mass, require.label_mass),
+    ]
+    for name, figure, bar in least:
+        if bar is not None and (figure.value is None or figure.value < bar):
+            yield f"{name} {_range(figure)}, wanted {bar:.0%}"
+    error, most = found.calibration_error, require.calibration_error
+    if most is not None and (error.value is None or error.value > most):
+        shown = "unknown" if error.value is None else f"{error.value:.3f}"
+        yield f"calibration error {shown}, wanted at most {most:g}"
+
+
+def _range(figure: Figure) -> str:
+    if figure.value is None:
+        return "unknown (there were none)"
+    ends = "" if figure.low is None or figure.high is None else f" ({figure.low:.0%} to {figure.high:.0%})"
+    return f"{figure.value:.0%}{ends}"

@@ -1,0 +1,13 @@
+"""A probability as the difference of two scores."""
+
+import math
+
+LARGEST = 4.0
+"""A judge that is surer than 98 % asks for no wider gap between two scores than one that is 98 % sure."""
+
+
+def log_odds(p: float) -> float:
+    """Return log(p / (1 - p)), the difference of two Bradley-Terry scores, in [-LARGEST, LARGEST]."""
+    if p in {0.0, 1.0}:
+        return math.copysign(LARGEST, p - 0.5)
+    return max(-LARGEST, min(LARGEST, math.log(p / (1 - p))))

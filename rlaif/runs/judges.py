@@ -1,0 +1,89 @@
+"""How a run judges, in words: the same on the screen, on the dataset's card and in the report."""
+
+from rlaif.aspects import aspects_of
+from rlaif.config import JudgeConfig, JudgingConfig
+from rlaif.intervals import Figure
+from rlaif.preferences.correction import Corrected
+from rlaif.preferences.panel import Panel
+
+
+def judge_words(judge: JudgeConfig) -> str:
+    """Return what one judge does, in a few words."""
+    match judge.kind:
+        case "pairwise-logprob":
+            how = "one token for each order, probabilities read from log-probabilities"
+            how += f", after {judge.cases} worked cases of the principle" if judge.cases else ""
+            how += f", its answer begun with {judge.answer_start!r}" if judge.answer_start else ""
+        case "pairwise-reasoned":
+            read = "its last line" if judge.read == "text" else "the labels' probabilities after its reasoning"
+            held = f", held within {judge.clamp[0]:g} and {judge.clamp[1]:g}" if judge.clamp else ""
+            how = f"thinks first; the verdict is {read}{held}"
+        case "rating":
+            how = f"a number for each answer ({', '.join(aspect.id for aspect in aspects_of(judge))})"
+        case "listwise":
+            how = f"puts all answers in order, {judge.rotations} rotations forwards and backwards"
+        case "reward":
+            how = "the raw score of a reward model; a difference is log-odds"
+    weight = "" if judge.weight == 1 else f"; weight {judge.weight:g}"
+    return f"{judge.called}: {how}{weight}"
+
+
+def strategy_words(judging: JudgingConfig) -> str:
+    """Return how principles become one label."""
+    return {
+        "by-priority": "weighted mean of the principles, level by level",
+        "weighted": "weighted mean of all principles, whatever their level",
+        "pareto": "weighted mean, and no label where a principle by itself says the contrary",
+    }[judging.strategy]
+
+
+def corrected_words(corrected: Corrected) -> list[str]:
+    """Return what was corrected in the log-odds, and from what."""
+    found = []
+    if corrected.length_effect is not None:
+        source = "measured over this run" if corrected.length_measured else "given in the run file"
+        found.append(
+            f"length: {corrected.length_effect:+.2f} logits{_range(corrected.length_measured)} for e times the "
+            f"characters taken out ({source}); what longer answers really are better by is gone, too"
+        )
+    if corrected.noise is not None:
+        found.append(
+            f"sureness: held back by the noise that the two orders show ({corrected.noise.reliability:.0%} of the "
+            "variance of log-odds is the answers')"
+        )
+    if corrected.recalibrator is not None:
+        fitted, gold = corrected.recalibrator, corrected.recalibrator.fitted_on
+        what = f"log-odds times {fitted.slope:.2f}" if fitted.slope is not None else "an isotonic curve"
+        found.append(
+            f"sureness: {what}, fitted on {fitted.items} labelled items of {gold.gold} (hash {gold.gold_hash})"
+        )
+    return found
+
+
+def panel_words(panel: Panel) -> list[str]:
+    """Return how several judges get on, a line each."""
+    lines = []
+    for member in panel.members:
+        parts = [f"read in {member.read} matchups"]
+        parts += [] if member.agrees.value is None else [f"agrees with the others {_share(member.agrees)}"]
+        parts += [] if member.decisive.value is None else [f"decides {_share(member.decisive)} of the labels"]
+        related = f"; of the policy's family ({', '.join(member.related)})" if member.related else ""
+        lines.append(f"{member.judge} by {member.model}: {', '.join(parts)}{related}")
+    lines += [
+        f"{pair.one} and {pair.other}: the same winner {_share(pair.same)}, correlation of log-odds "
+        f"{pair.correlation.value:+.2f}"
+        for pair in panel.pairs
+        if pair.same.value is not None and pair.correlation.value is not None
+    ]
+    return lines
+
+
+def _share(figure: Figure) -> str:
+    ends = "" if figure.low is None or figure.high is None else f" ({100 * figure.low:.0f} to {100 * figure.high:.0f})"
+    return f"{figure.value:.0%}{ends}"
+
+
+def _range(figure: Figure | None) -> str:
+    if figure is None or figure.low is None or figure.high is None:
+        return ""
+    return f" ({figure.low:+.2f} to {figure.high:+.2f})"

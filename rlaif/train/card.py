@@ -1,0 +1,132 @@
+"""The model card: trained on what, by whose rules and which critic, how, with what figures, and how to serve it."""
+
+from typing import TYPE_CHECKING, Any
+
+from huggingface_hub import ModelCardData
+
+from rlaif.train import config as settings
+from rlaif.train.directory import TrainingManifest
+from rlaif.train.examples import Examples
+from rlaif.train.plan import Plan
+from rlaif.train.results import Figures
+
+if TYPE_CHECKING:
+    from rlaif.train.device import Device
+
+_TITLES: dict[settings.Stage, str] = {
+    "dpo": "preference optimisation (DPO)",
+    "sft": "supervised fine-tuning",
+    "reward": "reward model",
+}
+
+
+def model_card(
+    config: settings.TrainConfig, plan: Plan, device: "Device", examples: Examples[Any], manifest: TrainingManifest
+) -> str:
+    """Return the card as Markdown with its YAML head."""
+    parts = [
+        f"# {_base(config)}, {_TITLES[plan.stage]}",
+        f"Made by `rlaif train {plan.stage}` from [{_base(config)}]({_link(config)}) and {_data_line(examples)}.",
+        "## Data and rules\n\n" + _data(examples, manifest),
+        "## Training\n\n" + _training(config, plan, device, manifest),
+        "## Figures\n\n" + _figures(manifest.figures, plan, examples) + "\n\n![curves](curves.png)",
+        "## Serving\n\n" + _serving(config, plan),
+        "## Limits\n\n" + _LIMITS,
+    ]
+    body = "\n\n".join(parts)
+    return f"---\n{_head(config, plan).to_yaml()}\n---\n\n{body}\n"
+
+
+def _head(config: settings.TrainConfig, plan: Plan) -> ModelCardData:
+    adapter = plan.method == "lora" and not config.merge
+    return ModelCardData(
+        base_model=_base(config),
+        library_name="peft" if adapter else "transformers",
+        pipeline_tag="text-classification" if plan.stage == "reward" else "text-generation",
+        tags=["rlaif", "constitutional-ai", "trl", plan.stage],
+    )
+
+
+def _base(config: settings.TrainConfig) -> str:
+    return config.model.rstrip("/").rpartition("/")[2] if config.model.startswith(("/", ".", "~")) else config.model
+
+
+def _link(config: settings.TrainConfig) -> str:
+    return f"https://huggingface.co/{config.model}" if config.model.count("/") == 1 else "#data-and-rules"
+
+
+def _data_line(examples: Examples[Any]) -> str:
+    return f"{len(examples.train)} examples, {len(examples.test)} more held out"
+
+
+def _data(examples: Examples[Any], manifest: TrainingManifest) -> str:
+    origin = examples.origin
+    rows = [
+        ("data", f"{examples.source.rstrip('/').rpartition('/')[2]}, hash `{manifest.settings['data']}`"),
+        ("base model", f"hash `{manifest.settings['model']}`"),
+        ("rules", "; ".join(origin.constitutions) or "not named by the data"),
+        ("critic", "; ".join(origin.critics) or "not named by the data"),
+    ]
+    rules = "\n".join(f"- {rule}" for rule in origin.rules)
+    return _table(("", ""), rows) + (f"\n\nWhat the critic was asked of every two answers:\n\n{rules}" if rules else "")
+
+
+def _training(config: settings.TrainConfig, plan: Plan, device: "Device", manifest: TrainingManifest) -> str:
+    rows = [
+        ("loss", loss_line(config)),
+        ("weights", "all" if plan.method == "full" else f"adapters of rank {config.lora.r}, {_merged(config)}"),
+        ("steps", f"{plan.steps} of {plan.at_a_time * plan.passes * device.count} examples"),
+        ("learning rate", f"{plan.learning_rate:g}, warmed up over a tenth of the steps"),
+        ("longest sequence", f"{config.max_length} tokens"),
+        ("seed", str(config.seed)),
+        ("TRL options set", ", ".join(f"{name}={value}" for name, value in config.trl.items()) or "none"),
+        ("on", device.name if device.count == 1 else f"{device.count} × {device.name}"),
+        ("versions", ", ".join(f"{name} {version}" for name, version in manifest.versions.items())),
+    ]
+    return _table(("", ""), rows)
+
+
+def loss_line(config: settings.TrainConfig) -> str:
+    """Return in words what is minimised."""
+    if isinstance(config, settings.DpoConfig):
+        beta = config.trl.get("beta", 0.1)
+        named = config.trl.get("loss_type", "sigmoid")
+        loss = named if isinstance(named, str) else " + ".join(named)
+        weights = ", each pair weighed by its margin" if config.weights == "margin" else ""
+        return f"DPO, {loss}, beta {beta:g}, {config.labels} labels{weights}"
+    if isinstance(config, settings.RewardConfig):
+        return "Bradley-Terry" + (", with the critic's log-odds as margins" if config.margins == "logit" else "")
+    return "negative log-likelihood of the answers' tokens"
+
+
+def _merged(config: settings.TrainConfig) -> str:
+    return "merged into the weights" if config.merge else "beside them"
+
+
+def _figures(figures: Figures, plan: Plan, examples: Examples[Any]) -> str:
+    rows = [(name.replace("_", " "), f"{value:.4g}") for name, value in figures.items() if value is not None]
+    kept = f"The checkpoint of step {figures.get('kept_step')} of {plan.steps} was kept"
+    why = "lowest held-out loss" if plan.stage == "sft" else "best held-out accuracy, then lowest loss"
+    held_out = f" ({why}; {len(examples.test)} held out)" if examples.test else ": nothing was held out"
+    return _table(("figure", "value"), rows) + f"\n\n{kept}{held_out}. All steps: `metrics.jsonl`."
+
+
+def _serving(config: settings.TrainConfig, plan: Plan) -> str:
+    if plan.method == "lora" and not config.merge:
+        return (
+            "An adapter: `vllm serve BASE --enable-lora --lora-modules NAME=FOLDER`; with `--merge`, training gives a "
+            "model that stands alone."
+        )
+    if plan.stage == "reward":
+        return 'A scorer with one label: `vllm serve FOLDER`, then POST `/classify` with `"use_activation": false`.'
+    return "`rlaif serve FOLDER`, `rlaif generate --policy FOLDER`, or `vllm serve FOLDER`."
+
+
+def _table(head: tuple[str, str], rows: list[tuple[str, str]]) -> str:
+    cells = [head, ("---", "---"), *rows]
+    return "\n".join(f"| {left} | {right.replace('|', chr(92) + '|')} |" for left, right in cells)
+
+
+_LIMITS = """What this model prefers is what one critic made of one set of rules; it is neither people's preference nor
+a fact about right and wrong. The figures above say how well it agrees with that critic on examples of the same kind,
+and nothing of how good its answers are."""

@@ -1,0 +1,111 @@
+"""The folder of a trained model: what it was made from, how far it is, and what may go on there.
+
+README.md          the model card
+config.json, …     the model, or adapter_config.json, … the adapter
+training.json      what decides the result; written first
+metrics.jsonl      one line for each logged step
+curves.png         the same, drawn
+checkpoints/       while it trains; gone when it is done
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from rlaif.errors import RunDirectoryError
+from rlaif.records import Record
+from rlaif.runs.directory import changed_settings, read_text, write_text
+
+MANIFEST = "training.json"
+METRICS = "metrics.jsonl"
+CHECKPOINTS = "checkpoints"
+_SAMPLES, _SAMPLE = 32, 65_536
+"""Pieces of a file of weights, and their bytes, that its hash is made of: all of 140 GB would take minutes."""
+
+
+class TrainingManifest(Record):
+    """What decides a training's result. Two with the same settings train the same model."""
+
+    rlaif: str
+    stage: str
+    model: str
+    data: str
+    settings: dict[str, Any]
+    """What may not change when it goes on, hashes of model and data among it."""
+    plan: dict[str, str | int | bool]
+    """What was chosen for the device when it began: method, examples at a time, whether activations are kept."""
+    versions: dict[str, str]
+    finished: bool = False
+    figures: dict[str, float | None] = Field(default_factory=dict)
+    """What came out; empty before it is finished."""
+
+
+def claim(folder: Path, wanted: TrainingManifest) -> TrainingManifest:
+    """Take a folder for a training, or find the same one in it; the lock must be held.
+
+    Raises RunDirectoryError that says what differs, when another one stands there.
+    """
+    found = read_training(folder)
+    if found is None:
+        write_text(folder / MANIFEST, wanted.model_dump_json(indent=2))
+        return wanted
+    differences = changed_settings(found.settings, wanted.settings)
+    if found.stage != wanted.stage:
+        differences.insert(0, f"{found.stage} → {wanted.stage}")
+    if differences:
+        raise RunDirectoryError(
+            f"{folder} holds another training; what differs: {'; '.join(differences)}. Choose another --out"
+        )
+    return found
+
+
+def read_training(folder: Path) -> TrainingManifest | None:
+    """Return what a folder was trained from; None where nothing was. Raises RunDirectoryError."""
+    text = read_text(folder / MANIFEST)
+    if not text:
+        return None
+    try:
+        return TrainingManifest.model_validate_json(text)
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"]
+        raise RunDirectoryError(f"{folder}/{MANIFEST} was written by another version ({problem})") from None
+
+
+def finish(folder: Path, manifest: TrainingManifest, figures: Mapping[str, float | None]) -> None:
+    """Note that it is done, and with what result; the checkpoints go, as the result stands beside them."""
+    done = manifest.model_copy(update={"finished": True, "figures": dict(figures)})
+    write_text(folder / MANIFEST, done.model_dump_json(indent=2))
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """Return the furthest checkpoint that is whole; those cut off while they were written are removed."""
+    whole = []
+    for path in (folder / CHECKPOINTS).glob("checkpoint-*"):
+        try:
+            whole.append((int(json.loads((path / "trainer_state.json").read_text())["global_step"]), path))
+        except (OSError, ValueError, KeyError):  # this file is written last
+            shutil.rmtree(path, ignore_errors=True)
+    return max(whole)[1] if whole else None
+
+
+def model_hash(source: str, revision: str | None) -> str:
+    """Return what tells a model's weights from others: the hub's revision, or a hash over samples of its files."""
+    folder = Path(source)
+    if not folder.is_dir():
+        return revision or source
+    digest = blake2b(digest_size=6)
+    for path in sorted(folder.iterdir()):
+        if path.name == "config.json" or path.suffix in {".safetensors", ".bin"}:
+            size = path.stat().st_size
+            digest.update(f"{path.name} {size}".encode())
+            with path.open("rb") as file:
+                for n in range(_SAMPLES):
+                    file.seek(n * size // _SAMPLES)
+                    digest.update(file.read(_SAMPLE))
+    return digest.hexdigest()

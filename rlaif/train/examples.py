@@ -1,0 +1,221 @@
+"""What a model learns from: pairs or single answers, from a run, an exported dataset, a file or a hub dataset.
+
+Columns are those of this project's datasets and of TRL: prompt, chosen, rejected and p_chosen (1 where there is none),
+or prompt and completion. A row that can't be used is an error with its place; none is left out in silence.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from rlaif.datasets.files import Row, read_rows
+from rlaif.datasets.rows import split_of
+from rlaif.errors import PromptsError
+from rlaif.hashing import content_hash
+from rlaif.records import Message, Probability, Record
+from rlaif.runs.run import Run
+from rlaif.train.config import Stage
+from rlaif.train.turns import answer_of, conversation_of
+
+HELD_OUT = 0.1
+"""Share of the prompts held out where the data have no test split."""
+_SUFFIXES = (".parquet", ".jsonl", ".json", ".csv")
+
+
+class PairExample(Record):
+    """Two answers to one conversation."""
+
+    id: str
+    prompt: tuple[Message, ...]
+    chosen: str
+    rejected: str
+    p_chosen: Probability = 1.0
+    """Probability that `chosen` is the better one."""
+
+
+class AnswerExample(Record):
+    """One answer to imitate."""
+
+    id: str
+    prompt: tuple[Message, ...]
+    completion: str
+
+
+Example = TypeVar("Example", PairExample, AnswerExample)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Who said what the examples say, as far as the rows tell."""
+
+    constitutions: tuple[str, ...] = ()
+    """Name and hash of each."""
+    critics: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    """The questions of the principles; known of runs only."""
+
+
+@dataclass(frozen=True)
+class Examples(Generic[Example]):
+    """Examples to learn from and examples held out."""
+
+    source: str
+    train: tuple[Example, ...]
+    test: tuple[Example, ...]
+    origin: Origin = Origin()
+    template: Mapping[str, Any] = field(default_factory=dict)
+    """What the chat template was told when the policy answered; known of runs only."""
+
+    @property
+    def hash(self) -> str:
+        """Content hash over all examples of both splits, in order."""
+        return content_hash(
+            *(f"{split}{one.model_dump_json()}" for split in ("train", "test") for one in getattr(self, split))
+        )
+
+    def without(self, ids: set[str]) -> "Examples[Example]":
+        """Return them without those of these ids."""
+        train, test = (tuple(one for one in part if one.id not in ids) for part in (self.train, self.test))
+        return replace(self, train=train, test=test)
+
+
+def read_pairs(source: str) -> Examples[PairExample]:
+    """Read preference pairs. Raises PromptsError that says where, RunDirectoryError for a broken run."""
+    return _read(source, "dpo", _pair)
+
+
+def read_answers(source: str) -> Examples[AnswerExample]:
+    """Read answers to imitate: a run's revisions, or rows of prompt and completion. Raises as `read_pairs` does."""
+    return _read(source, "sft", _answer)
+
+
+def _read(source: str, stage: Stage, kind: Any) -> Examples[Any]:  # noqa: ANN401
+    path = Path(source)
+    if (path / "manifest.json").is_file():
+        return _from_run(Run(path), stage, kind)
+    parts = _parts(path, stage) if path.exists() else {"train": source}
+    splits: dict[str, list[Any]] = {"train": [], "test": []}
+    tally = _Tally()
+    for split, rows in parts.items():
+        for where, row in tally.over(read_rows(rows)):
+            example, group = kind(where, row)
+            into = split if len(parts) > 1 else split_of(group, HELD_OUT)
+            splits[into].append(example)
+    return _whole(source, stage, splits, tally.origin())
+
+
+def _from_run(run: Run, stage: Stage, kind: Any) -> Examples[Any]:  # noqa: ANN401
+    splits: dict[str, list[Any]] = {"train": [], "test": []}
+    tally = _Tally()
+    rows = run.revision_rows() if stage == "sft" else run.preference_rows()
+    places = ((f"{run.path}: {row.prompt_id}", row.model_dump(mode="json")) for row in rows)
+    for where, row in tally.over(places):
+        example, group = kind(where, row)
+        splits[split_of(group, run.config.pairs.test_fraction)].append(example)
+    origin = replace(tally.origin(), rules=tuple(p.compare for p in run.constitution.principles if p.compare))
+    return replace(_whole(str(run.path), stage, splits, origin), template=run.config.policy.chat_template_kwargs)
+
+
+def _parts(path: Path, stage: Stage) -> Mapping[str, Path | str]:
+    """Return the files of an exported dataset or any folder with train and test files, or the one file itself."""
+    if path.is_file():
+        return {"train": path}
+    for folder in (path / ("sft" if stage == "sft" else "preference"), path):
+        found = {split: file for split in ("train", "test") for file in _files(folder, split)}
+        if "train" in found:
+            return found
+    raise PromptsError(f"{path}: is neither a run directory nor a dataset with a train file (.parquet, .jsonl, …)")
+
+
+def _files(folder: Path, split: str) -> list[Path]:
+    return [folder / f"{split}{suffix}" for suffix in _SUFFIXES if (folder / f"{split}{suffix}").is_file()][:1]
+
+
+def _whole(source: str, stage: Stage, splits: Mapping[str, list[Any]], origin: Origin) -> Examples[Any]:
+    if not splits["train"]:
+        kind, instead = ("revision", "") if stage == "sft" else ("pair", "; its revisions may still do for `train sft`")
+        held_out = f" ({len(splits['test'])} held out)" if splits["test"] else ""
+        raise PromptsError(f"{source}: there is no {kind} to train on{held_out}{instead}")
+    named = {split: tuple(_unique(rows)) for split, rows in splits.items()}
+    return Examples(source, named["train"], named["test"], origin)
+
+
+def _unique(rows: Iterable[Example]) -> Iterator[Example]:
+    """Yield the examples with ids that differ: a prompt may have several pairs."""
+    seen: dict[str, int] = {}
+    for row in rows:
+        seen[row.id] = seen.get(row.id, 0) + 1
+        yield row if seen[row.id] == 1 else row.model_copy(update={"id": f"{row.id}#{seen[row.id]}"})
+
+
+def _pair(where: str, row: object) -> tuple[PairExample, str]:
+    fields = _columns(where, row, ("chosen", "rejected"))
+    prompt, chosen = answer_of(where, "chosen", fields["chosen"])
+    same, rejected = answer_of(where, "rejected", fields["rejected"])
+    if prompt != same:
+        raise PromptsError(f"{where}: `chosen` and `rejected` answer different conversations")
+    turns = prompt or conversation_of(where, fields.get("prompt"))
+    if chosen.strip() == rejected.strip():
+        raise PromptsError(f"{where}: both answers are the same, so there is nothing to prefer")
+    name, group = _name(where, fields, turns)
+    return PairExample(
+        id=name, prompt=turns, chosen=chosen, rejected=rejected, p_chosen=_probability(where, fields.get("p_chosen"))
+    ), group
+
+
+def _answer(where: str, row: object) -> tuple[AnswerExample, str]:
+    fields = _columns(where, row, ("completion",))
+    prompt, completion = answer_of(where, "completion", fields["completion"])
+    turns = prompt or conversation_of(where, fields.get("prompt"))
+    name, group = _name(where, fields, turns)
+    return AnswerExample(id=name, prompt=turns, completion=completion), group
+
+
+def _columns(where: str, row: object, needed: tuple[str, ...]) -> Mapping[str, Any]:
+    if not isinstance(row, dict):
+        raise PromptsError(f"{where}: must be an object with columns, found {type(row).__name__}")
+    missing = [name for name in needed if row.get(name) is None]
+    if missing:
+        raise PromptsError(f"{where}: has no `{missing[0]}`; it has {', '.join(map(str, row)) or 'nothing'}")
+    return row
+
+
+def _probability(where: str, value: object) -> float:
+    if value is None:
+        return 1.0
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 <= number <= 1:
+        raise PromptsError(f"{where}: p_chosen is {value!r}; must be a probability between 0 and 1")
+    return number
+
+
+def _name(where: str, fields: Mapping[str, Any], turns: tuple[Message, ...]) -> tuple[str, str]:
+    """Return the example's name and what all examples of its prompt share, by which the splits are made."""
+    given = next((str(fields[name]) for name in ("prompt_id", "id") if fields.get(name) is not None), None)
+    made = content_hash(*(f"{turn.role}\n{turn.content}" for turn in turns))
+    return (given, given) if given else (where, made)
+
+
+class _Tally:
+    """Notes, while rows go by, whose rules and which critics they name."""
+
+    def __init__(self) -> None:
+        self._constitutions: dict[str, None] = {}
+        self._critics: dict[str, None] = {}
+
+    def over(self, rows: Iterable[Row]) -> Iterator[Row]:
+        for where, row in rows:
+            if isinstance(row, dict):
+                if row.get("constitution"):
+                    self._constitutions[f"{row['constitution']} ({row.get('constitution_hash') or 'no hash'})"] = None
+                if row.get("critic"):
+                    self._critics[str(row["critic"])] = None
+            yield where, row
+
+    def origin(self) -> Origin:
+        return Origin(tuple(self._constitutions), tuple(self._critics))

@@ -1,0 +1,162 @@
+"""What is going to happen, before it does: full or adapters, how many at a time, how much memory, how long.
+
+Pure arithmetic on a device, a size and lengths; estimates, good to a factor of two.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from rlaif.train.config import Stage, TrainConfig
+
+if TYPE_CHECKING:
+    from rlaif.train.device import Device
+    from rlaif.train.size import Size
+
+Method = Literal["full", "lora"]
+MOST_AT_A_TIME = 8
+SHARE_OF_MEMORY = 0.85
+"""What an estimate may take of the memory that is free."""
+EFFICIENCY = 0.45
+"""Speed of training over the speed of one large product."""
+OVERHEAD = 600_000_000
+"""Bytes that the libraries take before any weight is loaded."""
+
+_RATES: dict[tuple[Stage, Method], tuple[float, float, float]] = {
+    ("dpo", "full"): (2e-5, 5e-6, 1e-6),
+    ("dpo", "lora"): (1e-4, 5e-5, 1e-5),
+    ("sft", "full"): (5e-5, 2e-5, 1e-5),
+    ("sft", "lora"): (5e-4, 2e-4, 1e-4),
+    ("reward", "full"): (5e-5, 2e-5, 1e-5),
+    ("reward", "lora"): (5e-4, 2e-4, 1e-4),
+}
+"""Learning rates below half a billion weights, below three, and above."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What there is to learn from, as far as time and memory go."""
+
+    train: int
+    test: int
+    tokens: float
+    """Tokens read for one example, on average."""
+    longest: int
+    """Tokens of the longest sequence."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How it will be trained."""
+
+    stage: Stage
+    method: Method
+    at_a_time: int
+    """Examples on one device in one pass."""
+    passes: int
+    """Passes whose gradients add up to one step."""
+    checkpointing: bool
+    """Whether activations are computed again in the backward pass instead of being kept."""
+    learning_rate: float
+    steps: int
+    evaluate_every: int
+    memory: int
+    """Bytes, estimated."""
+    fits: bool
+    operations: float
+    """Floating point operations, estimated, on each device."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What was chosen when a training began, and holds when it goes on: the memory that is free may be another."""
+
+    method: Method
+    at_a_time: int
+    checkpointing: bool
+
+
+def make_plan(
+    config: TrainConfig, stage: Stage, device: "Device", size: "Size", load: Load, settled: Settled | None = None
+) -> Plan:
+    """Choose the first of the ways to train that fits into the memory, fastest first; or what was settled before."""
+    share = max(1, config.batch_size // device.count)
+    sequences = 1 if stage == "sft" else 2
+    ways = _ways(config, share)
+    if settled is not None:
+        ways = [(settled.method, settled.checkpointing, settled.at_a_time)]
+    needs = {way: _memory(way, device, size, load, sequences) for way in ways}
+    chosen = next((way for way in ways if needs[way] <= SHARE_OF_MEMORY * device.memory), ways[-1])
+    method, checkpointing, at_a_time = chosen
+    passes = math.ceil(share / at_a_time)
+    steps = _steps(config, load.train, at_a_time * passes * device.count)
+    every = config.evaluate_every or max(1, math.ceil(steps / 10))
+    return Plan(
+        stage=stage,
+        method=method,
+        at_a_time=at_a_time,
+        passes=passes,
+        checkpointing=checkpointing,
+        learning_rate=config.learning_rate or _rate(stage, method, size.parameters),
+        steps=steps,
+        evaluate_every=min(every, steps),
+        memory=needs[chosen],
+        fits=needs[chosen] <= SHARE_OF_MEMORY * device.memory,
+        operations=_operations(stage, chosen, size, load, (steps, every, at_a_time * passes)),
+    )
+
+
+def _ways(config: TrainConfig, share: int) -> list[tuple[Method, bool, int]]:
+    methods: tuple[Method, ...] = ("full", "lora") if config.method == "auto" else (config.method,)
+    told = config.trl.get("gradient_checkpointing")
+    fixed = config.trl.get("per_device_train_batch_size")
+    return [
+        (method, checkpointing, at_a_time)
+        for method in methods
+        for checkpointing in ((False, True) if told is None else (told,))
+        for at_a_time in ((fixed,) if fixed else _divisors(share, min(share, MOST_AT_A_TIME)))
+    ]
+
+
+def _divisors(share: int, most: int) -> tuple[int, ...]:
+    """Return into what parts a device's share of a step can be cut, so that a step is what it was asked to be."""
+    return tuple(number for number in range(most, 0, -1) if share % number == 0)
+
+
+def _steps(config: TrainConfig, examples: int, batch: int) -> int:
+    given = config.trl.get("max_steps", -1)
+    return int(given) if given > 0 else max(1, math.ceil(math.ceil(examples / batch) * config.epochs))
+
+
+def _rate(stage: Stage, method: Method, parameters: int) -> float:
+    small, middle, large = _RATES[stage, method]
+    return small if parameters < 5e8 else middle if parameters < 3e9 else large
+
+
+def _memory(way: tuple[Method, bool, int], device: "Device", size: "Size", load: Load, sequences: int) -> int:
+    """Weights, gradients and Adam's two moments (4 bytes each where trained), and what the backward pass keeps."""
+    method, checkpointing, at_a_time = way
+    number = 2 if device.bf16 else 4
+    if method == "full":
+        weights = size.parameters * (16 + (2 if device.bf16 else 0))
+    else:
+        weights = size.parameters * number + size.adapters * 16
+    tokens = at_a_time * sequences * load.longest
+    # Kept of every token in a layer: about 8 vectors of the hidden width and 4 of the feed-forward one.
+    layer = tokens * number * (8 * size.hidden + 4 * size.intermediate)
+    between = tokens * number * size.hidden * size.layers
+    kept = between + layer if checkpointing else layer * size.layers
+    return OVERHEAD + weights + kept
+
+
+def _operations(
+    stage: Stage, way: tuple[Method, bool, int], size: "Size", load: Load, rhythm: tuple[int, int, int]
+) -> float:
+    """Two operations a weight and token forwards, twice that backwards (Kaplan et al. 2020)."""
+    method, checkpointing, _ = way
+    steps, every, batch = rhythm
+    forward = 2.0 * size.parameters * load.tokens
+    backward = forward * (1 if method == "lora" else 2) + (forward if checkpointing else 0)
+    looks = math.ceil(steps / every) + (1 if stage == "dpo" else 0)
+    reference = forward * load.train if stage == "dpo" else 0.0
+    return steps * batch * (forward + backward) + looks * load.test * forward + reference

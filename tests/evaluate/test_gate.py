@@ -1,0 +1,88 @@
+"""A run that asks for fit judges measures them first, and stops before anything is generated where they are not."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rlaif.errors import ConfigError, UnfitJudgeError
+from rlaif.evaluate.gate import MEASURED
+from rlaif.generation import generate_async
+from rlaif.models.simulated import SimulatedModel, SimulatedServer
+from tests.conftest import MakeConfig
+from tests.evaluate.test_judge import gold_file
+
+CASES = """
+    cases:
+      - {prompt: "Q1?", better: "One (quality +1.0)", worse: "Two (quality -1.0)"}
+      - {prompt: "Q2?", better: "Three (quality +0.5)", worse: "Four (quality -1.5)"}
+      - {prompt: "Q3?", better: "Five (quality +0.9)", worse: "Six (quality -0.2)"}
+      - {prompt: "Q4?", better: "Seven (quality +0.4)", worse: "Eight (quality -1.2)"}
+"""
+
+
+@pytest.fixture
+def with_cases(constitution_file: Path) -> str:
+    constitution_file.write_text(constitution_file.read_text() + CASES, encoding="utf-8")
+    return str(constitution_file)
+
+
+async def test_fit_judges_are_let_through_and_what_was_measured_is_kept(
+    make_config: MakeConfig, with_cases: str
+) -> None:
+    async with SimulatedServer() as server:
+        config = make_config(server, constitution=with_cases, judging={"require": {"accuracy": 0.9}})
+        run = await generate_async(config)
+    assert run.prompt_count() == 6
+    measured = json.loads((run.path / MEASURED).read_text())
+    assert measured["overall"]["accuracy_labels"]["value"] == 1.0
+    assert measured["overall"]["items"] == 4
+
+
+async def test_unfit_judges_stop_the_run_before_anything_is_sampled(make_config: MakeConfig, with_cases: str) -> None:
+    async with SimulatedServer(SimulatedModel(scale=-1.0)) as server:
+        config = make_config(server, constitution=with_cases, judging={"require": {}})
+        with pytest.raises(UnfitJudgeError, match=r"labels that are right 0% \(.*wanted 65%.*Nothing was generated"):
+            await generate_async(config)
+        assert server.count("sample") == 0
+        assert server.count("judge") == 8
+        lowered = make_config(
+            server, constitution=with_cases, judging={"require": {"accuracy": None, "label_mass": 0.9}}
+        )
+        assert (await generate_async(lowered)).prompt_count() == 6
+
+
+async def test_a_case_is_put_to_its_own_principle_alone(make_config: MakeConfig, with_cases: str) -> None:
+    async with SimulatedServer() as server:
+        await generate_async(make_config(server, prompts=1, constitution=with_cases, judging={"require": {}}))
+        kinds = [asked.kind for asked in server.asked]
+    assert kinds[:9] == ["judge"] * 8 + ["sample"]
+
+
+async def test_the_gate_takes_a_gold_file(make_config: MakeConfig, tmp_path: Path) -> None:
+    gold = gold_file(tmp_path, n=40)
+    async with SimulatedServer(SimulatedModel(label_mass=0.3)) as server:
+        wanted = {"gold": str(gold), "limit": 20, "accuracy": None, "label_mass": 0.8, "calibration_error": 0.9}
+        with pytest.raises(UnfitJudgeError, match=r"20 labelled pairs .*label mass 30% .*wanted 80%"):
+            await generate_async(make_config(server, judging={"require": wanted, "min_label_mass": 0.1}))
+
+
+async def test_a_constitution_without_cases_is_refused_before_anything_starts(make_config: MakeConfig) -> None:
+    async with SimulatedServer() as server:
+        with pytest.raises(ConfigError, match=r"has no cases to measure the judges on.*name a file of gold labels"):
+            await generate_async(make_config(server, judging={"require": {}}))
+        assert not server.asked
+
+
+async def test_cases_that_judges_are_shown_do_not_test_them(make_config: MakeConfig, with_cases: str) -> None:
+    async with SimulatedServer() as server:
+        judges = [{"kind": "pairwise-logprob", "cases": 3}]
+        config = make_config(server, constitution=with_cases, judging={"judges": judges, "require": {}})
+        run = await generate_async(config)
+    assert json.loads((run.path / MEASURED).read_text())["overall"]["items"] == 1
+
+
+async def test_a_range_that_allows_no_label_is_refused(make_config: MakeConfig) -> None:
+    async with SimulatedServer() as server:
+        with pytest.raises(ConfigError, match=r"min_margin 0.2 is more than the judges' range allows"):
+            await generate_async(make_config(server, judging={"kind": "pairwise-reasoned", "min_margin": 0.2}))

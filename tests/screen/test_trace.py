@@ -1,0 +1,23 @@
+"""What `rlaif show` says of one prompt."""
+
+from io import StringIO
+
+from rich.console import Console
+
+from rlaif.generation import generate_async
+from rlaif.models.simulated import SimulatedServer
+from rlaif.screen.trace import print_trace
+from tests.conftest import MakeConfig
+
+
+async def test_every_candidate_has_its_strength_and_the_pair_those_of_both(make_config: MakeConfig) -> None:
+    async with SimulatedServer() as server:
+        run = await generate_async(make_config(server, prompts=3, judging={"min_margin": 0.0}))
+    trace, conclusion = next((trace, found) for trace, found in run.conclusions() if found.pairs)
+    out = StringIO()
+    print_trace(run, trace, Console(file=out, width=200))
+    said = out.getvalue()
+    for strength in conclusion.strengths.values():
+        assert f"score {strength.value:+.2f} (se {strength.se:.2f})" in said
+    pair = conclusion.pairs[0]
+    assert f"scores {pair.score_chosen:+.2f} (se {pair.score_chosen_se:.2f}) and {pair.score_rejected:+.2f}" in said

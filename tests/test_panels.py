@@ -1,0 +1,141 @@
+"""Several judges in one run, and what is corrected of it, from the run file to the dataset and its card."""
+
+import json
+from pathlib import Path
+
+import pytest
+from datasets import load_dataset
+
+from rlaif.errors import ConfigError, RunDirectoryError
+from rlaif.generation import generate_async
+from rlaif.models.simulated import SimulatedModel, SimulatedServer
+from rlaif.preferences.recalibration import FittedOn, Recalibrator
+from rlaif.runs.run import Run
+from rlaif.runs.summary import summarise
+from tests.conftest import MakeConfig
+
+ALL = ["pairwise-logprob", "pairwise-reasoned", "rating", "listwise", "reward"]
+FREE = {"min_margin": 0.0, "allow_order_noise": True}
+
+
+async def test_all_kinds_at_once_make_one_dataset_with_everybodys_voice(make_config: MakeConfig) -> None:
+    async with SimulatedServer(SimulatedModel(noise=0.3)) as server:
+        config = make_config(server, judging={"judges": ALL, **FREE})
+        run = await generate_async(config)
+        asked = len(server.asked)
+        again = await generate_async(config)
+        assert len(server.asked) == asked
+    summary = summarise(run)
+    assert summarise(again).model_dump(exclude={"session"}) == summary.model_dump(exclude={"session"})
+    assert summary.panel is not None
+    assert [member.judge for member in summary.panel.members] == ALL
+    assert all(member.read == summary.matchups for member in summary.panel.members[:1])
+    assert summary.notes == ["the policy judges its own answers: judges favour what reads like their own"]
+    card = (run.path / "dataset" / "README.md").read_text()
+    for words in (
+        "thinks first; the verdict is its last line",
+        "a number for each answer (instruction-following",
+        "raw score",
+    ):
+        assert words in card
+    rows = load_dataset(str(run.path / "dataset"), "preference", split="train")
+    assert {"rating:honesty", "reward:reward", "kind"} <= {p["id"] for p in rows[0]["principles"]}
+    assert all(row["sd_judges"] >= 0 for row in rows)
+    assert rows[0]["p_raw"] == rows[0]["p_chosen"]
+
+
+async def test_two_critics_are_two_models_and_a_stranger_cannot_take_a_seat(make_config: MakeConfig) -> None:
+    async with SimulatedServer() as server, SimulatedServer(SimulatedModel(name="qwen-judge", scale=-1.0)) as other:
+        second = {"kind": "pairwise-logprob", "name": "second", "critic": {"url": [other.url]}}
+        judging = {"judges": ["pairwise-logprob", second], **FREE}
+        run = await generate_async(make_config(server, judging=judging))
+        assert run.models.judges == {"second": "qwen-judge"}
+        assert other.count("judge") == server.count("judge") > 0
+        panel = summarise(run).panel
+        assert panel is not None
+        assert panel.pairs[0].same.value == 0.0
+        assert panel.pairs[0].correlation.value == pytest.approx(-1.0)
+        async with SimulatedServer(SimulatedModel(name="qwen-judge", scale=3.0)) as stranger:
+            (run.path / "run.sqlite").unlink()
+            second["critic"] = {"url": [stranger.url]}
+            with pytest.raises(RunDirectoryError):
+                await generate_async(make_config(server, judging=judging))
+
+
+async def test_another_judge_in_the_same_directory_is_refused(make_config: MakeConfig) -> None:
+    async with SimulatedServer() as server:
+        await generate_async(make_config(server, judging={"judges": ["rating"], **FREE}))
+        for judges in ([{"kind": "rating", "aspects": "overall"}], ["listwise"], []):
+            with pytest.raises(RunDirectoryError, match="judging"):
+                await generate_async(make_config(server, judging={"judges": judges, **FREE}))
+
+
+def fitted(run: Run, **source: object) -> Recalibrator:
+    known = {
+        "gold": "gold.jsonl",
+        "gold_hash": "g",
+        "critic": run.models.critic,
+        "constitution": "testing",
+        "constitution_hash": run.manifest.constitution_hash,
+        "asked": run.config.judging.asked(),
+    }
+    return Recalibrator(kind="temperature", slope=0.5, items=99, fitted_on=FittedOn.model_validate(known | source))
+
+
+async def test_a_recalibration_is_applied_openly_and_asks_nothing(make_config: MakeConfig, tmp_path: Path) -> None:
+    file = tmp_path / "recalibration.json"
+    async with SimulatedServer() as server:
+        run = await generate_async(make_config(server, judging=FREE))
+        before = {(p.prompt_id, p.chosen): p for _, c in run.conclusions() for p in c.pairs}
+        asked = len(server.asked)
+        file.write_text(fitted(run).model_dump_json())
+        run = await generate_async(make_config(server, judging={**FREE, "recalibration": str(file)}))
+        assert len(server.asked) == asked
+    after = {(p.prompt_id, p.chosen): p for _, c in run.conclusions() for p in c.pairs}
+    assert after.keys() == before.keys()
+    for key, pair in after.items():
+        assert pair.p_raw == pytest.approx(before[key].p_chosen)
+        assert 0.5 < pair.p_chosen < pair.p_raw
+    card = (run.path / "dataset" / "README.md").read_text()
+    assert "log-odds times 0.50, fitted on 99 labelled items of gold.jsonl (hash g)" in card
+    assert json.loads((run.path / "summary.json").read_text())["corrected"]["recalibrator"]["slope"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ({"critic": "somebody-else"}, "the critic: somebody-else, here simulated"),
+        ({"constitution_hash": "0123"}, "the constitution: 0123, here"),
+        ({"asked": {"orders": "one"}}, "judges asked otherwise"),
+    ],
+)
+async def test_a_recalibration_for_something_else_is_refused(
+    make_config: MakeConfig, tmp_path: Path, source: dict[str, object], words: str
+) -> None:
+    file = tmp_path / "recalibration.json"
+    async with SimulatedServer() as server:
+        run = await generate_async(make_config(server, judging=FREE))
+        file.write_text(fitted(run, **source).model_dump_json())
+        with pytest.raises(ConfigError, match=words):
+            await generate_async(make_config(server, judging={**FREE, "recalibration": str(file)}))
+
+
+async def test_length_is_measured_and_taken_out_where_that_is_asked_for(make_config: MakeConfig) -> None:
+    async with SimulatedServer(SimulatedModel(length_bias=2.0, words=30)) as server:
+        run = await generate_async(make_config(server, 40, judging={**FREE, "length_effect": "run"}))
+        given = await generate_async(make_config(server, 40, judging={**FREE, "length_effect": 2.0}))
+    summary = summarise(run)
+    assert summary.length is not None
+    assert summary.length.linear.holds(2.0)
+    assert summary.corrected.length_effect == summary.length.linear.value
+    assert summarise(given).corrected.length_effect == 2.0
+    assert "measured over this run" in (run.path / "dataset" / "README.md").read_text() or run.path == given.path
+
+
+async def test_noise_between_the_orders_holds_probabilities_back(make_config: MakeConfig) -> None:
+    async with SimulatedServer(SimulatedModel(noise=2.0)) as server:
+        run = await generate_async(make_config(server, 40, judging={**FREE, "recalibration": "noise"}))
+    noise = summarise(run).corrected.noise
+    assert noise is not None
+    assert noise.noise == pytest.approx(2.0, rel=0.5)
+    assert all(pair.p_chosen <= pair.p_raw for _, c in run.conclusions() for pair in c.pairs)

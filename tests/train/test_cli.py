@@ -1,0 +1,93 @@
+"""`rlaif train ...` as a person sees it: one line for what is wrong, exit code 2, and nothing heavy loaded for it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rlaif.cli import main
+from tests.test_cli_errors import Said
+
+Rlaif = Callable[..., Said]
+PAIR = {"prompt": "Why?", "chosen": "So.", "rejected": "No."}
+
+
+@pytest.fixture
+def rlaif(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Rlaif:
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["rlaif", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Said(int(ended.value.code or 0), *capsys.readouterr())
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "rows.jsonl: the file is empty"),
+        ('{"prompt": "Why?", "chosen": "So."}', "rows.jsonl:1: has no `rejected`; it has prompt, chosen"),
+        (
+            json.dumps({**PAIR, "p_chosen": -0.5}),
+            "rows.jsonl:1: p_chosen is -0.5; must be a probability between 0 and 1",
+        ),
+        ("{", "rows.jsonl:1: is no JSON"),
+    ],
+)
+def test_bad_data_is_one_line_and_exit_code_2(rlaif: Rlaif, text: str, says: str) -> None:
+    Path("rows.jsonl").write_text(text)
+    said = rlaif("train", "dpo", "rows.jsonl", "--model", "smollm2", "--out", "out")
+    assert said.code == 2
+    assert says in said.err
+    assert said.err.count("\n") == 1
+    assert not Path("out").exists()
+
+
+def test_flags_are_checked_like_the_file(rlaif: Rlaif) -> None:
+    said = rlaif("train", "dpo", "x", "--model", "m", "--out", "o", "--trl", "beeta=0.1")
+    assert (said.code, said.err) == (
+        2,
+        "rlaif: --trl beeta: TRL's DPOConfig has no option `beeta`; did you mean `beta`?\n",
+    )
+    assert rlaif("train", "dpo", "x", "--model", "m", "--out", "o", "--labels", "sure").err.startswith(
+        "rlaif: labels: "
+    )
+    assert "--model, --out missing" in rlaif("train", "sft", "x").err
+    assert "x: no such file" in rlaif("train", "dpo", "x", "--model", "m", "--out", "o").err
+
+
+def test_without_the_training_extra_it_says_what_to_install(rlaif: Rlaif, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "trl", None)
+    Path("rows.jsonl").write_text("".join(json.dumps({**PAIR, "id": n}) + "\n" for n in range(30)))
+    said = rlaif("train", "dpo", "rows.jsonl", "--model", "smollm2", "--out", "out")
+    assert said.code == 2
+    assert (
+        said.err == "rlaif: training needs trl, which is not installed; install it with: pip install 'rlaif[train]'\n"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_the_whole_command_trains_on_two_processes_and_says_once_what_came_out(tmp_path: Path) -> None:
+    from tests.train.tiny import tiny_model
+
+    tiny_model(tmp_path / "base")
+    pair = {"chosen": "yes .", "rejected": "no no .", "p_chosen": 0.8}
+    rows = [{**pair, "id": n, "prompt": "what is " + "very " * n + "?"} for n in range(40)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "rlaif"]
+    command = ["train", "dpo", "rows.jsonl", "--model", "base", "--out", "out", "--max-length", "64"]
+    options = ["--learning-rate", "1e-2", "--lora", "--merge"]
+    done = subprocess.run([*launch, *command, *options], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.count("held out 100.0% of the pairs right at step") == 1
+    assert done.stderr.count("adapters of rank 16") == 1
+    assert "2 × the CPU" in done.stderr
+    assert "Warning" not in done.stderr
+    assert "it/s]" not in done.stderr
+    assert (tmp_path / "out" / "model.safetensors").is_file()
