@@ -127,8 +127,8 @@ def _model(flag: str, text: str) -> ModelConfig:
     if config.managed and folder.is_dir():
         if (folder / "adapter_config.json").is_file():
             raise UsageError(
-                f"{flag} {text}: holds an adapter, not a whole model; merge it into its base, or serve both and give "
-                "NAME@URL"
+                f"{flag} {text}: holds an adapter, not a whole model; train with --merge, or serve it (vllm serve BASE "
+                "--enable-lora --lora-modules NAME=FOLDER) and give NAME@URL"
             )
         if not (folder / "config.json").is_file():
             raise UsageError(f"{flag} {text}: there is no config.json in it, so it is no model's folder")

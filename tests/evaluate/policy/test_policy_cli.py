@@ -103,7 +103,7 @@ def test_the_same_command_asks_nothing_twice(rlaif: Rlaif, given: list[str], ser
     ("arguments", "words"),
     [
         (("--base", "ftp://x"), ["--base ftp://x", "must start with http"]),
-        (("--tuned", "adapter"), ["--tuned adapter", "holds an adapter", "merge it"]),
+        (("--tuned", "adapter"), ["--tuned adapter", "holds an adapter", "--merge"]),
         (("--tuned", "empty"), ["--tuned empty", "no config.json"]),
         (("--prompts", "none.jsonl"), ["none.jsonl", "no such file"]),
         (("--constitution", "nothing"), ["no constitution 'nothing'"]),
