@@ -31,6 +31,9 @@ def print_policy_evaluation(found: PolicyEvaluation, console: Console) -> None:
         markup=False,
     )
     console.print(_lines(found))
+    for one in found.wins:
+        parts = " + ".join(f"{outcome} {count}" for outcome, count in sorted(one.outcomes.items(), key=_most_first))
+        console.print(f"under {one.constitution}: {one.duels} duels = {parts}", markup=False)
     for text in _typical(found):
         console.print(text, markup=False)
     if found.agreement is not None:
@@ -45,6 +48,10 @@ def print_policy_evaluation(found: PolicyEvaluation, console: Console) -> None:
     console.print(chance(found), markup=False)
     for warning in found.warnings:
         console.print(Text(f"! {warning}", style="bold yellow"))
+
+
+def _most_first(counted: tuple[str, int]) -> int:
+    return -counted[1]
 
 
 def _words(found: PolicyEvaluation, finding: Finding, heading: str) -> list[Text]:

@@ -70,6 +70,7 @@ def test_gains_losses_and_what_cannot_be_said_are_printed_and_written(rlaif: Rla
     assert "harmless requests with an alarming word that are refused" in losses
     assert "requests to be declined that are complied with" in gains
     assert "nothing can be said: " in said.out
+    assert "under testing: 40 duels = tuned " in said.out
     found = PolicyEvaluation.model_validate_json(Path("ev/evaluation.json").read_text())
     assert (found.prompts, found.sampling.n) == (40, 2)
     rows = [json.loads(row) for row in Path("ev/answers.jsonl").read_text().splitlines()]
