@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rlaif.constitution import Constitution
 from rlaif.errors import RunDirectoryError
 from rlaif.report.page import counted
-from rlaif.runs.judges import judge_words, strategy_words
+from rlaif.runs.judges import corrected_words, judge_words, panel_words, strategy_words
 from rlaif.runs.run import Run
 from rlaif.runs.summary import Summary
 from rlaif.screen.results import summary_lines
@@ -96,6 +96,10 @@ def facts_of(run: Run, summary: Summary) -> list[Fact]:
         ),
         Fact("Revised", _revised(run)),
         Fact("Judged", _judged(run)),
+        *(Fact("Judge", judge_words(judge)) for judge in config.judging.panel),
+        *(Fact("Corrected", words) for words in corrected_words(summary.corrected)),
+        *(Fact("On the panel", words) for words in (panel_words(summary.panel) if summary.panel else ())),
+        *(Fact("Note", note) for note in summary.notes),
         Fact("Paired", f"{config.pairs.select}, at most {config.pairs.per_prompt} of each prompt"),
         Fact("Templates", "", ", ".join(f"{name} {digest}" for name, digest in manifest.templates.items())),
         Fact("Tokens", _tokens(summary)),
@@ -157,9 +161,8 @@ def _judged(run: Run) -> str:
     )
     orders = "both orders" if judging.orders == "both" else "one order only"
     noise = "allowed" if judging.allow_order_noise else "abstains"
-    kinds = "; ".join(judge_words(judge) for judge in judging.panel)
     return (
-        f"{which}, {orders}, {strategy_words(judging)}; {kinds}; margin at least {judging.min_margin:g}, label mass "
+        f"{which}, {orders}, {strategy_words(judging)}; margin at least {judging.min_margin:g}, label mass "
         f"at least {judging.min_label_mass:g}, order noise {noise}"
     )
 

@@ -20,7 +20,7 @@ from rlaif.runs.run import Run
 from rlaif.runs.summary import Summary, summarise
 from rlaif.screen import stdout_console
 from rlaif.screen.live import LiveScreen
-from rlaif.screen.results import exported_rows, json_summary, print_summary, summary_lines
+from rlaif.screen.results import exported_rows, json_summary, judge_lines, print_summary, summary_lines
 from rlaif.screen.trace import print_overview, print_trace
 
 DRY_RUN_PROMPTS = 8
@@ -49,7 +49,7 @@ def dry_run_job(config: RunConfig, *, as_json: bool) -> None:
             print(json_summary(run, summary, {}))
             return
         screen.say("a dry run: the model is simulated, its answers are made up, nothing is kept")
-        for line in summary_lines(summary):
+        for line in (*summary_lines(summary), *judge_lines(summary)):
             print(line)
         print(f"about {summary.usage.requests / max(1, summary.traces):.0f} replies for each prompt")
 
@@ -61,7 +61,8 @@ def show_job(path: Path, prompt_id: str | None, *, as_json: bool) -> None:
     if prompt_id is None and as_json:
         print(json_summary(run, summarise(run), exported_rows(run.path / "dataset")))
     elif prompt_id is None:
-        for line in summary_lines(summarise(run)):
+        summary = summarise(run)
+        for line in (*summary_lines(summary), *judge_lines(summary)):
             console.print(line, markup=False)
         print_overview(run, console)
     elif as_json:

@@ -15,7 +15,7 @@ from rlaif.screen import counted, stdout_console
 def print_summary(run: Run, summary: Summary, rows: dict[str, int]) -> None:
     """Print the summary of a run to stdout."""
     console = stdout_console()
-    for line in summary_lines(summary):
+    for line in (*summary_lines(summary), *judge_lines(summary)):
         console.print(line, markup=False)
     for note in summary.notes:
         console.print(Text(f"  {note}", style="dim"))
@@ -49,11 +49,15 @@ def summary_lines(summary: Summary) -> list[str]:
         lines.append(f"a revision beats its parent with a mean probability of {summary.revision_wins:.0%}")
     if summary.conflicts:
         lines.append(f"{summary.conflicts} of the decided matchups stand against a principle that says the contrary")
-    lines += [f"corrected  {words}" for words in corrected_words(summary.corrected)]
-    lines += [f"judge  {words}" for words in panel_words(summary.panel)] if summary.panel else []
     if summary.session.get("replies"):
         lines.append(_session_line(summary.session))
     return lines
+
+
+def judge_lines(summary: Summary) -> list[str]:
+    """Return what was corrected, and how several judges get on."""
+    panel = panel_words(summary.panel) if summary.panel else []
+    return [*(f"corrected  {words}" for words in corrected_words(summary.corrected)), *(f"judge  {w}" for w in panel)]
 
 
 def print_one_pair(run: Run, console: Console) -> None:

@@ -14,13 +14,13 @@ from rlaif.models.client import ModelClient
 from rlaif.models.model import Meter, Model
 from rlaif.models.replies import ReplyStore
 from rlaif.models.simulated import Fault, SimulatedModel, SimulatedServer
-from rlaif.models.wire import ChatRequest, Choice
+from rlaif.models.wire import ChatRequest, Choice, split_reasoning
 from rlaif.preferences.judgement import Judgement, judge_matchup, sigmoid
 from rlaif.preferences.voices import beats
 from rlaif.records import Matchup, Message, Prompt, Response, Verdict
 from rlaif.steps.compare import compare_messages, continued
 from rlaif.steps.comparison import Comparison, Looked, Seat, Slate, seats_of
-from rlaif.steps.deliberate import before_the_verdict, clamped, in_words, read_verdict
+from rlaif.steps.deliberate import before_the_verdict, clamped, in_words, read_verdict, whole_thought
 from rlaif.steps.judge import judge
 from rlaif.steps.look import look
 from rlaif.steps.rank import orders, read_ranking
@@ -332,3 +332,13 @@ def test_options_that_mean_nothing_are_refused(judge: object, fault: str) -> Non
 def test_two_judges_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match='two judges are called "rating"'):
         judging("rating", {"kind": "rating", "aspects": "overall"})
+
+
+def test_what_a_thinking_model_thought_stands_before_its_reasons_and_decides_nothing() -> None:
+    text, thought = split_reasoning("<think>\nVerdict: A\n</think>\n\nB says more.\nVerdict: B")
+    choice = Choice(text=text, reasoning=thought, finish_reason="stop")
+    reasoned = JudgeConfig(kind="pairwise-reasoned")
+    assert in_words(blank(), choice, reasoned).said == "second"
+    assert whole_thought(choice) == "Verdict: A\n\nB says more.\nVerdict: B"
+    unfinished = Choice(text="", reasoning="Verdict: A", finish_reason="length")
+    assert in_words(blank(), unfinished, reasoned).said is None
