@@ -95,7 +95,7 @@ def _read(source: str, stage: Stage, kind: Any) -> Examples[Any]:  # noqa: ANN40
     path = Path(source)
     if (path / "manifest.json").is_file():
         return _from_run(Run(path), stage, kind)
-    parts = _parts(path, stage) if path.exists() else {"train": source}
+    parts = _parts(path, stage) if path.exists() else _on_the_hub(source)
     splits: dict[str, list[Any]] = {"train": [], "test": []}
     tally = _Tally()
     for split, rows in parts.items():
@@ -116,6 +116,12 @@ def _from_run(run: Run, stage: Stage, kind: Any) -> Examples[Any]:  # noqa: ANN4
         splits[split_of(group, run.config.pairs.test_fraction)].append(example)
     origin = replace(tally.origin(), rules=tuple(p.compare for p in run.constitution.principles if p.compare))
     return replace(_whole(str(run.path), stage, splits, origin), template=run.config.policy.chat_template_kwargs)
+
+
+def _on_the_hub(source: str) -> Mapping[str, Path | str]:
+    if source.startswith((".", "/", "~")) or source.count("/") != 1 or Path(source).suffix in _SUFFIXES:
+        raise PromptsError(f"{source}: no such run, dataset or file")
+    return {"train": source}
 
 
 def _parts(path: Path, stage: Stage) -> Mapping[str, Path | str]:

@@ -59,7 +59,7 @@ def test_flags_are_checked_like_the_file(rlaif: Rlaif) -> None:
         "rlaif: labels: "
     )
     assert "--model, --out missing" in rlaif("train", "sft", "x").err
-    assert "x: no such file" in rlaif("train", "dpo", "x", "--model", "m", "--out", "o").err
+    assert "x: no such run, dataset or file" in rlaif("train", "dpo", "x", "--model", "m", "--out", "o").err
 
 
 def test_without_the_training_extra_it_says_what_to_install(rlaif: Rlaif, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,6 +69,6 @@ def test_numbers_and_times_are_short() -> None:
 
 
 def test_the_example_is_a_configuration() -> None:
-    file = Path(__file__).parents[2] / "examples" / "train.yaml"
+    file = Path(__file__).parents[2] / "examples" / "training" / "dpo.yaml"
     flags = {("data",): "runs/first", ("out",): "models/first"}
     assert load_config(DpoConfig, file, flags).trl == {"beta": 0.1, "lr_scheduler_type": "cosine"}
