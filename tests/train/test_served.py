@@ -30,11 +30,11 @@ def test_the_managed_server_serves_a_trained_model(tmp_path: Path, flags: list[s
     run = generate(
         RunConfig.check(
             {
-                "constitution": "minimal",
+                "constitution": "honesty",
                 "prompts": {"path": "seed", "limit": 2},
                 "policy": {"model": str(model), "eager": True},
                 "sampling": {"n": 1, "max_tokens": 16},
-                "revision": {"rounds": 0},
+                "revision": {"rounds": 1, "critique_max_tokens": 16, "max_tokens": 16},
                 "judging": {"kind": "none"},
                 "out": str(tmp_path / "run"),
             }
