@@ -25,6 +25,7 @@ from rlaif.models.replies import ReplyStore
 from rlaif.models.serving import Clients, asked_through, judges_through, open_clients
 from rlaif.pipeline import Work, trace_prompt
 from rlaif.records import Failure, Prompt, Trace
+from rlaif.runs.correcting import COPY, recalibrator_at
 from rlaif.runs.directory import (
     TRACES,
     ServedModels,
@@ -111,6 +112,9 @@ async def generate_async(config: RunConfig, *, screen: Screen | None = None, cli
         if config.judging.kind != "none":
             await asyncio.to_thread(make_ready, [one.check for one in _checks_of(constitution, prompts)])
         manifest = prepare(path, config, constitution, templates, prompts)
+        recalibrator = recalibrator_at(config)
+        if recalibrator is not None:
+            write_json(path / COPY, recalibrator.model_dump(mode="json"))
         del prompts, given  # they are on disk now
         screen.say(_headline(config, constitution, manifest.prompt_count, manifest.duplicates, resumed=resumed))
         try:
@@ -155,7 +159,7 @@ def load_templates(config: RunConfig) -> Templates:
 def check_usable(config: RunConfig, constitution: Constitution) -> None:
     """Raise ConfigError when the settings cannot lead to a pair."""
     judged = config.judging.kind != "none"
-    if judged and not constitution.comparing and not config.judging.scores:
+    if judged and not constitution.comparing and config.judging.asks_rules:
         raise ConfigError(
             f"constitution {constitution.name} has no principle with a compare question or a check, so nothing can be "
             "ranked by it"
@@ -171,6 +175,9 @@ def check_usable(config: RunConfig, constitution: Constitution) -> None:
 
         gold_for(config, constitution)
     refuse_idle_margin(config.judging)
+    recalibrator_at(config)
+    if judged and config.judging.require is not None and config.judging.length_effect == "run":
+        raise ConfigError("judging.require measures before a run, when length_effect: run is not known; give a number")
     if config.pairs.select == "revision-vs-parent" and config.revision.rounds == 0:
         raise ConfigError("pairs.select revision-vs-parent needs revision.rounds of at least 1")
 
@@ -180,7 +187,7 @@ def refuse_idle_margin(judging: JudgingConfig) -> None:
     ranges = [judge.clamp for judge in judging.panel if judge.kind == "pairwise-reasoned"]
     if ranges and len(ranges) == len(judging.panel) and all(ranges):
         reach = max(max(0.5 - low, high - 0.5) for low, high in filter(None, ranges))
-        if judging.min_margin > reach + 1e-9:
+        if judging.min_margin > reach + 1e-9 or (judging.recalibration and judging.min_margin > reach - 1e-9):
             raise ConfigError(
                 f"judging.min_margin {judging.min_margin:g} is more than the judges' range allows: clamp leaves p at "
                 f"most {reach:g} from one half; lower min_margin, or widen clamp"

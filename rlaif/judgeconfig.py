@@ -108,6 +108,13 @@ class JudgeConfig(Section):
             raise ValueError("the range must lie within 0 and 1 and hold 0.5, such as [0.4, 0.6]")
         return clamp
 
+    @field_validator("name")
+    @classmethod
+    def _name_is_free(cls, name: str | None) -> str | None:
+        if name in {"check", "panel"}:
+            raise ValueError(f'"{name}" means something else here; give the judge another name')
+        return name
+
     @model_validator(mode="after")
     def _options_go_with_the_kind(self) -> Self:
         for option, kinds in _GOES_WITH.items():
@@ -130,7 +137,7 @@ class JudgeConfig(Section):
         if self.kind == "rating":
             found["aspects"] = [one.model_dump(mode="json", exclude={"weight"}) for one in aspects_of(self)]
         if self.critic is not None:
-            found["critic"] = self.critic.chat_template_kwargs
+            found["critic"] = {"model": self.critic.model, **self.critic.chat_template_kwargs}
         return {"called": self.called, **found}
 
 
@@ -207,6 +214,8 @@ class JudgingConfig(Section):
             raise ValueError("give `kind` or `judges`, not both")
         if self.judges and self.labels != ("A", "B"):
             raise ValueError("`labels` belong to a judge: put them inside `judges`")
+        if self.kind == "none" and self.require is not None:
+            raise ValueError("`require` measures judges, and `kind: none` has none")
         names = [judge.called for judge in self.judges]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
@@ -226,6 +235,11 @@ class JudgingConfig(Section):
         """Whether a judge needs no principle: it rates, or it is a reward model."""
         return any(judge.kind in {"rating", "reward"} for judge in self.panel)
 
+    @property
+    def asks_rules(self) -> bool:
+        """Whether a judge is asked about the constitution's principles; ratings and rewards are not."""
+        return any(judge.kind not in {"rating", "reward"} for judge in self.panel)
+
     @cached_property
     def judge_weights(self) -> dict[str, float]:
         """Weight of every judge by its name."""
@@ -241,7 +255,13 @@ class JudgingConfig(Section):
     def asked(self) -> dict[str, Any]:
         """Return how the judges are asked, whichever way the settings say it."""
         judges = [judge.questions() | {"weight": judge.weight} for judge in self.panel]
-        return {"judges": judges, "orders": self.orders, "principles": self.principles, "strategy": self.strategy}
+        return {
+            "judges": judges,
+            "orders": self.orders,
+            "principles": self.principles,
+            "strategy": self.strategy,
+            "length_effect": self.length_effect,
+        }
 
     def questions(self) -> dict[str, Any]:
         """Return what decides which questions are asked."""
@@ -251,6 +271,8 @@ class JudgingConfig(Section):
 
 def check_labels(labels: tuple[str, str]) -> tuple[str, str]:
     """Return two labels. Raises ValueError where they can't be told apart."""
+    if any("*" in label for label in labels):
+        raise ValueError("a label may hold no *, which marks bold type")
     if labels[0].strip() == labels[1].strip() or not all(label.strip() for label in labels):
         raise ValueError("the two labels must differ, and neither may be empty")
     return labels

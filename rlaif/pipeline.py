@@ -121,7 +121,7 @@ def _draw_for_round(work: Work, prompt: Prompt, sampled: Response, number: int) 
 
 def judging_principles(constitution: Constitution, config: RunConfig, prompt: Prompt) -> Sequence[Principle]:
     """Return the principles put to the judge, the same for all matchups of a prompt so that scores compare."""
-    if config.judging.kind == "none":
+    if not config.judging.asks_rules:
         return ()
     principles = [principle for principle in constitution.asked if principle.applies(prompt.tags)]
     count = config.judging.principles

@@ -19,7 +19,12 @@ from rlaif.records import Message, Prompt
 from rlaif.shipped import TEMPLATES
 
 TEMPLATE_NAMES = ("critique", "revise", "compare")
-_OF_KIND: dict[JudgeKind, str] = {"pairwise-reasoned": "deliberate", "rating": "rate", "listwise": "rank"}
+_OF_KIND: dict[JudgeKind, str] = {
+    "pairwise-logprob": "compare",
+    "pairwise-reasoned": "deliberate",
+    "rating": "rate",
+    "listwise": "rank",
+}
 AGAIN: Literal["compare_again"] = "compare_again"
 """The comparison question in other words; only `rlaif compare` asks it."""
 
@@ -74,8 +79,13 @@ class Templates:
 
 def template_names(judging: JudgingConfig) -> tuple[str, ...]:
     """Return the templates that a run's judges need besides critique and revision."""
+    return tuple(dict.fromkeys((*TEMPLATE_NAMES, *template_of_kinds(judging))))
+
+
+def template_of_kinds(judging: JudgingConfig) -> tuple[str, ...]:
+    """Return the templates that the judges themselves are asked with."""
     kinds = {judge.kind for judge in judging.panel}
-    return (*TEMPLATE_NAMES, *(name for kind, name in _OF_KIND.items() if kind in kinds))
+    return tuple(name for kind, name in _OF_KIND.items() if kind in kinds)
 
 
 def fence(text: str, name: str, tag: str) -> str:

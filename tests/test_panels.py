@@ -10,6 +10,7 @@ from rlaif.errors import ConfigError, RunDirectoryError
 from rlaif.generation import generate_async
 from rlaif.models.simulated import SimulatedModel, SimulatedServer
 from rlaif.preferences.recalibration import FittedOn, Recalibrator
+from rlaif.runs.correcting import words_of
 from rlaif.runs.run import Run
 from rlaif.runs.summary import summarise
 from tests.conftest import MakeConfig
@@ -78,6 +79,8 @@ def fitted(run: Run, **source: object) -> Recalibrator:
         "constitution": "testing",
         "constitution_hash": run.manifest.constitution_hash,
         "asked": run.config.judging.asked(),
+        "identities": run.judge_identities,
+        "words": words_of(run),
     }
     return Recalibrator(kind="temperature", slope=0.5, items=99, fitted_on=FittedOn.model_validate(known | source))
 
@@ -107,6 +110,8 @@ async def test_a_recalibration_is_applied_openly_and_asks_nothing(make_config: M
         ({"critic": "somebody-else"}, "the critic: somebody-else, here simulated"),
         ({"constitution_hash": "0123"}, "the constitution: 0123, here"),
         ({"asked": {"orders": "one"}}, "judges asked otherwise"),
+        ({"identities": {"pairwise-logprob": "simulated<another>"}}, "other models"),
+        ({"words": {"compare": "0123"}}, "other words around the question"),
     ],
 )
 async def test_a_recalibration_for_something_else_is_refused(

@@ -1,6 +1,6 @@
 """Whether runs can be compared, over which prompts, and what else than the rules differs between them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rlaif.errors import RunDirectoryError
 from rlaif.records import Prompt, Trace
@@ -22,9 +22,16 @@ def refuse_incomparable(runs: dict[str, Run]) -> None:
         raise RunDirectoryError("the runs have no finished prompt in common; compare runs over the same prompts")
 
 
-def refuse_other_critic(runs: dict[str, Run], identity: str) -> None:
-    """Raise RunDirectoryError where another critic would judge the pool than made the runs."""
-    made_with = next(iter(runs.values())).models.critic_identity
+def refuse_other_critic(runs: dict[str, Run], identity: str, judges: Mapping[str, str]) -> None:
+    """Raise RunDirectoryError where another critic, or another judge, would judge the pool than made the runs."""
+    models = next(iter(runs.values())).models
+    made_with = models.critic_identity
+    for judge, now in judges.items():
+        was = models.judge_identities.get(judge, now)
+        if was != now:
+            raise RunDirectoryError(
+                f"the runs were judged by {was} as {judge}, but {now} answers now; name the same one"
+            )
     if made_with != identity:
         raise RunDirectoryError(
             f"the runs were made with the critic {made_with}, but {identity} answers now; one critic does all of a "

@@ -68,7 +68,7 @@ def compare_config(sources: list[str], run: RunConfig | None, out: str, floor_pr
             f"{named} is no run directory; to compare constitutions, give the settings with --run FILE, or with "
             "--prompts and --policy"
         )
-    run = run or Run(finished[0]).config
+    run = run or _uncorrected(Run(finished[0]).config)
     rule_sets: list[RuleSet] = []
     for source in sources:
         if any(Path(source).resolve() == Path(rules.run).resolve() for rules in rule_sets):
@@ -76,6 +76,13 @@ def compare_config(sources: list[str], run: RunConfig | None, out: str, floor_pr
         rule_sets.append(_rule_set(source, out, {rules.name for rules in rule_sets}))
     return CompareConfig(
         rule_sets=tuple(rule_sets), run=run.model_copy(update={"out": out}), floor_prompts=floor_prompts, out=out
+    )
+
+
+def _uncorrected(run: RunConfig) -> RunConfig:
+    """Return a run's settings without what it corrects: rule sets are compared by what the judges said."""
+    return run.model_copy(
+        update={"judging": run.judging.model_copy(update={"length_effect": None, "recalibration": None})}
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations, permutations
+from typing import get_args
 
 from rlaif.compare.comparable import left_out, other_differences
 from rlaif.compare.comparison import (
@@ -21,7 +22,7 @@ from rlaif.compare.words import plain_warnings
 from rlaif.config import RunConfig
 from rlaif.constitution import Constitution
 from rlaif.intervals import Array, Bootstrap, Figure, Tally, kappa_of, unseen
-from rlaif.preferences.judgement import Rule
+from rlaif.preferences.judgement import Abstention, Rule
 from rlaif.preferences.position import PositionBias
 from rlaif.records import Usage
 from rlaif.runs.run import Run
@@ -116,7 +117,7 @@ def _rule_set(
 ) -> RuleSetFigures:
     run = runs[name]
     assert rule.bias is not None
-    reasons = ("unreadable", "tie", "order noise", "too close")
+    reasons = get_args(Abstention)
     others = [other for other in runs if other != name]
     pool_usage = Usage()
     for prompt in prompts:

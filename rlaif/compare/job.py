@@ -117,6 +117,11 @@ def _check_usable(config: CompareConfig) -> None:
             f"judge {unfit[0]} does not compare two answers under a rule, so it can't tell rule sets apart; "
             f"leave it out (pairwise judges: {', '.join(PAIRWISE)})"
         )
+    if config.run.judging.length_effect is not None or config.run.judging.recalibration is not None:
+        raise ConfigError(
+            "a comparison holds labels side by side as the judges gave them; leave judging.length_effect and "
+            "judging.recalibration out of its settings"
+        )
     for rules in config.rule_sets:
         if not config.constitution(rules).comparing:
             raise RunDirectoryError(
@@ -215,7 +220,7 @@ async def _judge(
         progress.done_before = progress.done
         if clients is None or progress.done == progress.prompts:
             return {}
-        refuse_other_critic(runs, clients.critic.identity)
+        refuse_other_critic(runs, clients.critic.identity, {n: c.identity for n, c in clients.judges.items()})
         writer = TraceWriter(path / POOL)
         try:
             with ReplyStore(reply_store_path(config.run)) as store:

@@ -54,13 +54,20 @@ def _head(counts: Mapping[str, int], contents: Mapping[str, str]) -> DatasetCard
     )
 
 
+NO_SAY = (
+    "\n\n> **The constitution had no say in these labels**: its judges rate answers, and are asked about no principle. "
+    "It drew the revisions only."
+)
+
+
 def _intro(run: Run, summary: Summary) -> str:
     models = run.models
+    silent = "" if run.config.judging.asks_rules or not run.config.judging.panel else NO_SAY
     return (
         f"{summary.pairs} pairs from {summary.traces} of {summary.prompts} prompts ({run.manifest.prompts}). "
-        f"Answers by **{models.policy}**, judged by **{models.critic}** under {summary.constitution} "
+        f"Answers by **{models.policy}**, judged by **{run.judged_with}** under {summary.constitution} "
         f"(`{summary.constitution_hash}`), made with rlaif {run.manifest.rlaif} on {run.manifest.created[:10]}, seed "
-        f"{run.config.seed}. No person has labelled or checked these pairs."
+        f"{run.config.seed}. No person has labelled or checked these pairs.{silent}"
     )
 
 
@@ -96,13 +103,14 @@ def _method(run: Run, summary: Summary) -> str:
         else f"{config.judging.principles} principles drawn per prompt"
     )
     orders = "in both orders, averaged in logits" if config.judging.orders == "both" else "**in one order only**"
+    asked = f"{judged}, {orders}" if config.judging.asks_rules else "answer by answer, under no principle"
     return "\n".join(
         [
             f"- Sampled: {config.sampling.n} answers per prompt, temperature {config.sampling.temperature:g}, "
             f"at most {config.sampling.max_tokens} tokens; {summary.truncated} responses were cut there.",
             f"- Revised: {config.revision.rounds} round(s) of critique and revision by the {config.revision.by}, "
             f"{config.revision.principles} principle(s) drawn for each.",
-            f"- Judged: {judged}, {orders}; {strategy_words(config.judging)}.",
+            f"- Judged: {asked}; {strategy_words(config.judging)}.",
             *(f"  - {judge_words(judge)}." for judge in config.judging.panel),
             *(f"- Corrected: {words}; `p_raw` is what it was before." for words in corrected_words(summary.corrected)),
             f"- Paired: {config.pairs.select}; {_thresholds(config)}.",
@@ -186,7 +194,7 @@ def _checked(summary: Summary) -> str:
     return ", after its correction on labelled items; whether it judges these prompts like those is not known"
 
 
-_LIMITS = """These labels say what one model makes of one set of rules; they are neither people's preferences nor facts
+_LIMITS = """These labels say what models make of one set of rules; they are neither people's preferences nor facts
 about right and wrong. `p_chosen` is as well calibrated as the critic is{checked}.
 Rules in one language and from one group's reading of the literature carry that group's values. Prompts may hold
 harmful requests, and answers may comply with them."""

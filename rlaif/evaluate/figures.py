@@ -67,7 +67,7 @@ def measure(judged: Sequence[Judged]) -> JudgeFigures:
         accuracy_one_order=found.ratio("said_right", "said"),
         order_agreement=found.ratio("kept", "ordered"),
         first=found.ratio("first", "said"),
-        position_bias=found.ratio("bias", "ordered", share=False),
+        position_bias=found.ratio("bias", "placed", share=False),
         longer=found.ratio("longer_named", "unequal"),
         length_bias=length_bias(judged, linear),
         length_choice=length_bias(judged, logistic),

@@ -8,6 +8,7 @@ each under its own principle, or a file of gold labels.
 from collections.abc import Iterator
 from pathlib import Path
 
+from rlaif.authoring.casereport import FEWEST_FOR_PROOF
 from rlaif.config import RunConfig
 from rlaif.constitution import Constitution
 from rlaif.errors import ConfigError, UnfitJudgeError
@@ -21,6 +22,7 @@ from rlaif.judgeconfig import JudgingConfig, RequireConfig
 from rlaif.models.replies import ReplyStore
 from rlaif.models.serving import Clients
 from rlaif.records import Prompt
+from rlaif.runs.correcting import recalibrator_at
 from rlaif.runs.directory import write_text
 from rlaif.templates import Templates
 
@@ -62,14 +64,16 @@ async def pass_gate(
     out = Path(config.out)
     test = JudgeTest(gold, constitution, [contender], config.judging, templates, store.path, out / "logs")
     screen.say(f"measuring the judges on {len(gold.items)} labelled pairs ({gold.file}) before anything is generated")
-    report, _ = await measure_contender(test, contender, clients, store, screen)
+    recalibrator = recalibrator_at(config)
+    recalibrate = None if recalibrator is None else recalibrator.apply
+    report, _ = await measure_contender(test, contender, clients, store, screen, recalibrate)
     write_text(out / MEASURED, report.model_dump_json(indent=1))
     missed = list(_missed(report.overall, require))
     if missed:
         raise UnfitJudgeError(
             f"{name} misses what judging.require asks for on {len(gold.items)} labelled pairs ({gold.file}): "
-            f"{'; '.join(missed)}. Nothing was generated; what was measured: {out / MEASURED}. Take another critic or "
-            "kind of judge (`rlaif evaluate judge` compares them), or lower the bar"
+            f"{'; '.join(missed)}. Nothing more is generated; what was measured: {out / MEASURED}. Take another critic "
+            "or kind of judge (`rlaif evaluate judge` compares them), or lower the bar"
         )
     right, labelled = report.overall.accuracy_labels, report.overall.labelled
     screen.say(f"the judges meet judging.require: {_range(labelled)} of the pairs get a label, {_range(right)} right")
@@ -94,6 +98,10 @@ def _cases(constitution: Constitution, judging: JudgingConfig) -> Iterator[GoldI
 
 
 def _missed(found: JudgeFigures, require: RequireConfig) -> Iterator[str]:
+    if require.accuracy is not None and found.accuracy_labels.n < FEWEST_FOR_PROOF:
+        n, items = found.accuracy_labels.n, found.items
+        yield f"only {n:g} of {items} pairs get a label: {FEWEST_FOR_PROOF} are the fewest that show anything"
+        return
     least: list[tuple[str, Figure, float | None]] = [
         ("pairs that get a label", found.labelled, require.labelled),
         ("labels that are right", found.accuracy_labels, require.accuracy),

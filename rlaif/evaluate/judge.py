@@ -7,7 +7,7 @@ compare are asked, whatever tags they apply to. Every reply is in the reply stor
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -88,7 +88,9 @@ class CriticReport(Record):
     """The kind of judge, or its name; `panel` for several together."""
     judging: JudgingConfig
     served: str
-    """The name it is served under."""
+    """The names that the judges' models are served under."""
+    identities: dict[str, str]
+    """By the judges' names: which model spoke for each."""
     fitness: Fitness
     overall: JudgeFigures
     subsets: dict[str, JudgeFigures]
@@ -180,9 +182,17 @@ async def _one_critic(
 
 
 async def measure_contender(
-    test: JudgeTest, contender: Contender, clients: Clients, store: ReplyStore, screen: Screen
+    test: JudgeTest,
+    contender: Contender,
+    clients: Clients,
+    store: ReplyStore,
+    screen: Screen,
+    correct: Callable[[float], float] | None = None,
 ) -> tuple[CriticReport, list[Judged]]:
-    """Ask one critic, that is connected, about all items; return its figures and the items as they were judged."""
+    """Ask one critic, that is connected, about all items; return its figures and the items as they were judged.
+
+    `correct` is a run's recalibration of log-odds, where it has one.
+    """
     progress = Progress(unit="items")
     items, judging = test.gold.items, contender.judging
     critic = Model(clients.critic, store, progress.meter, contender.critic.chat_template_kwargs)
@@ -197,7 +207,7 @@ async def measure_contender(
 
     asked = await ask_all(decide, len(items), make, progress, screen)
     seconds = time.monotonic() - started - progress.meter.starting_s
-    return _report(test, contender, critic.name, asked, _cost(asked, progress, seconds))
+    return _report(test, contender, seats, asked, _cost(asked, progress, seconds), correct)
 
 
 async def judge_pair(
@@ -251,7 +261,12 @@ def _cost(asked: Sequence[Asked], progress: Progress, seconds: float) -> Cost:
 
 
 def _report(
-    test: JudgeTest, contender: Contender, served: str, asked: Sequence[Asked], cost: Cost
+    test: JudgeTest,
+    contender: Contender,
+    seats: Sequence[Seat],
+    asked: Sequence[Asked],
+    cost: Cost,
+    correct: Callable[[float], float] | None,
 ) -> tuple[CriticReport, list[Judged]]:
     """Conclude every item with the position bias measured over all of them, and measure."""
     judging = contender.judging
@@ -260,7 +275,8 @@ def _report(
         by_prompt.setdefault(item.conversation, []).extend([one.matchup] if one.matchup is not None else [])
     bias = PositionBias.measure_prompts(by_prompt.values(), judging.min_label_mass)
     judged = [
-        conclude(item, one, test.constitution, judging, bias) for item, one in zip(test.gold.items, asked, strict=True)
+        conclude(item, one, test.constitution, judging, bias, correct)
+        for item, one in zip(test.gold.items, asked, strict=True)
     ]
     read = [(one.logit, one.item.conversation) for one in judged if one.logit is not None]
     recalibration = recalibrate([logit for logit, _ in read], [prompt for _, prompt in read])
@@ -269,7 +285,8 @@ def _report(
         critic=contender.name,
         judge=contender.judge,
         judging=judging,
-        served=served,
+        served=", ".join(dict.fromkeys(seat.critic.name for seat in seats)),
+        identities={seat.config.called: seat.critic.client.identity for seat in seats},
         fitness=fitness(overall, judged, judging, recalibration),
         overall=overall,
         subsets={

@@ -8,7 +8,8 @@ The names counted in a tally (an item is *read* when its averaged log-odds could
     named, named_right            items whose averaged log-odds name an answer, thresholds aside; right ones
     said, first, said_right       single verdicts that name an answer; of these the one shown first, the better one
     verdicts, mass                single verdicts; the probability they put on the two labels
-    ordered, kept, bias           item x principle asked in both orders; same answer in both; log-odds for being first
+    placed, bias                  item x principle asked in both orders; log-odds for being first
+    ordered, kept                 of these, those that name an answer in each order; the same one in both
     unequal, longer_named         named items with answers of different length; of these, those naming the longer
     longer                        items whose better answer is the longer one
 
@@ -16,7 +17,7 @@ and those of `calibration.tally_probability`.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,7 +28,7 @@ from rlaif.evaluate.calibration import tally_probability
 from rlaif.evaluate.gold import GoldItem
 from rlaif.intervals import Tally
 from rlaif.preferences.judgement import Judgement, judge_matchup, sigmoid
-from rlaif.preferences.position import PositionBias, asked_both_ways
+from rlaif.preferences.position import PositionBias, asked_both_ways, other_masses
 from rlaif.preferences.voices import TIE_LOGIT
 from rlaif.records import Matchup
 
@@ -69,9 +70,14 @@ class Judged:
 
 
 def conclude(
-    item: GoldItem, asked: Asked, constitution: Constitution, judging: JudgingConfig, bias: PositionBias
+    item: GoldItem,
+    asked: Asked,
+    constitution: Constitution,
+    judging: JudgingConfig,
+    bias: PositionBias,
+    recalibrate: Callable[[float], float] | None = None,
 ) -> Judged:
-    """Judge one item twice: as a run would, and without any threshold."""
+    """Judge one item twice: as a run would, corrections and all, and without any threshold or correction."""
     if asked.matchup is None:
         return Judged(item, asked, None, None)
     weights, levels = constitution.weights, constitution.priorities
@@ -79,7 +85,12 @@ def conclude(
     read = judge_matchup(asked.matchup, weights, bare, None, levels)
     sign = 1 if read.a == BETTER else -1
     logit = None if read.logit is None else sign * read.logit
-    return Judged(item, asked, judge_matchup(asked.matchup, weights, judging, bias, levels), logit)
+    effect = judging.length_effect if isinstance(judging.length_effect, float) else 0.0
+    ratio = sign * math.log(len(item.chosen) / len(item.rejected))
+    as_a_run = judge_matchup(
+        asked.matchup, weights, judging, bias, levels, length_shift=effect * ratio, recalibrate=recalibrate
+    )
+    return Judged(item, asked, as_a_run, logit)
 
 
 def tally_item(judged: Judged) -> Tally:
@@ -112,16 +123,13 @@ def _tally_verdicts(matchup: Matchup) -> Tally:
             tally["said"] += 1
             tally["first"] += logit > 0
             tally["said_right"] += (first[verdict.order] == BETTER) == (logit > 0)
-    for scored in matchup.scores:
-        for score in (scored.a, scored.b):
-            if score is None or score.label_mass is not None:
-                tally["verdicts"] += 1
-                tally["mass"] += 0.0 if score is None else score.label_mass or 0.0
-    for ranked in matchup.rankings:
-        tally["mass"] += sum(ranked.a_first) + sum(ranked.b_first) > 0
+    for _, mass in other_masses(matchup):
         tally["verdicts"] += 1
+        tally["mass"] += mass
     for _, _, ab, ba, _ in asked_both_ways(matchup):
-        tally["ordered"] += 1
-        tally["kept"] += ab * ba < 0
+        tally["placed"] += 1
         tally["bias"] += (ab + ba) / 2
+        if min(abs(ab), abs(ba)) >= TIE_LOGIT:
+            tally["ordered"] += 1
+            tally["kept"] += ab * ba < 0
     return tally

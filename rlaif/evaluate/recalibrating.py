@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rlaif.evaluate.judge import Contender, JudgeTest
+from rlaif.evaluate.judge import Contender, CriticReport, JudgeTest
 from rlaif.evaluate.outcomes import BETTER, Judged
 from rlaif.evaluate.tables import write_file
 from rlaif.preferences.recalibration import FittedOn, Kind, Recalibrator, fit_recalibrator
+from rlaif.runs.correcting import judging_words
 
 
 def recalibrator_of(kind: Kind, judged: Sequence[Judged], source: FittedOn) -> Recalibrator:
@@ -17,15 +18,17 @@ def recalibrator_of(kind: Kind, judged: Sequence[Judged], source: FittedOn) -> R
     return fit_recalibrator(kind, [logit for one in judged if (logit := _logit_for_better(one)) is not None], source)
 
 
-def fitted_on(test: JudgeTest, contender: Contender, served: str) -> FittedOn:
-    """Return what a recalibrator from this measurement may be used for; `served` is the critic's served name."""
+def fitted_on(test: JudgeTest, contender: Contender, report: CriticReport) -> FittedOn:
+    """Return what a recalibrator from this measurement may be used for."""
     return FittedOn(
         gold=test.gold.file,
         gold_hash=test.gold.hash,
-        critic=served,
+        critic=report.served,
         constitution=test.constitution.name,
         constitution_hash=test.constitution.hash,
         asked=contender.judging.asked(),
+        identities=report.identities,
+        words=judging_words(test.templates.hashes, contender.judging, test.constitution),
     )
 
 

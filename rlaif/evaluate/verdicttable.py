@@ -26,6 +26,11 @@ def verdict_rows(judged: Mapping[str, Sequence[Judged]]) -> Iterator[dict[str, A
                 continue
             for verdict in matchup.verdicts:
                 yield shared | _verdict(matchup, verdict) | {"error": None}
+            others = [(scored.judge, scored.principle) for scored in matchup.scores]
+            others += [(ranked.judge, ranked.principle) for ranked in matchup.rankings]
+            for judge, principle in others:
+                said = {"judge": judge, "principle": principle}
+                yield shared | _verdict(None, None) | said | {"error": None}
 
 
 def _verdict(matchup: Matchup | None, verdict: Verdict | None) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def _against_the_critic(figures: JudgeFigures, judging: JudgingConfig) -> list[s
     mass = figures.label_mass.value
     if mass is not None and mass < UNFIT_LABEL_MASS:
         found.append(_no_answer(mass, judging))
-    if judging.orders == "one":
+    if judging.orders == "one" and judging.asks_rules:
         found.append("it was asked in one order only, so what it owes to the order is not known")
     return found
 

@@ -8,27 +8,30 @@ import json
 import re
 from pathlib import Path
 
-_NAMES: dict[str, tuple[str, ...]] = {
-    "llama": ("llama", "vicuna", "alpaca", "tulu", "hermes"),
-    "qwen": ("qwen", "qwq"),
-    "mistral": ("mistral", "mixtral", "ministral", "zephyr", "magistral"),
-    "gemma": ("gemma", "gemini"),
-    "gpt": ("gpt", "o1-", "o3-", "o4-"),
-    "claude": ("claude",),
-    "deepseek": ("deepseek",),
-    "phi": ("phi-", "phi3", "phi4"),
-    "olmo": ("olmo",),
-    "smollm": ("smollm",),
-    "granite": ("granite",),
-    "command": ("command-r", "command-a", "aya"),
-    "falcon": ("falcon",),
-    "glm": ("glm",),
-    "yi": ("yi-",),
-    "kimi": ("kimi", "moonshot"),
-    "nemotron": ("nemotron",),
-    "simulated": ("simulated",),
+_NAMES: dict[str, str] = {
+    "llama": r"llama|vicuna|alpaca|tulu|hermes",
+    "qwen": r"qwen|qwq",
+    "mistral": r"mistral|mixtral|ministral|zephyr|magistral",
+    "gemma": r"gemma|gemini",
+    "gpt": r"gpt(?!q)|\bo[134]\b",
+    "claude": r"claude",
+    "deepseek": r"deepseek",
+    "phi": r"\bphi-?\d",
+    "olmo": r"olmo",
+    "smollm": r"smollm",
+    "granite": r"granite",
+    "command": r"command-[ra]|\baya\b",
+    "falcon": r"falcon",
+    "glm": r"glm",
+    "yi": r"\byi-",
+    "kimi": r"kimi|moonshot",
+    "nemotron": r"nemotron",
+    "simulated": r"simulated",
 }
-"""Words in a name that give a family away; a distilled model may belong to two."""
+"""Patterns that give a family away in a name; a distilled model may belong to two."""
+
+_ARCHITECTURES = {"llama", "mistral"}
+"""Types that many families are built as: such a type in a config.json says nothing of where a model comes from."""
 
 
 def families(name: str, identity: str = "") -> frozenset[str]:
@@ -38,15 +41,12 @@ def families(name: str, identity: str = "") -> frozenset[str]:
     """
     root = re.sub(r"#[0-9a-f]+$", "", identity.partition("<")[2].rpartition(">")[0])
     words = " ".join((name.rpartition("/")[2], root.rpartition("/")[2], _model_type(root))).lower()
-    return frozenset(family for family, hints in _NAMES.items() if any(_stands_in(hint, words) for hint in hints))
-
-
-def _stands_in(hint: str, words: str) -> bool:
-    return re.search(rf"(?<![a-z]){re.escape(hint)}", words) is not None
+    return frozenset(family for family, pattern in _NAMES.items() if re.search(pattern, words))
 
 
 def _model_type(root: str) -> str:
     try:
-        return str(json.loads((Path(root) / "config.json").read_text(encoding="utf-8")).get("model_type", ""))
+        kind = str(json.loads((Path(root) / "config.json").read_text(encoding="utf-8")).get("model_type", ""))
     except (OSError, ValueError, AttributeError):
         return ""
+    return "" if kind in _ARCHITECTURES else kind

@@ -194,7 +194,7 @@ def _sd(pairs: list[tuple[float, float]]) -> float:
 def _why_none(trace: Trace, config: RunConfig, judgements: tuple[Judgement, ...], refused: list[str]) -> str:
     if refused:
         return refused[0]
-    if not trace.judged_by and not trace.checked_by:
+    if not trace.judged_by and not trace.checked_by and not config.judging.scores:
         return "not judged" if config.judging.kind == "none" else "no principle applies"
     if not trace.matchups:
         return "fewer than two different answers"

@@ -71,7 +71,7 @@ class PrincipleJudgement(Record):
     @property
     def turned(self) -> bool | None:
         """Whether the two orders named different winners; None when only one was asked."""
-        return None if self.position_bias is None else abs(self.position_bias) >= abs(self.logit)
+        return None if self.position_bias is None else abs(self.position_bias) > abs(self.logit) + ROUNDING
 
 
 class Judgement(Record):
@@ -86,7 +86,7 @@ class Judgement(Record):
     raw_logit: float | None = None
     """The same before any correction; None where nothing is corrected."""
     length_shift: float = 0.0
-    """Log-odds taken out of it for the lengths of the two answers."""
+    """Log-odds that the answers' lengths are worth to the judges; taken out unless programs alone decide."""
     priority: int | None = None
     """The level that decided; None when none did."""
     position_bias: float | None
@@ -150,7 +150,7 @@ def judge_matchup(
         label_mass=sum(v.label_mass for v in matchup.verdicts) / len(matchup.verdicts) if matchup.verdicts else None,
         principles=parts,
         abstention=decision.abstention,
-        objecting=objecting(parts, decision.logit, judging),
+        objecting=objecting(parts, decision.raw_logit, judging),
     )
 
 
@@ -210,7 +210,10 @@ _NOTHING = Decision(None, None, "unreadable", None)
 
 
 def objecting(parts: Collection[PrincipleJudgement], logit: float | None, judging: JudgingConfig) -> tuple[str, ...]:
-    """Return the principles whose own p would make a label of the contrary."""
+    """Return the principles whose own p would make a label of the contrary; `logit` is before any correction.
+
+    Conflict is about the rules, not about what the judges are corrected by.
+    """
     if logit is None:
         return ()
     return tuple(
@@ -236,9 +239,10 @@ def _at_level(level: int, parts: Collection[PrincipleJudgement], rule: Rule, len
     position_bias = weighted_mean(
         [(rule.weight(part.principle), part.position_bias) for part in voices if part.position_bias is not None]
     )
-    logit = None if raw is None else raw - length_shift
-    # What programs alone decide is no critic's certainty, so there is nothing to hold back.
-    if logit is not None and rule.recalibrate is not None and not all(part.by_program for part in voices):
+    # What programs alone decide owes nothing to a critic: neither its taste for length nor its certainty.
+    by_critic = not all(part.by_program for part in voices)
+    logit = None if raw is None else raw - length_shift * by_critic
+    if logit is not None and rule.recalibrate is not None and by_critic:
         logit = rule.recalibrate(logit)
     abstention = _abstention(raw, logit, voices, rule)
     return Decision(logit, position_bias, abstention, None if abstention else level, raw)
@@ -304,13 +308,13 @@ def _abstention(
     if (
         rule.bias is not None
         and not rule.judging.allow_order_noise
-        and abs(order_noise(parts, rule, rule.bias)) >= abs(raw)
+        and abs(order_noise(parts, rule, rule.bias)) > abs(raw) + ROUNDING
     ):
         # At this size the two orders, each freed of the constant bias, still name different winners.
         return "order noise"
     if abs(sigmoid(logit) - 0.5) < rule.judging.min_margin - ROUNDING or logit == 0:
         return "too close"
-    if rule.judging.strategy == "pareto" and objecting(parts, logit, rule.judging):
+    if rule.judging.strategy == "pareto" and objecting(parts, raw, rule.judging):
         return "conflict"
     return None
 

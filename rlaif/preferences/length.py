@@ -57,7 +57,9 @@ def length_readings(trace: Trace, judgements: Iterable[Judgement]) -> Iterator[L
     for judgement in judgements:
         a, b = characters[judgement.a], characters[judgement.b]
         logit = judgement.logit if judgement.raw_logit is None else judgement.raw_logit
-        if logit is not None and abs(logit) >= TIE_LOGIT and a and b:
+        # Where a program speaks, too, the log-odds are not the judges' own.
+        by_program = any(part.by_program and not part.silent for part in judgement.principles)
+        if logit is not None and abs(logit) >= TIE_LOGIT and a and b and not by_program:
             yield LengthReading(trace.prompt.id, logit, math.log(a / b))
 
 

@@ -40,7 +40,9 @@ class PositionBias(Record):
     label_mass: float | None
     """Mean probability of the two labels over all verdicts."""
     turned: float | None
-    """Share of (matchup, principle) whose two orders, taken as they came, name different winners."""
+    """Share of (matchup, principle) whose two orders name different winners as they came, of those that name two."""
+    of_labels: bool = True
+    """Whether any verdict was read from labels; ratings and rankings have none."""
     judges: dict[str, "PositionBias"] = Field(default_factory=dict)
     """The same of each judge by itself, where there are several."""
 
@@ -62,6 +64,10 @@ class PositionBias(Record):
             for verdict in matchup.verdicts:
                 for seen in (together, apart[verdict.judge]):
                     seen.masses.append(verdict.label_mass)
+            for judge, mass in other_masses(matchup):
+                for seen in (together, apart[judge]):
+                    seen.masses.append(mass)
+                    seen.otherwise += 1
             for judge, principle, ab, ba, mass in asked_both_ways(matchup):
                 for seen in (together, apart[judge]):
                     seen.note(principle, prompt, (ab, ba), readable=mass >= min_label_mass)
@@ -88,10 +94,12 @@ class PositionBias(Record):
             found.append(
                 f"only {self.label_mass:.0%} of its probability falls on the two labels (a thinking model? then set "
                 "chat_template_kwargs: {enable_thinking: false})"
+                if self.of_labels
+                else f"only {self.label_mass:.0%} of what it was asked for came back as a number or a ranking"
             )
         if self.turned is not None and self.turned > UNFIT_TURNED:
             shown = "first" if (self.overall or 0) > 0 else "second"
-            favours = f" (it favours the answer shown {shown})" if self.overall else ""
+            favours = f" (it favours the answer shown {shown})" if abs(self.overall or 0.0) >= TIE_LOGIT else ""
             found.append(f"{self.turned:.0%} of its verdicts turn with the order{favours}")
         return found
 
@@ -103,15 +111,18 @@ class _Seen:
         self.readable = defaultdict[str, _Biases](_Biases)
         self.everything = _Biases()
         self.masses = array("d")
-        self.turned = 0
+        self.turned = self.named = 0
+        self.otherwise = 0
         self.matchups = 0
 
     def note(self, principle: str, prompt: int, logits: tuple[float, float], *, readable: bool) -> None:
         ab, ba = logits
         if max(abs(ab), abs(ba)) < TIE_LOGIT:
             return  # exactly even in both orders: blind to the place there, and no measure of what it is worth
-        # The same winner means opposite signs: the labels change places with the answers.
-        self.turned += ab * ba >= 0
+        if min(abs(ab), abs(ba)) >= TIE_LOGIT:
+            # The same winner means opposite signs: the labels change places with the answers.
+            self.named += 1
+            self.turned += ab * ba > 0
         for biases in (self.everything, self.readable[principle]) if readable else (self.everything,):
             biases.values.append((ab + ba) / 2)
             biases.prompts.append(prompt)
@@ -128,7 +139,8 @@ class _Seen:
             "matchups": matchups,
             "verdicts": len(masses),
             "label_mass": sum(masses) / len(masses) if masses else None,
-            "turned": self.turned / len(everything.values) if everything.values else None,
+            "turned": self.turned / self.named if self.named else None,
+            "of_labels": self.otherwise < len(masses) or not masses,
         }
 
 
@@ -141,6 +153,16 @@ class _Biases:
     @property
     def median(self) -> Figure:
         return median_interval(np.array(self.values), np.array(self.prompts))
+
+
+def other_masses(matchup: Matchup) -> Iterator[tuple[str, float]]:
+    """Yield (judge, how far it answered) of what is no verdict: a number's probability, a ranking read or not."""
+    for scored in matchup.scores:
+        for score in (scored.a, scored.b):
+            if score is None or score.label_mass is not None:
+                yield scored.judge, 0.0 if score is None else score.label_mass or 0.0
+    for ranked in matchup.rankings:
+        yield ranked.judge, float(sum(ranked.a_first) + sum(ranked.b_first) > 0)
 
 
 def asked_both_ways(matchup: Matchup) -> Iterator[tuple[str, str, float, float, float]]:

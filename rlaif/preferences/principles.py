@@ -33,10 +33,10 @@ def tally_voices(judgement: Judgement, rule: Rule) -> Tally:
     """Return the same without the pairs of principles, which take most of the time and room."""
     tally: Tally = Tally()
     parts = judgement.principles
-    label = decide(parts, rule).label
+    label = decide(parts, rule, judgement.length_shift).label
     for part in parts:
         k = part.principle
-        rest = decide([other for other in parts if other is not part], rule)
+        rest = decide([other for other in parts if other is not part], rule, judgement.length_shift)
         tally["read", k] += 1
         tally["labelled", k] += label is not None
         tally["decisive", k] += label is not None and rest.label != label

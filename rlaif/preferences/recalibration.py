@@ -38,7 +38,11 @@ class FittedOn(Record):
     constitution: str
     constitution_hash: str
     asked: dict[str, Any]
-    """Kinds of judges, orders and principles: how the critic was asked."""
+    """Kinds of judges, orders, principles, what is taken out for length: how the critic was asked."""
+    identities: dict[str, str] = Field(default_factory=dict)
+    """By the judges' names: which model spoke for each, as the reply store knows it."""
+    words: dict[str, str] = Field(default_factory=dict)
+    """Hashes of the templates it was asked with, and of the cases it was shown."""
 
 
 class Recalibrator(Record):

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from rlaif.intervals import Bootstrap, Tally
 from rlaif.preferences.conclusion import Conclusion
-from rlaif.preferences.judgement import Judgement, Rule
+from rlaif.preferences.judgement import Judgement
 from rlaif.preferences.position import asked_both_ways
 from rlaif.preferences.principles import tally_voices
 from rlaif.records import Trace
@@ -64,8 +64,7 @@ class Measures:
 def measure(run: Run) -> Measures:
     """Read all traces and failures of a run."""
     found = Measures()
-    judging = run.config.judging
-    rule = Rule(run.constitution.weights, run.constitution.priorities, judging, run.position_bias)
+    judging, rule = run.config.judging, run.rule
     for trace, conclusion in run.conclusions():
         tally: Tally = Tally()
         for judgement in conclusion.judgements:

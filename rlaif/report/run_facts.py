@@ -134,9 +134,11 @@ def _models(run: Run) -> list[Fact]:
         models = run.models
     except RunDirectoryError:
         return [Fact("Models", "none has answered yet")]
+    alone = run.judged_with == models.critic
     return [
         Fact("Policy", f"{models.policy}, which answers"),
-        Fact("Critic", f"{models.critic}, which criticises and judges"),
+        Fact("Critic", f"{models.critic}, which criticises" + (" and judges" if alone else "")),
+        *([] if alone else [Fact("Judged by", run.judged_with)]),
     ]
 
 

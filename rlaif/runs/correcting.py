@@ -2,19 +2,25 @@
 
 import math
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from rlaif.config import RunConfig
+from rlaif.constitution import Constitution
 from rlaif.errors import ConfigError
 from rlaif.hashing import canonical_json
+from rlaif.intervals import Figure
+from rlaif.judgeconfig import JudgingConfig
 from rlaif.preferences.correction import Corrected, Correction
 from rlaif.preferences.denoise import Noise, measure_noise
 from rlaif.preferences.judgement import Judgement, Rule, judge_matchup, order_noise
 from rlaif.preferences.length import LengthReading, length_readings
 from rlaif.preferences.recalibration import Recalibrator
+from rlaif.runs.directory import shown_cases
+from rlaif.templates import template_of_kinds
 
 if TYPE_CHECKING:
     from rlaif.runs.run import Run
@@ -27,16 +33,55 @@ def correction_of(run: "Run") -> Correction:
     """Return what is corrected in a run. Raises ConfigError for a recalibration that was made for something else."""
     judging = run.config.judging
     measured = run.length_effect.linear if judging.length_effect == "run" else None
-    effect = measured.value if measured else judging.length_effect
-    length = Corrected(length_effect=None if effect == "run" else effect, length_measured=measured)
-    if judging.recalibration is None:
-        return Correction(length)
+    effect = judging.length_effect if isinstance(judging.length_effect, float) else None
+    if measured is not None and _is_shown(measured):
+        effect = measured.value
+    length = Corrected(length_effect=effect, length_measured=measured)
     if judging.recalibration == NOISE:
         return Correction(length.model_copy(update={"noise": _noise(run, Correction(length))}))
-    path = Path(judging.recalibration)
-    recalibrator = load_recalibrator(path)
-    _refuse_strangers(path, recalibrator, run)
+    recalibrator = recalibrator_at(run.config, run.path)
+    if recalibrator is None:
+        return Correction(length)
+    _refuse_strangers(Path(judging.recalibration or ""), recalibrator, run)
     return Correction(length.model_copy(update={"recalibrator": recalibrator}))
+
+
+FEWEST_FOR_LENGTH = 50
+"""With fewer matchups an effect of length says more about them than about the judges."""
+
+
+def _is_shown(effect: Figure) -> bool:
+    """Whether an effect was measured well enough to be taken out of labels: its interval leaves out zero."""
+    return effect.n >= FEWEST_FOR_LENGTH and effect.low is not None and not effect.holds(0.0)
+
+
+def not_applied(run: "Run") -> list[str]:
+    """Return which corrections were asked for and could not be made, and why."""
+    judging, made = run.config.judging, run.correction.what
+    found = []
+    if judging.length_effect == "run" and made.length_effect is None:
+        found.append(
+            f"length_effect: run was asked for and not applied: it needs {FEWEST_FOR_LENGTH} matchups and an interval "
+            "that leaves out zero"
+        )
+    if judging.recalibration == NOISE and made.noise is None:
+        found.append(
+            "recalibration: noise was asked for and not applied: it needs 50 matchups that were judged in both orders"
+        )
+    return found
+
+
+COPY = "recalibration.json"
+"""The file in a run directory that keeps the recalibration its labels were made with."""
+
+
+def recalibrator_at(config: RunConfig, run: Path | None = None) -> Recalibrator | None:
+    """Return what a run applies, its own copy of the file first; None where no file is named. Raises ConfigError."""
+    if config.judging.recalibration in {None, NOISE}:
+        return None
+    kept = (run or Path(config.out)) / COPY
+    named = Path(config.judging.recalibration or "")
+    return load_recalibrator(kept if kept.is_file() and (run is not None or not named.is_file()) else named)
 
 
 def uncorrected(run: "Run") -> Iterator[tuple[Judgement, LengthReading]]:
@@ -66,9 +111,11 @@ def _refuse_strangers(path: Path, recalibrator: Recalibrator, run: "Run") -> Non
     """Raise ConfigError where the correction is for another critic, other rules, or another way of asking."""
     source = recalibrator.fitted_on
     facts = [
-        ("the critic", source.critic, run.models.critic),
+        ("the critic", source.critic, run.judged_with),
         ("the constitution", source.constitution_hash, run.manifest.constitution_hash),
         ("judges asked otherwise", canonical_json(source.asked), canonical_json(run.config.judging.asked())),
+        ("other models", canonical_json(source.identities), canonical_json(run.judge_identities)),
+        ("other words around the question", canonical_json(source.words), canonical_json(words_of(run))),
     ]
     for what, fitted, used in facts:
         if fitted != used:
@@ -78,15 +125,26 @@ def _refuse_strangers(path: Path, recalibrator: Recalibrator, run: "Run") -> Non
             )
 
 
+def words_of(run: "Run") -> dict[str, str]:
+    """Return hashes of the templates that judges are asked with, and of the cases they are shown."""
+    return judging_words(run.manifest.templates, run.config.judging, run.constitution)
+
+
+def judging_words(templates: Mapping[str, str], judging: JudgingConfig, constitution: Constitution) -> dict[str, str]:
+    """Return the same of templates by their hashes."""
+    asked = template_of_kinds(judging)
+    return {name: digest for name, digest in templates.items() if name in asked} | shown_cases(judging, constitution)
+
+
 def _noise(run: "Run", length: Correction) -> Noise | None:
     rules, judging = run.constitution, run.config.judging
     rule = Rule(rules.weights, rules.priorities, judging, run.position_bias)
-    logits, biases = array("d"), array("d")
+    logits, biases, flat = array("d"), array("d"), judging.strategy == "weighted"
     for judgement, reading in uncorrected(run):
         logits.append(reading.logit - length.shift(reading.ln_ratio))
-        deciding = [
-            p for p in judgement.principles if judgement.priority in {None, rule.priorities.get(p.principle, 1)}
-        ]
+        level = judgement.priority
+        heard = [part for part in judgement.principles if not part.silent]
+        deciding = [p for p in heard if flat or level in {None, rule.priorities.get(p.principle, 1)}]
         asked = any(part.position_bias is not None for part in deciding)
         biases.append(order_noise(deciding, rule, run.position_bias) if asked else math.nan)
     return measure_noise(logits, biases)

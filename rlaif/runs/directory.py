@@ -27,7 +27,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from rlaif import __version__
-from rlaif.config import RunConfig
+from rlaif.config import JudgingConfig, RunConfig
 from rlaif.constitution import Constitution
 from rlaif.datasets.prompts import PromptSet
 from rlaif.errors import RunDirectoryError, StorageError
@@ -106,10 +106,20 @@ def prepare(
         found = read_manifest(path)
         _refuse_differences(path, found, wanted)
         before = RunConfig.load(path / "run.yaml")
-        _write_config(path, before.model_copy(update={"judging": config.judging, "pairs": config.pairs}))
+        judging = _reached_as_before(config.judging, before.judging)
+        _write_config(path, before.model_copy(update={"judging": judging, "pairs": config.pairs}))
         return found
     _create(path, config, constitution, templates, prompts, wanted)
     return wanted
+
+
+def _reached_as_before(judging: JudgingConfig, before: JudgingConfig) -> JudgingConfig:
+    """Return new thresholds with the judges' old critics: which models answer is settled when they are connected."""
+    critics = {judge.called: judge.critic for judge in before.judges}
+    judges = tuple(
+        judge.model_copy(update={"critic": critics.get(judge.called, judge.critic)}) for judge in judging.judges
+    )
+    return judging.model_copy(update={"judges": judges})
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -168,7 +178,7 @@ def settle_models(path: Path, served: ServedModels, config: RunConfig, *, anew: 
                 "a run has one model per role: choose another --out"
             )
     reached = RunConfig.load(path / "run.yaml").model_copy(
-        update={name: getattr(config, name) for name in ("policy", "critic", "cache", "open_prompts")}
+        update={name: getattr(config, name) for name in ("policy", "critic", "judging", "cache", "open_prompts")}
     )
     _write_config(path, reached)
 
@@ -211,13 +221,13 @@ def _manifest(config: RunConfig, constitution: Constitution, templates: Template
         prompts_hash=prompts.hash,
         prompt_count=len(prompts.prompts),
         duplicates=prompts.duplicates,
-        questions=config.questions() | _shown_cases(config, constitution),
+        questions=config.questions() | shown_cases(config.judging, constitution),
     )
 
 
-def _shown_cases(config: RunConfig, constitution: Constitution) -> dict[str, Any]:
+def shown_cases(judging: JudgingConfig, constitution: Constitution) -> dict[str, str]:
     """Return what names the cases that judges are shown as worked examples; a constitution's hash leaves cases out."""
-    shown = max((judge.cases for judge in config.judging.panel), default=0)
+    shown = max((judge.cases for judge in judging.panel), default=0)
     cases = [case.model_dump_json() for principle in constitution.asked for case in principle.cases[:shown]]
     return {"cases": content_hash(*cases)} if shown else {}
 

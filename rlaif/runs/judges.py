@@ -68,6 +68,7 @@ def panel_words(panel: Panel) -> list[str]:
         parts += [] if member.agrees.value is None else [f"agrees with the others {_share(member.agrees)}"]
         parts += [] if member.decisive.value is None else [f"decides {_share(member.decisive)} of the labels"]
         related = f"; of the policy's family ({', '.join(member.related)})" if member.related else ""
+        related = "; the policy itself" if member.related == ("itself",) else related
         lines.append(f"{member.judge} by {member.model}: {', '.join(parts)}{related}")
     lines += [
         f"{pair.one} and {pair.other}: the same winner {_share(pair.same)}, correlation of log-odds "

@@ -50,6 +50,20 @@ class Run:
         return (self.path / "models.json").is_file()
 
     @property
+    def judge_identities(self) -> dict[str, str]:
+        """By the judges' names: which model spoke for each, as the reply store knows it."""
+        models = self.models
+        names = (judge.called for judge in self.config.judging.panel)
+        return {name: models.judge_identities.get(name, models.critic_identity) for name in names}
+
+    @property
+    def judged_with(self) -> str:
+        """The models that judged, by their served names."""
+        models = self.models
+        names = [models.judges.get(judge.called, models.critic) for judge in self.config.judging.panel]
+        return ", ".join(dict.fromkeys(names)) or models.critic
+
+    @property
     def session(self) -> dict[str, float]:
         """What the last process that worked on the run spent; empty when it left no summary."""
         try:
@@ -129,7 +143,7 @@ class Run:
     @property
     def _provenance(self) -> Provenance:
         return Provenance(
-            critic=self.models.critic,
+            critic=self.judged_with,
             constitution=self.manifest.constitution,
             constitution_hash=self.manifest.constitution_hash,
         )

@@ -20,6 +20,7 @@ from rlaif.preferences.panel import Panel, panel_figures, tally_panel
 from rlaif.preferences.position import PositionBias
 from rlaif.records import Record, Trace, Usage
 from rlaif.resampling import bootstrap_of
+from rlaif.runs.correcting import not_applied
 from rlaif.runs.run import Run
 
 
@@ -122,7 +123,7 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
         conflicts=n["conflicts"],
         judged_otherwise=n["otherwise"] > 0,
         panel=panel_figures(bootstrap_of(tallies), _members(run)) if several else None,
-        notes=_notes(run),
+        notes=[*_notes(run), *(not_applied(run) if n["matchups"] else [])],
         warnings=warnings_of(run),
         usage=usage,
         session=session or {},
@@ -155,7 +156,8 @@ def _members(run: Run) -> list[tuple[str, str, frozenset[str]]]:
     for judge in run.config.judging.panel:
         name = models.judges.get(judge.called, models.critic)
         identity = models.judge_identities.get(judge.called, models.critic_identity)
-        found.append((judge.called, name, families(name, identity) & policy))
+        shared = families(name, identity) & policy
+        found.append((judge.called, name, frozenset({"itself"}) if identity == models.policy_identity else shared))
     return found
 
 
@@ -177,7 +179,7 @@ def warnings_of(run: Run) -> list[str]:
     """Return what a person should know before trusting anything of a run: of the critic, and of the settings."""
     off = switched_off(run.config.judging)
     found = [f"protective thresholds are switched off ({', '.join(off)}): do not train on these pairs"] if off else []
-    if run.config.judging.orders == "one":
+    if run.config.judging.orders == "one" and run.config.judging.asks_rules:
         found.append(ONE_ORDER)
     return [*run.position_bias.warnings(), *found]
 

@@ -83,6 +83,8 @@ def _recalibration(asked: Asked, test: JudgeTest) -> Kind | None:
         raise UsageError(f"--recalibrate {asked.recalibrate}: must be one of {', '.join(FEWEST_ITEMS)}")
     if asked.out is None:
         raise UsageError("--recalibrate writes recalibration.json into the folder of --out; give one")
+    if test.contenders[0].judging.length_effect == "run":
+        raise UsageError("--recalibrate needs a number for judging.length_effect: `run` is known after a run only")
     if len(test.contenders) > 1:
         raise UsageError("--recalibrate is for one critic and one kind of judge; name them with --critic and --judge")
     return cast(Kind, asked.recalibrate)
@@ -92,7 +94,7 @@ def _write_recalibrator(
     folder: Path, kind: Kind, test: JudgeTest, evaluation: Evaluation, judged: dict[str, list[Judged]]
 ) -> None:
     (report,) = evaluation.critics
-    source = fitted_on(test, test.contenders[0], report.served)
+    source = fitted_on(test, test.contenders[0], report)
     fitted = recalibrator_of(kind, judged[report.title], source)
     save_recalibrator(folder / "recalibration.json", fitted)
 

@@ -32,7 +32,7 @@ async def deliberate(
         messages=(user(_question(seat, templates, comparison, order, principle)),),
         max_tokens=judge.max_tokens or USUAL_LENGTH,
         temperature=USUAL_TEMPERATURE if judge.temperature is None else judge.temperature,
-        seed=derive_seed(comparison.seed or comparison.run_seed, prompt, "deliberate", principle.id, order),
+        seed=derive_seed(comparison.seed or comparison.run_seed, prompt, judge.called, principle.compare or "", order),
     )
     thought = await seat.critic.chat(request, priority=comparison.priority)
     choice = thought.reply.choices[0]
@@ -77,9 +77,10 @@ def read_verdict(text: str, labels: tuple[str, str]) -> int | None:
     """
     lines = text.strip().splitlines()
     last = lines[-1].replace("*", "").strip() if lines else ""
-    found = re.fullmatch(rf"{LINE}\s*[\[(`]?(?P<label>.+?)[\])`]?\.?", last, re.IGNORECASE)
+    found = re.fullmatch(rf"{LINE}\s*(?P<whole>[\[(`]?(?P<label>.+?)[\])`]?)\.?", last, re.IGNORECASE)
     named = [label.strip() for label in labels]
-    return named.index(found["label"]) if found and found["label"] in named else None
+    said = [] if found is None else [found["whole"], found["label"]]
+    return next((named.index(label) for label in said if label in named), None)
 
 
 def clamped(verdict: Verdict, judge: JudgeConfig) -> Verdict:

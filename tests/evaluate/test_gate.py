@@ -17,6 +17,11 @@ CASES = """
       - {prompt: "Q1?", better: "One (quality +1.0)", worse: "Two (quality -1.0)"}
       - {prompt: "Q2?", better: "Three (quality +0.5)", worse: "Four (quality -1.5)"}
       - {prompt: "Q3?", better: "Five (quality +0.9)", worse: "Six (quality -0.2)"}
+      - {prompt: "Q5?", better: "Nine (quality +1.4)", worse: "Ten (quality -1.2)"}
+      - {prompt: "Q6?", better: "Eleven (quality +1.4)", worse: "Twelve (quality -2.2)"}
+      - {prompt: "Q7?", better: "Thirteen (quality +1.1)", worse: "Fourteen (quality -0.7)"}
+      - {prompt: "Q8?", better: "Fifteen (quality +1.2)", worse: "Sixteen (quality -0.9)"}
+      - {prompt: "Q9?", better: "Seventeen (quality +1.3)", worse: "Eighteen (quality -0.8)"}
       - {prompt: "Q4?", better: "Seven (quality +0.4)", worse: "Eight (quality -1.2)"}
 """
 
@@ -36,16 +41,16 @@ async def test_fit_judges_are_let_through_and_what_was_measured_is_kept(
     assert run.prompt_count() == 6
     measured = json.loads((run.path / MEASURED).read_text())
     assert measured["overall"]["accuracy_labels"]["value"] == 1.0
-    assert measured["overall"]["items"] == 4
+    assert measured["overall"]["items"] == 9
 
 
 async def test_unfit_judges_stop_the_run_before_anything_is_sampled(make_config: MakeConfig, with_cases: str) -> None:
     async with SimulatedServer(SimulatedModel(scale=-1.0)) as server:
         config = make_config(server, constitution=with_cases, judging={"require": {}})
-        with pytest.raises(UnfitJudgeError, match=r"labels that are right 0% \(.*wanted 65%.*Nothing was generated"):
+        with pytest.raises(UnfitJudgeError, match=r"labels that are right 0% \(.*wanted 65%.*Nothing more"):
             await generate_async(config)
         assert server.count("sample") == 0
-        assert server.count("judge") == 8
+        assert server.count("judge") == 18
         lowered = make_config(
             server, constitution=with_cases, judging={"require": {"accuracy": None, "label_mass": 0.9}}
         )
@@ -56,7 +61,7 @@ async def test_a_case_is_put_to_its_own_principle_alone(make_config: MakeConfig,
     async with SimulatedServer() as server:
         await generate_async(make_config(server, prompts=1, constitution=with_cases, judging={"require": {}}))
         kinds = [asked.kind for asked in server.asked]
-    assert kinds[:9] == ["judge"] * 8 + ["sample"]
+    assert kinds[:19] == ["judge"] * 18 + ["sample"]
 
 
 async def test_the_gate_takes_a_gold_file(make_config: MakeConfig, tmp_path: Path) -> None:
@@ -79,10 +84,17 @@ async def test_cases_that_judges_are_shown_do_not_test_them(make_config: MakeCon
         judges = [{"kind": "pairwise-logprob", "cases": 3}]
         config = make_config(server, constitution=with_cases, judging={"judges": judges, "require": {}})
         run = await generate_async(config)
-    assert json.loads((run.path / MEASURED).read_text())["overall"]["items"] == 1
+    assert json.loads((run.path / MEASURED).read_text())["overall"]["items"] == 6
 
 
 async def test_a_range_that_allows_no_label_is_refused(make_config: MakeConfig) -> None:
     async with SimulatedServer() as server:
         with pytest.raises(ConfigError, match=r"min_margin 0.2 is more than the judges' range allows"):
             await generate_async(make_config(server, judging={"kind": "pairwise-reasoned", "min_margin": 0.2}))
+
+
+async def test_a_handful_of_labels_proves_nothing(make_config: MakeConfig, with_cases: str) -> None:
+    async with SimulatedServer() as server:
+        config = make_config(server, constitution=with_cases, judging={"require": {"limit": 5}})
+        with pytest.raises(UnfitJudgeError, match="only 5 of 5 pairs get a label: 6 are the fewest that show anything"):
+            await generate_async(config)

@@ -149,10 +149,11 @@ def test_disagreement_of_the_orders_beyond_the_constant_bias_is_order_noise():
     assert judge(*verdicts).abstention is None
     assert judge(*verdicts, bias=measured(0)).abstention == "order noise"
     assert judge(*verdicts, bias=measured(2)).abstention is None
-    assert judge(*verdicts, bias=measured(1)).abstention == "order noise"
-    assert judge(*verdicts, bias=measured(3)).abstention == "order noise"
-    assert judge(*verdicts, bias=measured(1.01)).abstention is None
-    assert judge(*verdicts, bias=measured(2.99)).abstention is None
+    assert judge(*verdicts, bias=measured(0.99)).abstention == "order noise"
+    assert judge(*verdicts, bias=measured(3.01)).abstention == "order noise"
+    # Here one order names nobody, which is no disagreement.
+    assert judge(*verdicts, bias=measured(1)).abstention is None
+    assert judge(*verdicts, bias=measured(3)).abstention is None
 
 
 def test_the_bias_of_the_principle_itself_counts_before_the_overall_one():
@@ -162,9 +163,9 @@ def test_the_bias_of_the_principle_itself_counts_before_the_overall_one():
 
 def test_the_expected_bias_is_weighted_like_the_logit():
     verdicts = (*both(3, 1), *both(1, -1, "l"))  # logits 1 and 1; biases 2 and 0
-    # Weights 3 and 1: the bias is 1.5. Expected 3 * 2 / 4 = 1.5, or with the biases exchanged 2 / 4 = 0.5.
+    # Weights 3 and 1: the bias is 1.5. Expected 3 * 2 / 4 = 1.5, or with the biases exchanged 1.9 / 4 = 0.475.
     assert judge(*verdicts, bias=measured(0, k=2, l=0), k=3.0).abstention is None
-    assert judge(*verdicts, bias=measured(0, k=0, l=2), k=3.0).abstention == "order noise"
+    assert judge(*verdicts, bias=measured(0, k=0, l=1.9), k=3.0).abstention == "order noise"
 
 
 def test_order_noise_can_be_allowed():

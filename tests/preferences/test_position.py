@@ -41,8 +41,8 @@ def test_the_bias_is_the_median_over_the_matchups():
     assert bias.overall == 0.5
     assert (bias.matchups, bias.verdicts) == (8, 16)
     assert bias.label_mass == pytest.approx(0.9)
-    # 100 and 0: the second order names nobody.
-    assert bias.turned == 1 / 8
+    # 100 and 0: the second order names nobody, so nothing turned.
+    assert bias.turned == 0
 
 
 @given(st.lists(st.tuples(st.floats(-9, 9), st.floats(-9, 9)), min_size=8, max_size=20))
