@@ -144,3 +144,48 @@ async def test_noise_between_the_orders_holds_probabilities_back(make_config: Ma
     assert noise is not None
     assert noise.noise == pytest.approx(2.0, rel=0.5)
     assert all(pair.p_chosen <= pair.p_raw for _, c in run.conclusions() for pair in c.pairs)
+
+
+async def test_rows_and_card_name_the_models_that_judged_and_say_where_the_rules_had_no_say(
+    make_config: MakeConfig,
+) -> None:
+    async with SimulatedServer() as server, SimulatedServer(SimulatedModel(name="elsewhere")) as other:
+        judges = [{"kind": "rating", "critic": {"url": [other.url]}}]
+        run = await generate_async(make_config(server, judging={"judges": judges, **FREE}))
+    assert {row.critic for row in run.preference_rows()} == {"elsewhere"}
+    assert all(trace.judged_by == () for trace in run.traces())
+    card = (run.path / "dataset" / "README.md").read_text()
+    assert "judged by **elsewhere**" in card
+    assert "The constitution had no say in these labels" in card
+
+
+async def test_a_length_effect_that_is_not_shown_is_not_taken_out_and_that_is_said(make_config: MakeConfig) -> None:
+    async with SimulatedServer() as server:
+        run = await generate_async(make_config(server, 2, judging={**FREE, "length_effect": "run"}))
+    summary = summarise(run)
+    assert summary.corrected.length_effect is None
+    assert any("length_effect: run was asked for and not applied" in note for note in summary.notes)
+
+
+async def test_a_run_keeps_the_recalibration_it_was_made_with(make_config: MakeConfig, tmp_path: Path) -> None:
+    file = tmp_path / "recalibration.json"
+    async with SimulatedServer() as server:
+        run = await generate_async(make_config(server, judging=FREE))
+        file.write_text(fitted(run).model_dump_json())
+        made = await generate_async(make_config(server, judging={**FREE, "recalibration": str(file)}))
+        file.unlink()
+        with pytest.raises(ConfigError, match=r"cannot be read"):
+            await generate_async(
+                make_config(server, out=str(tmp_path / "new"), judging={**FREE, "recalibration": str(file)})
+            )
+    assert summarise(Run(made.path)).corrected.recalibrator is not None
+
+
+async def test_ratings_that_answer_nothing_are_called_unfit(make_config: MakeConfig) -> None:
+    async with SimulatedServer(SimulatedModel(label_mass=0.05)) as server:
+        run = await generate_async(make_config(server, judging={"judges": ["rating"]}))
+    (warning,) = summarise(run).warnings
+    assert (
+        warning
+        == "this critic is not fit to judge: only 5% of what it was asked for came back as a number or a ranking"
+    )

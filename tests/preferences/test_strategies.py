@@ -16,7 +16,7 @@ from rlaif.preferences.panel import panel_figures, tally_panel, without
 from rlaif.preferences.position import PositionBias
 from rlaif.preferences.ranking import wanted_pairs
 from rlaif.preferences.recalibration import FittedOn, Recalibrator
-from rlaif.records import Matchup, Verdict
+from rlaif.records import Checked, CheckResult, Matchup, Verdict
 from rlaif.resampling import bootstrap_of
 from tests.preferences.test_conclusion import config, meets, trace
 
@@ -196,3 +196,18 @@ def test_only_answers_of_similar_length_are_paired() -> None:
     assert similar("revision-vs-parent") == [("c", "a")]
     assert similar(ratio=1.01) == []
     assert similar(ratio=99)[0] == ("a", "d")
+
+
+def test_what_programs_alone_decide_owes_nothing_to_a_critics_taste_for_length() -> None:
+    passed, failed = CheckResult(passed=True, detail="x"), CheckResult(passed=False, detail="x")
+    decided = Matchup(a="a", b="b", verdicts=(), checks=(Checked(principle="helpful", a=passed, b=failed),))
+    found = judge_matchup(decided, WEIGHTS, JudgingConfig(), length_shift=9.0, recalibrate=TEMPERATURE.apply)
+    assert found.logit == found.raw_logit == pytest.approx(math.log(0.98 / 0.02))
+
+
+def test_a_principle_does_not_object_to_itself_because_of_a_correction() -> None:
+    rules = JudgingConfig(strategy="pareto")
+    found = judge_matchup(matchup(said("helpful", 2.0)), WEIGHTS, rules, length_shift=4.0)
+    assert found.logit == pytest.approx(-2.0)
+    assert found.objecting == ()
+    assert found.abstention is None

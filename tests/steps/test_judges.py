@@ -342,3 +342,32 @@ def test_what_a_thinking_model_thought_stands_before_its_reasons_and_decides_not
     assert whole_thought(choice) == "Verdict: A\n\nB says more.\nVerdict: B"
     unfinished = Choice(text="", reasoning="Verdict: A", finish_reason="length")
     assert in_words(blank(), unfinished, reasoned).said is None
+
+
+@pytest.mark.parametrize("labels", [("[[A]]", "[[B]]"), ("(1)", "(2)"), ("one", "two")])
+def test_labels_in_brackets_are_read_as_they_are_and_in_bold(labels: tuple[str, str]) -> None:
+    for place, label in enumerate(labels):
+        assert read_verdict(f"Verdict: {label}", labels) == place
+        assert read_verdict(f"**Verdict: {label}.**", labels) == place
+
+
+@pytest.mark.parametrize("name", ["check", "panel"])
+def test_names_that_mean_something_else_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="means something else"):
+        judging({"kind": "rating", "name": name})
+
+
+async def test_two_reasoned_judges_think_apart_and_one_thinks_the_same_under_any_name_of_a_rule(tmp_path: Path) -> None:
+    two = judging(*({"kind": "pairwise-reasoned", "name": name} for name in ("one", "two")))
+    _, _, server = await judged(tmp_path, two, GOOD, BAD)
+    assert server.count("deliberate") == 2 * 4
+    renamed = [one.model_copy(update={"id": f"rules\x00{one.id}"}) for one in PRINCIPLES]
+    async with SimulatedServer() as server:
+        async with ModelClient(ModelConfig(url=(server.url,))) as client:
+            await client.connect()
+            with ReplyStore(tmp_path / "other.sqlite") as store:
+                seats = seats_of(judging("pairwise-reasoned"), Model(client, store, Meter()))
+                for principles in (PRINCIPLES, renamed):
+                    comparison = Comparison(PROMPT, GOOD, BAD, "design", principles, two, 0)
+                    await judge(seats, Templates(names=template_names(two)), comparison)
+        assert server.count("deliberate") == 4
