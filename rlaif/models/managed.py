@@ -6,6 +6,7 @@ It listens on a free loopback port under a random key, writes its log to a file,
 import asyncio
 import contextlib
 import importlib.util
+import json
 import os
 import secrets
 import socket
@@ -138,10 +139,19 @@ def _command(config: ModelConfig, source: str, port: int, memory_share: float) -
         command += ["--gpu-memory-utilization", f"{memory_share:.2f}"]
         command += ["--max-model-len", str(config.max_model_len)] if config.max_model_len else []
     else:
-        command += _cpu_arguments(config.max_model_len or CPU_MODEL_LEN)
+        command += _cpu_arguments(config.max_model_len or min(CPU_MODEL_LEN, _longest_context(source)))
     if config.eager:
         command += ["--enforce-eager"]
     return [*command, *config.vllm_args]
+
+
+def _longest_context(source: str) -> int:
+    """Return the context length that a local model was made for; vLLM refuses to be asked for more."""
+    try:
+        found = json.loads((Path(source) / "config.json").read_text(encoding="utf-8"))["max_position_embeddings"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return CPU_MODEL_LEN
+    return found if isinstance(found, int) else CPU_MODEL_LEN
 
 
 def _cpu_arguments(max_model_len: int) -> list[str]:
