@@ -4,7 +4,7 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,10 +12,9 @@ import yaml
 
 from rlaif.composition import load_constitution
 from rlaif.models.simulated import PlantedRule, SimulatedModel, SimulatedServer
-from tests.test_cli_errors import Said, serving
+from tests.command import Rlaif, commands, serving
 from tests.test_composition import BASE, COMPOSED, HEAD, mutated
 
-Rlaif = Callable[..., Said]
 MINE = """\
 name: mine
 version: 1
@@ -47,16 +46,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def rlaif(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Rlaif:
-    from rlaif.cli import main
-
-    def run(*arguments: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["rlaif", "constitution", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return Said(int(ended.value.code or 0), *capsys.readouterr())
-
-    return run
+    return commands(monkeypatch, capsys, "constitution")
 
 
 @pytest.fixture(scope="module")

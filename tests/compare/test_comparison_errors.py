@@ -14,8 +14,9 @@ import pytest
 
 from rlaif.models.simulated import SimulatedServer
 from rlaif.runs.store import TraceWriter
+from tests.command import Rlaif, serving
 from tests.conftest import CONSTITUTION
-from tests.test_cli_errors import Rlaif, _write_prompts, rlaif, serving, started, workplace
+from tests.test_cli_errors import _write_prompts, rlaif, started, workplace
 
 __all__ = ["rlaif", "workplace"]
 

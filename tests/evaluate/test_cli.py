@@ -2,17 +2,14 @@
 
 import gzip
 import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas
 import pytest
 
 from rlaif.models.simulated import SimulatedModel, SimulatedServer
-from tests.test_cli_errors import Said, serving
-
-Rlaif = Callable[..., Said]
+from tests.command import Rlaif, commands, serving
 
 
 @pytest.fixture(autouse=True)
@@ -39,16 +36,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def rlaif(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Rlaif:
-    from rlaif.cli import main
-
-    def run(*arguments: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["rlaif", "evaluate", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return Said(int(ended.value.code or 0), *capsys.readouterr())
-
-    return run
+    return commands(monkeypatch, capsys, "evaluate")
 
 
 @pytest.fixture(scope="module")

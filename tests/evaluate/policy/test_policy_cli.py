@@ -1,19 +1,16 @@
 """`rlaif evaluate policy` as a person sees it: what is printed and written, and one line for what is wrong."""
 
 import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from rlaif.evaluate.policy.evaluation import PolicyEvaluation
 from rlaif.models.simulated import SimulatedModel, SimulatedServer
+from tests.command import Rlaif, commands, serving
 from tests.conftest import CONSTITUTION
 from tests.evaluate.policy.test_policy_job import BASE, TUNED
-from tests.test_cli_errors import Said, serving
-
-Rlaif = Callable[..., Said]
 
 
 @pytest.fixture(autouse=True)
@@ -27,16 +24,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def rlaif(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Rlaif:
-    from rlaif.cli import main
-
-    def run(*arguments: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["rlaif", "evaluate", "policy", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return Said(int(ended.value.code or 0), *capsys.readouterr())
-
-    return run
+    return commands(monkeypatch, capsys, "evaluate", "policy")
 
 
 @pytest.fixture(scope="module")
