@@ -8,6 +8,7 @@ import typer
 from rlaif.cli_constitution import Json
 
 if TYPE_CHECKING:
+    from rlaif.train.config import Stage
     from rlaif.train.load import Flags
 
 train_app = typer.Typer(help="Train a model with TRL: on revisions, on preference pairs, or both in turn.")
@@ -56,14 +57,9 @@ def train_dpo(  # noqa: PLR0913, PLR0917  (a command line's flags)
       rlaif train dpo pairs.jsonl --model Qwen/Qwen3-8B --lora --merge --trl loss_type=sigmoid_norm --out models/ln
       accelerate launch -m rlaif train dpo runs/first --model Qwen/Qwen3-8B --out models/first   # several GPUs
     """
-    from rlaif.screen.training import train_job  # noqa: PLC0415
-    from rlaif.train.config import DpoConfig  # noqa: PLC0415
-    from rlaif.train.load import load_config, trl_flags  # noqa: PLC0415
-
-    own = {("labels",): labels, ("weights",): weights, ("trl", "beta"): beta}
+    own: Flags = {("labels",): labels, ("weights",): weights, ("trl", "beta"): beta}
     common = _flags(data, model, out, epochs, learning_rate, batch_size, max_length, lora, merge, seed)
-    options = {("trl", name): value for name, value in trl_flags(trl).items()}
-    train_job(load_config(DpoConfig, config, _given({**own, **common}) | options), as_json=json_)
+    _train("dpo", config, {**own, **common}, trl, as_json=json_)
 
 
 @train_app.command("sft")
@@ -88,13 +84,8 @@ def train_sft(  # noqa: PLR0913, PLR0917  (a command line's flags)
     Examples:
       rlaif train sft runs/first --model smollm2 --out models/revised
     """
-    from rlaif.screen.training import train_job  # noqa: PLC0415
-    from rlaif.train.config import SftConfig  # noqa: PLC0415
-    from rlaif.train.load import load_config, trl_flags  # noqa: PLC0415
-
     common = _flags(data, model, out, epochs, learning_rate, batch_size, max_length, lora, merge, seed)
-    options = {("trl", name): value for name, value in trl_flags(trl).items()}
-    train_job(load_config(SftConfig, config, _given(common) | options), as_json=json_)
+    _train("sft", config, common, trl, as_json=json_)
 
 
 @train_app.command("reward")
@@ -120,13 +111,8 @@ def train_reward(  # noqa: PLR0913, PLR0917  (a command line's flags)
     Examples:
       rlaif train reward runs/first --model Qwen/Qwen3-1.7B --out models/reward
     """
-    from rlaif.screen.training import train_job  # noqa: PLC0415
-    from rlaif.train.config import RewardConfig  # noqa: PLC0415
-    from rlaif.train.load import load_config, trl_flags  # noqa: PLC0415
-
     common = _flags(data, model, out, epochs, learning_rate, batch_size, max_length, lora, merge, seed)
-    options = {("trl", name): value for name, value in trl_flags(trl).items()}
-    train_job(load_config(RewardConfig, config, _given({("margins",): margins, **common}) | options), as_json=json_)
+    _train("reward", config, {("margins",): margins, **common}, trl, as_json=json_)
 
 
 @train_app.command("cai")
@@ -155,6 +141,16 @@ def train_cai(
     method = None if lora is None else "lora" if lora else "full"
     stages: Flags = {("sft", "method"): method, ("dpo", "method"): method}
     cai_job(load_config(CaiConfig, config, _given({**where, **stages})), as_json=json_)
+
+
+def _train(stage: "Stage", file: Path | None, flags: "Flags", trl: list[str] | None, *, as_json: bool) -> None:
+    """Put flags over a file's settings, and train."""
+    from rlaif.screen.training import train_job  # noqa: PLC0415
+    from rlaif.train.config import CONFIGS  # noqa: PLC0415
+    from rlaif.train.load import load_config, trl_flags  # noqa: PLC0415
+
+    options = {("trl", name): value for name, value in trl_flags(trl).items()}
+    train_job(load_config(CONFIGS[stage], file, _given(flags) | options), as_json=as_json)
 
 
 def _flags(  # noqa: PLR0913, PLR0917  (what all kinds of training have in common)

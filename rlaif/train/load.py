@@ -12,7 +12,7 @@ from rlaif.train.config import CaiConfig, DpoConfig, RewardConfig, SftConfig, St
 from rlaif.train.options import check_options
 from rlaif.yamlfile import Lines, explain_validation, read_yaml_lines
 
-Config = TypeVar("Config", SftConfig, DpoConfig, RewardConfig, CaiConfig)
+Config = TypeVar("Config", bound=Where)
 Flags = Mapping[tuple[str, ...], Any]
 """Where a value belongs in the file, and the value."""
 
@@ -32,7 +32,7 @@ def load_config(kind: type[Config], file: Path | None, flags: Flags) -> Config:
     except ValidationError as error:
         raise ConfigError(explain_validation(error, kind)) from None
     _refuse_missing(config)
-    return _with_checked_options(config, lines)
+    return config.model_copy(update=_checked(config))
 
 
 def trl_flags(entries: list[str] | None) -> dict[str, Any]:
@@ -69,15 +69,15 @@ def _refuse_bad_options(kind: type[Where], data: Mapping[str, Any], place: Calla
         check_options(stage, given, lambda name, section=section: place(*section, "trl", name))  # type: ignore[misc]
 
 
-def _with_checked_options(config: Config, lines: Lines | None) -> Config:
+def _checked(config: Where) -> dict[str, Any]:
+    """Return what checking changes of a configuration: TRL's options, their values read as TRL's types."""
     if isinstance(config, CaiConfig):
-        return config.model_copy(
-            update={
-                "sft": config.sft.model_copy(update={"trl": check_options("sft", config.sft.trl, _flag)}),
-                "dpo": config.dpo.model_copy(update={"trl": check_options("dpo", config.dpo.trl, _flag)}),
-            }
-        )
-    return config.model_copy(update={"trl": check_options(stage_of(config), config.trl, _flag)})
+        return {
+            "sft": config.sft.model_copy(update={"trl": check_options("sft", config.sft.trl, _flag)}),
+            "dpo": config.dpo.model_copy(update={"trl": check_options("dpo", config.dpo.trl, _flag)}),
+        }
+    assert isinstance(config, SftConfig | DpoConfig | RewardConfig)
+    return {"trl": check_options(stage_of(config), config.trl, _flag)}
 
 
 def _stages(kind: type[Where]) -> list[tuple[Stage, tuple[str, ...]]]:
