@@ -24,11 +24,6 @@ class Corrected(Record):
     """What the disagreement of the two orders told, where probabilities were shrunk by it."""
     recalibrator: Recalibrator | None = None
 
-    @property
-    def any(self) -> bool:
-        """Whether anything was corrected."""
-        return self != Corrected()
-
 
 @dataclass(frozen=True)
 class Correction:

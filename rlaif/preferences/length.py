@@ -75,15 +75,6 @@ def length_effect(readings: Iterable[LengthReading]) -> LengthEffect:
     )
 
 
-def without_length(logit: float, effect: LengthEffect, ln_ratio: float) -> float:
-    """Return the log-odds that would be left if both answers were of one length, by the linear effect.
-
-    As honest as the effect: with one that a run measured, what longer answers are really better by is gone, too.
-    Where no effect could be measured, nothing is taken out.
-    """
-    return logit - (effect.linear.value or 0.0) * ln_ratio
-
-
 def _at_most(readings: Sequence[LengthReading]) -> Sequence[LengthReading]:
     """Return all readings, or those of a share of the prompts that makes about MOST_MATCHUPS."""
     if len(readings) <= MOST_MATCHUPS:

@@ -18,9 +18,10 @@ import numpy.typing as npt
 
 from rlaif.intervals import Array, Figure
 from rlaif.judgeconfig import JudgingConfig
+from rlaif.preferences.correction import Corrected, Correction
 from rlaif.preferences.denoise import denoised_all, measure_noise
 from rlaif.preferences.judgement import Judgement, judge_matchup
-from rlaif.preferences.length import LengthEffect, LengthReading, length_effect, without_length
+from rlaif.preferences.length import LengthEffect, LengthReading, length_effect
 from rlaif.preferences.median import median_interval
 from rlaif.preferences.position import PositionBias, asked_both_ways
 from rlaif.preferences.voices import TIE_LOGIT
@@ -119,6 +120,11 @@ class Found:
     """The same with the measured noise taken out, too."""
     position: Figure
     length: LengthEffect
+
+
+def without_length(logit: float, effect: LengthEffect, ln_ratio: float) -> float:
+    """Return what a run is left with that takes the linear effect out."""
+    return logit - Correction(Corrected(length_effect=effect.linear.value)).shift(ln_ratio)
 
 
 def study(world: World) -> Found:

@@ -5,7 +5,8 @@ import pytest
 
 from rlaif.preferences import length
 from rlaif.preferences.judgement import sigmoid
-from rlaif.preferences.length import LengthReading, length_effect, length_readings, without_length
+from rlaif.preferences.length import LengthReading, length_effect, length_readings
+from tests.preferences.planted import without_length
 from tests.preferences.test_conclusion import meets, trace
 from tests.preferences.test_ranking import judgement
 
