@@ -9,10 +9,9 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from rlaif.checks import NamedCheck, make_ready
 from rlaif.composition import load_constitution
@@ -20,10 +19,12 @@ from rlaif.config import JudgingConfig, RunConfig
 from rlaif.constitution import Constitution
 from rlaif.datasets.prompts import PromptSet, read_prompts
 from rlaif.errors import ConfigError, RequestError, RlaifError, RunError, UsageError
-from rlaif.models.model import Meter
+from rlaif.evaluate.gate import gold_for, pass_gate
+from rlaif.evaluate.gold import Gold
 from rlaif.models.replies import ReplyStore
 from rlaif.models.serving import Clients, asked_through, judges_through, open_clients
 from rlaif.pipeline import Work, trace_prompt
+from rlaif.progress import ALL_FAIL_LIMIT, Progress, Screen, Silent, shown_often
 from rlaif.records import Failure, Prompt, Trace
 from rlaif.runs.correcting import COPY, recalibrator_at
 from rlaif.runs.directory import (
@@ -42,51 +43,7 @@ from rlaif.steps.comparison import seats_of
 from rlaif.tasks import first_error
 from rlaif.templates import Templates, template_names
 
-ALL_FAIL_LIMIT = 20
-"""When so many prompts fail before a single question is answered, the run stops: it is not the prompts' fault."""
-
 Result = TypeVar("Result")
-
-
-@dataclass
-class Progress:
-    """How far a run is; read by whatever shows it."""
-
-    prompts: int = 0
-    """How many there are of what is worked off; `unit` says what that is."""
-    done: int = 0
-    """Traces, those of earlier sessions included."""
-    done_before: int = 0
-    open: int = 0
-    failed: int = 0
-    started: float = field(default_factory=time.monotonic)
-    meter: Meter = field(default_factory=Meter)
-    unit: str = "prompts"
-
-    @property
-    def seconds(self) -> float:
-        """How long the work has been going on, without the starting of servers."""
-        return max(0.0, time.monotonic() - self.started - self.meter.starting_s)
-
-
-class Screen(Protocol):
-    """Whoever watches a run."""
-
-    def say(self, line: str) -> None:
-        """Show one line."""
-
-    def show(self, progress: Progress) -> None:
-        """Show how far the run is; called often."""
-
-
-class Silent:
-    """Shows nothing."""
-
-    def say(self, line: str) -> None:
-        """Do nothing."""
-
-    def show(self, progress: Progress) -> None:
-        """Do nothing."""
 
 
 def generate(config: RunConfig, *, screen: Screen | None = None) -> Run:
@@ -106,19 +63,20 @@ async def generate_async(config: RunConfig, *, screen: Screen | None = None, cli
     resumed = (path / "manifest.json").is_file()
     constitution, templates = load_constitution(config.constitution), load_templates(config)
     check_usable(config, constitution)
+    gold = None if config.judging.require is None else gold_for(config, constitution)
+    recalibrator = recalibrator_at(config)
     given = None if _is_own(config, path) else read_prompts(config.prompts, config.seed)
     with locked(path):
         prompts = _prompts_of(path) if given is None else given
         if config.judging.kind != "none":
             await asyncio.to_thread(make_ready, [one.check for one in _checks_of(constitution, prompts)])
         manifest = prepare(path, config, constitution, templates, prompts)
-        recalibrator = recalibrator_at(config)
         if recalibrator is not None:
             write_json(path / COPY, recalibrator.model_dump(mode="json"))
         del prompts, given  # they are on disk now
         screen.say(_headline(config, constitution, manifest.prompt_count, manifest.duplicates, resumed=resumed))
         try:
-            progress = await _finish_traces(config, constitution, templates, screen, clients)
+            progress = await _finish_traces(config, constitution, templates, screen, clients, gold)
         except RunError:
             with contextlib.suppress(RlaifError):  # the error that ended the run is the one to read
                 await asyncio.to_thread(_write_results, Run(path), {})
@@ -170,12 +128,7 @@ def check_usable(config: RunConfig, constitution: Constitution) -> None:
         raise ConfigError("judging.kind none and no revision leave nothing to do; raise revision.rounds")
     if judged and config.sampling.n == 1 and config.revision.rounds == 0:
         raise ConfigError("one sample and no revision leave nothing to compare; raise sampling.n or revision.rounds")
-    if judged and config.judging.require is not None:
-        from rlaif.evaluate.gate import gold_for  # noqa: PLC0415
-
-        gold_for(config, constitution)
     refuse_idle_margin(config.judging)
-    recalibrator_at(config)
     if judged and config.judging.require is not None and config.judging.length_effect == "run":
         raise ConfigError("judging.require measures before a run, when length_effect: run is not known; give a number")
     if config.pairs.select == "revision-vs-parent" and config.revision.rounds == 0:
@@ -238,7 +191,12 @@ def _in_thread(
 
 
 async def _finish_traces(
-    config: RunConfig, constitution: Constitution, templates: Templates, screen: Screen, clients: Clients | None
+    config: RunConfig,
+    constitution: Constitution,
+    templates: Templates,
+    screen: Screen,
+    clients: Clients | None,
+    gold: Gold | None,
 ) -> Progress:
     """Take every prompt that is no trace yet through the pipeline."""
     path = Path(config.out)
@@ -266,10 +224,8 @@ async def _finish_traces(
                     settle_models(path, _served(clients), config, anew=progress.done == 0)
                     seats = seats_of(config.judging, judges)
                     work = Work(config, constitution, templates, policy, critic, seats)
-                    if config.judging.require is not None:
-                        from rlaif.evaluate.gate import pass_gate  # noqa: PLC0415  (which needs what stands here)
-
-                        await pass_gate(config, constitution, templates, clients, store, screen)
+                    if gold is not None:
+                        await pass_gate(config, constitution, gold, templates, clients, store, screen)
                     progress.started = time.monotonic()
                     job = partial(trace_prompt, work)
                     await work_off(reader.todo(), job, writer, progress, screen, config.open_prompts)
@@ -307,21 +263,12 @@ async def work_off(
                 progress.open -= 1
             screen.show(progress)
 
-    async def ticker() -> None:
-        while True:
-            screen.show(progress)
-            await asyncio.sleep(0.25)
-
-    tick = asyncio.create_task(ticker())
     try:
-        async with asyncio.TaskGroup() as group:
+        async with shown_often(progress, screen), asyncio.TaskGroup() as group:
             for _ in range(min(open_prompts, progress.prompts - progress.done)):
                 group.create_task(worker())
     except BaseExceptionGroup as group_error:
         raise first_error(group_error) from None
-    finally:
-        tick.cancel()
-        screen.show(progress)
 
 
 async def _one(

@@ -56,6 +56,10 @@ class Figure(Record):
     prompts: int = Field(default=0, ge=0)
     """Prompts that had any of these."""
 
+    def ends(self, form: str) -> str:
+        """Return the interval as ` (LOW to HIGH)`, each end in a format such as `.0%`; nothing where there is none."""
+        return "" if self.low is None or self.high is None else f" ({self.low:{form}} to {self.high:{form}})"
+
     def holds(self, truth: float) -> bool:
         """Whether the interval contains a number."""
         return self.low is not None and self.high is not None and self.low <= truth <= self.high

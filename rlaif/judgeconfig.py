@@ -3,8 +3,10 @@
 A judge is a kind of question and the model that is asked it. Several judges at once are a panel.
 """
 
+import random
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
@@ -13,6 +15,8 @@ from rlaif.modelconfig import ModelConfig, Section, model_from_text
 JudgeKind = Literal["pairwise-logprob", "pairwise-reasoned", "rating", "listwise", "reward"]
 KINDS: tuple[JudgeKind, ...] = ("pairwise-logprob", "pairwise-reasoned", "rating", "listwise", "reward")
 PAIRWISE: tuple[JudgeKind, ...] = ("pairwise-logprob", "pairwise-reasoned")
+
+AnyPrinciple = TypeVar("AnyPrinciple")
 
 _GOES_WITH: dict[str, tuple[JudgeKind, ...]] = {
     "labels": PAIRWISE,
@@ -251,6 +255,18 @@ class JudgingConfig(Section):
         judge = next((judge for judge in self.panel if judge.called == called), None)
         own = () if judge is None or isinstance(judge.aspects, str) else judge.aspects  # shipped aspects weigh 1
         return self.judge_weights.get(called, 1.0) * next((one.weight for one in own if one.id == name), 1.0)
+
+    @property
+    def without_thresholds(self) -> Self:
+        """The same with nothing that would make a readable matchup abstain, to see what it says."""
+        return self.model_copy(update={"min_label_mass": 0.0, "min_margin": 0.0, "allow_order_noise": True})
+
+    def drawn(self, principles: Sequence[AnyPrinciple], seed: int) -> Sequence[AnyPrinciple]:
+        """Return the principles put to the judges, in their order: all, or as many as are to be drawn by a seed."""
+        if self.principles == "all" or self.principles >= len(principles):
+            return principles
+        some = random.Random(seed).sample(principles, self.principles)
+        return [principle for principle in principles if principle in some]
 
     def asked(self) -> dict[str, Any]:
         """Return how the judges are asked, whichever way the settings say it."""

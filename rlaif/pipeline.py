@@ -124,11 +124,7 @@ def judging_principles(constitution: Constitution, config: RunConfig, prompt: Pr
     if not config.judging.asks_rules:
         return ()
     principles = [principle for principle in constitution.asked if principle.applies(prompt.tags)]
-    count = config.judging.principles
-    if count == "all" or count >= len(principles):
-        return principles
-    drawn = random.Random(derive_seed(config.seed, prompt.id, "judging")).sample(principles, count)
-    return [principle for principle in principles if principle in drawn]
+    return config.judging.drawn(principles, derive_seed(config.seed, prompt.id, "judging"))
 
 
 def judging_checks(constitution: Constitution, config: RunConfig, prompt: Prompt) -> Sequence[NamedCheck]:
@@ -213,8 +209,7 @@ def _wanted(
 ) -> list[tuple[str, str]]:
     rules = work.constitution
     # Thresholds may change later without asking anything, so they have no say in what is asked.
-    free = {"min_label_mass": 0.0, "min_margin": 0.0, "strategy": "by-priority"}
-    unbounded = work.config.judging.model_copy(update=free)
+    unbounded = work.config.judging.without_thresholds.model_copy(update={"strategy": "by-priority"})
     judgements = [judge_matchup(matchup, rules.weights, unbounded, None, rules.priorities) for matchup in matchups]
     scores = scores_of(rank(judgements))
     return wanted_pairs(scores, parents, work.config.pairs, pairs_seed(work.config, prompt.id), lengths)

@@ -15,11 +15,11 @@ from rlaif.config import JudgingConfig, ModelConfig
 from rlaif.constitution import Case, Constitution, Principle
 from rlaif.errors import UsageError
 from rlaif.evaluate.asking import Asked, ask_all
-from rlaif.generation import Progress, Screen, Silent
 from rlaif.models.model import Answer, Model
 from rlaif.models.replies import ReplyStore
 from rlaif.models.serving import open_models
 from rlaif.preferences.position import PositionBias
+from rlaif.progress import Progress, Screen, Silent
 from rlaif.records import Matchup, Prompt, Response
 from rlaif.steps.check import check_answers
 from rlaif.steps.comparison import Comparison, seats_of

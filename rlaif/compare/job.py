@@ -26,21 +26,13 @@ from rlaif.compare.pool import PooledPrompt, build_pool
 from rlaif.compare.tables import write_tables
 from rlaif.datasets.prompts import read_prompts
 from rlaif.errors import ConfigError, RunDirectoryError, RunError
-from rlaif.generation import (
-    Progress,
-    Screen,
-    Silent,
-    generate_async,
-    reply_store_path,
-    run_in_loop,
-    session_of,
-    work_off,
-)
+from rlaif.generation import generate_async, reply_store_path, run_in_loop, session_of, work_off
 from rlaif.hashing import derive_seed
 from rlaif.judgeconfig import PAIRWISE
 from rlaif.models.model import Model
 from rlaif.models.replies import ReplyStore
 from rlaif.models.serving import Clients, judges_through, open_clients
+from rlaif.progress import Progress, Screen, Silent
 from rlaif.records import Prompt, Trace
 from rlaif.runs.directory import (
     COMPARISON,

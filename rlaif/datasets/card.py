@@ -149,17 +149,15 @@ def _critic(summary: Summary) -> str:
     if critic.turned is not None:
         lines.append(f"- {critic.turned:.1%} of its verdicts turn with the order of the answers.")
     if critic.overall is not None:
-        interval = critic.overall_interval
-        ends = "" if interval is None or interval.low is None else f" ({interval.low:+.2f} to {interval.high:+.2f})"
+        ends = "" if critic.overall_interval is None else critic.overall_interval.ends("+.2f")
         lines.append(
             f"- Position bias {critic.overall:+.2f} logits{ends} for the answer shown first (cancelled in p_chosen)."
         )
     if summary.length is not None and summary.length.linear.value is not None:
         effect = summary.length.linear
-        ends = "" if effect.low is None or effect.high is None else f" ({effect.low:+.2f} to {effect.high:+.2f})"
         lines.append(
-            f"- Length: {effect.value:+.2f} logits{ends} for e times the characters, quality not held fixed: longer "
-            "answers may be better ones."
+            f"- Length: {effect.value:+.2f} logits{effect.ends('+.2f')} for e times the characters, quality not held "
+            "fixed: longer answers may be better ones."
         )
     if summary.conflicts:
         lines.append(f"- {summary.conflicts} labels stand against a principle that by itself says the contrary.")

@@ -1,19 +1,21 @@
-"""Many comparisons put to one critic: a bounded number open, those that fail for good counted, the rest kept."""
+"""Many questions put to models: a bounded number open, those that fail for good counted, the rest kept."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from rlaif.errors import CheckError, RequestError
-from rlaif.generation import ALL_FAIL_LIMIT, Progress, Screen
 from rlaif.models.model import Answer
+from rlaif.progress import ALL_FAIL_LIMIT, Progress, Screen, shown_often
 from rlaif.records import Matchup
 from rlaif.steps.comparison import Comparison
 from rlaif.tasks import together
 
 OPEN = 64
-"""Comparisons worked on at the same time; each asks all its principles in both orders."""
+"""Questions worked on at the same time; a comparison asks all its principles in both orders."""
 
+Question = TypeVar("Question")
+Result = TypeVar("Result")
 Make = Callable[[int], Comparison]
 """From a comparison's place to the comparison."""
 Decide = Callable[[Comparison], Awaitable[tuple[Matchup, Sequence[Answer]]]]
@@ -29,43 +31,72 @@ class Asked:
     error: str | None = None
 
 
+@dataclass(frozen=True)
+class Failed:
+    """A question that failed for good."""
+
+    error: str
+
+
 async def ask_all(decide: Decide, count: int, make: Make, progress: Progress, screen: Screen) -> list[Asked]:
-    """Ask `count` comparisons and return what came of each, in order.
+    """Ask `count` comparisons and return what came of each, in order. Raises what `ask_each` raises."""
+    progress.prompts = count
+
+    async def ask(_: int, place: int) -> Asked:
+        return Asked(*await decide(make(place)))
+
+    found = await ask_each(range(count), ask, progress, screen)
+    return [Asked(None, (), one.error) if isinstance(one, Failed) else one for one in found]
+
+
+async def ask_each(
+    questions: Sequence[Question],
+    ask: Callable[[Question, int], Awaitable[Result]],
+    progress: Progress,
+    screen: Screen,
+) -> list[Result | Failed]:
+    """Ask every question, with its place as priority; return what came of each, in order.
 
     Raises RequestError or CheckError when all of them fail, or so many of the first that it is not their fault.
     """
-    progress.prompts = count
-    found: list[Asked | None] = [None] * count
-    todo = iter(range(count))
-    ticker = asyncio.create_task(_show_often(progress, screen))
-    try:
-        await together(*(_work_off(decide, todo, make, found, progress) for _ in range(max(1, min(OPEN, count)))))
-    finally:
-        ticker.cancel()
-    screen.show(progress)
+    found: list[Result | Failed | None] = [None] * len(questions)
+    todo = iter(range(len(questions)))
+    state = _State(limit=min(ALL_FAIL_LIMIT, len(questions)))
+    workers = max(1, min(OPEN, len(questions)))
+    async with shown_often(progress, screen):
+        await together(*(_work_off(questions, ask, todo, found, progress, state) for _ in range(workers)))
     return [one for one in found if one is not None]
 
 
+@dataclass
+class _State:
+    """How these questions fare, apart from those asked before."""
+
+    limit: int
+    done: int = 0
+    failed: int = 0
+
+
 async def _work_off(
-    decide: Decide, todo: Iterator[int], make: Make, found: list[Asked | None], progress: Progress
+    questions: Sequence[Question],
+    ask: Callable[[Question, int], Awaitable[Result]],
+    todo: Iterator[int],
+    found: list[Result | Failed | None],
+    progress: Progress,
+    state: _State,
 ) -> None:
     for place in todo:
         progress.open += 1
         try:
-            matchup, answers = await decide(make(place))
+            found[place] = await ask(questions[place], place)
         except (RequestError, CheckError) as error:
             progress.failed += 1
-            found[place] = Asked(None, (), f"{type(error).__name__}: {error}")
-            if progress.failed == min(ALL_FAIL_LIMIT, progress.prompts) and not progress.done:
+            state.failed += 1
+            found[place] = Failed(f"{type(error).__name__}: {error}")
+            if state.failed == state.limit and not state.done:
                 raise
         else:
             progress.done += 1
-            found[place] = Asked(matchup, answers)
+            state.done += 1
         finally:
             progress.open -= 1
-
-
-async def _show_often(progress: Progress, screen: Screen) -> None:
-    while True:
-        screen.show(progress)
-        await asyncio.sleep(0.25)

@@ -15,12 +15,12 @@ from rlaif.errors import ConfigError, UnfitJudgeError
 from rlaif.evaluate.figures import JudgeFigures
 from rlaif.evaluate.gold import Gold, GoldItem, read_gold
 from rlaif.evaluate.judge import Contender, CriticReport, JudgeTest, measure_contender
-from rlaif.generation import Screen
 from rlaif.hashing import content_hash
 from rlaif.intervals import Figure
 from rlaif.judgeconfig import JudgingConfig, RequireConfig
 from rlaif.models.replies import ReplyStore
 from rlaif.models.serving import Clients
+from rlaif.progress import Screen
 from rlaif.records import Prompt
 from rlaif.runs.correcting import recalibrator_at
 from rlaif.runs.directory import write_text
@@ -49,6 +49,7 @@ def gold_for(config: RunConfig, constitution: Constitution) -> Gold:
 async def pass_gate(
     config: RunConfig,
     constitution: Constitution,
+    gold: Gold,
     templates: Templates,
     clients: Clients,
     store: ReplyStore,
@@ -57,7 +58,6 @@ async def pass_gate(
     """Measure the run's judges. Raises UnfitJudgeError that says what is missed."""
     require = config.judging.require
     assert require is not None
-    gold = gold_for(config, constitution)
     name = config.critic.model or ",".join(config.critic.url)
     called = "panel" if len(config.judging.panel) > 1 else config.judging.panel[0].called
     contender = Contender(name, called, config.critic, config.judging)
@@ -120,5 +120,4 @@ def _missed(found: JudgeFigures, require: RequireConfig) -> Iterator[str]:
 def _range(figure: Figure) -> str:
     if figure.value is None:
         return "unknown (there were none)"
-    ends = "" if figure.low is None or figure.high is None else f" ({figure.low:.0%} to {figure.high:.0%})"
-    return f"{figure.value:.0%}{ends}"
+    return f"{figure.value:.0%}{figure.ends('.0%')}"

@@ -5,7 +5,6 @@ become judgements by the arithmetic of a run, the position bias measured over th
 compare are asked, whatever tags they apply to. Every reply is in the reply store at once: the same command goes on.
 """
 
-import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,13 +21,13 @@ from rlaif.evaluate.gold import Gold, GoldItem
 from rlaif.evaluate.outcomes import BETTER, WORSE, Judged, conclude
 from rlaif.evaluate.overlap import Overlap, overlaps
 from rlaif.evaluate.words import Fitness, fitness
-from rlaif.generation import Progress, Screen, Silent
 from rlaif.hashing import derive_seed
 from rlaif.intervals import Figure, Tally
 from rlaif.models.model import Answer, Model, total_usage
 from rlaif.models.replies import ReplyStore
 from rlaif.models.serving import Clients, judges_through, open_clients
 from rlaif.preferences.position import PositionBias
+from rlaif.progress import Progress, Screen, Silent
 from rlaif.records import Matchup, Record
 from rlaif.resampling import bootstrap_of
 from rlaif.steps.comparison import Comparison, Seat, Slate, seats_of
@@ -238,13 +237,10 @@ def _comparison(test: JudgeTest, contender: Contender, item: GoldItem, place: in
 
 def _principles(test: JudgeTest, judging: JudgingConfig, item: GoldItem) -> Sequence[Principle]:
     """Return the principles put to the critic for one item, drawn by its id where not all are."""
-    principles, count = test.constitution.asked, judging.principles
+    principles = test.constitution.asked
     if item.principle is not None:
         return [principle for principle in principles if principle.id == item.principle]
-    if count == "all" or count >= len(principles):
-        return principles
-    drawn = random.Random(derive_seed(0, item.subset or "", item.id, "judging")).sample(principles, count)
-    return [principle for principle in principles if principle in drawn]
+    return judging.drawn(principles, derive_seed(0, item.subset or "", item.id, "judging"))
 
 
 def _cost(asked: Sequence[Asked], progress: Progress, seconds: float) -> Cost:

@@ -81,8 +81,7 @@ def conclude(
     if asked.matchup is None:
         return Judged(item, asked, None, None)
     weights, levels = constitution.weights, constitution.priorities
-    bare = judging.model_copy(update={"min_label_mass": 0.0, "min_margin": 0.0, "allow_order_noise": True})
-    read = judge_matchup(asked.matchup, weights, bare, None, levels)
+    read = judge_matchup(asked.matchup, weights, judging.without_thresholds, None, levels)
     sign = 1 if read.a == BETTER else -1
     logit = None if read.logit is None else sign * read.logit
     effect = judging.length_effect if isinstance(judging.length_effect, float) else 0.0

@@ -41,9 +41,10 @@ def corrected_words(corrected: Corrected) -> list[str]:
     """Return what was corrected in the log-odds, and from what."""
     found = []
     if corrected.length_effect is not None:
+        measured = corrected.length_measured.ends("+.2f") if corrected.length_measured else ""
         source = "measured over this run" if corrected.length_measured else "given in the run file"
         found.append(
-            f"length: {corrected.length_effect:+.2f} logits{_range(corrected.length_measured)} for e times the "
+            f"length: {corrected.length_effect:+.2f} logits{measured} for e times the "
             f"characters taken out ({source}); what longer answers really are better by is gone, too"
         )
     if corrected.noise is not None:
@@ -82,9 +83,3 @@ def panel_words(panel: Panel) -> list[str]:
 def _share(figure: Figure) -> str:
     ends = "" if figure.low is None or figure.high is None else f" ({100 * figure.low:.0f} to {100 * figure.high:.0f})"
     return f"{figure.value:.0%}{ends}"
-
-
-def _range(figure: Figure | None) -> str:
-    if figure is None or figure.low is None or figure.high is None:
-        return ""
-    return f" ({figure.low:+.2f} to {figure.high:+.2f})"

@@ -141,16 +141,14 @@ def decimals(figure: Figure) -> str:
     """Return a coefficient with its interval, such as `0.41 (0.20 to 0.58)`."""
     if figure.value is None:
         return "–"
-    ends = "" if figure.low is None or figure.high is None else f" ({figure.low:.2f} to {figure.high:.2f})"
-    return f"{figure.value:.2f}{ends}"
+    return f"{figure.value:.2f}{figure.ends('.2f')}"
 
 
 def number(figure: Figure) -> str:
     """Return a mean with its interval, such as `83 (71 to 96)`."""
     if figure.value is None:
         return "–"
-    ends = "" if figure.low is None or figure.high is None else f" ({figure.low:.0f} to {figure.high:.0f})"
-    return f"{figure.value:.0f}{ends}"
+    return f"{figure.value:.0f}{figure.ends('.0f')}"
 
 
 def _whole(share: float) -> str:

@@ -297,5 +297,4 @@ def _of_how_many(figure: Figure) -> str:
 def _decimals(figure: Figure, form: str) -> str:
     if figure.value is None:
         return "–"
-    ends = "" if figure.low is None or figure.high is None else f" ({figure.low:{form}} to {figure.high:{form}})"
-    return f"{figure.value:{form}}{ends}"
+    return f"{figure.value:{form}}{figure.ends(form)}"

@@ -11,7 +11,7 @@ from rlaif.composition import load_constitution
 from rlaif.config import JudgingConfig, ModelConfig, PromptsConfig, SamplingConfig, model_from_text
 from rlaif.datasets.prompts import read_prompts
 from rlaif.errors import ConfigError, UsageError
-from rlaif.evaluate.policy.each import Failed
+from rlaif.evaluate.asking import Failed
 from rlaif.evaluate.policy.evaluation import PolicyEvaluation
 from rlaif.evaluate.policy.heard import Heard
 from rlaif.evaluate.policy.job import check_usable, evaluate_policy

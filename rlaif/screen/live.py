@@ -7,7 +7,7 @@ from typing import Self
 from rich.live import Live
 from rich.text import Text
 
-from rlaif.generation import Progress
+from rlaif.progress import Progress
 from rlaif.screen import SafeConsole
 
 PLAIN_EVERY_S = 15.0

@@ -9,14 +9,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rlaif.errors import EndpointError, ReplyError, RequestError
-from rlaif.evaluate.policy.each import Failed, Question, Result, ask_each
+from rlaif.evaluate.asking import Failed, Question, Result, ask_each
 from rlaif.evaluate.policy.plan import Place, PolicyTest
 from rlaif.evaluate.policy.probes import LETTERS, ChoiceQuestion, NeutralText
-from rlaif.generation import Progress, Screen
 from rlaif.hashing import derive_seed
 from rlaif.models.labels import LabelLogprobs, read_labels
 from rlaif.models.model import Model
 from rlaif.models.wire import USUAL_LOGPROBS, ChatRequest, ScoreRequest
+from rlaif.progress import Progress, Screen
 from rlaif.records import Prompt
 from rlaif.steps.examples import user
 from rlaif.templates import Templates

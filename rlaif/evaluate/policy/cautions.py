@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from rlaif.evaluate.policy.each import Failed
+from rlaif.evaluate.asking import Failed
 from rlaif.evaluate.policy.heard import Heard, failures
 from rlaif.evaluate.policy.plan import PolicyTest
 from rlaif.evaluate.policy.wins import WinFigures

@@ -7,7 +7,6 @@ position bias measured over all duels first.
 
 import asyncio
 import math
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,12 +19,12 @@ from rlaif.constitution import Constitution, Principle
 from rlaif.evaluate.asking import Asked, ask_all
 from rlaif.evaluate.judge import judge_pair
 from rlaif.evaluate.policy.asking import Spoken
-from rlaif.generation import Progress, Screen
 from rlaif.hashing import derive_seed
 from rlaif.models.model import Answer, Model
 from rlaif.preferences.judgement import judge_matchup
 from rlaif.preferences.position import PositionBias
 from rlaif.preferences.voices import TIE_LOGIT
+from rlaif.progress import Progress, Screen
 from rlaif.records import Matchup, Prompt
 from rlaif.steps.check import check_answers
 from rlaif.steps.comparison import Comparison, seats_of
@@ -142,18 +141,14 @@ def _comparison(constitution: Constitution, judging: JudgingConfig, duels: Seque
 def _principles(constitution: Constitution, judging: JudgingConfig, duel: Duel) -> Sequence[Principle]:
     """Return the principles put to the critic, drawn by the prompt's id where not all are."""
     principles = [one for one in constitution.asked if one.applies(duel.prompt.tags)]
-    if judging.principles == "all" or judging.principles >= len(principles):
-        return principles
-    drawn = random.Random(derive_seed(0, duel.prompt.id, "judging")).sample(principles, judging.principles)
-    return [principle for principle in principles if principle in drawn]
+    return judging.drawn(principles, derive_seed(0, duel.prompt.id, "judging"))
 
 
 def _judged(duel: Duel, asked: Asked, constitution: Constitution, judging: JudgingConfig, bias: PositionBias) -> Judged:
     if asked.matchup is None:
         return Judged(duel, "failed", None, None)
     weights, levels = constitution.weights, constitution.priorities
-    bare = judging.model_copy(update={"min_label_mass": 0.0, "min_margin": 0.0, "allow_order_noise": True})
-    read = judge_matchup(asked.matchup, weights, bare, None, levels)
+    read = judge_matchup(asked.matchup, weights, judging.without_thresholds, None, levels)
     sign = 1 if read.a == TUNED else -1
     logit = None if read.logit is None else sign * read.logit
     judgement = judge_matchup(asked.matchup, weights, judging, bias, levels)

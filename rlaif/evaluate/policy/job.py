@@ -13,19 +13,19 @@ from dataclasses import dataclass, replace
 
 from rlaif.config import ModelConfig
 from rlaif.errors import ConfigError, UsageError
+from rlaif.evaluate.asking import Failed
 from rlaif.evaluate.policy.asking import Said, Scored, Spoken, ask_policy, count_of, score_answers
 from rlaif.evaluate.policy.duels import duels_of, fight
-from rlaif.evaluate.policy.each import Failed
 from rlaif.evaluate.policy.evaluation import PolicyEvaluation, evaluation_of
 from rlaif.evaluate.policy.heard import CriticSaid, Heard
 from rlaif.evaluate.policy.lines import Side
 from rlaif.evaluate.policy.opinions import read_answers
 from rlaif.evaluate.policy.plan import PolicyTest
-from rlaif.generation import Progress, Screen, Silent
 from rlaif.models.client import ModelClient
 from rlaif.models.model import Model
 from rlaif.models.replies import ReplyStore
 from rlaif.models.serving import open_models
+from rlaif.progress import Progress, Screen, Silent
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rlaif.detectors import detect_refusal
+from rlaif.evaluate.asking import Failed, ask_each
 from rlaif.evaluate.policy.asking import Said, Spoken
-from rlaif.evaluate.policy.each import Failed, ask_each
 from rlaif.evaluate.policy.lines import SIDES, Line, Side, What, line, not_measured, paired
 from rlaif.evaluate.policy.plan import Kind, PolicyTest
-from rlaif.generation import Progress, Screen
 from rlaif.intervals import Tally
 from rlaif.models.model import Model
 from rlaif.models.wire import ChatRequest
+from rlaif.progress import Progress, Screen
 from rlaif.records import Prompt, Record
 from rlaif.steps.examples import user
 from rlaif.tasks import together

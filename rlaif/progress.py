@@ -1,0 +1,72 @@
+"""How far a long job is, who watches it, and when it is given up."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from rlaif.models.model import Meter
+
+ALL_FAIL_LIMIT = 20
+"""When so many prompts fail before a single question is answered, the run stops: it is not the prompts' fault."""
+SHOW_EVERY_S = 0.25
+
+
+@dataclass
+class Progress:
+    """How far a run is; read by whatever shows it."""
+
+    prompts: int = 0
+    """How many there are of what is worked off; `unit` says what that is."""
+    done: int = 0
+    """Traces, those of earlier sessions included."""
+    done_before: int = 0
+    open: int = 0
+    failed: int = 0
+    started: float = field(default_factory=time.monotonic)
+    meter: Meter = field(default_factory=Meter)
+    unit: str = "prompts"
+
+    @property
+    def seconds(self) -> float:
+        """How long the work has been going on, without the starting of servers."""
+        return max(0.0, time.monotonic() - self.started - self.meter.starting_s)
+
+
+class Screen(Protocol):
+    """Whoever watches a run."""
+
+    def say(self, line: str) -> None:
+        """Show one line."""
+
+    def show(self, progress: Progress) -> None:
+        """Show how far the run is; called often."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def say(self, line: str) -> None:
+        """Do nothing."""
+
+    def show(self, progress: Progress) -> None:
+        """Do nothing."""
+
+
+@asynccontextmanager
+async def shown_often(progress: Progress, screen: Screen) -> AsyncIterator[None]:
+    """Show how far a job is while it is worked on inside, and once more at its end."""
+
+    async def ticker() -> None:
+        while True:
+            screen.show(progress)
+            await asyncio.sleep(SHOW_EVERY_S)
+
+    tick = asyncio.create_task(ticker())
+    try:
+        yield
+    finally:
+        tick.cancel()
+        screen.show(progress)
