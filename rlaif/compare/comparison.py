@@ -1,7 +1,7 @@
 """What a comparison says: the shape of `comparison.json`. Every number that can have one comes with its interval."""
 
 from rlaif.compare.disagreements import Disagreement
-from rlaif.compare.texts import TextFigures
+from rlaif.detectors.texts import TextFigures
 from rlaif.intervals import Figure
 from rlaif.preferences.position import PositionBias
 from rlaif.records import Record, Usage

@@ -17,10 +17,10 @@ from rlaif.compare.comparison import (
 from rlaif.compare.disagreements import strongest_disagreements
 from rlaif.compare.pool import PooledPrompt
 from rlaif.compare.tallies import Judge, tally_pool
-from rlaif.compare.texts import tally_texts, text_figures
 from rlaif.compare.words import plain_warnings
 from rlaif.config import RunConfig
 from rlaif.constitution import Constitution
+from rlaif.detectors.texts import tally_text, text_figures, under
 from rlaif.intervals import Array, Bootstrap, Figure, Tally, kappa_of, unseen
 from rlaif.preferences.judgement import Abstention, Rule
 from rlaif.preferences.position import PositionBias
@@ -75,7 +75,9 @@ def compare_pool(
 
 def _tally(prompt: PooledPrompt, rules: Mapping[Judge, Rule]) -> Tally:
     tally = tally_pool(prompt, rules)
-    tally.add(tally_texts(prompt))
+    question = prompt.prompt.messages[-1].content
+    for candidate in prompt.candidates:
+        tally.add(under(candidate.by, tally_text(question, candidate.text)))
     return tally
 
 

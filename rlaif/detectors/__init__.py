@@ -4,7 +4,8 @@ claim, variety of words.
 Pure functions of texts, standard library only, in time that grows with the length of the text. They are rules written
 for English and know words, not meanings: a refusal said in an unforeseen way, irony or another language goes unseen.
 Refusals were measured against people's labels (`benchmarks/README.md`); hedging and diversity are counts, no
-judgements. Good for comparing many answers of two models, not for deciding on a single one.
+judgements. Good for comparing many answers of two models, not for deciding on a single one; `texts` does so, with
+intervals.
 """
 
 from rlaif.detectors.diversity import distinct_ngrams, mattr, self_overlap, word_count, words

@@ -1,15 +1,11 @@
 """The plots of a comparison that look into the rule sets: principles, conflicts, texts, and the critic under each."""
 
-from collections.abc import Callable
-
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import MaxNLocator
 
 from rlaif.compare.comparison import Comparison, RuleSetFigures
-from rlaif.compare.texts import TextFigures
+from rlaif.detectors.texts import TextFigures
 from rlaif.intervals import Figure, apart, highest_is_shown
 from rlaif.report.plots import (
-    FAINT,
     INTERVALS,
     ONE,
     THREE,
@@ -18,7 +14,6 @@ from rlaif.report.plots import (
     Table,
     at_value,
     drawn,
-    few_percents,
     interval,
     name_rows,
     number,
@@ -27,6 +22,7 @@ from rlaif.report.plots import (
     share_rows,
     with_interval,
 )
+from rlaif.report.plots_of_texts import plot_of_texts
 
 MOST_GUILTY = 12
 MOST_CONFLICTS = 12
@@ -146,55 +142,7 @@ def texts_plot(found: Comparison) -> Plot:
     title = "In length, answers and revisions are not shown to differ"
     if highest_is_shown([texts.words for _, texts in makers]):
         title = f"Longest on average: {longest[0]}, {number(longest[1].words.value, 0)} words"
-    columns: list[tuple[str, Callable[[TextFigures], Figure], bool]] = [
-        ("words", lambda t: t.words, False),
-        ("refuse", lambda t: t.refusals, True),
-        ("hedge", lambda t: t.hedged, True),
-        ("variety", lambda t: t.variety, False),
-    ]
-
-    def draw(canvas: Canvas) -> None:
-        axes = panels(canvas, len(makers), [1] * len(columns))
-        name_rows(axes[0], [name for name, _ in makers])
-        for ax, (label, figure, share) in zip(axes, columns, strict=True):
-            for place, (_, texts) in enumerate(makers):
-                interval(ax, place, figure(texts), FAINT if place == 0 else ONE)
-            ax.margins(x=0.15)
-            ax.set_xlabel(label)
-            if share:
-                few_percents(ax)
-            else:
-                ax.xaxis.set_major_locator(MaxNLocator(2))
-
-    return Plot(
-        name="texts",
-        title=title,
-        reading=(
-            "Words of an answer; share that refuses; share with a hedge or a stock phrase (both by rules for English); "
-            f"and variety: the share of different words in windows of 50, which does not depend on length. {INTERVALS}"
-        ),
-        table=Table(
-            (
-                "answers", "how many", "words", "refuse", "refuse in part", "hedge",
-                "hedges per 100 words", "stock phrases per 100 words", "variety",
-            ),
-            tuple(
-                (
-                    name,
-                    str(t.answers),
-                    with_interval(t.words, percent=False),
-                    with_interval(t.refusals),
-                    with_interval(t.partial_refusals),
-                    with_interval(t.hedged),
-                    with_interval(t.hedges, percent=False),
-                    with_interval(t.boilerplate, percent=False),
-                    with_interval(t.variety, percent=False),
-                )
-                for name, t in makers
-            ),
-        ),
-        svg=drawn("texts", title, rows_height(len(makers)), draw),
-    )  # fmt: skip
+    return plot_of_texts(title, makers)
 
 
 def judge_plot(found: Comparison) -> Plot:

@@ -6,6 +6,9 @@ Goes out: numbers for the distributions, and for every prompt a tally of which r
     ("longer wins",), ("unequal",)            labels the longer answer wins; labels between unequal lengths
     ("p revision", *by), ("revised", *by)     a revision's probability against what it goes back to, and how many;
                                               by: (), ("principle", k) drawn for its critique, ("tag", t) of its prompt
+    ("more refusals",), ("pairs",)            pairs whose chosen answer refuses less those whose rejected one; pairs
+    ("more hedges",)                          the same of answers with a hedge or a stock phrase
+    ("text", kind, …)                         as `rlaif.detectors.texts` has them; by KINDS_OF_ANSWERS
     and those of `rlaif.preferences.principles`
 """
 
@@ -15,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from rlaif.detectors.texts import tally_text, under
 from rlaif.intervals import Bootstrap, Tally
 from rlaif.preferences.conclusion import Conclusion
 from rlaif.preferences.judgement import Judgement
@@ -25,6 +29,8 @@ from rlaif.runs.run import Run
 
 LENGTH_RATIOS = (1.0, 1.1, 1.25, 1.5, 2.0, 3.0)
 """Lower edges of the classes of (longer / shorter), in characters."""
+
+KINDS_OF_ANSWERS = ("samples", "revisions", "rejected", "chosen")
 
 Numbers = defaultdict[str, "array[float]"]
 
@@ -77,6 +83,7 @@ def measure(run: Run) -> Measures:
                     found.biases[principle].append((ab + ba) / 2)
         tally.add(_lengths(trace, conclusion))
         tally.add(_revisions(trace, conclusion))
+        tally.add(_texts(trace, conclusion))
         found.tallies.append(tally)
         found.notes.append(_note(trace, conclusion, run))
     found.notes += [Note(failure.prompt_id, "failed") for failure in run.failures()]
@@ -135,6 +142,22 @@ def _revisions(trace: Trace, conclusion: Conclusion) -> Tally:
         for kind in [(), *by, *(("tag", tag) for tag in set(trace.prompt.tags))]:
             tally["p revision", *kind] += p
             tally["revised", *kind] += 1
+    return tally
+
+
+def _texts(trace: Trace, conclusion: Conclusion) -> Tally:
+    question = trace.prompt.messages[-1].content
+    read = {response.id: tally_text(question, response.text) for response in trace.candidates()}
+    tally: Tally = Tally()
+    for response in trace.candidates():
+        tally.add(under("samples" if response.parent is None else "revisions", read[response.id]))
+    for pair in conclusion.pairs:
+        chosen, rejected = read[pair.chosen], read[pair.rejected]
+        tally.add(under("chosen", chosen))
+        tally.add(under("rejected", rejected))
+        tally["pairs",] += 1
+        tally["more refusals",] += chosen["refusal"] - rejected["refusal"]
+        tally["more hedges",] += chosen["hedged"] - rejected["hedged"]
     return tally
 
 

@@ -1,12 +1,16 @@
-"""Plots of the answers: does length decide, and where do revisions help? Each is made of tallies with intervals."""
+"""Plots of the answers: does length decide, what would be learnt, and where do revisions help?
+
+Each is made of tallies with intervals.
+"""
 
 from collections.abc import Sequence
 from itertools import pairwise
 
 from matplotlib.figure import Figure as Canvas
 
+from rlaif.detectors.texts import text_figures
 from rlaif.intervals import Bootstrap, Figure
-from rlaif.report.measures import LENGTH_RATIOS
+from rlaif.report.measures import KINDS_OF_ANSWERS, LENGTH_RATIOS
 from rlaif.report.plots import (
     FAINT,
     INTERVALS,
@@ -23,9 +27,12 @@ from rlaif.report.plots import (
     rows_height,
     with_interval,
 )
+from rlaif.report.plots_of_texts import plot_of_texts
 
 MOST_TAGS = 12
 """Rows of the plot by tag."""
+FEWEST_PROMPTS = 6
+"""Below, even prompts that all say the same may do so by chance (a sign test reaches 5 % with six)."""
 
 
 def lengths_plot(bootstrap: Bootstrap) -> Plot:
@@ -63,6 +70,27 @@ def lengths_plot(bootstrap: Bootstrap) -> Plot:
         ),
         svg=drawn("lengths", title, 3.4, draw),
     )
+
+
+def texts_plot(bootstrap: Bootstrap) -> Plot:
+    """Return what was chosen and what was rejected as texts, beside all samples and revisions."""
+    kinds = {kind: text_figures(bootstrap, kind) for kind in KINDS_OF_ANSWERS}
+    return plot_of_texts(
+        _what_training_would_learn(bootstrap),
+        [(name, figures) for name, figures in kinds.items() if figures.answers],
+        "What training on these pairs would teach beside the rules. ",
+    )
+
+
+def _what_training_would_learn(bootstrap: Bootstrap) -> str:
+    """Return the first way in which chosen answers are shown to differ from the rejected ones of the same pairs."""
+    refuses, hedges = (bootstrap.ratio((f"more {what}",), ("pairs",), share=False) for what in ("refusals", "hedges"))
+    for figure, verb in ((refuses, "refuses"), (hedges, "hedges")):
+        if figure.prompts >= FEWEST_PROMPTS and not figure.holds(0):
+            more = "chosen" if (figure.value or 0) > 0 else "rejected"
+            points = f"{100 * abs(figure.value or 0):.0f} points"
+            return f"The {more} answer {verb} more often than the other of its pair, by {points}"
+    return "Chosen and rejected answers are not shown to differ in refusing or hedging"
 
 
 def revisions_plot(bootstrap: Bootstrap, kind: str, names: Sequence[str]) -> Plot:

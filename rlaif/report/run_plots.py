@@ -3,7 +3,7 @@
 from rlaif.constitution import Constitution
 from rlaif.report.measures import Measures
 from rlaif.report.plots import Plot
-from rlaif.report.plots_of_answers import lengths_plot, revisions_plot
+from rlaif.report.plots_of_answers import lengths_plot, revisions_plot, texts_plot
 from rlaif.report.plots_of_judging import margins_plot, position_plot, principles_plot
 
 
@@ -18,6 +18,8 @@ def run_plots(measures: Measures, constitution: Constitution, min_margin: float)
         plots.append(position_plot(measures, principles))
     if bootstrap.total(("unequal",)):
         plots.append(lengths_plot(bootstrap))
+    if bootstrap.total(("pairs",)):
+        plots.append(texts_plot(bootstrap))
     if bootstrap.total(("revised",)):
         drawn_by = [principle.id for principle in constitution.revising]
         plots.append(revisions_plot(bootstrap, "principle", drawn_by))

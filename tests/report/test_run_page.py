@@ -15,9 +15,12 @@ import pytest
 
 from rlaif.cli import main
 from rlaif.composition import load_constitution
+from rlaif.detectors import detect_refusal
+from rlaif.intervals import Bootstrap, Tally
 from rlaif.records import Message, Prompt
 from rlaif.report.browser import browser_data, view_of
 from rlaif.report.page import embedded, packed
+from rlaif.report.plots_of_answers import texts_plot
 from rlaif.report.run_page import LARGEST_PAGE, write_run_report
 from rlaif.runs.run import Run
 from rlaif.runs.summary import summarise
@@ -55,6 +58,10 @@ def run(tmp_path: Path, constitution_file: Path) -> Run:
     return make_run(tmp_path / "runs" / "one", constitution_file, prompts=8, failures=1)
 
 
+def declining_half_the_time(rng: random.Random, name: str) -> str:
+    return "I'm sorry, but I can't help with that." if rng.random() < 0.5 else f"{name} has all the steps you need."
+
+
 def page_of(run: Run) -> str:
     file = run.path / "report.html"
     write_run_report(run, file)
@@ -88,12 +95,48 @@ def test_the_page_says_what_was_asked_of_whom(run: Run):
 def test_every_plot_has_a_name_a_reading_and_its_numbers(run: Run):
     page = page_of(run)
     names = re.findall(r'id="plot-([\w-]+)"', page)
-    assert names == ["margins", "principles", "position", "lengths", "revisions-by-principle", "revisions-by-tag"]
+    assert names == [
+        "margins",
+        "principles",
+        "position",
+        "lengths",
+        "texts",
+        "revisions-by-principle",
+        "revisions-by-tag",
+    ]
     figures = re.findall(r'<figure class="plot".*?</figure>', page, re.DOTALL)
     for figure in figures:
         assert re.search(r'<svg role="img" aria-label="[^"]+"', figure)
         assert re.search(r"<figcaption>.{40,}</figcaption>", figure, re.DOTALL)
         assert "<tbody>" in figure
+
+
+def test_what_was_chosen_stands_as_text_beside_what_was_rejected(tmp_path: Path, constitution_file: Path):
+    run = make_run(tmp_path / "run", constitution_file, prompts=12, write=declining_half_the_time)
+    pairs = [(trace, pair) for trace, conclusion in run.conclusions() for pair in conclusion.pairs]
+    for role in ("chosen", "rejected"):
+        texts = [trace.response(getattr(pair, role)).text for trace, pair in pairs]
+        declined = sum(detect_refusal("Question?", text) == "refusal" for text in texts)
+        assert 0 < declined < len(pairs)
+        row = re.findall(rf"<tr>\s*<t[hd][^>]*>{role}</t[hd]>(.*?)</tr>", page_of(run), re.DOTALL)[0]
+        cells = re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL)
+        assert cells[0] == str(len(pairs))
+        assert cells[2].startswith(f"{declined / len(pairs):.0%} [")
+
+
+@pytest.mark.parametrize(
+    ("prompts", "more", "title"),
+    [
+        (8, 1, "The chosen answer refuses more often than the other of its pair, by 100 points"),
+        (8, -1, "The rejected answer refuses more often than the other of its pair, by 100 points"),
+        (5, 1, "Chosen and rejected answers are not shown to differ in refusing or hedging"),
+        (8, 0, "Chosen and rejected answers are not shown to differ in refusing or hedging"),
+    ],
+)
+def test_a_taste_for_refusals_is_named_where_it_is_shown(prompts: int, more: int, title: str):
+    counted = {("pairs",): 1, ("more refusals",): more}
+    texts = {("text", role, what): 1 for role in ("chosen", "rejected") for what in ("answers", "words", "hundreds")}
+    assert texts_plot(Bootstrap([Tally({**counted, **texts})] * prompts)).title == title
 
 
 def test_a_script_in_a_text_stays_text(run: Run):
