@@ -68,6 +68,14 @@ def train_sft(  # noqa: PLR0913, PLR0917  (a command line's flags)
     model: Model = None,
     out: Out = None,
     config: File = None,
+    min_p_better: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Leave out revisions judged less probably better than what they revise; 0.5, 0 takes all.",
+        ),
+    ] = None,
     epochs: Epochs = None,
     learning_rate: Rate = None,
     batch_size: Batch = None,
@@ -80,12 +88,14 @@ def train_sft(  # noqa: PLR0913, PLR0917  (a command line's flags)
 ) -> None:
     """Train a model on a run's revisions, or on rows of prompt and completion.
 
+    Revisions that the run judged worse than what they revise are left out, and counted.
+
     \b
     Examples:
       rlaif train sft runs/first --model smollm2 --out models/revised
     """
     common = _flags(data, model, out, epochs, learning_rate, batch_size, max_length, lora, merge, seed)
-    _train("sft", config, common, trl, as_json=json_)
+    _train("sft", config, {("min_p_better",): min_p_better, **common}, trl, as_json=json_)
 
 
 @train_app.command("reward")

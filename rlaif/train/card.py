@@ -118,7 +118,11 @@ def _serving(config: settings.TrainConfig, plan: Plan) -> str:
             "model that stands alone."
         )
     if plan.stage == "reward":
-        return 'A scorer with one label: `vllm serve FOLDER`, then POST `/classify` with `"use_activation": false`.'
+        return (
+            "A judge for `rlaif`: `judges: [{kind: reward, critic: {model: FOLDER}}]`, `rlaif evaluate judge --critic "
+            "FOLDER --judge reward`. Elsewhere: `vllm serve FOLDER`, then POST `/classify` with "
+            '`"use_activation": false`.'
+        )
     return "`rlaif serve FOLDER`, `rlaif generate --policy FOLDER`, or `vllm serve FOLDER`."
 
 

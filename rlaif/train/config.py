@@ -51,6 +51,10 @@ class Recipe(Section):
 class SftRecipe(Recipe):
     """Supervised fine-tuning on revisions (the first stage of Bai et al. 2022b)."""
 
+    min_p_better: float = Field(default=0.5, ge=0, le=1)
+    """Least probability, as the run judged it, that a revision is better than what it revises. A revision is not taken
+    for an improvement because it is one; 0 takes them all, as Bai et al. do. Rows that don't say stay."""
+
 
 class DpoRecipe(Recipe):
     """Direct preference optimisation (Rafailov et al. 2023), with labels that may be unsure."""

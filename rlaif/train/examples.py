@@ -41,8 +41,11 @@ class AnswerExample(Record):
     id: str
     prompt: tuple[Message, ...]
     completion: str
+    p_better: Probability | None = None
+    """Of a revision, the probability that it is better than what it revises; None where nobody was asked."""
 
 
+Missing = TypeVar("Missing", float, None)
 Example = TypeVar("Example", PairExample, AnswerExample)
 
 
@@ -89,6 +92,11 @@ def read_pairs(source: str) -> Examples[PairExample]:
 def read_answers(source: str) -> Examples[AnswerExample]:
     """Read answers to imitate: a run's revisions, or rows of prompt and completion. Raises as `read_pairs` does."""
     return _read(source, "sft", _answer)
+
+
+def made_worse(examples: Examples[AnswerExample], least: float) -> set[str]:
+    """Return the ids of the revisions that are better than what they revise with a probability below `least`."""
+    return {one.id for one in (*examples.train, *examples.test) if one.p_better is not None and one.p_better < least}
 
 
 def _read(source: str, stage: Stage, kind: Any) -> Examples[Any]:  # noqa: ANN401
@@ -167,7 +175,7 @@ def _pair(where: str, row: object) -> tuple[PairExample, str]:
         raise PromptsError(f"{where}: both answers are the same, so there is nothing to prefer")
     name, group = _name(where, fields, turns)
     return PairExample(
-        id=name, prompt=turns, chosen=chosen, rejected=rejected, p_chosen=_probability(where, fields.get("p_chosen"))
+        id=name, prompt=turns, chosen=chosen, rejected=rejected, p_chosen=_probability(where, fields, "p_chosen", 1.0)
     ), group
 
 
@@ -176,7 +184,8 @@ def _answer(where: str, row: object) -> tuple[AnswerExample, str]:
     prompt, completion = answer_of(where, "completion", fields["completion"])
     turns = prompt or conversation_of(where, fields.get("prompt"))
     name, group = _name(where, fields, turns)
-    return AnswerExample(id=name, prompt=turns, completion=completion), group
+    p_better = _probability(where, fields, "p_better", None)
+    return AnswerExample(id=name, prompt=turns, completion=completion, p_better=p_better), group
 
 
 def _columns(where: str, row: object, needed: tuple[str, ...]) -> Mapping[str, Any]:
@@ -188,15 +197,16 @@ def _columns(where: str, row: object, needed: tuple[str, ...]) -> Mapping[str, A
     return row
 
 
-def _probability(where: str, value: object) -> float:
+def _probability(where: str, fields: Mapping[str, Any], column: str, missing: Missing) -> float | Missing:
+    value = fields.get(column)
     if value is None:
-        return 1.0
+        return missing
     try:
-        number = float(value)  # type: ignore[arg-type]
+        number = float(value)
     except (TypeError, ValueError):
         number = math.nan
     if not 0 <= number <= 1:
-        raise PromptsError(f"{where}: p_chosen is {value!r}; must be a probability between 0 and 1")
+        raise PromptsError(f"{where}: {column} is {value!r}; must be a probability between 0 and 1")
     return number
 
 

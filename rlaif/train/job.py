@@ -11,7 +11,7 @@ from rlaif.errors import StoppedError, TrainingError, UsageError
 from rlaif.models.builtin import model_source
 from rlaif.runs.directory import locked, write_text
 from rlaif.train import stack
-from rlaif.train.config import DpoConfig, Stage, TrainConfig, stage_of
+from rlaif.train.config import DpoConfig, SftConfig, Stage, TrainConfig, stage_of
 from rlaif.train.directory import (
     CHECKPOINTS,
     MANIFEST,
@@ -23,7 +23,7 @@ from rlaif.train.directory import (
     model_hash,
     read_training,
 )
-from rlaif.train.examples import Examples, read_answers, read_pairs
+from rlaif.train.examples import AnswerExample, Examples, made_worse, read_answers, read_pairs
 from rlaif.train.progress import Progress, read_metrics
 from rlaif.train.results import figures_of
 
@@ -47,10 +47,27 @@ def train(config: TrainConfig, screen: Screen) -> TrainingManifest:
     Raises UsageError and its kin before anything is trained, TrainingError when it goes wrong, StoppedError on Ctrl-C.
     """
     stage = stage_of(config)
-    examples = read_answers(config.data) if stage == "sft" else read_pairs(config.data)
+    examples = _improvements(config, screen) if isinstance(config, SftConfig) else read_pairs(config.data)
     stack.prepare()
     with _only_writer(Path(config.out)):
         return _train(config, stage, examples, screen)
+
+
+def _improvements(config: SftConfig, screen: Screen) -> Examples[AnswerExample]:
+    """Return the answers to imitate without revisions that were judged worse than what they revise."""
+    examples = read_answers(config.data)
+    worse = made_worse(examples, config.min_p_better)
+    if not worse:
+        return examples
+    kept = examples.without(worse)
+    called = f"as better than what they revise with a probability below {config.min_p_better:g}"
+    if not kept.train:
+        raise UsageError(
+            f"{config.data}: all revisions were judged {called}; --min-p-better 0 trains on them all the same"
+        )
+    total = len(examples.train) + len(examples.test)
+    screen.say(f"{len(worse)} of {total} revisions are left out, judged {called} (--min-p-better)")
+    return kept
 
 
 def _only_writer(folder: Path) -> AbstractContextManager[None]:

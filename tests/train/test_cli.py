@@ -3,29 +3,19 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from rlaif.cli import main
-from tests.test_cli_errors import Said
+from tests.command import Rlaif, commands
 
-Rlaif = Callable[..., Said]
 PAIR = {"prompt": "Why?", "chosen": "So.", "rejected": "No."}
 
 
 @pytest.fixture
 def rlaif(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Rlaif:
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["rlaif", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return Said(int(ended.value.code or 0), *capsys.readouterr())
-
-    return run
+    return commands(monkeypatch, capsys)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +59,16 @@ def test_without_the_training_extra_it_says_what_to_install(rlaif: Rlaif, monkey
     assert said.code == 2
     assert (
         said.err == "rlaif: training needs trl, which is not installed; install it with: pip install 'rlaif[train]'\n"
+    )
+
+
+def test_revisions_that_were_all_judged_worse_are_not_trained_on(rlaif: Rlaif) -> None:
+    Path("rows.jsonl").write_text('{"prompt": "Why?", "completion": "So.", "p_better": 0.31}\n')
+    said = rlaif("train", "sft", "rows.jsonl", "--model", "smollm2", "--out", "out")
+    assert said.code == 2
+    assert said.err == (
+        "rlaif: rows.jsonl: all revisions were judged as better than what they revise with a probability below 0.5; "
+        "--min-p-better 0 trains on them all the same\n"
     )
 
 

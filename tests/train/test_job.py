@@ -257,6 +257,22 @@ def test_cai_trains_on_revisions_and_goes_on_from_there(settings: dict[str, Any]
     assert losses[-1] < losses[0]
 
 
+def test_revisions_judged_worse_are_left_out_and_counted(settings: dict[str, Any], tmp_path: Path) -> None:
+    judged = [(0.2, "no ."), (0.5, "yes ."), (0.9, "yes yes ."), (None, "so on .")] * 5
+    rows = [
+        {"prompt": f"what is {'very ' * n}?", "completion": text, "p_better": p} for n, (p, text) in enumerate(judged)
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    given = {**settings, "data": str(tmp_path / "rows.jsonl"), "evaluate_every": None}
+    said = Said()
+    train(SftConfig.model_validate({**given, "out": str(tmp_path / "most")}), said)
+    left_out = "5 of 20 revisions are left out, judged as better than what they revise with a probability below 0.5"
+    assert f"{left_out} (--min-p-better)" in said.lines
+    said = Said()
+    train(SftConfig.model_validate({**given, "min_p_better": 0, "out": str(tmp_path / "all")}), said)
+    assert not any("left out" in line for line in said.lines)
+
+
 def test_the_chat_template_is_told_what_the_settings_say(settings: dict[str, Any], tmp_path: Path) -> None:
     hasty = TEMPLATE.replace("<|assistant|> {% endif %}", "<|assistant|> {% if quiet %}no {% endif %}{% endif %}")
     model = tiny_model(tmp_path / "hasty", template=hasty)
