@@ -205,7 +205,7 @@ def export(
 
 @app.command()
 def report(
-    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    run: Annotated[Path, typer.Argument(help="A run, a comparison, or an evaluation of a policy.")],
     out: Annotated[Path | None, typer.Option(help="The file to write; report.html in the run by default.")] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the web browser.")] = False,
     json_: Json = False,
@@ -219,6 +219,7 @@ def report(
     Examples:
       rlaif report runs/first --open
       rlaif report runs/first --out first.html
+      rlaif report runs/ev        # what `rlaif evaluate policy --out runs/ev` found, as a page
     """
     from rlaif.screen.reports import report_job  # noqa: PLC0415
 

@@ -29,6 +29,9 @@ from rlaif.screen.policytable import print_policy_evaluation
 from rlaif.templates import TEMPLATE_NAMES, Templates
 from rlaif.yamlfile import explain_validation
 
+EVALUATION = "evaluation.json"
+"""Name of the file of figures."""
+
 
 class Asked(NamedTuple):
     """What the command line says, as it was typed."""
@@ -65,12 +68,12 @@ def policy_job(asked: Asked, *, as_json: bool) -> None:
     else:
         print_policy_evaluation(found, stdout_console())
         if asked.out is not None:
-            print(f"figures  {asked.out / 'evaluation.json'}, report.html, answers.jsonl")
+            print(f"figures  {asked.out / EVALUATION}, report.html, answers.jsonl")
 
 
 def write_policy_evaluation(folder: Path, found: PolicyEvaluation, heard: Heard) -> None:
     """Write figures, page, and every answer in words. Raises StorageError."""
-    write_file(folder / "evaluation.json", found.model_dump_json(indent=1))
+    write_file(folder / EVALUATION, found.model_dump_json(indent=1))
     write_file(folder / "answers.jsonl", "".join(f"{row}\n" for row in _answers(heard)))
     write_policy_report(found, folder / "report.html")
 

@@ -1,28 +1,55 @@
-"""`rlaif report`: one HTML file out of a run or a comparison."""
+"""`rlaif report`: one HTML file out of a run, a comparison, or what training made of a policy."""
 
+import json
 import webbrowser
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from rlaif.compare.job import SETTINGS
+from rlaif.errors import UsageError
+from rlaif.evaluate.policy.evaluation import PolicyEvaluation
 from rlaif.report.comparison_page import write_comparison_report
 from rlaif.report.page import refuse_strangers
+from rlaif.report.policy_page import write_policy_report
 from rlaif.report.run_page import Written, write_run_report
 from rlaif.runs.run import Run
+from rlaif.screen.evaluatepolicy import EVALUATION
 
 
 def report_job(path: Path, out: Path | None, *, open_it: bool, as_json: bool) -> None:
-    """Write the report of a run or a comparison, and say where it is."""
+    """Write the report of a run, a comparison or a policy's evaluation, and say where it is."""
     file = out or path / "report.html"
-    if (path / SETTINGS).is_file():
-        refuse_strangers(file)
-        written = write_comparison_report(path, file)
+    if (path / EVALUATION).is_file():
+        said, shown = _evaluation(path / EVALUATION, file)
     else:
-        run = Run(path)
-        refuse_strangers(file)
-        written = write_run_report(run, file)
-    print(written.model_dump_json() if as_json else _line(written))
+        written = _traces(path, file)
+        said, shown = written.model_dump_json(), _line(written)
+    print(said if as_json else shown)
     if open_it and not webbrowser.open(file.resolve().as_uri()):
         print(f"no browser could be started; open {file.resolve()} by hand")
+
+
+def _evaluation(figures: Path, file: Path) -> tuple[str, str]:
+    """Write the page of an evaluation; return what is said of it, for machines and for people."""
+    try:
+        found = PolicyEvaluation.model_validate_json(figures.read_bytes())
+    except ValidationError:
+        raise UsageError(
+            f"{figures}: is not what `rlaif evaluate policy` of this version writes; only that has a page"
+        ) from None
+    refuse_strangers(file)
+    size = write_policy_report(found, file)
+    return json.dumps({"file": str(file), "bytes": size}), f"{file}   ({size / 1e6:.1f} MB)"
+
+
+def _traces(path: Path, file: Path) -> Written:
+    if (path / SETTINGS).is_file():
+        refuse_strangers(file)
+        return write_comparison_report(path, file)
+    run = Run(path)
+    refuse_strangers(file)
+    return write_run_report(run, file)
 
 
 def _line(written: Written) -> str:

@@ -27,6 +27,11 @@ def rlaif(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     return commands(monkeypatch, capsys, "evaluate", "policy")
 
 
+@pytest.fixture
+def report(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Rlaif:
+    return commands(monkeypatch, capsys, "report")
+
+
 @pytest.fixture(scope="module")
 def servers() -> Iterator[list[SimulatedServer]]:
     """Serve base, tuned model and critic."""
@@ -77,6 +82,19 @@ def test_the_page_stands_alone_and_says_the_same(rlaif: Rlaif, given: list[str])
         assert line["label"] in page
     assert "with 2 prompts only large differences show" in page.lower()
     assert page.count("<svg") >= 2
+
+
+def test_the_report_of_an_evaluation_is_made_again_from_its_figures(
+    rlaif: Rlaif, given: list[str], report: Rlaif
+) -> None:
+    rlaif(*given, *WHAT, "--limit", "2", "--out", "ev")
+    page = Path("ev/report.html").read_bytes()
+    Path("ev/report.html").unlink()
+    assert report("ev").out.startswith("ev/report.html   (0.")
+    assert Path("ev/report.html").read_bytes() == page
+    assert json.loads(report("ev", "--out", "other.html", "--json").out) == {"file": "other.html", "bytes": len(page)}
+    Path("ev/evaluation.json").write_text('{"critics": []}')
+    assert report("ev").complains(2, "ev/evaluation.json: is not what `rlaif evaluate policy`")
 
 
 def test_the_same_command_asks_nothing_twice(rlaif: Rlaif, given: list[str], servers: list[SimulatedServer]) -> None:
