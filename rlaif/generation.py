@@ -340,7 +340,8 @@ def _headline(config: RunConfig, constitution: Constitution, prompts: int, dupli
     return " · ".join(
         [
             f"{constitution.name} v{constitution.version} ({principles} principle{'s' * (principles != 1)})",
-            f"{prompts} prompt{'s' * (prompts != 1)}" + (f" ({duplicates} duplicates dropped)" if duplicates else ""),
+            f"{prompts} prompt{'s' * (prompts != 1)}"
+            + (f" ({duplicates} duplicate{'s' * (duplicates != 1)} dropped)" if duplicates else ""),
             f"policy {config.policy.model or config.policy.url[0]}",
             f"critic {config.critic.model or config.critic.url[0]}",
             config.out + (" (going on)" if resumed else ""),
