@@ -73,7 +73,7 @@ def evaluate_judge(  # noqa: PLR0913, PLR0917  (a command line's flags)
                            --gold gold.jsonl --principles 4 --out runs/judges
       rlaif evaluate judge --critic smollm2 --constitution minimal --gold gold.jsonl \\
                            --judge pairwise-logprob --judge rating --judge pairwise-reasoned
-      rlaif evaluate judge --run mine.yaml --gold llmbar/natural.json --json
+      rlaif evaluate judge --run judges.yaml --gold llmbar/natural.json --json
     """
     from rlaif.screen.evaluatejudge import Asked, judge_job  # noqa: PLC0415
 
