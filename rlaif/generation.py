@@ -123,7 +123,9 @@ def check_usable(config: RunConfig, constitution: Constitution) -> None:
             "ranked by it"
         )
     if config.revision.rounds and not constitution.revising:
-        raise ConfigError(f"constitution {constitution.name} has nothing to revise by; set revision.rounds to 0")
+        raise ConfigError(
+            f"constitution {constitution.name} has nothing to revise by; set revision.rounds to 0 (generate --rounds 0)"
+        )
     if not judged and config.revision.rounds == 0:
         raise ConfigError("judging.kind none and no revision leave nothing to do; raise revision.rounds")
     if judged and config.sampling.n == 1 and config.revision.rounds == 0:
