@@ -42,13 +42,13 @@ def evaluate_verdicts(
 def evaluate_judge(  # noqa: PLR0913, PLR0917  (a command line's flags)
     gold: Annotated[Path, typer.Option(help="JSONL, JSON or CSV (each also .gz), or Parquet, with gold labels.")],
     critic: Annotated[list[str] | None, typer.Option(help="MODEL, URL or MODEL@URL; several to compare.")] = None,
-    judge: Annotated[list[str] | None, typer.Option(help="Kind of judge; several to compare. See below.")] = None,
+    judge: Annotated[list[str] | None, typer.Option(help="Kind of judge; several to compare. See above.")] = None,
     constitution: Annotated[str | None, typer.Option(help="Shipped name or YAML file.")] = None,
     run: Annotated[Path | None, typer.Option(help="Run file: judging, templates, and what is not given here.")] = None,
     principles: Annotated[str | None, typer.Option(help="`all`, or how many are drawn per item.")] = None,
     orders: Annotated[str | None, typer.Option(help="`both`, or `one` to see what one order alone would do.")] = None,
     recalibrate: Annotated[
-        str | None, typer.Option(help="temperature or isotonic: fitted for runs, see below.")
+        str | None, typer.Option(help="temperature or isotonic: fitted for runs, see above.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Take only the first so many rows.")] = None,
     column: Annotated[list[str] | None, typer.Option(help="FIELD=NAME, such as chosen=preferred.")] = None,
@@ -73,7 +73,7 @@ def evaluate_judge(  # noqa: PLR0913, PLR0917  (a command line's flags)
                            --gold gold.jsonl --principles 4 --out runs/judges
       rlaif evaluate judge --critic smollm2 --constitution minimal --gold gold.jsonl \\
                            --judge pairwise-logprob --judge rating --judge pairwise-reasoned
-      rlaif evaluate judge --run mine.yaml --gold llmbar/natural.json --json
+      rlaif evaluate judge --run judges.yaml --gold llmbar/natural.json --json
     """
     from rlaif.screen.evaluatejudge import Asked, judge_job  # noqa: PLC0415
 

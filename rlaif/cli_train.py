@@ -141,7 +141,7 @@ def train_cai(
 
     \b
     Examples:
-      rlaif train cai runs/first --model Qwen/Qwen3-8B --out models/first
+      rlaif train cai runs/first --model Qwen/Qwen3-8B --out models/cai
     """
     from rlaif.screen.training import cai_job  # noqa: PLC0415
     from rlaif.train.config import CaiConfig  # noqa: PLC0415

@@ -97,6 +97,14 @@ class RunConfig(Section):
     """The reply store; by default `replies.sqlite` beside the run directory."""
     out: str
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_constitution(cls, data: object) -> object:
+        given = data.keys() if isinstance(data, dict) else set()
+        if given & {"principles", "extends"} and not given & {"constitution", "prompts"}:
+            raise ValueError("this is a constitution, no run file; a run file names one under `constitution:`")
+        return data
+
     @field_validator("prompts", mode="before")
     @classmethod
     def _a_path_is_enough(cls, prompts: object) -> object:

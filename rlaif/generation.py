@@ -123,7 +123,9 @@ def check_usable(config: RunConfig, constitution: Constitution) -> None:
             "ranked by it"
         )
     if config.revision.rounds and not constitution.revising:
-        raise ConfigError(f"constitution {constitution.name} has nothing to revise by; set revision.rounds to 0")
+        raise ConfigError(
+            f"constitution {constitution.name} has nothing to revise by; set revision.rounds to 0 (generate --rounds 0)"
+        )
     if not judged and config.revision.rounds == 0:
         raise ConfigError("judging.kind none and no revision leave nothing to do; raise revision.rounds")
     if judged and config.sampling.n == 1 and config.revision.rounds == 0:
@@ -340,7 +342,8 @@ def _headline(config: RunConfig, constitution: Constitution, prompts: int, dupli
     return " · ".join(
         [
             f"{constitution.name} v{constitution.version} ({principles} principle{'s' * (principles != 1)})",
-            f"{prompts} prompt{'s' * (prompts != 1)}" + (f" ({duplicates} duplicates dropped)" if duplicates else ""),
+            f"{prompts} prompt{'s' * (prompts != 1)}"
+            + (f" ({duplicates} duplicate{'s' * (duplicates != 1)} dropped)" if duplicates else ""),
             f"policy {config.policy.model or config.policy.url[0]}",
             f"critic {config.critic.model or config.critic.url[0]}",
             config.out + (" (going on)" if resumed else ""),

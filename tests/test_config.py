@@ -49,6 +49,14 @@ def test_a_fault_in_a_file_is_said_with_file_and_line(tmp_path: Path):
     )
 
 
+def test_a_constitution_given_as_a_run_file_is_called_one():
+    file = ROOT / "constitutions" / "minimal.yaml"
+    with pytest.raises(ConfigError) as caught:
+        RunConfig.load(file)
+    says = "this is a constitution, no run file; a run file names one under `constitution:`"
+    assert str(caught.value).split(":", 2)[2] == f" {says}"
+
+
 def test_a_misspelt_key_in_a_file_is_corrected(tmp_path: Path):
     with pytest.raises(ConfigError, match=r"run\.yaml:5: unknown key `sampilng`; did you mean `sampling`\?$"):
         load(tmp_path, "constitution: honesty\nprompts: seed\npolicy: m\nout: x\nsampilng: {n: 2}\n")

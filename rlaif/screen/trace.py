@@ -40,8 +40,7 @@ def print_trace(run: Run, trace: Trace, console: Console) -> None:
     for judgement in conclusion.judgements:
         _print_judgement(trace, judgement, console)
     _print_outcome(run, trace, conclusion, console)
-    for warning in warnings_of(run):
-        console.print(Text(f"! {warning}", style="bold yellow"))
+    _print_warnings(run, console)
     console.print(
         f"made with {run.manifest.constitution} ({run.manifest.constitution_hash}), seed {run.config.seed}; "
         f"{trace.usage.requests} replies, {trace.usage.prompt_tokens:,} prompt tokens, "
@@ -72,7 +71,13 @@ def print_overview(run: Run, console: Console, limit: int = 40) -> None:
         console.print(f"… and {rest} more prompts", markup=False)
     for failure in run.failures()[:limit]:
         console.print(f"failed  {failure.prompt_id}: {failure.error}", style="red", markup=False)
+    _print_warnings(run, console)
     console.print(f"one of them whole: rlaif show {run.path} PROMPT_ID", markup=False)
+
+
+def _print_warnings(run: Run, console: Console) -> None:
+    for warning in warnings_of(run):
+        console.print(Text(f"! {warning}", style="bold yellow"))
 
 
 def marked_difference(before: str, after: str, *, least: float = 0.5) -> Text:

@@ -27,6 +27,7 @@ def model_card(
     parts = [
         f"# {_base(config)}, {_TITLES[plan.stage]}",
         f"Made by `rlaif train {plan.stage}` from [{_base(config)}]({_link(config)}) and {_data_line(examples)}.",
+        *([_warnings(examples)] if examples.origin.warnings else []),
         "## Data and rules\n\n" + _data(examples, manifest),
         "## Training\n\n" + _training(config, plan, device, manifest),
         "## Figures\n\n" + _figures(manifest.figures, plan, examples) + "\n\n![curves](curves.png)",
@@ -57,6 +58,10 @@ def _link(config: settings.TrainConfig) -> str:
 
 def _data_line(examples: Examples[Any]) -> str:
     return f"{len(examples.train)} examples, {len(examples.test)} more held out"
+
+
+def _warnings(examples: Examples[Any]) -> str:
+    return "\n".join(["> **Warning**", ">", *(f"> - {warning}" for warning in examples.origin.warnings)])
 
 
 def _data(examples: Examples[Any], manifest: TrainingManifest) -> str:

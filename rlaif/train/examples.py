@@ -16,6 +16,7 @@ from rlaif.errors import PromptsError
 from rlaif.hashing import content_hash
 from rlaif.records import Message, Probability, Record
 from rlaif.runs.run import Run
+from rlaif.runs.summary import warnings_of
 from rlaif.train.config import Stage
 from rlaif.train.turns import answer_of, conversation_of
 
@@ -58,6 +59,8 @@ class Origin:
     critics: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     """The questions of the principles; known of runs only."""
+    warnings: tuple[str, ...] = ()
+    """What the run warns of its own labels; known of runs only."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,9 @@ def _from_run(run: Run, stage: Stage, kind: Any) -> Examples[Any]:  # noqa: ANN4
     for where, row in tally.over(places):
         example, group = kind(where, row)
         splits[split_of(group, run.config.pairs.test_fraction)].append(example)
-    origin = replace(tally.origin(), rules=tuple(p.compare for p in run.constitution.principles if p.compare))
+    rules = tuple(p.compare for p in run.constitution.principles if p.compare)
+    warnings = () if stage == "sft" else tuple(warnings_of(run))  # no verdict stands behind a revision
+    origin = replace(tally.origin(), rules=rules, warnings=warnings)
     return replace(_whole(str(run.path), stage, splits, origin), template=run.config.policy.chat_template_kwargs)
 
 

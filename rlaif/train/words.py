@@ -24,6 +24,7 @@ def plan_lines(config: TrainConfig, plan: Plan, device: "Device", size: "Size", 
         what = f"adapters of rank {config.lora.r} ({count(size.adapters)} weights) on {count(size.parameters)}"
     parts = f" ({plan.at_a_time} at a time)" if plan.passes > 1 else ""
     lines = [
+        *(f"! {warning}" for warning in examples.origin.warnings),
         f"{plan.stage}  {config.model} · {len(examples.train)} examples, {len(examples.test)} held out · {config.data}",
         f"loss     {loss_line(config)}",
         f"trains   {what} on {where}: {plan.steps} steps of {plan.at_a_time * plan.passes * device.count}{parts}, "

@@ -40,6 +40,13 @@ async def test_a_run_and_its_exported_dataset_hold_the_same_examples(run: Run, t
     assert run.constitution.hash in read_pairs(str(run.path)).origin.constitutions[0]
 
 
+async def test_what_a_run_warns_of_its_labels_goes_along_with_its_pairs(make_config: MakeConfig) -> None:
+    async with SimulatedServer() as server:
+        run = await generate_async(make_config(server, prompts=20, judging={"min_margin": 0.0}))
+    assert "do not train on these pairs" in read_pairs(str(run.path)).origin.warnings[-1]
+    assert not read_answers(str(run.path)).origin.warnings  # no verdict stands behind a revision
+
+
 @pytest.mark.parametrize("format_", ["ultrafeedback", "jsonl"])
 async def test_other_exports_are_read_too(run: Run, tmp_path: Path, format_: Any) -> None:
     folder = export(run, format_, tmp_path / "out")

@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 
 from rlaif.errors import RunDirectoryError, StoppedError, TrainingError, UsageError
+from rlaif.generation import generate_async
+from rlaif.models.simulated import SimulatedServer
 from rlaif.train.config import CaiConfig, DpoConfig, RewardConfig, SftConfig
 from rlaif.train.job import train
 from rlaif.train.progress import Progress, read_metrics
+from tests.conftest import MakeConfig
 from tests.train.tiny import TEMPLATE, tiny_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -112,6 +115,18 @@ def test_a_planted_taste_is_learned(settings: dict[str, Any], base: Path) -> Non
     again = Said()
     assert train(DpoConfig(**settings), again).figures == manifest.figures
     assert again.lines == [f"{out} is finished already; for another training, choose another --out"]
+
+
+async def test_what_a_run_warns_of_is_said_first_and_stands_on_the_card(
+    settings: dict[str, Any], make_config: MakeConfig
+) -> None:
+    async with SimulatedServer() as server:
+        run = await generate_async(make_config(server, prompts=8, judging={"min_margin": 0.0}))
+    screen, warning = Said(), "protective thresholds are switched off (min_margin is 0): do not train on these pairs"
+    train(DpoConfig(**{**settings, "data": str(run.path), "max_length": 128, "trl": {"max_steps": 1}}), screen)
+    plan = next(n for n, line in enumerate(screen.lines) if line.startswith("dpo "))
+    assert f"! {warning}" in screen.lines[:plan]
+    assert f"> - {warning}" in (Path(settings["out"]) / "README.md").read_text()
 
 
 def test_what_is_written_loads_and_answers(settings: dict[str, Any]) -> None:
