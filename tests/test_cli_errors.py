@@ -143,6 +143,25 @@ def test_a_name_too_long_for_the_system_is_a_usage_error(rlaif: Rlaif, server: S
         ("sampling: 3", "run.yaml:5: sampling: "),
         ("judging: {min_margin: .nan}", "run.yaml:5: judging.min_margin: "),
         ("judging: {labels: [A, A]}", "run.yaml:5: judging.labels: the two labels must differ"),
+        (
+            "judging: {length_effect: .nan}",
+            "run.yaml:5: judging.length_effect: input should be a finite number, not nan",
+        ),
+        (
+            "judging: {length_effect: .inf}",
+            "run.yaml:5: judging.length_effect: input should be a finite number, not inf",
+        ),
+        (
+            "judging: {length_effect: yes}",
+            "run.yaml:5: judging.length_effect: yes, no, true and false say nothing here",
+        ),
+        (
+            "judging: {length_effect: runs}",
+            "judging.length_effect: input should be 'run', or a valid number, not 'runs'",
+        ),
+        ("judging: {principles: yes}", "run.yaml:5: judging.principles: yes, no, true and false say nothing here"),
+        ("judging: {judges: 5}", "run.yaml:5: judging.judges: input should be a list, not 5"),
+        ("judging: {judges: [{kind: rating, aspects: [{id: x, asks: ' '}]}]}", "say what the number is to tell"),
         ("critic: null", "run.yaml:5: critic: "),
         ("[1, 2]: 3", "run.yaml:5: a key must be plain text"),
         ("sampling:\n\tn: 2", "run.yaml:6: not valid YAML"),
@@ -158,6 +177,35 @@ def test_a_fault_in_a_run_file_is_named_with_its_line(
 ) -> None:
     _write_run_file(server, added)
     assert rlaif("generate", "run.yaml").complains(2, complaint)
+
+
+@pytest.mark.parametrize(
+    ("judging", "complaint"),
+    [
+        ("{kind: panel}", "judging.kind: input should be 'pairwise-logprob', 'pairwise-reasoned', 'rating', "),
+        (
+            "{judges: [{kind: rating, aspects: helpfull}]}",
+            "aspects: input should be 'ultrafeedback', 'helpful-harmless'",
+        ),
+        (
+            "{judges: [{kind: rating, aspects: [{id: x, asks: y, scale: [1, 20]}]}]}",
+            "aspects: a scale runs from 0 or 1",
+        ),
+    ],
+)
+def test_a_value_that_may_have_several_shapes_is_one_fault(
+    rlaif: Rlaif, server: SimulatedServer, judging: str, complaint: str
+) -> None:
+    _write_run_file(server, f"judging: {judging}")
+    said = rlaif("generate", "run.yaml")
+    assert said.complains(2, complaint)
+    assert said.complaint.count("run.yaml:5") == 1
+
+
+@pytest.mark.parametrize("judge", ["pairwise-logprob", "{kind: rating, aspects: overall}"])
+def test_one_judge_needs_no_list(rlaif: Rlaif, server: SimulatedServer, judge: str) -> None:
+    _write_run_file(server, f"judging: {{judges: {judge}}}")
+    assert rlaif("generate", "run.yaml").code == 0
 
 
 @pytest.mark.parametrize("content", [b"", b"- a", b"\xff\xfe\x00", b"a: " + b"[" * 100_000, b"a: \x07"])
