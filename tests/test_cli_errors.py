@@ -315,6 +315,26 @@ def test_a_server_that_is_not_there_is_named(rlaif: Rlaif) -> None:
     assert said.complains(1, f"http://127.0.0.1:{port}/v1: cannot connect", "is the server running")
 
 
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("p.jsonl", "p.jsonl: is a file; name a model's folder"),
+        ("mine", "mine: there is no config.json in it, so it is no model's folder"),
+        ("adapter", "adapter: holds an adapter, not a whole model"),
+    ],
+)
+def test_a_file_or_folder_that_is_no_model_starts_no_server(
+    rlaif: Rlaif, server: SimulatedServer, model: str, words: str
+) -> None:
+    for folder, file in (("mine", "notes.txt"), ("adapter", "adapter_config.json")):
+        Path(folder).mkdir()
+        (Path(folder) / file).write_text("{}", encoding="utf-8")
+    for command in (["serve", model], [*_generate(server), "--policy", model]):
+        said = rlaif(*command)
+        assert said.complains(2, words)
+        assert "starting" not in said.err
+
+
 def test_a_url_without_v1_is_hinted_at(rlaif: Rlaif, server: SimulatedServer) -> None:
     said = rlaif(*_generate(server), "--policy", server.url.removesuffix("/v1"))
     assert said.complains(1, "does the URL end in /v1?")
