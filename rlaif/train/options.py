@@ -6,6 +6,7 @@ A name that TRL does not know, or a value of another type, is refused with its p
 import ast
 import difflib
 import functools
+import math
 import re
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -36,7 +37,7 @@ _ELSEWHERE = {
 _READERS: dict[str, Callable[[Any], Any]] = {
     "bool": lambda value: value if isinstance(value, bool) else _refuse(),
     "int": lambda value: value if isinstance(value, int) and not isinstance(value, bool) else _refuse(),
-    "float": lambda value: float(value) if not isinstance(value, bool) else _refuse(),
+    "float": lambda value: float(value) if not isinstance(value, bool) and math.isfinite(float(value)) else _refuse(),
     "str": lambda value: value if isinstance(value, str) else _refuse(),
 }
 
