@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -333,6 +334,21 @@ def test_a_file_or_folder_that_is_no_model_starts_no_server(
         said = rlaif(*command)
         assert said.complains(2, words)
         assert "starting" not in said.err
+
+
+def test_a_server_without_log_probabilities_is_named_with_what_else_to_take(rlaif: Rlaif) -> None:
+    with serving(SilentServer()) as silent:
+        said = rlaif(*_generate(silent))
+        assert said.complains(1, "simulated came without log-probabilities", "vLLM does", "pairwise-reasoned")
+
+
+class SilentServer(SimulatedServer):
+    """Answers like many hosted models: in words, without log-probabilities."""
+
+    def answer(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the reply without what it was asked for."""
+        reply = super().answer(body)
+        return reply | {"choices": [choice | {"logprobs": None} for choice in reply["choices"]]}
 
 
 def test_a_url_without_v1_is_hinted_at(rlaif: Rlaif, server: SimulatedServer) -> None:
