@@ -110,6 +110,8 @@ def _read(value: Any, kind: str, where: str, name: str) -> Any:  # noqa: ANN401
     kinds = [part.strip() for part in kind.split("|")]
     if value is None and "None" in kinds:
         return None
+    if value is False and any(one.endswith("Strategy") for one in kinds):
+        return "no"  # which YAML takes for false
     if not set(kinds) <= {*_READERS, "None"}:
         return value  # lists, dictionaries and enumerations: TRL says itself what it takes
     for one in ("bool", "int", "float", "str"):
