@@ -99,6 +99,7 @@ def test_the_same_command_asks_nothing_twice(rlaif: Rlaif, given: list[str], ser
         (("--prompts", "none.jsonl"), ["none.jsonl", "no such file"]),
         (("--constitution", "nothing"), ["no constitution 'nothing'"]),
         (("--trained-on", "nowhere"), ["--trained-on nowhere", "no such run directory"]),
+        (("--trained-on", "judged.jsonl"), ["--trained-on judged.jsonl", "no row in it has a prompt"]),
         (("--principles", "x"), ["--principles x", "`all`"]),
         (("--out", "p.jsonl"), ["--out p.jsonl", "is a file"]),
     ],
@@ -109,6 +110,7 @@ def test_bad_input_is_one_line_that_names_the_flag(
     for name, file in (("adapter", "adapter_config.json"), ("empty", "notes.txt"), ("judged", "evaluation.json")):
         Path(name).mkdir()
         (Path(name) / file).write_text("{}")
+    Path("judged.jsonl").write_text('{"id": "p1", "answers": ["Yes."]}')
     assert rlaif(*given, *WHAT, *arguments).complains(2, *words)
 
 
