@@ -6,9 +6,9 @@ A judge is a kind of question and the model that is asked it. Several judges at 
 import random
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, FiniteFloat, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from rlaif.modelconfig import ModelConfig, Section, model_from_text
 
@@ -191,7 +191,7 @@ class JudgingConfig(Section):
     """A verdict is unreadable when the labels get less probability than this."""
     allow_order_noise: bool = False
     """Let a matchup count although its orders disagree by more than the critic's constant position bias."""
-    length_effect: FiniteFloat | Literal["run"] | None = None
+    length_effect: Annotated[float, Field(ge=-1000, le=1000, allow_inf_nan=False)] | Literal["run"] | None = None
     """Taken out of every label: what e times the characters is worth to the critic in log-odds, as measured elsewhere
     (`rlaif evaluate judge`), or `run` to estimate it over this run. Both p are kept."""
     recalibration: str | None = None

@@ -156,6 +156,7 @@ def test_a_name_too_long_for_the_system_is_a_usage_error(rlaif: Rlaif, server: S
             "judging: {length_effect: yes}",
             "run.yaml:5: judging.length_effect: yes, no, true and false say nothing here",
         ),
+        ("judging: {length_effect: 1.0e+300}", "judging.length_effect: input should be less than or equal to 1000"),
         (
             "judging: {length_effect: runs}",
             "judging.length_effect: input should be 'run', or a valid number, not 'runs'",
@@ -585,6 +586,13 @@ def test_prompts_that_are_not_there_are_said_before_anything_is_made(rlaif: Rlai
     assert said.complains(2, "my.jsonl: no such file")
     assert said.err.count("\n") == 1
     assert not Path("runs/new").exists()
+
+
+def test_an_export_without_any_row_is_said(rlaif: Rlaif, run: Path) -> None:
+    assert rlaif("generate", str(run), "--min-margin", "0.4999").code == 0
+    said = rlaif("export", str(run), "--format", "kto", "--json")
+    assert json.loads(said.out)["rows"] == {"train": 0, "test": 0}
+    assert "has no row: no pair of" in said.err
 
 
 def test_an_unknown_prompt_or_format_is_said(rlaif: Rlaif, run: Path) -> None:
