@@ -6,7 +6,7 @@ A judge is a kind of question and the model that is asked it. Several judges at 
 import random
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
@@ -36,11 +36,18 @@ class Aspect(Section):
     """One thing that a rating judge gives a number for."""
 
     id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)
-    asks: str = Field(min_length=1)
+    asks: str
     """What the number says, and what its ends mean; put to the critic."""
     scale: tuple[int, int] = (1, 5)
     """Lowest and highest number."""
     weight: float = Field(default=1.0, gt=0, le=1000)
+
+    @field_validator("asks")
+    @classmethod
+    def _asks_something(cls, asks: str) -> str:
+        if not asks.strip():
+            raise ValueError("say what the number is to tell")
+        return asks
 
     @field_validator("scale")
     @classmethod
@@ -184,7 +191,7 @@ class JudgingConfig(Section):
     """A verdict is unreadable when the labels get less probability than this."""
     allow_order_noise: bool = False
     """Let a matchup count although its orders disagree by more than the critic's constant position bias."""
-    length_effect: float | Literal["run"] | None = None
+    length_effect: Annotated[float, Field(ge=-1000, le=1000, allow_inf_nan=False)] | Literal["run"] | None = None
     """Taken out of every label: what e times the characters is worth to the critic in log-odds, as measured elsewhere
     (`rlaif evaluate judge`), or `run` to estimate it over this run. Both p are kept."""
     recalibration: str | None = None
@@ -196,6 +203,8 @@ class JudgingConfig(Section):
     @field_validator("judges", mode="before")
     @classmethod
     def _a_kind_is_enough(cls, judges: object) -> object:
+        if isinstance(judges, str | dict):
+            judges = [judges]
         if not isinstance(judges, list | tuple):
             return judges
         return [{"kind": judge} if isinstance(judge, str) else judge for judge in judges]
@@ -209,7 +218,7 @@ class JudgingConfig(Section):
     @classmethod
     def _at_least_one(cls, principles: Literal["all"] | int) -> Literal["all"] | int:
         if isinstance(principles, int) and principles < 1:
-            raise ValueError("give `all`, or a number of at least 1")
+            raise ValueError('give "all", or a number of at least 1')
         return principles
 
     @model_validator(mode="after")

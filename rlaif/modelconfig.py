@@ -1,14 +1,23 @@
 """How a model is reached: the part of a run file that `policy`, `critic` and every judge of one's own share."""
 
-from typing import Any, Self
+from typing import Any, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 
 class Section(BaseModel):
     """Base of all parts of a run file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _yes_is_no_number(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse `yes` where a number stands: it would be taken for 1."""
+        wanted = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, bool) and wanted is not Any and bool not in {wanted, *get_args(wanted)}:
+            raise ValueError(f"yes, no, true and false say nothing here (found {str(value).lower()})")
+        return value
 
 
 class ModelConfig(Section):

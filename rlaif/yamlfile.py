@@ -4,6 +4,7 @@ Plain YAML (the safe subset) only. Repeated keys, which YAML parsers accept in s
 """
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,7 +167,7 @@ def _check_scalar(node: yaml.Node, name: str) -> None:
 
 
 def _explain(error: ValidationError, model: type[BaseModel], lines: dict[Location, int], name: str) -> str:
-    details = error.errors()
+    details = [detail for group in _by_union(error.errors(), lines) for detail in _told(group)]
     messages = []
     for detail in details[:3]:
         location = detail["loc"]
@@ -179,6 +180,29 @@ def _explain(error: ValidationError, model: type[BaseModel], lines: dict[Locatio
     return "; ".join(messages)
 
 
+def _by_union(details: list[ErrorDetails], lines: Mapping[Location, int]) -> list[list[ErrorDetails]]:
+    """Put the faults of one value together that pydantic found by trying one shape after the other."""
+    groups: dict[Location, list[ErrorDetails]] = {}
+    for number, detail in enumerate(details):
+        where = _written(detail["loc"], lines)
+        tried = detail["loc"][len(where) :]
+        groups.setdefault((*where, "union") if tried else (*where, number), []).append(detail)
+    return list(groups.values())
+
+
+def _told(group: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Return the faults to tell of one value: what it comes closest to, or all that it might have been in one."""
+    plain = [detail for detail in group if detail["type"] == "literal_error"]
+    if not plain or len(plain) == len(group) == 1:
+        return group
+    others = [detail for detail in group if detail["type"] != "literal_error"]
+    if not isinstance(plain[0]["input"], str):
+        return others or plain[:1]
+    words = [detail["msg"] for detail in (*plain, *(one for one in others if "number" in one["msg"]))]
+    joined = ", or ".join([words[0], *(text.removeprefix("Input should be ") for text in words[1:])])
+    return [{**plain[0], "msg": joined.removesuffix(", unable to parse string as a number")}]
+
+
 def _nearest_line(location: Location, lines: Mapping[Location, int]) -> int:
     for length in range(len(location), -1, -1):
         if location[:length] in lines:
@@ -186,7 +210,7 @@ def _nearest_line(location: Location, lines: Mapping[Location, int]) -> int:
     return 1
 
 
-def _written(location: Location, lines: dict[Location, int]) -> Location:
+def _written(location: Location, lines: Mapping[Location, int]) -> Location:
     """Return the part of a fault's location that stands in the file, and a key that is missing there."""
     length = max((n for n in range(len(location) + 1) if location[:n] in lines), default=0)
     following = location[length : length + 1]
@@ -215,8 +239,13 @@ def _say(detail: ErrorDetails, model: type[BaseModel]) -> str:
         case "value_error":
             return detail["msg"].removeprefix("Value error, ")
         case _:
-            message = detail["msg"][:1].lower() + detail["msg"][1:]
+            message = _SHAPES.sub(lambda found: _SHAPE[found[1]], detail["msg"][:1].lower() + detail["msg"][1:])
             return f"{message}, not {shortened(repr(detail['input']))}"
+
+
+_SHAPE = {"tuple": "a list", "list": "a list", "dictionary": "lines of key: value"}
+_SHAPES = re.compile(r"a valid (tuple|list|dictionary)( or instance of \w+)?")
+"""What YAML calls them."""
 
 
 def _all_keys(model: type[BaseModel]) -> list[str]:

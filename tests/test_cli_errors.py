@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -143,6 +144,26 @@ def test_a_name_too_long_for_the_system_is_a_usage_error(rlaif: Rlaif, server: S
         ("sampling: 3", "run.yaml:5: sampling: "),
         ("judging: {min_margin: .nan}", "run.yaml:5: judging.min_margin: "),
         ("judging: {labels: [A, A]}", "run.yaml:5: judging.labels: the two labels must differ"),
+        (
+            "judging: {length_effect: .nan}",
+            "run.yaml:5: judging.length_effect: input should be a finite number, not nan",
+        ),
+        (
+            "judging: {length_effect: .inf}",
+            "run.yaml:5: judging.length_effect: input should be a finite number, not inf",
+        ),
+        (
+            "judging: {length_effect: yes}",
+            "run.yaml:5: judging.length_effect: yes, no, true and false say nothing here",
+        ),
+        ("judging: {length_effect: 1.0e+300}", "judging.length_effect: input should be less than or equal to 1000"),
+        (
+            "judging: {length_effect: runs}",
+            "judging.length_effect: input should be 'run', or a valid number, not 'runs'",
+        ),
+        ("judging: {principles: yes}", "run.yaml:5: judging.principles: yes, no, true and false say nothing here"),
+        ("judging: {judges: 5}", "run.yaml:5: judging.judges: input should be a list, not 5"),
+        ("judging: {judges: [{kind: rating, aspects: [{id: x, asks: ' '}]}]}", "say what the number is to tell"),
         ("critic: null", "run.yaml:5: critic: "),
         ("[1, 2]: 3", "run.yaml:5: a key must be plain text"),
         ("sampling:\n\tn: 2", "run.yaml:6: not valid YAML"),
@@ -158,6 +179,35 @@ def test_a_fault_in_a_run_file_is_named_with_its_line(
 ) -> None:
     _write_run_file(server, added)
     assert rlaif("generate", "run.yaml").complains(2, complaint)
+
+
+@pytest.mark.parametrize(
+    ("judging", "complaint"),
+    [
+        ("{kind: panel}", "judging.kind: input should be 'pairwise-logprob', 'pairwise-reasoned', 'rating', "),
+        (
+            "{judges: [{kind: rating, aspects: helpfull}]}",
+            "aspects: input should be 'ultrafeedback', 'helpful-harmless'",
+        ),
+        (
+            "{judges: [{kind: rating, aspects: [{id: x, asks: y, scale: [1, 20]}]}]}",
+            "aspects: a scale runs from 0 or 1",
+        ),
+    ],
+)
+def test_a_value_that_may_have_several_shapes_is_one_fault(
+    rlaif: Rlaif, server: SimulatedServer, judging: str, complaint: str
+) -> None:
+    _write_run_file(server, f"judging: {judging}")
+    said = rlaif("generate", "run.yaml")
+    assert said.complains(2, complaint)
+    assert said.complaint.count("run.yaml:5") == 1
+
+
+@pytest.mark.parametrize("judge", ["pairwise-logprob", "{kind: rating, aspects: overall}"])
+def test_one_judge_needs_no_list(rlaif: Rlaif, server: SimulatedServer, judge: str) -> None:
+    _write_run_file(server, f"judging: {{judges: {judge}}}")
+    assert rlaif("generate", "run.yaml").code == 0
 
 
 @pytest.mark.parametrize("content", [b"", b"- a", b"\xff\xfe\x00", b"a: " + b"[" * 100_000, b"a: \x07"])
@@ -265,6 +315,41 @@ def test_a_server_that_is_not_there_is_named(rlaif: Rlaif) -> None:
     with socketless_port() as port:
         said = rlaif(*_generate(SimpleNamespace(url=f"http://127.0.0.1:{port}/v1")))
     assert said.complains(1, f"http://127.0.0.1:{port}/v1: cannot connect", "is the server running")
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("p.jsonl", "p.jsonl: is a file; name a model's folder"),
+        ("mine", "mine: there is no config.json in it, so it is no model's folder"),
+        ("adapter", "adapter: holds an adapter, not a whole model"),
+    ],
+)
+def test_a_file_or_folder_that_is_no_model_starts_no_server(
+    rlaif: Rlaif, server: SimulatedServer, model: str, words: str
+) -> None:
+    for folder, file in (("mine", "notes.txt"), ("adapter", "adapter_config.json")):
+        Path(folder).mkdir()
+        (Path(folder) / file).write_text("{}", encoding="utf-8")
+    for command in (["serve", model], [*_generate(server), "--policy", model]):
+        said = rlaif(*command)
+        assert said.complains(2, words)
+        assert "starting" not in said.err
+
+
+def test_a_server_without_log_probabilities_is_named_with_what_else_to_take(rlaif: Rlaif) -> None:
+    with serving(SilentServer()) as silent:
+        said = rlaif(*_generate(silent))
+        assert said.complains(1, "simulated came without log-probabilities", "vLLM does", "pairwise-reasoned")
+
+
+class SilentServer(SimulatedServer):
+    """Answers like many hosted models: in words, without log-probabilities."""
+
+    def answer(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the reply without what it was asked for."""
+        reply = super().answer(body)
+        return reply | {"choices": [choice | {"logprobs": None} for choice in reply["choices"]]}
 
 
 def test_a_url_without_v1_is_hinted_at(rlaif: Rlaif, server: SimulatedServer) -> None:
@@ -501,6 +586,13 @@ def test_prompts_that_are_not_there_are_said_before_anything_is_made(rlaif: Rlai
     assert said.complains(2, "my.jsonl: no such file")
     assert said.err.count("\n") == 1
     assert not Path("runs/new").exists()
+
+
+def test_an_export_without_any_row_is_said(rlaif: Rlaif, run: Path) -> None:
+    assert rlaif("generate", str(run), "--min-margin", "0.4999").code == 0
+    said = rlaif("export", str(run), "--format", "kto", "--json")
+    assert json.loads(said.out)["rows"] == {"train": 0, "test": 0}
+    assert "has no row: no pair of" in said.err
 
 
 def test_an_unknown_prompt_or_format_is_said(rlaif: Rlaif, run: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from rlaif.authoring.casereport import FEWEST_FOR_PROOF
 from rlaif.config import RunConfig
 from rlaif.constitution import Constitution
-from rlaif.errors import ConfigError, UnfitJudgeError
+from rlaif.errors import ConfigError, RunError, UnfitJudgeError
 from rlaif.evaluate.figures import JudgeFigures
 from rlaif.evaluate.gold import Gold, GoldItem, read_gold
 from rlaif.evaluate.judge import Contender, CriticReport, JudgeTest, measure_contender
@@ -27,6 +27,8 @@ from rlaif.runs.directory import write_text
 from rlaif.templates import Templates
 
 CASES = "cases"
+MOST_FAILED = 0.1
+"""Share of the pairs that may fail to be asked before a bar that is missed is held against the server."""
 MEASURED = "judges.json"
 """What was measured at the gate; stands in the run directory."""
 
@@ -55,7 +57,10 @@ async def pass_gate(
     store: ReplyStore,
     screen: Screen,
 ) -> CriticReport:
-    """Measure the run's judges. Raises UnfitJudgeError that says what is missed."""
+    """Measure the run's judges.
+
+    Raises UnfitJudgeError that says what is missed, RunError where too many pairs could not be asked to tell.
+    """
     require = config.judging.require
     assert require is not None
     name = config.critic.model or ",".join(config.critic.url)
@@ -69,6 +74,13 @@ async def pass_gate(
     report, _ = await measure_contender(test, contender, clients, store, screen, recalibrate)
     write_text(out / MEASURED, report.model_dump_json(indent=1))
     missed = list(_missed(report.overall, require))
+    failed = report.overall.outcomes.get("failed", 0)
+    if missed and failed > MOST_FAILED * len(gold.items):
+        raise RunError(
+            f"{name}: {failed} of {len(gold.items)} labelled pairs ({gold.file}) could not be asked, so nobody knows "
+            f"whether the judges are fit; the first that failed: {report.error}. Nothing more is generated; the same "
+            "command asks what is missing"
+        )
     if missed:
         raise UnfitJudgeError(
             f"{name} misses what judging.require asks for on {len(gold.items)} labelled pairs ({gold.file}): "

@@ -49,6 +49,8 @@ class Gold(Record):
 
 def read_gold(path: Path, columns: Mapping[str, str] | None = None, limit: int | None = None) -> Gold:
     """Read a file of gold labels, the first `limit` rows. Raises GoldError or PromptsError with file and line."""
+    if path.is_dir():
+        raise GoldError(f"{path}: is a folder; name the file of gold labels in it")
     if not path.is_file():
         raise GoldError(f"{path}: no such file of gold labels")
     items: list[GoldItem] = []

@@ -20,6 +20,59 @@ def check_ending(path: Path) -> None:
         raise UsageError(f"--out {path}: is a folder")
 
 
+def refuse_a_strangers_file(path: Path, source: Path) -> None:
+    """Raise UsageError where writing would take somebody's data away: the very file that is read, or no such table."""
+    if path.exists() and source.exists() and path.samefile(source):
+        raise UsageError(f"--out {path}: is the file of verdicts itself; choose another")
+    if path.exists() and not {"judge", "strategy", "order_agreement"} <= _columns(path):
+        raise UsageError(f"--out {path}: is no table of this program and is left alone; choose another")
+
+
+def _columns(path: Path) -> set[str]:
+    """Return the names of a table's columns; none of a file that is no table."""
+    import pandas  # noqa: PLC0415
+
+    try:
+        match path.suffix.lower():
+            case ".csv":
+                return set(pandas.read_csv(path, nrows=0).columns)
+            case ".parquet":
+                return set(pandas.read_parquet(path).columns)
+            case _:
+                return set(json.loads(path.read_text(encoding="utf-8"))["groups"][0])
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return set()
+
+
+def refuse_a_strangers_folder(out: Path | None, own: str) -> None:
+    """Raise UsageError for --out where an evaluation can't be written, or would mix with something else.
+
+    `own` is a key that the evaluation.json of this kind has and no other.
+    """
+    if out is None or not out.exists():
+        return
+    if not out.is_dir():
+        raise UsageError(f"--out {out}: is a file; name a folder")
+    for file, what in (
+        ("manifest.json", "a run"),
+        ("training.json", "a trained model"),
+        ("comparison.json", "a comparison"),
+    ):
+        if (out / file).exists():
+            raise UsageError(f"--out {out}: holds {what}; choose another folder")
+    figures = out / "evaluation.json"
+    if figures.exists() and own not in _keys(figures):
+        raise UsageError(f"--out {out}: its evaluation.json is one of another kind and is left alone; choose another")
+
+
+def _keys(path: Path) -> set[str]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return set()
+    return set(content) if isinstance(content, dict) else set()
+
+
 def write_verdict_report(path: Path, report: VerdictReport) -> None:
     """Write a report: JSON as it is, else one row per group."""
     if path.suffix.lower() == ".json":

@@ -49,6 +49,8 @@ def read_verdicts(
     path: Path, columns: Mapping[str, str], by: Sequence[str] = (), names: Names = "answer"
 ) -> Iterator[VerdictRow]:
     """Yield the rows of a file. Raises GoldError (or PromptsError) with file and line for what can't be used."""
+    if path.is_dir():
+        raise GoldError(f"{path}: is a folder; name the file of verdicts in it")
     if not path.is_file():
         raise GoldError(f"{path}: no such file of verdicts")
     count = 0

@@ -22,6 +22,7 @@ import aiohttp
 from rlaif.config import ModelConfig
 from rlaif.errors import ServerStartError
 from rlaif.models.builtin import is_ready, model_source
+from rlaif.models.folders import refuse_no_model
 
 CPU_BLOCK_SIZE = 32
 """vLLM's prefix cache hits full blocks only; the default of 128 tokens on CPU loses most of a short prefix."""
@@ -115,7 +116,8 @@ def log_tail(log: Path, lines: int = 12) -> str:
 
 
 def _check_startable(model: str) -> None:
-    if model.startswith((".", "/", "~")) and not Path(model).is_dir():
+    refuse_no_model(model)
+    if model.startswith((".", "/", "~")) and not Path(model).exists():
         raise ServerStartError(f"{model}: no such model folder")
     if importlib.util.find_spec("vllm") is None:
         raise ServerStartError(

@@ -132,7 +132,7 @@ class Model:
         self._asked[key] = task
         try:
             reply = await task
-            _check_obeyed(request, reply)
+            _check_obeyed(request, reply, self.name)
             reply = keep_labels(reply, labels) if labels else reply
             self._store.put(key, reply)
         finally:
@@ -150,12 +150,15 @@ class Model:
         return await self.client.post(body, priority=priority, page=page)
 
 
-def _check_obeyed(request: ChatRequest, reply: Reply) -> None:
+def _check_obeyed(request: ChatRequest, reply: Reply, name: str) -> None:
     """Raise ReplyError when the server left out what it was asked for; such a reply is not worth keeping."""
     if len(reply.choices) != request.n:
         raise ReplyError(f"asked for {request.n} answers, got {len(reply.choices)}: this server does not know `n`")
     if request.logprobs and not reply.choices[0].first_token:
-        raise ReplyError("the server sent no log-probabilities, so nothing it says can be a verdict")
+        raise ReplyError(
+            f"{name} came without log-probabilities, so nothing it says can be a verdict; ask a server that "
+            "reports them (vLLM does), or take `kind: pairwise-reasoned` or `listwise`, which are read from words"
+        )
 
 
 def _being_cancelled() -> bool:

@@ -15,6 +15,7 @@ from rlaif.config import ModelConfig
 from rlaif.errors import EndpointError, RlaifError
 from rlaif.models.builtin import is_ready, model_source
 from rlaif.models.client import Endpoint, ModelClient
+from rlaif.models.folders import refuse_no_model
 from rlaif.models.limiter import PriorityLimiter
 from rlaif.models.managed import MANAGED_LOGPROBS, managed_server
 
@@ -35,8 +36,9 @@ class ManagedClient(ModelClient):
     async def connect(self) -> None:
         """Settle the identity from what a server would be told to load; the built-in model is made where it is missing.
 
-        Raises ServerStartError when that cannot be done.
+        Raises ServerStartError when that cannot be done, UsageError where a file or folder is no model.
         """
+        refuse_no_model(self.model)
         if not is_ready(self.model):
             self._say(f"making {self.model} ready, once on this machine (about half a minute)")
         self.identity = self.identity_of(await asyncio.to_thread(model_source, self.model))

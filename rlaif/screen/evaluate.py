@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rlaif.errors import UsageError
-from rlaif.evaluate.tables import check_ending, write_verdict_report
+from rlaif.evaluate.tables import check_ending, refuse_a_strangers_file, write_verdict_report
 from rlaif.evaluate.verdictrows import FIELDS, Names, read_verdicts
 from rlaif.evaluate.verdicts import VerdictFigures, VerdictReport, evaluate_verdicts
 from rlaif.intervals import Figure
@@ -37,6 +37,7 @@ def verdicts_job(
         raise UsageError(f"--names {names}: must be answer or position")
     if out is not None:
         check_ending(out)
+        refuse_a_strangers_file(out, file)
     report = evaluate_verdicts(str(file), read_verdicts(file, columns, by, named[names]), by)
     if out is not None:
         write_verdict_report(out, report)

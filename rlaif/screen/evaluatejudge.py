@@ -19,7 +19,7 @@ from rlaif.evaluate.judge import Contender, CriticReport, Evaluation, JudgeTest,
 from rlaif.evaluate.outcomes import Judged
 from rlaif.evaluate.overlap import Overlap
 from rlaif.evaluate.recalibrating import fitted_on, recalibrator_of, save_recalibrator
-from rlaif.evaluate.tables import write_file, write_rows
+from rlaif.evaluate.tables import refuse_a_strangers_folder, write_file, write_rows
 from rlaif.evaluate.verdicttable import verdict_rows
 from rlaif.intervals import Figure
 from rlaif.judgeconfig import KINDS
@@ -58,7 +58,7 @@ def judge_job(asked: Asked, *, as_json: bool) -> None:
     """Measure critics against gold labels, print the figures, write them where asked."""
     test = _test(asked)
     check_usable(test)
-    _refuse_a_file(asked.out)
+    refuse_a_strangers_folder(asked.out, "critics")
     kind = _recalibration(asked, test)
     with LiveScreen(quiet=as_json) as screen:
         evaluation, judged = run_stoppable(lambda: evaluate_judges(test, screen))
@@ -177,11 +177,6 @@ def _judging(run: RunConfig | None, asked: Asked) -> JudgingConfig:
         return JudgingConfig.model_validate(settings)
     except ValidationError:
         raise ConfigError(f"--principles {principles}: must be `all`, or a number of at least 1") from None
-
-
-def _refuse_a_file(out: Path | None) -> None:
-    if out is not None and out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out}: is a file; name a folder")
 
 
 def print_evaluation(found: Evaluation, console: Console) -> None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from rlaif.composition import load_constitution
 from rlaif.config import JudgingConfig, ModelConfig, PromptsConfig, SamplingConfig, model_from_text
 from rlaif.datasets.prompts import read_prompts
-from rlaif.errors import ConfigError, UsageError
+from rlaif.errors import ConfigError
 from rlaif.evaluate.asking import Failed
 from rlaif.evaluate.policy.evaluation import PolicyEvaluation
 from rlaif.evaluate.policy.heard import Heard
@@ -18,7 +18,8 @@ from rlaif.evaluate.policy.job import check_usable, evaluate_policy
 from rlaif.evaluate.policy.lines import SIDES
 from rlaif.evaluate.policy.plan import PolicyTest, without_trained_on
 from rlaif.evaluate.policy.probes import shipped_probes
-from rlaif.evaluate.tables import write_file
+from rlaif.evaluate.tables import refuse_a_strangers_folder, write_file
+from rlaif.models.folders import refuse_no_model
 from rlaif.report.page import refuse_strangers
 from rlaif.report.policy_page import write_policy_report
 from rlaif.screen import stdout_console
@@ -90,11 +91,9 @@ def _answers(heard: Heard) -> Iterator[str]:
 
 
 def _refuse_bad_out(out: Path | None) -> None:
-    if out is None:
-        return
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out}: is a file; name a folder")
-    refuse_strangers(out / "report.html")
+    refuse_a_strangers_folder(out, "probes")
+    if out is not None:
+        refuse_strangers(out / "report.html")
 
 
 def _test(asked: Asked) -> PolicyTest:
@@ -126,15 +125,8 @@ def _model(flag: str, text: str) -> ModelConfig:
         config = ModelConfig.model_validate(model_from_text(text))
     except ValidationError as error:
         raise ConfigError(f"{flag} {text}: {explain_validation(error, ModelConfig)}") from None
-    folder = Path(config.model or "")
-    if config.managed and folder.is_dir():
-        if (folder / "adapter_config.json").is_file():
-            raise UsageError(
-                f"{flag} {text}: holds an adapter, not a whole model; train with --merge, or serve it (vllm serve BASE "
-                "--enable-lora --lora-modules NAME=FOLDER) and give NAME@URL"
-            )
-        if not (folder / "config.json").is_file():
-            raise UsageError(f"{flag} {text}: there is no config.json in it, so it is no model's folder")
+    if config.managed and config.model is not None:
+        refuse_no_model(config.model, f"{flag} {text}")
     return config
 
 

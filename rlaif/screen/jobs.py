@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -80,6 +81,8 @@ def export_job(path: Path, format_: str, out: Path | None, *, as_json: bool) -> 
         raise UsageError(f"no format {format_!r}; choose one of {', '.join(FORMATS)}")
     folder = export(Run(path), known[0], out)
     rows = exported_rows(folder)
+    if not any(rows.values()):
+        print(f"! {folder} has no row: no pair of {path} got a label; `rlaif show {path}` says why", file=sys.stderr)
     if as_json:
         print(json.dumps({"folder": str(folder), "rows": rows}))
     else:

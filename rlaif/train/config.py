@@ -34,11 +34,11 @@ class Recipe(Section):
     lora: Lora = Lora()
     merge: bool = False
     """Write adapters into the weights at the end, so that the result is a model like any other."""
-    epochs: float = Field(default=1.0, gt=0)
+    epochs: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     """Times that every example is seen."""
     batch_size: int = Field(default=16, ge=1)
     """Examples behind one step of the optimiser, over all devices; how many at a time follows from the memory."""
-    learning_rate: float | None = Field(default=None, gt=0)
+    learning_rate: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """By default chosen for the kind of training and the model's size (`defaults.py`)."""
     max_length: int = Field(default=1024, ge=16)
     """Tokens of prompt and answer together; prompts as long as this are left out and named."""

@@ -48,7 +48,8 @@ class TrainingManifest(Record):
 def claim(folder: Path, wanted: TrainingManifest) -> TrainingManifest:
     """Take a folder for a training, or find the same one in it; the lock must be held.
 
-    Raises RunDirectoryError that says what differs, when another one stands there.
+    Raises RunDirectoryError that says what differs, when another one stands there. One that broke before its first
+    checkpoint, as wrong settings do, has left nothing to lose and makes room.
     """
     found = read_training(folder)
     if found is None:
@@ -57,11 +58,20 @@ def claim(folder: Path, wanted: TrainingManifest) -> TrainingManifest:
     differences = changed_settings(found.settings, wanted.settings)
     if found.stage != wanted.stage:
         differences.insert(0, f"{found.stage} → {wanted.stage}")
+    if differences and not _keeps_anything(folder, found):
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+        (folder / METRICS).unlink(missing_ok=True)
+        write_text(folder / MANIFEST, wanted.model_dump_json(indent=2))
+        return wanted
     if differences:
         raise RunDirectoryError(
             f"{folder} holds another training; what differs: {'; '.join(differences)}. Choose another --out"
         )
     return found
+
+
+def _keeps_anything(folder: Path, found: TrainingManifest) -> bool:
+    return found.finished or last_checkpoint(folder) is not None
 
 
 def read_training(folder: Path) -> TrainingManifest | None:

@@ -6,6 +6,7 @@ A name that TRL does not know, or a value of another type, is refused with its p
 import ast
 import difflib
 import functools
+import math
 import re
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -36,7 +37,7 @@ _ELSEWHERE = {
 _READERS: dict[str, Callable[[Any], Any]] = {
     "bool": lambda value: value if isinstance(value, bool) else _refuse(),
     "int": lambda value: value if isinstance(value, int) and not isinstance(value, bool) else _refuse(),
-    "float": lambda value: float(value) if not isinstance(value, bool) else _refuse(),
+    "float": lambda value: float(value) if not isinstance(value, bool) and math.isfinite(float(value)) else _refuse(),
     "str": lambda value: value if isinstance(value, str) else _refuse(),
 }
 
@@ -109,6 +110,8 @@ def _read(value: Any, kind: str, where: str, name: str) -> Any:  # noqa: ANN401
     kinds = [part.strip() for part in kind.split("|")]
     if value is None and "None" in kinds:
         return None
+    if value is False and any(one.endswith("Strategy") for one in kinds):
+        return "no"  # which YAML takes for false
     if not set(kinds) <= {*_READERS, "None"}:
         return value  # lists, dictionaries and enumerations: TRL says itself what it takes
     for one in ("bool", "int", "float", "str"):

@@ -75,6 +75,8 @@ def test_verdicts_are_printed_and_written_in_three_layouts(rlaif: Rlaif) -> None
         (["verdicts", "v.jsonl.gz", "--by", "set"], ["v.jsonl.gz:1: has no column 'set'"]),
         (["verdicts", "v.jsonl.gz", "--names", "row"], ["--names row: must be answer or position"]),
         (["verdicts", "v.jsonl.gz", "--out", "f.txt"], ["--out f.txt: must end in .csv"]),
+        (["verdicts", "."], [".: is a folder; name the file of verdicts in it"]),
+        (["judge", "--gold", ".", "--critic", "m", "--constitution", "minimal"], [".: is a folder; name the file of"]),
         (["judge", "--gold", "gold.jsonl"], ["--critic, --constitution missing"]),
         (["judge", "--gold", "no.jsonl", "--critic", "m", "--constitution", "minimal"], ["no such file of gold"]),
         (["judge", "--gold", "gold.jsonl", "--critic", "ftp://x", "--constitution", "minimal"], ["is not a URL"]),
@@ -95,6 +97,49 @@ def test_verdicts_are_printed_and_written_in_three_layouts(rlaif: Rlaif) -> None
 )
 def test_what_is_wrong_is_one_line(rlaif: Rlaif, arguments: list[str], words: list[str]) -> None:
     assert rlaif(*arguments).complains(2, *words)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("mine.csv", "label,winner_original,winner_swapped\n1,1,2\n", "is the file of verdicts itself"),
+        ("notes.csv", "what,when\nmine,today\n", "is no table of this program and is left alone"),
+        ("notes.json", '[{"mine": 1}]', "is no table of this program and is left alone"),
+        ("notes.parquet", "mine", "is no table of this program and is left alone"),
+    ],
+)
+def test_verdicts_never_write_over_somebodys_data(rlaif: Rlaif, name: str, content: str, words: str) -> None:
+    Path(name).write_text(content)
+    source = name if name == "mine.csv" else "v.jsonl.gz"
+    assert rlaif("verdicts", source, "--out", name).complains(2, f"--out {name}", words)
+    assert Path(name).read_text() == content
+
+
+@pytest.mark.parametrize("name", ["f.csv", "f.parquet", "f.json"])
+def test_verdicts_are_written_anew_where_they_stood(rlaif: Rlaif, name: str) -> None:
+    assert rlaif("verdicts", "v.jsonl.gz", "--out", name).code == 0
+    assert rlaif("verdicts", "v.jsonl.gz", "--out", name).code == 0
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        ("manifest.json", "{}", "holds a run"),
+        ("training.json", "{}", "holds a trained model"),
+        ("evaluation.json", '{"probes": {}, "lines": []}', "its evaluation.json is one of another kind"),
+        ("evaluation.json", "mine", "its evaluation.json is one of another kind"),
+    ],
+)
+def test_an_evaluation_leaves_folders_of_other_things_alone(
+    rlaif: Rlaif, server: SimulatedServer, file: str, content: str, words: str
+) -> None:
+    Path("taken").mkdir()
+    (Path("taken") / file).write_text(content)
+    asked = len(server.asked)
+    judge = ["judge", "--critic", server.url, "--constitution", "minimal", "--gold", "gold.jsonl"]
+    assert rlaif(*judge, "--out", "taken").complains(2, "--out taken", words)
+    assert len(server.asked) == asked
+    assert (Path("taken") / file).read_text() == content
 
 
 def test_a_critic_that_is_not_there_is_one_line(rlaif: Rlaif) -> None:

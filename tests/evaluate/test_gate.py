@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from rlaif.errors import ConfigError, UnfitJudgeError
+from rlaif.errors import ConfigError, RunError, UnfitJudgeError
 from rlaif.evaluate.gate import MEASURED
 from rlaif.generation import generate_async
-from rlaif.models.simulated import SimulatedModel, SimulatedServer
+from rlaif.models.simulated import Fault, SimulatedModel, SimulatedServer
 from tests.conftest import MakeConfig
 from tests.evaluate.test_judge import gold_file
 
@@ -98,3 +98,15 @@ async def test_a_handful_of_labels_proves_nothing(make_config: MakeConfig, with_
         config = make_config(server, constitution=with_cases, judging={"require": {"limit": 5}})
         with pytest.raises(UnfitJudgeError, match="only 5 of 5 pairs get a label: 6 are the fewest that show anything"):
             await generate_async(config)
+
+
+async def test_a_server_that_breaks_at_the_gate_is_no_unfit_judge(make_config: MakeConfig, with_cases: str) -> None:
+    broken = Fault(kind="judge", does="disconnect", after=6, times=12)
+    async with SimulatedServer(SimulatedModel(faults=(broken,))) as server:
+        policy = {"url": server.url, "retries": 0}
+        config = make_config(server, constitution=with_cases, policy=policy, judging={"require": {"accuracy": 0.9}})
+        says = r"\d of 9 labelled pairs .* could not be asked.*closed the connection.*the same command asks what is"
+        with pytest.raises(RunError, match=says):
+            await generate_async(config)
+        assert server.count("sample") == 0
+        assert (await generate_async(config)).prompt_count() == 6

@@ -52,6 +52,39 @@ def test_flags_are_checked_like_the_file(rlaif: Rlaif) -> None:
     assert "x: no such run, dataset or file" in rlaif("train", "dpo", "x", "--model", "m", "--out", "o").err
 
 
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (("--epochs", "inf"), "epochs: input should be a finite number, not inf"),
+        (("--learning-rate", "inf"), "learning_rate: input should be a finite number, not inf"),
+        (("--beta", "nan"), "`beta` must be float, not nan"),
+        (("--trl", "weight_decay=.inf"), "--trl weight_decay: `weight_decay` must be float, not inf"),
+    ],
+)
+def test_a_number_without_end_is_no_setting(rlaif: Rlaif, flags: tuple[str, str], says: str) -> None:
+    said = rlaif("train", "dpo", "x", "--model", "m", "--out", "o", *flags)
+    assert said.code == 2
+    assert says in said.err
+    assert said.err.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_settings_that_trl_refused_keep_no_folder_from_the_right_ones(rlaif: Rlaif) -> None:
+    from tests.train.tiny import tiny_model
+
+    tiny_model(Path("base"))
+    pair = {"chosen": "yes .", "rejected": "no no .", "p_chosen": 0.8}
+    rows = [{**pair, "id": n, "prompt": "what is " + "very " * n + "?"} for n in range(20)]
+    Path("rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = ("train", "dpo", "rows.jsonl", "--model", "base", "--out", "out", "--max-length", "64")
+    said = rlaif(*command, "--trl", "lr_scheduler_type=cosin")
+    assert said.code == 2
+    assert "cosin is not a valid SchedulerType" in said.err
+    assert rlaif(*command, "--trl", "lr_scheduler_type=cosine").code == 0
+    assert "holds another training" in rlaif(*command, "--trl", "lr_scheduler_type=linear").err
+
+
 def test_without_the_training_extra_it_says_what_to_install(rlaif: Rlaif, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "trl", None)
     Path("rows.jsonl").write_text("".join(json.dumps({**PAIR, "id": n}) + "\n" for n in range(30)))

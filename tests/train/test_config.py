@@ -69,6 +69,13 @@ def test_a_number_that_yaml_takes_for_a_text_is_a_number(tmp_path: Path) -> None
     assert (config.learning_rate, config.trl) == (1e-6, {"beta": 0.05})
 
 
+def test_no_that_yaml_takes_for_false_is_a_strategy() -> None:
+    flags = {("data",): "d", ("model",): "m", ("out",): "o"}
+    options = trl_flags(["logging_strategy=no"])
+    config = load_config(DpoConfig, None, flags | {("trl", name): value for name, value in options.items()})
+    assert config.trl == {"logging_strategy": "no"}
+
+
 def test_flags_of_trl_are_read_as_yaml() -> None:
     assert trl_flags(["loss_type=[sigmoid,sft]", "max_steps=3"]) == {"loss_type": ["sigmoid", "sft"], "max_steps": 3}
     with pytest.raises(ConfigError, match="must be NAME=VALUE"):

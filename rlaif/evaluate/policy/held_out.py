@@ -54,13 +54,17 @@ def _texts(source: Path) -> Iterator[str]:
     if not source.exists():
         raise UsageError(f"--trained-on {source}: no such run directory, dataset folder or file")
     files = [source] if source.is_file() else sorted(f for f in source.rglob("*") if f.suffix in ENDINGS)
-    count = 0
+    found = False
     for file in files:
         for _, row in read_rows(file):
-            count += 1
-            yield from _texts_of_row(row)
-    if not count:
-        raise UsageError(f"--trained-on {source}: there is no row in it; name a run, a dataset's folder or a file")
+            for text in _texts_of_row(row):
+                found = True
+                yield text
+    if not found:
+        raise UsageError(
+            f"--trained-on {source}: no row in it has a prompt (looked for in {', '.join(FIELDS)}); name a run, a "
+            "dataset's folder or a file"
+        )
 
 
 def _texts_of_row(row: object) -> Iterator[str]:

@@ -112,9 +112,12 @@ def test_the_same_command_asks_nothing_twice(rlaif: Rlaif, given: list[str], ser
         (("--base", "ftp://x"), ["--base ftp://x", "must start with http"]),
         (("--tuned", "adapter"), ["--tuned adapter", "holds an adapter", "--merge"]),
         (("--tuned", "empty"), ["--tuned empty", "no config.json"]),
+        (("--tuned", "p.jsonl"), ["--tuned p.jsonl", "is a file; name a model's folder"]),
+        (("--out", "judged"), ["--out judged", "its evaluation.json is one of another kind"]),
         (("--prompts", "none.jsonl"), ["none.jsonl", "no such file"]),
         (("--constitution", "nothing"), ["no constitution 'nothing'"]),
         (("--trained-on", "nowhere"), ["--trained-on nowhere", "no such run directory"]),
+        (("--trained-on", "judged.jsonl"), ["--trained-on judged.jsonl", "no row in it has a prompt"]),
         (("--principles", "x"), ["--principles x", "`all`"]),
         (("--out", "p.jsonl"), ["--out p.jsonl", "is a file"]),
     ],
@@ -122,9 +125,10 @@ def test_the_same_command_asks_nothing_twice(rlaif: Rlaif, given: list[str], ser
 def test_bad_input_is_one_line_that_names_the_flag(
     rlaif: Rlaif, given: list[str], arguments: tuple[str, str], words: list[str]
 ) -> None:
-    for name, file in (("adapter", "adapter_config.json"), ("empty", "notes.txt")):
+    for name, file in (("adapter", "adapter_config.json"), ("empty", "notes.txt"), ("judged", "evaluation.json")):
         Path(name).mkdir()
         (Path(name) / file).write_text("{}")
+    Path("judged.jsonl").write_text('{"id": "p1", "answers": ["Yes."]}')
     assert rlaif(*given, *WHAT, *arguments).complains(2, *words)
 
 
