@@ -14,6 +14,7 @@ from rlaif.screen import SafeConsole
 from rlaif.train.config import CaiConfig, TrainConfig
 from rlaif.train.directory import TrainingManifest
 from rlaif.train.progress import Progress
+from rlaif.train.results import said_of
 
 PLAIN_EVERY_S = 15.0
 
@@ -105,10 +106,6 @@ def _print_result(folder: Path, manifest: TrainingManifest, *, as_json: bool) ->
     if as_json:
         print(json.dumps({"folder": str(folder), **manifest.model_dump(mode="json")}))
         return
-    figures = manifest.figures
-    accuracy, loss, kept = (figures.get(name) for name in ("held_out_accuracy", "held_out_loss", "kept_step"))
-    if manifest.stage != "sft" and accuracy is not None:
-        print(f"held out {accuracy:.1%} of the pairs right at step {kept:.0f}, which is kept")
-    elif loss is not None:
-        print(f"held-out loss {loss:.4f} at step {kept:.0f}, which is kept")
+    for line in said_of(manifest.figures, manifest.stage):
+        print(line)
     print(f"model    {folder}   (card in README.md, curves in curves.png)")

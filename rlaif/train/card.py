@@ -8,7 +8,7 @@ from rlaif.train import config as settings
 from rlaif.train.directory import TrainingManifest
 from rlaif.train.examples import Examples
 from rlaif.train.plan import Plan
-from rlaif.train.results import Figures
+from rlaif.train.results import Figures, said_of
 
 if TYPE_CHECKING:
     from rlaif.train.device import Device
@@ -111,9 +111,14 @@ def _merged(config: settings.TrainConfig) -> str:
 def _figures(figures: Figures, plan: Plan, examples: Examples[Any]) -> str:
     rows = [(name.replace("_", " "), f"{value:.4g}") for name, value in figures.items() if value is not None]
     kept = f"The checkpoint of step {figures.get('kept_step')} of {plan.steps} was kept"
-    why = "lowest held-out loss" if plan.stage == "sft" else "best held-out accuracy, then lowest loss"
-    held_out = f" ({why}; {len(examples.test)} held out)" if examples.test else ": nothing was held out"
-    return _table(("figure", "value"), rows) + f"\n\n{kept}{held_out}. All steps: `metrics.jsonl`."
+    why = (
+        "lowest held-out loss"
+        if plan.stage == "sft"
+        else "best held-out accuracy, then lowest loss: chosen by it, so it is a little too good"
+    )
+    held_out = f" ({why})" if examples.test else ": nothing was held out"
+    said = "".join(f"\n\n{line[:1].upper()}{line[1:]}." for line in said_of(figures, plan.stage))
+    return _table(("figure", "value"), rows) + f"{said}\n\n{kept}{held_out}. All steps: `metrics.jsonl`."
 
 
 def _serving(config: settings.TrainConfig, plan: Plan) -> str:

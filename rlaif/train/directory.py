@@ -20,6 +20,7 @@ from pydantic import Field, ValidationError
 from rlaif.errors import RunDirectoryError
 from rlaif.records import Record
 from rlaif.runs.directory import changed_settings, read_text, write_text
+from rlaif.train.config import Stage
 
 MANIFEST = "training.json"
 METRICS = "metrics.jsonl"
@@ -32,7 +33,7 @@ class TrainingManifest(Record):
     """What decides a training's result. Two with the same settings train the same model."""
 
     rlaif: str
-    stage: str
+    stage: Stage
     model: str
     data: str
     settings: dict[str, Any]

@@ -226,7 +226,8 @@ def _keep(config: TrainConfig, ready: _Ready, trainer: Any) -> TrainingManifest:
     folder = Path(config.out)
     save_model(trainer, folder, merge=config.merge, dtype=ready.size.dtype)
     metrics = read_metrics(folder / METRICS)
-    figures = figures_of(metrics, ready.plan.stage, best_kept=trainer.args.load_best_model_at_end)
+    best_kept, held_out = trainer.args.load_best_model_at_end, len(ready.examples.test)
+    figures = figures_of(metrics, ready.plan.stage, best_kept=best_kept, held_out=held_out)
     done = ready.manifest.model_copy(update={"finished": True, "figures": figures})
     if _first_process():
         (folder / "curves.png").write_bytes(curves(metrics, ready.plan.stage))

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
+from rlaif.intervals import wilson
 from rlaif.train.config import Stage
 from rlaif.train.progress import ACCURACY
 
 Figures = dict[str, float | None]
 
 
-def figures_of(metrics: Sequence[dict[str, float]], stage: Stage, *, best_kept: bool) -> Figures:
-    """Return first and last training loss, the kept step, and the held-out figures at that step.
+def figures_of(metrics: Sequence[dict[str, float]], stage: Stage, *, best_kept: bool, held_out: int) -> Figures:
+    """Return first and last training loss, the kept step, and the figures of the `held_out` examples at that step.
 
     Without held-out examples, or where `best_kept` says so, the last step is the one that is kept.
     """
@@ -24,6 +25,7 @@ def figures_of(metrics: Sequence[dict[str, float]], stage: Stage, *, best_kept: 
         "loss_first": trained[0]["loss"] if trained else None,
         "loss_last": last.get("loss"),
         "accuracy_last": last.get(name),
+        "held_out": held_out,
         "held_out_loss": kept["eval_loss"] if kept else None,
         "held_out_accuracy": kept.get(f"eval_{name}") if kept else None,
     }
@@ -34,6 +36,21 @@ def figures_of(metrics: Sequence[dict[str, float]], stage: Stage, *, best_kept: 
             "held_out_reward_rejected": kept.get("eval_rewards/rejected"),
         }
     return figures
+
+
+def said_of(figures: Figures, stage: Stage) -> list[str]:
+    """Return what held-out examples say of the kept step; a second line where they say less than it seems."""
+    accuracy, loss, kept = (figures.get(name) for name in ("held_out_accuracy", "held_out_loss", "kept_step"))
+    if loss is None or kept is None:
+        return []
+    if stage == "sft" or accuracy is None:
+        return [f"held-out loss {loss:.4f} at step {kept:.0f}, which is kept"]
+    pairs = int(figures.get("held_out") or 0)
+    right = wilson(round(accuracy * pairs), pairs)
+    lines = [f"held out {accuracy:.1%} of {pairs} pairs right{right.ends('.0%')} at step {kept:.0f}, which is kept"]
+    if right.low is not None and right.low <= 1 / 2:
+        lines.append("! held-out pairs do not show that anything was learnt: a coin may do as well")
+    return lines
 
 
 def _best(looks: Sequence[dict[str, float]], stage: Stage) -> dict[str, float] | None:

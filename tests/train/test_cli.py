@@ -118,7 +118,7 @@ def test_the_whole_command_trains_on_two_processes_and_says_once_what_came_out(t
     command = ["train", "dpo", "rows.jsonl", "--model", "base", "--out", "out", "--max-length", "64"]
     options = ["--learning-rate", "1e-2", "--lora", "--merge"]
     done = subprocess.run([*launch, *command, *options], capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert done.stdout.count("held out 100.0% of the pairs right at step") == 1
+    assert done.stdout.count("held out 100.0% of 4 pairs right") == 1
     assert done.stderr.count("adapters of rank 16") == 1
     assert "2 × the CPU" in done.stderr
     assert "Warning" not in done.stderr

@@ -10,7 +10,7 @@ from rlaif.preferences.odds import LARGEST, log_odds
 from rlaif.train.config import DpoConfig
 from rlaif.train.load import load_config
 from rlaif.train.progress import Progress, keep_until, read_metrics
-from rlaif.train.results import figures_of
+from rlaif.train.results import figures_of, said_of
 from rlaif.train.words import count, duration, left_out_line
 
 
@@ -29,15 +29,35 @@ METRICS = [
 
 
 def test_the_kept_step_has_the_best_accuracy_and_of_equal_ones_the_lower_loss() -> None:
-    figures = figures_of(METRICS, "dpo", best_kept=True)
+    figures = figures_of(METRICS, "dpo", best_kept=True, held_out=20)
     assert (figures["kept_step"], figures["held_out_accuracy"], figures["held_out_loss"]) == (6, 0.9, 0.3)
     assert (figures["loss_first"], figures["loss_last"], figures["steps"]) == (0.7, 0.1, 8)
 
 
 def test_for_sft_the_lowest_loss_is_kept_and_without_a_choice_the_last_step() -> None:
-    assert figures_of(METRICS, "sft", best_kept=True)["kept_step"] == 8
-    assert figures_of(METRICS, "dpo", best_kept=False)["held_out_accuracy"] == 0.7
-    assert figures_of(METRICS[:1], "dpo", best_kept=True)["kept_step"] == 1
+    assert figures_of(METRICS, "sft", best_kept=True, held_out=20)["kept_step"] == 8
+    assert figures_of(METRICS, "dpo", best_kept=False, held_out=20)["held_out_accuracy"] == 0.7
+    assert figures_of(METRICS[:1], "dpo", best_kept=True, held_out=20)["kept_step"] == 1
+
+
+@pytest.mark.parametrize(
+    ("pairs", "said"),
+    [
+        (20, ["held out 90.0% of 20 pairs right (70% to 97%) at step 6, which is kept"]),
+        (4, ["held out 90.0% of 4 pairs right (51% to 100%) at step 6, which is kept"]),
+    ],
+)
+def test_a_share_of_few_pairs_is_said_with_how_far_it_may_be_off(pairs: int, said: list[str]) -> None:
+    assert said_of(figures_of(METRICS, "dpo", best_kept=True, held_out=pairs), "dpo") == said
+
+
+def test_what_a_coin_may_do_as_well_is_said() -> None:
+    figures = figures_of([look(2, 0.6, 0.69)], "dpo", best_kept=True, held_out=10)
+    assert said_of(figures, "dpo") == [
+        "held out 60.0% of 10 pairs right (31% to 83%) at step 2, which is kept",
+        "! held-out pairs do not show that anything was learnt: a coin may do as well",
+    ]
+    assert said_of(figures_of([{"step": 1, "loss": 0.7}], "dpo", best_kept=True, held_out=0), "dpo") == []
 
 
 def test_what_was_logged_after_a_checkpoint_is_forgotten_and_a_line_cut_off_too(tmp_path: Path) -> None:
