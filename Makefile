@@ -39,10 +39,10 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not server and not browser and not slow" -q -n 2
+	$(BIN)/pytest -m "not server and not browser and not slow" -q -n 3
 
 test: setup
-	$(BIN)/pytest -m "not server and not browser" -q -n 2
+	$(BIN)/pytest -m "not server and not browser" -q -n 3
 	scripts/install-chromium.sh
 	$(BIN)/pytest -m browser -q
 	$(BIN)/pytest -m server

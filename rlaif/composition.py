@@ -82,6 +82,14 @@ class ConstitutionFile(Record):
     principles: tuple[Principle, ...] = ()
     """The file's own principles; they come after the inherited ones."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_run_file(cls, data: object) -> object:
+        given = data.keys() if isinstance(data, dict) else set()
+        if given & {"constitution", "prompts"} and not given & {"principles", "extends"}:
+            raise ValueError("this is a run file, no constitution; a constitution lists its rules under `principles:`")
+        return data
+
     @field_validator("extends", mode="before")
     @classmethod
     def _a_name_is_enough(cls, extends: object) -> object:

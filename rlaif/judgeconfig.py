@@ -229,6 +229,8 @@ class JudgingConfig(Section):
             raise ValueError("`labels` belong to a judge: put them inside `judges`")
         if self.kind == "none" and self.require is not None:
             raise ValueError("`require` measures judges, and `kind: none` has none")
+        if self.recalibration == "noise" and self.orders == "one":
+            raise ValueError("`recalibration: noise` is read from how far the two orders disagree; take `orders: both`")
         names = [judge.called for judge in self.judges]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:

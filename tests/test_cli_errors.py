@@ -434,6 +434,7 @@ def test_a_server_that_dies_midway_ends_the_run_and_says_what_to_do() -> None:
     assert "start the server and run the same command again" in err.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_an_end_amid_retries_is_one_line() -> None:
     busy = Fault(kind="judge", status=503, retry_after="0", times=None)
     refused = Fault(kind="judge", status=401, after=600, times=1)
@@ -449,6 +450,7 @@ def test_an_end_amid_retries_is_one_line() -> None:
 # Stopping
 
 
+@pytest.mark.slow
 def test_a_run_stopped_twice_says_so_in_one_line_and_goes_on_later(rlaif: Rlaif) -> None:
     _write_prompts("p.jsonl", 8)
     with serving(SimulatedServer(SimulatedModel(latency_s=0.02))) as server:
@@ -464,6 +466,7 @@ def test_a_run_stopped_twice_says_so_in_one_line_and_goes_on_later(rlaif: Rlaif)
     assert summary["session"]["traces"] < 8 or summary["session"]["from_store"] > 0
 
 
+@pytest.mark.slow
 def test_a_limit_on_file_size_ends_the_run_and_the_same_command_goes_on(rlaif: Rlaif, server: SimulatedServer) -> None:
     _write_run_file(server, "cache: elsewhere.sqlite")
     said = _limited("generate", "run.yaml", bytes_per_file=60_000)

@@ -58,6 +58,15 @@ def fault(path: Path) -> str:
 # What is inherited
 
 
+def test_a_run_file_given_as_a_constitution_is_called_one(tmp_path: Path):
+    file = tmp_path / "run.yaml"
+    file.write_text("constitution: honesty\nprompts: seed\npolicy: m\nout: x\n", encoding="utf-8")
+    with pytest.raises(
+        ConfigError, match=r"run\.yaml:1: this is a run file, no constitution; a constitution lists its"
+    ):
+        load_constitution(str(file))
+
+
 def test_a_shipped_name_a_path_and_ones_own_principles_come_in_this_order(tmp_path: Path):
     write(tmp_path / "sub", "base", BASE)
     mine = write(tmp_path / "mine", "mine", "extends: [directness, ../sub/base.yaml]\n" + own("brave"))

@@ -154,6 +154,7 @@ async def test_a_run_stops_when_every_prompt_fails(make_config: MakeConfig) -> N
         assert server.count("sample") < 40
 
 
+@pytest.mark.slow
 async def test_a_server_that_goes_away_ends_the_run_and_keeps_what_is_finished(make_config: MakeConfig) -> None:
     server = SimulatedServer(SimulatedModel(latency_s=0.02))
     await server.__aenter__()
@@ -203,6 +204,7 @@ async def test_identical_and_empty_answers_are_not_compared(make_config: MakeCon
         assert all(texts)
 
 
+@pytest.mark.slow
 async def test_many_candidates_meet_in_a_sparse_design_and_the_pair_was_compared_directly(
     make_config: MakeConfig,
 ) -> None:

@@ -117,6 +117,7 @@ async def test_rules_that_are_all_programs_ask_the_judge_nothing(make_haiku: Cal
     card = (run.path / "dataset" / "README.md").read_text(encoding="utf-8")
     assert "**two-lines** (weight 1): a program: lines: 2" in card
     assert "It gave no verdict. Programs decided." in card
+    assert summarise(run).notes == []
 
 
 async def test_pairs_of_checks_alone_are_counted_and_a_mute_critic_is_no_tie(make_haiku: Callable[..., RunConfig]):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from datasets import load_dataset
 
+from rlaif.config import RunConfig
 from rlaif.errors import ConfigError, RunDirectoryError
 from rlaif.generation import generate_async
 from rlaif.models.simulated import SimulatedModel, SimulatedServer
@@ -144,6 +145,12 @@ async def test_noise_between_the_orders_holds_probabilities_back(make_config: Ma
     assert noise is not None
     assert noise.noise == pytest.approx(2.0, rel=0.5)
     assert all(pair.p_chosen <= pair.p_raw for _, c in run.conclusions() for pair in c.pairs)
+
+
+def test_noise_between_the_orders_needs_both() -> None:
+    run = {"constitution": "honesty", "prompts": "seed", "policy": "m", "out": "o"}
+    with pytest.raises(ConfigError, match="`recalibration: noise` is read from how far the two orders disagree"):
+        RunConfig.check({**run, "judging": {"recalibration": "noise", "orders": "one"}})
 
 
 async def test_rows_and_card_name_the_models_that_judged_and_say_where_the_rules_had_no_say(

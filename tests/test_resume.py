@@ -24,7 +24,9 @@ KEPT_AFTER_S = 0.5
 """A reply older than this survives. The project promises a tenth of a second; a crowded machine may take longer."""
 
 
-@pytest.mark.parametrize("requests_before_the_kill", [1, 30, 120, 220, 330])
+@pytest.mark.parametrize(
+    "requests_before_the_kill", [1, 30, *(pytest.param(n, marks=pytest.mark.slow) for n in (120, 220, 330))]
+)
 async def test_a_killed_run_goes_on_without_loss_or_repetition(
     make_config: MakeConfig, tmp_path: Path, requests_before_the_kill: int
 ) -> None:
@@ -48,6 +50,7 @@ async def test_a_killed_run_goes_on_without_loss_or_repetition(
     assert _asked_twice_though_kept(server.asked, killed_at) == []
 
 
+@pytest.mark.slow
 async def test_ctrl_c_stops_cleanly_and_the_run_directory_alone_is_enough_to_go_on(
     make_config: MakeConfig, tmp_path: Path
 ) -> None:
@@ -85,6 +88,7 @@ asyncio.new_event_loop().run_until_complete(cell())
 """
 
 
+@pytest.mark.slow
 async def test_interrupting_a_notebook_cell_stops_the_run_and_frees_its_directory(
     make_config: MakeConfig, tmp_path: Path
 ) -> None:
@@ -107,6 +111,7 @@ async def test_interrupting_a_notebook_cell_stops_the_run_and_frees_its_director
     assert summarise(Run(tmp_path / "runs" / "one")).traces == PROMPTS
 
 
+@pytest.mark.slow
 async def test_a_second_writer_is_turned_away(make_config: MakeConfig, tmp_path: Path) -> None:
     async with SimulatedServer(SERVER) as server:
         run_file = _run_file(make_config(server, PROMPTS), tmp_path)

@@ -15,7 +15,7 @@ from rlaif.datasets.rows import PreferenceRow, split_of
 from rlaif.errors import StorageError, UsageError
 from rlaif.hashing import content_hash
 from rlaif.runs.run import Run
-from rlaif.runs.summary import Summary, summarise
+from rlaif.runs.summary import Summary, summarise, warnings_of
 
 Format = Literal["trl", "sft", "ultrafeedback", "jsonl", "kto", "reward", "ranking", "openrlhf", "nemo-rl"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -80,7 +80,7 @@ def _replace(
     folder = folder.resolve()
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; choose another --out")
-    if folder.exists() and not (folder / _MARK).is_file() and any(folder.iterdir()):
+    if folder.exists() and not (folder / MARK).is_file() and any(folder.iterdir()):
         raise UsageError(f"{folder} holds something that is no export of this program; choose another --out")
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     try:
@@ -90,7 +90,8 @@ def _replace(
         if card is not None:
             contents = {name: _hash_of_files(unfinished / name) for name in parts}
             (unfinished / "README.md").write_text(dataset_card(run, card, counts, contents), encoding="utf-8")
-        (unfinished / _MARK).write_text(json.dumps({"run": run.manifest.model_dump(), "rows": counts}, indent=2))
+        mark = {"run": run.manifest.model_dump(), "rows": counts, "warnings": warnings_of(run)}
+        (unfinished / MARK).write_text(json.dumps(mark, indent=2))
         shutil.rmtree(folder, ignore_errors=True)
         unfinished.rename(folder)
     except OSError as error:
@@ -100,8 +101,8 @@ def _replace(
     return counts
 
 
-_MARK = "rlaif.json"
-"""Says that this program wrote the folder, from which run."""
+MARK = "rlaif.json"
+"""Says that this program wrote the folder, from which run, and what that warns of."""
 
 
 def _write_parts(folder: Path, run: Run, parts: Mapping[str, Iterable[Any]], kind: str) -> dict[str, int]:

@@ -1,7 +1,8 @@
 """Gold labels in: pairs of answers of which somebody says which one is better.
 
 Two shapes: {prompt or messages, chosen, rejected} and {input, output_1, output_2, label}, each with `id` and `subset`
-where there are. A row that can't be used is an error with its file and line; none is left out in silence.
+where there are. Answers may be texts, or messages as preference datasets have them. A row that can't be used is an
+error with its file and line; none is left out in silence.
 """
 
 from collections.abc import Mapping
@@ -10,9 +11,10 @@ from typing import Any
 
 from rlaif.datasets.files import read_rows
 from rlaif.datasets.prompts import prompt_of_row
+from rlaif.datasets.turns import answer_of
 from rlaif.errors import GoldError
 from rlaif.hashing import content_hash
-from rlaif.records import Prompt, Record
+from rlaif.records import Message, Prompt, Record
 
 FIELDS = ("prompt", "messages", "chosen", "rejected", "input", "output_1", "output_2", "label", "subset", "id")
 
@@ -76,10 +78,14 @@ def _item(where: str, row: Any, columns: Mapping[str, str], number: int) -> Gold
     if missing:
         raise GoldError(f"{where}: has no column {missing[0]!r}; it has {', '.join(map(str, row)) or 'none'}")
     fields = {field: row.get(columns.get(field, field)) for field in FIELDS}
-    chosen, rejected, chosen_first = _answers(where, row, fields)
+    told, chosen, rejected, chosen_first = _answers(where, row, fields)
     subset, given = fields["subset"], fields["id"]
     if fields["prompt"] is None and fields["messages"] is None:
         fields["prompt"] = fields["input"]
+    if fields["prompt"] is None and fields["messages"] is None and told:
+        fields["messages"] = told
+    elif isinstance(fields["prompt"], list | tuple) and fields["messages"] is None:
+        fields["messages"], fields["prompt"] = fields["prompt"], None
     prompt = prompt_of_row(where, {name: fields[name] for name in ("prompt", "messages", "id")}, {})
     return GoldItem(
         id=f"row {number}" if given is None or given == "" else str(given),
@@ -91,8 +97,10 @@ def _item(where: str, row: Any, columns: Mapping[str, str], number: int) -> Gold
     )
 
 
-def _answers(where: str, row: Mapping[str, Any], fields: Mapping[str, Any]) -> tuple[str, str, bool | None]:
-    """Return (chosen, rejected, whether the chosen one stands first)."""
+def _answers(
+    where: str, row: Mapping[str, Any], fields: Mapping[str, Any]
+) -> tuple[list[dict[str, str]], str, str, bool | None]:
+    """Return (turns before the answers where they hold some, chosen, rejected, whether the chosen one is first)."""
     if fields["chosen"] is not None and fields["rejected"] is not None:
         better, worse, first = fields["chosen"], fields["rejected"], None
     elif fields["output_1"] is not None and fields["output_2"] is not None:
@@ -101,17 +109,32 @@ def _answers(where: str, row: Mapping[str, Any], fields: Mapping[str, Any]) -> t
         better, worse = (one, two) if first else (two, one)
     else:
         raise GoldError(
-            f"{where}: has neither `chosen` and `rejected` nor `output_1`, `output_2` and `label` (it has "
-            f"{', '.join(map(str, row)) or 'nothing'}); map them with --column chosen=NAME"
+            f"{where}: `chosen` and `rejected` must be there, or `output_1`, `output_2` and `label` (it has "
+            f"{_columns(row)}); map them with --column chosen=NAME"
         )
-    for name, text in (("better", better), ("worse", worse)):
-        if not isinstance(text, str) or not text.strip():
-            raise GoldError(f"{where}: the {name} answer must be a text, and not an empty one")
-        if any("\ud800" <= letter <= "\udfff" for letter in text):
-            raise GoldError(f"{where}: the {name} answer holds half a surrogate pair, which no server takes")
+    (before, better), (also, worse) = (_answer(where, *one) for one in (("better", better), ("worse", worse)))
+    if before != also:
+        raise GoldError(f"{where}: the two answers stand in different conversations")
     if better.strip() == worse.strip():
         raise GoldError(f"{where}: both answers are the same, so neither is better")
-    return better, worse, first
+    return [turn.model_dump() for turn in before], better, worse, first
+
+
+def _columns(row: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}, empty" if value is None else str(name) for name, value in row.items()) or "nothing"
+
+
+def _answer(where: str, name: str, value: object) -> tuple[tuple[Message, ...], str]:
+    """Return the turns before an answer, often none, and the answer; comes in as a text or as messages."""
+    if isinstance(value, list | tuple):
+        before, text = answer_of(where, f"the {name} answer", value)
+    elif isinstance(value, str) and value.strip():
+        before, text = (), value
+    else:
+        raise GoldError(f"{where}: the {name} answer must be a text or messages, and not empty")
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise GoldError(f"{where}: the {name} answer holds half a surrogate pair, which no server takes")
+    return before, text
 
 
 def _first_is_better(where: str, label: object) -> bool:

@@ -164,6 +164,8 @@ def _members(run: Run) -> list[tuple[str, str, frozenset[str]]]:
 def _notes(run: Run) -> list[str]:
     if not run.config.judging.panel or run.config.judging.kind == "none" or not run.has_models:
         return []
+    if run.config.judging.asks_rules and not run.constitution.asked:
+        return []  # programs decide everything
     models = run.models
     if {models.judge_identities.get(j.called, models.critic_identity) for j in run.config.judging.panel} == {
         models.policy_identity

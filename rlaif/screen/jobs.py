@@ -52,7 +52,8 @@ def dry_run_job(config: RunConfig, *, as_json: bool) -> None:
         screen.say("a dry run: the model is simulated, its answers are made up, nothing is kept")
         for line in (*summary_lines(summary), *judge_lines(summary)):
             print(line)
-        print(f"about {summary.usage.requests / max(1, summary.traces):.0f} replies for each prompt")
+        replies = round(summary.usage.requests / max(1, summary.traces))
+        print(f"about {replies} repl{'y' if replies == 1 else 'ies'} for each prompt")
 
 
 def show_job(path: Path, prompt_id: str | None, *, as_json: bool) -> None:

@@ -4,21 +4,23 @@ Columns are those of this project's datasets and of TRL: prompt, chosen, rejecte
 or prompt and completion. A row that can't be used is an error with its place; none is left out in silence.
 """
 
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from rlaif.datasets.export import MARK
 from rlaif.datasets.files import Row, read_rows
 from rlaif.datasets.rows import split_of
+from rlaif.datasets.turns import answer_of, conversation_of
 from rlaif.errors import PromptsError
 from rlaif.hashing import content_hash
 from rlaif.records import Message, Probability, Record
 from rlaif.runs.run import Run
 from rlaif.runs.summary import warnings_of
 from rlaif.train.config import Stage
-from rlaif.train.turns import answer_of, conversation_of
 
 HELD_OUT = 0.1
 """Share of the prompts held out where the data have no test split."""
@@ -114,7 +116,8 @@ def _read(source: str, stage: Stage, kind: Any) -> Examples[Any]:  # noqa: ANN40
             example, group = kind(where, row)
             into = split if len(parts) > 1 else split_of(group, HELD_OUT)
             splits[into].append(example)
-    return _whole(source, stage, splits, tally.origin())
+    origin = replace(tally.origin(), warnings=() if stage == "sft" else _exported_warnings(path))
+    return _whole(source, stage, splits, origin)
 
 
 def _from_run(run: Run, stage: Stage, kind: Any) -> Examples[Any]:  # noqa: ANN401
@@ -129,6 +132,16 @@ def _from_run(run: Run, stage: Stage, kind: Any) -> Examples[Any]:  # noqa: ANN4
     warnings = () if stage == "sft" else tuple(warnings_of(run))  # no verdict stands behind a revision
     origin = replace(tally.origin(), rules=rules, warnings=warnings)
     return replace(_whole(str(run.path), stage, splits, origin), template=run.config.policy.chat_template_kwargs)
+
+
+def _exported_warnings(path: Path) -> tuple[str, ...]:
+    """Return what a run warned of when its dataset was written; nothing of data from elsewhere."""
+    for mark in (path / MARK, path.parent / MARK):
+        try:
+            return tuple(map(str, json.loads(mark.read_text(encoding="utf-8"))["warnings"]))
+        except (OSError, ValueError, LookupError, TypeError):
+            continue
+    return ()
 
 
 def _on_the_hub(source: str) -> Mapping[str, Path | str]:

@@ -23,12 +23,12 @@ def plan_lines(config: TrainConfig, plan: Plan, device: "Device", size: "Size", 
     if plan.method == "lora":
         what = f"adapters of rank {config.lora.r} ({count(size.adapters)} weights) on {count(size.parameters)}"
     parts = f" ({plan.at_a_time} at a time)" if plan.passes > 1 else ""
+    steps = f"{plan.steps} step{'s' * (plan.steps != 1)} of {plan.at_a_time * plan.passes * device.count}{parts}"
     lines = [
         *(f"! {warning}" for warning in examples.origin.warnings),
         f"{plan.stage}  {config.model} · {len(examples.train)} examples, {len(examples.test)} held out · {config.data}",
         f"loss     {loss_line(config)}",
-        f"trains   {what} on {where}: {plan.steps} steps of {plan.at_a_time * plan.passes * device.count}{parts}, "
-        f"learning rate {plan.learning_rate:g}",
+        f"trains   {what} on {where}: {steps}, learning rate {plan.learning_rate:g}",
         f"takes    about {plan.memory / 2**30:.1f} of {device.memory / 2**30:.0f} GiB, "
         f"about {duration(plan.operations / EFFICIENCY / device.speed())}",
     ]

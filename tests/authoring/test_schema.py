@@ -54,6 +54,7 @@ def test_a_broken_file_does_not_fit(validator: Any, was: str, now: str) -> None:
     assert list(validator.iter_errors(yaml.safe_load(COMPOSED.replace(was, now)))) != []
 
 
+@pytest.mark.slow
 def test_what_loads_fits(validator: Any, tmp_path: Path) -> None:
     """An editor must not mark a file that works; 300 broken and half-broken ones are tried."""
     (tmp_path / "base.yaml").write_text(HEAD.format(name="base") + BASE, encoding="utf-8")

@@ -127,7 +127,7 @@ def test_a_check_says_in_a_few_words_what_it_is(data: dict[str, Any], shown: str
         ("{refuses: maybe}", "boolean"),
         ("{format: bullet}", "'bullets', 'numbered', 'table', 'code' or 'plain'"),
         ("{python: os.system}", "should match pattern"),
-        ("2", "Check"),
+        ("2", "lines of key: value"),
     ],
 )
 def test_a_bad_check_is_said_with_file_and_line(tmp_path: Path, check: str, says: str):

@@ -70,6 +70,7 @@ def test_another_comparison_in_the_same_place_is_refused_with_a_free_one(
     assert said.complains(2, "holds another comparison", f"Choose another --out, such as {compared}-2: ")
 
 
+@pytest.mark.slow
 def test_a_dry_run_asks_a_simulated_model_tells_the_cost_and_keeps_nothing(rlaif: Rlaif) -> None:
     said = rlaif("compare", "c.yaml", "minimal", "--prompts", "p.jsonl", "--dry-run", "--out", "runs/new")
     assert said.code == 0, said.err

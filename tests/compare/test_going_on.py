@@ -14,6 +14,8 @@ from rlaif.models.simulated import Fault, SimulatedModel, SimulatedServer
 from rlaif.report.comparison_plots import judge_plot
 from tests.conftest import CONSTITUTION, MakeConfig
 
+pytestmark = pytest.mark.slow
+
 
 def two_files(tmp_path: Path) -> list[str]:
     found = []

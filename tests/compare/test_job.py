@@ -14,6 +14,8 @@ from rlaif.generation import generate_async
 from rlaif.models.simulated import Fault, PlantedRule, SimulatedModel, SimulatedServer
 from tests.conftest import CONSTITUTION, MakeConfig
 
+pytestmark = pytest.mark.slow
+
 OTHER = (
     CONSTITUTION.replace("name: testing", "name: other")
     .replace("kinder", "bolder")
@@ -92,7 +94,6 @@ async def test_a_comparison_that_was_broken_off_goes_on_and_asks_nothing_twice(
     assert again.comparison == done.comparison
 
 
-@pytest.mark.slow
 async def test_two_runs_that_differ_in_nothing_but_their_seed_do_not_differ_beyond_noise(
     make_config: MakeConfig, tmp_path: Path
 ) -> None:
@@ -110,7 +111,6 @@ async def test_two_runs_that_differ_in_nothing_but_their_seed_do_not_differ_beyo
     assert found.rivals.cells[1][0].holds(0.5)
 
 
-@pytest.mark.slow
 async def test_the_same_rules_in_other_words_do_not_differ_beyond_noise(
     make_config: MakeConfig, sources: list[str], tmp_path: Path
 ) -> None:
@@ -123,7 +123,6 @@ async def test_the_same_rules_in_other_words_do_not_differ_beyond_noise(
     assert any("not shown to be more than the judge's own noise" in warning for warning in done.comparison.warnings)
 
 
-@pytest.mark.slow
 async def test_rules_that_really_differ_do_so_beyond_noise(
     make_config: MakeConfig, sources: list[str], tmp_path: Path
 ) -> None:

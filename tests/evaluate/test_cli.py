@@ -91,7 +91,7 @@ def test_verdicts_are_printed_and_written_in_three_layouts(rlaif: Rlaif) -> None
         ),
         (
             ["judge", "--gold", "v.jsonl.gz", "--critic", "m", "--constitution", "minimal"],
-            ["v.jsonl.gz:1: has neither `chosen` and `rejected` nor"],
+            ["v.jsonl.gz:1: `chosen` and `rejected` must be there, or `output_1`"],
         ),
     ],
 )

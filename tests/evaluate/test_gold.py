@@ -35,6 +35,16 @@ def test_two_outputs_and_a_label(tmp_path: Path) -> None:
     assert one.conversation == two.conversation
 
 
+def test_messages_as_preference_datasets_have_them(tmp_path: Path) -> None:
+    asked = {"role": "user", "content": "Why?"}
+    said = [[{"role": "assistant", "content": text}] for text in ("Because.", "No.")]
+    apart = {"prompt": [asked], "chosen": said[0], "rejected": said[1]}
+    whole = {"chosen": [asked, *said[0]], "rejected": [asked, *said[1]]}
+    for item in read_gold(written(tmp_path, apart, whole)).items:
+        assert (item.chosen, item.rejected) == ("Because.", "No.")
+        assert [turn.content for turn in item.prompt.messages] == ["Why?"]
+
+
 def test_other_column_names_and_a_limit(tmp_path: Path) -> None:
     row = {"question": "Why?", "good": "x", "bad": "y"}
     columns = {"prompt": "question", "chosen": "good", "rejected": "bad"}
@@ -48,10 +58,16 @@ def test_other_column_names_and_a_limit(tmp_path: Path) -> None:
         (GOOD | {"chosen": "No. "}, ":2: both answers are the same"),
         (GOOD | {"chosen": " "}, ":2: the better answer must be a text"),
         (GOOD | {"rejected": 3}, ":2: the worse answer must be a text"),
+        (GOOD | {"chosen": None}, r":2: `chosen` and `rejected` must be there, .* \(it has prompt, chosen, empty, rej"),
+        (GOOD | {"chosen": [{"role": "user", "content": "x"}]}, ":2: the last message of `the better answer` must be"),
+        (
+            {"chosen": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], "rejected": "z"},
+            ":2: the two answers stand in different conversations",
+        ),
         (GOOD | {"chosen": "\ud800"}, ":2: the better answer holds half a surrogate"),
         (GOOD | {"prompt": ""}, ":2: the prompt has no text"),
         ({"chosen": "x", "rejected": "y"}, ":2: has neither `prompt` nor `messages`"),
-        ({"prompt": "x", "chosen": "y"}, ":2: has neither `chosen` and `rejected` nor"),
+        ({"prompt": "x", "chosen": "y"}, ":2: `chosen` and `rejected` must be there, or `output_1`"),
         ({"input": "x", "output_1": "a", "output_2": "b", "label": 0}, ":2: label is 0; must be 1 or 2"),
         (GOOD | {"id": "a"}, ":2: id 'a' is used before, at .*:1"),
         ("text", ":2: must be an object"),

@@ -13,6 +13,8 @@ from rlaif.preferences.recalibration import FittedOn
 from rlaif.runs.correcting import load_recalibrator
 from tests.evaluate.test_judge import evaluated, gold_file
 
+pytestmark = pytest.mark.slow
+
 SOURCE = FittedOn(
     gold="g", gold_hash="h", critic="c", constitution="t", constitution_hash="x", asked=JudgingConfig().asked()
 )

@@ -94,6 +94,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_where_everything_was_answered_before_no_server_starts(
     rlaif: Rlaif, starts: Path, tmp_path: Path, name: str
@@ -107,6 +108,7 @@ def test_where_everything_was_answered_before_no_server_starts(
     assert starts.read_text().splitlines() == [f"{tmp_path}/model"]
 
 
+@pytest.mark.slow
 def test_a_model_that_was_trained_further_is_asked_again(rlaif: Rlaif, starts: Path, tmp_path: Path) -> None:
     command = [part.format(here=tmp_path) for part in COMMANDS["test"]]
     assert rlaif(*command).returncode == 0
@@ -123,6 +125,7 @@ def test_a_server_that_loaded_something_else_is_not_believed(rlaif: Rlaif, tmp_p
     assert "was to be started" in done.stderr
 
 
+@pytest.mark.slow
 def test_after_a_model_that_is_not_there_the_same_run_takes_the_right_one(rlaif: Rlaif, tmp_path: Path) -> None:
     command = [part.format(here=tmp_path) for part in COMMANDS["generate"]]
     wrong = rlaif(*command[:-1], "./modell", "--out", "runs/one")

@@ -203,6 +203,7 @@ def test_a_run_of_any_state_has_a_page(tmp_path: Path, constitution_file: Path, 
         assert line in page
 
 
+@pytest.mark.slow
 def test_of_a_large_run_a_stated_sample_holds_every_outcome(tmp_path: Path, constitution_file: Path):
     run = make_run(tmp_path / "run", constitution_file, prompts=120, failures=2, spread=1.0)
     outcomes = {conclusion.no_pair or "pair" for _, conclusion in run.conclusions()}
@@ -216,6 +217,7 @@ def test_of_a_large_run_a_stated_sample_holds_every_outcome(tmp_path: Path, cons
     assert sum(trace["outcome"] == "failed" for trace in traces) == 2
 
 
+@pytest.mark.slow
 def test_a_page_that_would_be_too_large_shows_fewer_traces_and_says_so(tmp_path: Path, constitution_file: Path):
     def noise(rng: random.Random, name: str) -> str:
         return rng.randbytes(3000).hex()
@@ -227,6 +229,7 @@ def test_a_page_that_would_be_too_large_shows_fewer_traces_and_says_so(tmp_path:
     assert f"Here are {written.traces_shown} of 40" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_thousand_traces_of_full_size_fit_into_a_mail(tmp_path: Path):
     """Four samples and revisions of 1,500 characters, 28 matchups under 16 principles in both orders."""
     rules = load_constitution("harmlessness")

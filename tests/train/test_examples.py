@@ -44,6 +44,8 @@ async def test_what_a_run_warns_of_its_labels_goes_along_with_its_pairs(make_con
     async with SimulatedServer() as server:
         run = await generate_async(make_config(server, prompts=20, judging={"min_margin": 0.0}))
     assert "do not train on these pairs" in read_pairs(str(run.path)).origin.warnings[-1]
+    assert "do not train on these pairs" in read_pairs(str(run.path / "dataset")).origin.warnings[-1]
+    assert "do not train on these pairs" in read_pairs(str(run.path / "dataset" / "preference")).origin.warnings[-1]
     assert not read_answers(str(run.path)).origin.warnings  # no verdict stands behind a revision
 
 

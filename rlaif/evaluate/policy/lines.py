@@ -83,6 +83,8 @@ def line_of(found: Bootstrap, what: What, of_totals: OfTotals, keys: Sequence[Ke
 def concluded(what: What, base: Figure | None, tuned: Figure | None, difference: Figure) -> Line:
     """Return a line with what its difference shows."""
     finding = finding_of(difference, what.better)
+    if difference.value is not None and finding == "not measured" and not what.note:
+        what = replace(what, note="one prompt alone has it, which shows nothing")
     return Line(base=base, tuned=tuned, difference=difference, finding=finding, **vars(what))
 
 
@@ -93,13 +95,9 @@ def not_measured(what: What, why: str) -> Line:
 
 def finding_of(difference: Figure, better: Better | None) -> Finding:
     """Return what a difference shows."""
-    if difference.value is None:
+    if difference.value is None or difference.low is None or difference.high is None:
         return "not measured"
-    if (
-        difference.low is None
-        or difference.high is None
-        or (difference.low <= ROUNDING and difference.high >= -ROUNDING)
-    ):
+    if difference.low <= ROUNDING and difference.high >= -ROUNDING:
         return "nothing shown"
     if better is None:
         return "change"

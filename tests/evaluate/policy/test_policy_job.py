@@ -21,6 +21,8 @@ from tests.evaluate.policy.planted import (
     rules,
 )
 
+pytestmark = pytest.mark.slow
+
 NO_PROBES = Probes((), (), (), (), ())
 FEW = PROBES.first(6)
 

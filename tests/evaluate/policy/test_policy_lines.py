@@ -29,7 +29,7 @@ def interval(value: float, low: float, high: float) -> Figure:
         (interval(-0.2, -0.3, -0.1), None, "change"),
         (interval(0.2, -0.1, 0.3), "lower", "nothing shown"),
         (interval(1e-17, 1e-18, 1e-16), "lower", "nothing shown"),
-        (Figure(value=0.5, prompts=1), "lower", "nothing shown"),
+        (Figure(value=0.5, prompts=1), "lower", "not measured"),
         (Figure(value=None), "lower", "not measured"),
     ],
 )
@@ -37,6 +37,13 @@ def test_a_finding_is_an_interval_without_zero_and_a_direction(
     difference: Figure, better: str | None, finding: str
 ) -> None:
     assert finding_of(difference, better) == finding
+
+
+def test_one_prompt_shows_nothing_and_that_is_said() -> None:
+    counted = {"base": Tally({"a": 1, "b": 2}), "tuned": Tally({"a": 2, "b": 2})}
+    alone = line(paired([counted]), What("words", "manner", "words an answer", unit="number"), "a", "b")
+    assert (alone.finding, alone.note) == ("not measured", "one prompt alone has it, which shows nothing")
+    assert alone.difference.value == pytest.approx(0.5)
 
 
 def test_a_difference_of_shares_never_has_an_interval_without_width() -> None:
