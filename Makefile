@@ -39,7 +39,7 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not server and not browser and not slow" -q -n 3
+	$(BIN)/pytest -m "not server and not browser and not slow" -q -n 3 --dist loadfile
 
 test: setup
 	$(BIN)/pytest -m "not server and not browser" -q -n 3

@@ -47,18 +47,23 @@ def constitution_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def make_config(tmp_path: Path, constitution_file: Path) -> MakeConfig:
     """Return a function that describes a run against a simulated server; sections are merged into the defaults."""
+    return configs_in(tmp_path, constitution_file)
+
+
+def configs_in(folder: Path, constitution: Path) -> MakeConfig:
+    """Return the same for a folder, where several tests share a run."""
 
     def make(server: SimulatedServer, prompts: int = 6, **sections: object) -> RunConfig:
-        file = tmp_path / f"prompts-{prompts}.jsonl"
+        file = folder / f"prompts-{prompts}.jsonl"
         rows = [{"id": f"p{n}", "prompt": f"Tell me about number {n}.", "tags": ["numbers"]} for n in range(prompts)]
         file.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
         data: dict[str, object] = {
-            "constitution": str(constitution_file),
+            "constitution": str(constitution),
             "prompts": str(file),
             "policy": {"url": server.url, "concurrency": 32, "retries": 2},
             "sampling": {"n": 2, "max_tokens": 64},
             "judging": {"min_margin": 0.02},
-            "out": str(tmp_path / "runs" / "one"),
+            "out": str(folder / "runs" / "one"),
         }
         return RunConfig.check(data | sections)
 

@@ -362,6 +362,7 @@ def test_a_model_the_server_lacks_is_answered_with_those_it_has(rlaif: Rlaif, se
     assert said.complains(2, "does not serve a model named 'gpt'; it serves simulated")
 
 
+@pytest.mark.slow
 def test_a_wrong_key_is_refused_until_it_is_right(rlaif: Rlaif, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(SimulatedServer(SimulatedModel(api_key=KEY))) as locked:
         assert rlaif(*_generate(locked)).complains(1, "refused the API key (HTTP 401)", "RLAIF_API_KEY")
@@ -422,6 +423,7 @@ def test_the_reason_is_told_when_all_of_a_few_prompts_failed(rlaif: Rlaif) -> No
         assert rlaif(*_generate(s)).complains(1, "too long")
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_midway_ends_the_run_and_says_what_to_do() -> None:
     server = SimulatedServer(SimulatedModel(latency_s=0.05))
     with serving(server) as running:

@@ -126,6 +126,7 @@ async def test_a_recalibration_for_something_else_is_refused(
             await generate_async(make_config(server, judging={**FREE, "recalibration": str(file)}))
 
 
+@pytest.mark.slow
 async def test_length_is_measured_and_taken_out_where_that_is_asked_for(make_config: MakeConfig) -> None:
     async with SimulatedServer(SimulatedModel(length_bias=2.0, words=30)) as server:
         run = await generate_async(make_config(server, 40, judging={**FREE, "length_effect": "run"}))
@@ -138,6 +139,7 @@ async def test_length_is_measured_and_taken_out_where_that_is_asked_for(make_con
     assert "measured over this run" in (run.path / "dataset" / "README.md").read_text() or run.path == given.path
 
 
+@pytest.mark.slow
 async def test_noise_between_the_orders_holds_probabilities_back(make_config: MakeConfig) -> None:
     async with SimulatedServer(SimulatedModel(noise=2.0)) as server:
         run = await generate_async(make_config(server, 40, judging={**FREE, "recalibration": "noise"}))

@@ -124,6 +124,7 @@ async def test_a_second_writer_is_turned_away(make_config: MakeConfig, tmp_path:
         assert await first.wait() == 0
 
 
+@pytest.mark.slow
 async def test_a_finished_run_needs_no_server(make_config: MakeConfig, tmp_path: Path) -> None:
     async with SimulatedServer() as server:
         await generate_async(make_config(server))

@@ -153,6 +153,7 @@ def test_on_a_narrow_terminal_no_figure_is_cut_short(
     assert "…" not in text.decode()
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_ends_every_command_alike(server: SimulatedServer, compared: Path) -> None:
     assert compared.is_dir()
     for command in (_compare(server), ["constitution", "show", "harmlessness"], ["show", "runs/cmp/runs/other"]):
@@ -162,6 +163,7 @@ def test_a_reader_that_goes_away_ends_every_command_alike(server: SimulatedServe
             assert process.wait(timeout=20) == 141
 
 
+@pytest.mark.slow
 def test_stopping_a_command_that_asks_nobody_is_one_line() -> None:
     os.mkfifo("pipe")  # nobody ever writes to it
     with started("constitution", "import", "pipe") as process:

@@ -29,6 +29,7 @@ principles:
 """
 
 
+@pytest.mark.slow
 async def test_a_figure_of_several_rule_sets_or_principles_is_measured_on_all_of_them(
     make_config: MakeConfig, tmp_path: Path
 ) -> None:

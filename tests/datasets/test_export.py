@@ -1,6 +1,7 @@
 """Exports that other programs read: types hold in every split, formats are what their consumers document."""
 
 import json
+import shutil
 from pathlib import Path
 
 import datasets
@@ -8,16 +9,26 @@ import pytest
 
 from rlaif.datasets.export import FORMATS, export
 from rlaif.errors import UsageError
-from rlaif.generation import generate_async
+from rlaif.generation import generate, generate_async
 from rlaif.models.simulated import SimulatedServer
 from rlaif.runs.run import Run
-from tests.conftest import MakeConfig
+from tests.command import serving
+from tests.conftest import CONSTITUTION, MakeConfig, configs_in
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "testing.yaml").write_text(CONSTITUTION, encoding="utf-8")
+    with serving(SimulatedServer()) as server:
+        config = configs_in(folder, folder / "testing.yaml")(server, prompts=30, pairs={"test_fraction": 0.3})
+        return generate(config).path
 
 
 @pytest.fixture
-async def run(make_config: MakeConfig) -> Run:
-    async with SimulatedServer() as server:
-        return await generate_async(make_config(server, prompts=30, pairs={"test_fraction": 0.3}))
+def run(made: Path, tmp_path: Path) -> Run:
+    """Return a run of one's own: a copy of one that was made once."""
+    return Run(Path(shutil.copytree(made, tmp_path / "runs" / "one")))
 
 
 async def test_load_dataset_takes_both_configs_and_prompts_stand_in_one_split_only(run: Run, tmp_path: Path) -> None:

@@ -117,6 +117,7 @@ def test_a_model_that_was_trained_further_is_asked_again(rlaif: Rlaif, starts: P
     assert len(starts.read_text().splitlines()) == 2
 
 
+@pytest.mark.slow
 def test_a_server_that_loaded_something_else_is_not_believed(rlaif: Rlaif, tmp_path: Path) -> None:
     command = [part.format(here=tmp_path) for part in COMMANDS["test"]]
     done = rlaif(*command, LOADS="another/model")
@@ -134,6 +135,7 @@ def test_after_a_model_that_is_not_there_the_same_run_takes_the_right_one(rlaif:
     assert right.returncode == 0, right.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(on_gpu(), reason="compiling pays on a GPU")
 @pytest.mark.parametrize("name", ["test", "judge"])
 def test_for_a_few_questions_on_a_cpu_smollm2_is_not_compiled(rlaif: Rlaif, starts: Path, name: str) -> None:
@@ -142,6 +144,7 @@ def test_for_a_few_questions_on_a_cpu_smollm2_is_not_compiled(rlaif: Rlaif, star
     assert starts.read_text() == "smollm2 eagerly\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["", "a-key-of-mine"])
 def test_serving_says_what_to_paste_and_that_it_stopped(
     rlaif: Rlaif, key: str, monkeypatch: pytest.MonkeyPatch

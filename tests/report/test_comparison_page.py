@@ -2,34 +2,44 @@
 
 import html
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from rlaif.compare.config import compare_config
-from rlaif.compare.job import Compared, compare_async
+from rlaif.compare.job import Compared, compare, compare_async
 from rlaif.models.simulated import PlantedRule, SimulatedModel, SimulatedServer
 from rlaif.report.comparison_page import write_comparison_report
 from rlaif.report.plots import with_interval
-from tests.conftest import CONSTITUTION, MakeConfig
+from tests.command import serving
+from tests.conftest import CONSTITUTION, MakeConfig, configs_in
 from tests.report.chromium import chromium_page
 from tests.report.runs import EVIL
 from tests.report.test_in_chromium import COUNT, HEADING, IN_BROWSER, READY, SHOWN
 
 
-@pytest.fixture
-async def compared(make_config: MakeConfig, constitution_file: Path, tmp_path: Path) -> Compared:
-    other = constitution_file.with_name("other.yaml")
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Compared:
+    folder = tmp_path_factory.mktemp("made")
+    rules, other = folder / "testing.yaml", folder / "other.yaml"
+    rules.write_text(CONSTITUTION)
     other.write_text(
         CONSTITUTION.replace("name: testing", "name: other").replace("kinder", "bolder").replace("kindly", "boldly")
     )
     model = SimulatedModel(rules=(PlantedRule(contains="bolder", agrees=0.3),))
-    async with SimulatedServer(model) as server:
-        run = make_config(server, prompts=8)
+    with serving(SimulatedServer(model)) as server:
+        run = configs_in(folder, rules)(server, prompts=8)
         asked = Path(run.prompts.path)
         asked.write_text(asked.read_text().replace("Tell me about number 3.", EVIL.replace('"', '\\"')))
-        sources = [str(constitution_file), str(other)]
-        return await compare_async(compare_config(sources, run, str(tmp_path / "runs" / "compared"), 200))
+        return compare(compare_config([str(rules), str(other)], run, str(folder / "runs" / "compared"), 200))
+
+
+@pytest.fixture
+def compared(made: Compared, tmp_path: Path) -> Compared:
+    """Return a comparison of one's own: a copy of one that was made once."""
+    shutil.copytree(made.path.parent, tmp_path / "runs")
+    return Compared(tmp_path / "runs" / made.path.name, made.comparison)
 
 
 async def test_the_numbers_on_the_page_are_those_of_the_comparison(compared: Compared) -> None:
