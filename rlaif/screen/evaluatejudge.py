@@ -64,15 +64,15 @@ def judge_job(asked: Asked, *, as_json: bool) -> None:
         evaluation, judged = run_stoppable(lambda: evaluate_judges(test, screen))
     if asked.out is not None:
         write_evaluation(asked.out, evaluation, judged)
-        if kind is not None:
-            _write_recalibrator(asked.out, kind, test, evaluation, judged)
     if as_json:
         print(evaluation.model_dump_json())
     else:
         print_evaluation(evaluation, stdout_console())
         if asked.out is not None:
             print(f"figures  {asked.out / 'evaluation.json'}, verdicts.parquet, reliability.svg, reliability.png")
-        if kind is not None:
+    if kind is not None and asked.out is not None:
+        _write_recalibrator(asked.out, kind, test, evaluation, judged)
+        if not as_json:
             print(f"recalibration  {asked.out}/recalibration.json   (in a run file: judging: {{recalibration: …}})")
 
 
@@ -87,6 +87,8 @@ def _recalibration(asked: Asked, test: JudgeTest) -> Kind | None:
         raise UsageError("--recalibrate needs a number for judging.length_effect: `run` is known after a run only")
     if len(test.contenders) > 1:
         raise UsageError("--recalibrate is for one critic and one kind of judge; name them with --critic and --judge")
+    if (items := len(test.gold.items)) < (fewest := FEWEST_ITEMS[asked.recalibrate]):
+        raise UsageError(f"--recalibrate {asked.recalibrate} needs {fewest} gold labels; {test.gold.file} has {items}")
     return cast(Kind, asked.recalibrate)
 
 

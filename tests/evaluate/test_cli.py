@@ -142,6 +142,25 @@ def test_an_evaluation_leaves_folders_of_other_things_alone(
     assert (Path("taken") / file).read_text() == content
 
 
+def test_too_few_gold_labels_for_a_recalibration_are_said_before_anybody_is_asked(
+    rlaif: Rlaif, server: SimulatedServer
+) -> None:
+    asked = len(server.asked)
+    judge = ["judge", "--critic", server.url, "--constitution", "minimal", "--gold", "gold.jsonl", "--out", "j"]
+    said = rlaif(*judge, "--recalibrate", "isotonic")
+    assert said.complains(2, "--recalibrate isotonic needs 200 gold labels; gold.jsonl has 40")
+    assert len(server.asked) == asked
+
+
+def test_what_was_measured_is_shown_although_no_recalibration_comes_of_it(rlaif: Rlaif) -> None:
+    with serving(SimulatedServer(SimulatedModel(label_mass=0.01))) as mute:
+        judge = ["judge", "--critic", mute.url, "--constitution", "minimal", "--gold", "gold.jsonl", "--out", "j"]
+        said = rlaif(*judge, "--recalibrate", "temperature")
+    assert said.complains(2, "0 items that the critic could judge are too few for --recalibrate temperature")
+    assert "label mass" in said.out
+    assert Path("j/evaluation.json").is_file()
+
+
 def test_a_critic_that_is_not_there_is_one_line(rlaif: Rlaif) -> None:
     Path("run.yaml").write_text(
         "constitution: minimal\nprompts: seed\nout: o\npolicy: {url: 'http://127.0.0.1:9/v1', retries: 0}\n"

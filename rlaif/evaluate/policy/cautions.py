@@ -21,7 +21,8 @@ def cautions(test: PolicyTest, heard: Heard, wins: Sequence[WinFigures], prompts
             yield f"{len(failed)} questions to {said.name} failed and are left out for both models: {failed[0].error}"
     if prompts < FEW_PROMPTS:
         yield f"with {prompts} prompts only large differences show"
-    if test.critic in (test.base, test.tuned):
+    asks = test.second_opinion or any(constitution.asked for constitution in test.constitutions)
+    if asks and test.critic in (test.base, test.tuned):
         whose = "base" if test.critic == test.base else "tuned"
         yield f"the critic is the {whose} model itself, a judge in its own case; name another with --critic"
     for bout in heard.critic.bouts:

@@ -97,6 +97,20 @@ def test_the_report_of_an_evaluation_is_made_again_from_its_figures(
     assert report("ev").complains(2, "ev/evaluation.json: is not what `rlaif evaluate policy`")
 
 
+def test_where_programs_decide_nobody_is_a_judge_in_its_own_case(rlaif: Rlaif, servers: list[SimulatedServer]) -> None:
+    base, tuned, _ = servers
+    Path("counted.yaml").write_text(
+        "name: counted\nversion: 1\ndescription: d\nprinciples: [{id: brief, check: {words: {max: 5}}}]\n"
+    )
+    given = ["--base", base.url, "--tuned", tuned.url, "--prompts", "p.jsonl", "--samples", "1", "--limit", "3"]
+    before = base.count("judge")
+    assert "own case" not in rlaif(*given, "--constitution", "counted.yaml").out
+    assert base.count("judge") == before
+    assert "the critic is the base model itself, a judge in its own case" in rlaif(
+        *given, "--constitution", "c.yaml"
+    ).out.replace("\n", " ")
+
+
 def test_the_same_command_asks_nothing_twice(rlaif: Rlaif, given: list[str], servers: list[SimulatedServer]) -> None:
     one = rlaif(*given, *WHAT, "--limit", "4", "--json")
     asked = [len(server.asked) for server in servers]
