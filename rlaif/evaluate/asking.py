@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from rlaif.errors import CheckError, RequestError
+from rlaif.errors import CheckError, RequestError, RunError
 from rlaif.models.model import Answer
 from rlaif.progress import ALL_FAIL_LIMIT, Progress, Screen, shown_often
 from rlaif.records import Matchup
@@ -20,6 +20,19 @@ Make = Callable[[int], Comparison]
 """From a comparison's place to the comparison."""
 Decide = Callable[[Comparison], Awaitable[tuple[Matchup, Sequence[Answer]]]]
 """Asks whoever decides a comparison."""
+
+
+MOST_FAILED = 0.1
+"""Share of the questions that may fail before what was measured is held to be broken."""
+
+
+def end_where_many_failed(failed: int, asked: int, error: str | None) -> None:
+    """Raise RunError where so many questions failed that no script should take the figures for done."""
+    if failed > MOST_FAILED * asked:
+        raise RunError(
+            f"{failed} of {asked} questions could not be asked, the first because {error}; the figures are of the "
+            "others, and the same command asks again"
+        )
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from rlaif.authoring.casereport import FEWEST_FOR_PROOF
 from rlaif.config import RunConfig
 from rlaif.constitution import Constitution
 from rlaif.errors import ConfigError, RunError, UnfitJudgeError
+from rlaif.evaluate.asking import MOST_FAILED
 from rlaif.evaluate.figures import JudgeFigures
 from rlaif.evaluate.gold import Gold, GoldItem, read_gold
 from rlaif.evaluate.judge import Contender, CriticReport, JudgeTest, measure_contender
@@ -27,8 +28,6 @@ from rlaif.runs.directory import write_text
 from rlaif.templates import Templates
 
 CASES = "cases"
-MOST_FAILED = 0.1
-"""Share of the pairs that may fail to be asked before a bar that is missed is held against the server."""
 MEASURED = "judges.json"
 """What was measured at the gate; stands in the run directory."""
 

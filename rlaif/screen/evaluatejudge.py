@@ -13,6 +13,7 @@ from rich.text import Text
 from rlaif.composition import load_constitution
 from rlaif.config import JudgeConfig, JudgingConfig, ModelConfig, RunConfig
 from rlaif.errors import ConfigError, UsageError
+from rlaif.evaluate.asking import end_where_many_failed
 from rlaif.evaluate.figures import JudgeFigures
 from rlaif.evaluate.gold import FIELDS, read_gold
 from rlaif.evaluate.judge import Contender, CriticReport, Evaluation, JudgeTest, check_usable, evaluate_judges
@@ -74,6 +75,8 @@ def judge_job(asked: Asked, *, as_json: bool) -> None:
         _write_recalibrator(asked.out, kind, test, evaluation, judged)
         if not as_json:
             print(f"recalibration  {asked.out}/recalibration.json   (in a run file: judging: {{recalibration: …}})")
+    for critic in evaluation.critics:
+        end_where_many_failed(critic.overall.outcomes.get("failed", 0), len(test.gold.items), critic.error)
 
 
 def _recalibration(asked: Asked, test: JudgeTest) -> Kind | None:

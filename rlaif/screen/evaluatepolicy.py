@@ -11,9 +11,10 @@ from rlaif.composition import load_constitution
 from rlaif.config import JudgingConfig, ModelConfig, PromptsConfig, SamplingConfig, model_from_text
 from rlaif.datasets.prompts import read_prompts
 from rlaif.errors import ConfigError
-from rlaif.evaluate.asking import Failed
+from rlaif.evaluate.asking import Failed, end_where_many_failed
+from rlaif.evaluate.policy.asking import count_of
 from rlaif.evaluate.policy.evaluation import PolicyEvaluation
-from rlaif.evaluate.policy.heard import Heard
+from rlaif.evaluate.policy.heard import Heard, failures
 from rlaif.evaluate.policy.job import check_usable, evaluate_policy
 from rlaif.evaluate.policy.lines import SIDES
 from rlaif.evaluate.policy.plan import PolicyTest, without_trained_on
@@ -70,6 +71,9 @@ def policy_job(asked: Asked, *, as_json: bool) -> None:
         print_policy_evaluation(found, stdout_console())
         if asked.out is not None:
             print(f"figures  {asked.out / EVALUATION}, report.html, answers.jsonl")
+    for said in (heard.base, heard.tuned):
+        failed = failures(said)
+        end_where_many_failed(len(failed), count_of(test), failed[0].error if failed else None)
 
 
 def write_policy_evaluation(folder: Path, found: PolicyEvaluation, heard: Heard) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas
 import pytest
 
-from rlaif.models.simulated import SimulatedModel, SimulatedServer
+from rlaif.models.simulated import Fault, SimulatedModel, SimulatedServer
 from tests.command import Rlaif, commands, serving
 
 
@@ -159,6 +159,16 @@ def test_what_was_measured_is_shown_although_no_recalibration_comes_of_it(rlaif:
     assert said.complains(2, "0 items that the critic could judge are too few for --recalibrate temperature")
     assert "label mass" in said.out
     assert Path("j/evaluation.json").is_file()
+
+
+def test_figures_of_a_measurement_that_mostly_failed_are_not_taken_for_done(rlaif: Rlaif) -> None:
+    broken = Fault(kind="judge", status=400, contains="Yes 1", times=None)  # 11 of the 40: 1, and 10 to 19
+    with serving(SimulatedServer(SimulatedModel(scale=3.0, faults=(broken,)))) as failing:
+        judge = ["judge", "--critic", failing.url, "--constitution", "minimal", "--gold", "gold.jsonl"]
+        said = rlaif(*judge)
+        assert said.complains(1, "11 of 40 questions could not be asked, the first because", "the same command asks")
+        assert "label mass" in said.out
+        assert json.loads(rlaif(*judge, "--json").out)["critics"][0]["overall"]["outcomes"]["failed"] == 11
 
 
 def test_a_critic_that_is_not_there_is_one_line(rlaif: Rlaif) -> None:
