@@ -198,9 +198,10 @@ def _told(group: list[ErrorDetails]) -> list[ErrorDetails]:
     others = [detail for detail in group if detail["type"] != "literal_error"]
     if not isinstance(plain[0]["input"], str):
         return others or plain[:1]
-    words = [detail["msg"] for detail in (*plain, *(one for one in others if "number" in one["msg"]))]
+    numbers = [one for one in others if _UNPARSED.search(one["msg"])]
+    words = [detail["msg"] for detail in (*plain, *numbers)]
     joined = ", or ".join([words[0], *(text.removeprefix("Input should be ") for text in words[1:])])
-    return [{**plain[0], "msg": joined.removesuffix(", unable to parse string as a number")}]
+    return [{**plain[0], "msg": _UNPARSED.sub("", joined)}]
 
 
 def _nearest_line(location: Location, lines: Mapping[Location, int]) -> int:
@@ -243,6 +244,7 @@ def _say(detail: ErrorDetails, model: type[BaseModel]) -> str:
             return f"{message}, not {shortened(repr(detail['input']))}"
 
 
+_UNPARSED = re.compile(r", unable to parse string as an? (number|integer)$")
 _SHAPE = {"tuple": "a list", "list": "a list", "dictionary": "lines of key: value"}
 _SHAPES = re.compile(r"a valid (tuple|list|dictionary)( or instance of \w+)?")
 """What YAML calls them."""

@@ -597,7 +597,7 @@ def test_an_export_without_any_row_is_said(rlaif: Rlaif, run: Path) -> None:
     assert rlaif("generate", str(run), "--min-margin", "0.4999").code == 0
     said = rlaif("export", str(run), "--format", "kto", "--json")
     assert json.loads(said.out)["rows"] == {"train": 0, "test": 0}
-    assert "has no row: no pair of" in said.err
+    assert "has no row: no pair got a label in" in said.err
 
 
 def test_an_unknown_prompt_or_format_is_said(rlaif: Rlaif, run: Path) -> None:

@@ -82,8 +82,8 @@ def _item(where: str, row: Any, columns: Mapping[str, str], number: int) -> Gold
     subset, given = fields["subset"], fields["id"]
     if fields["prompt"] is None and fields["messages"] is None:
         fields["prompt"] = fields["input"]
-    if fields["prompt"] is None and fields["messages"] is None and told:
-        fields["messages"] = told
+    if told:  # the whole conversation; a `prompt` beside it is often its last turn alone
+        fields["messages"], fields["prompt"] = told, None
     elif isinstance(fields["prompt"], list | tuple) and fields["messages"] is None:
         fields["messages"], fields["prompt"] = fields["prompt"], None
     prompt = prompt_of_row(where, {name: fields[name] for name in ("prompt", "messages", "id")}, {})
@@ -121,7 +121,7 @@ def _answers(
 
 
 def _columns(row: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}, empty" if value is None else str(name) for name, value in row.items()) or "nothing"
+    return ", ".join(f"{name} (empty)" if value is None else str(name) for name, value in row.items()) or "nothing"
 
 
 def _answer(where: str, name: str, value: object) -> tuple[tuple[Message, ...], str]:

@@ -44,10 +44,10 @@ def _columns(path: Path) -> set[str]:
         return set()
 
 
-def refuse_a_strangers_folder(out: Path | None, own: str) -> None:
+def refuse_a_strangers_folder(out: Path | None, own: str, files: Sequence[str]) -> None:
     """Raise UsageError for --out where an evaluation can't be written, or would mix with something else.
 
-    `own` is a key that the evaluation.json of this kind has and no other.
+    `own` is a key that the evaluation.json of this kind has and no other; `files` will be written beside it.
     """
     if out is None or not out.exists():
         return
@@ -63,6 +63,9 @@ def refuse_a_strangers_folder(out: Path | None, own: str) -> None:
     figures = out / "evaluation.json"
     if figures.exists() and own not in _keys(figures):
         raise UsageError(f"--out {out}: its evaluation.json is one of another kind and is left alone; choose another")
+    strange = [file for file in files if (out / file).exists() and not figures.exists()]
+    if strange:
+        raise UsageError(f"--out {out}: holds a {strange[0]} that no evaluation wrote; choose another folder")
 
 
 def _keys(path: Path) -> set[str]:
@@ -100,7 +103,9 @@ def write_file(path: Path, content: str | bytes) -> None:
     """Write a whole file, folders included. Raises StorageError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        beside = path.with_name(f".{path.name}.unfinished")
+        beside.write_bytes(content.encode() if isinstance(content, str) else content)
+        beside.replace(path)
     except OSError as error:
         raise StorageError(f"{path}: cannot be written: {error.strerror or error}") from None
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from rlaif.errors import UsageError
+from rlaif.models.builtin import SMOLLM2
 
 CONFIGS = ("config.json", "params.json")
 """One of these stands in a model's folder; the second is Mistral's."""
@@ -13,6 +14,8 @@ def refuse_no_model(model: str, named: str | None = None) -> None:
 
     A server would find out by itself, after half a minute, and say it in a traceback.
     """
+    if model == SMOLLM2:
+        return
     path, called = Path(model), named or model
     if path.is_file() and path.suffix.lower() != ".gguf":
         raise UsageError(f"{called}: is a file; name a model's folder, a hub id, smollm2, or the URL of a server")

@@ -8,6 +8,7 @@ Goes out: numbers for the distributions, and for every prompt a tally of which r
                                               by: (), ("principle", k) drawn for its critique, ("tag", t) of its prompt
     ("more refusals",), ("pairs",)            pairs whose chosen answer refuses less those whose rejected one; pairs
     ("more hedges",)                          the same of answers with a hedge or a stock phrase
+    (either, "prompts")                       prompts where these are not zero
     ("text", kind, …)                         as `rlaif.detectors.texts` has them; by KINDS_OF_ANSWERS
     and those of `rlaif.preferences.principles`
 """
@@ -158,6 +159,8 @@ def _texts(trace: Trace, conclusion: Conclusion) -> Tally:
         tally["pairs",] += 1
         tally["more refusals",] += chosen["refusal"] - rejected["refusal"]
         tally["more hedges",] += chosen["hedged"] - rejected["hedged"]
+    for what in ("more refusals", "more hedges"):
+        tally[what, "prompts"] = tally[what,] != 0
     return tally
 
 

@@ -32,7 +32,7 @@ from rlaif.report.plots_of_texts import plot_of_texts
 MOST_TAGS = 12
 """Rows of the plot by tag."""
 FEWEST_PROMPTS = 6
-"""Below, even prompts that all say the same may do so by chance (a sign test reaches 5 % with six)."""
+"""Of prompts that differ: fewer may all do so in one direction by chance (a sign test reaches 5 % with six)."""
 
 
 def lengths_plot(bootstrap: Bootstrap) -> Plot:
@@ -84,11 +84,12 @@ def texts_plot(bootstrap: Bootstrap) -> Plot:
 
 def _what_training_would_learn(bootstrap: Bootstrap) -> str:
     """Return the first way in which chosen answers are shown to differ from the rejected ones of the same pairs."""
-    refuses, hedges = (bootstrap.ratio((f"more {what}",), ("pairs",), share=False) for what in ("refusals", "hedges"))
-    for figure, verb in ((refuses, "refuses"), (hedges, "hedges")):
-        if figure.prompts >= FEWEST_PROMPTS and not figure.holds(0):
+    for what, verb in (("more refusals", "refuses"), ("more hedges", "hedges")):
+        figure = bootstrap.ratio((what,), ("pairs",), share=False)
+        if bootstrap.total((what, "prompts")) >= FEWEST_PROMPTS and not figure.holds(0):
             more = "chosen" if (figure.value or 0) > 0 else "rejected"
-            points = f"{100 * abs(figure.value or 0):.0f} points"
+            share = 100 * abs(figure.value or 0)
+            points = "less than a point" if share < 1 else f"{share:.0f} points"
             return f"The {more} answer {verb} more often than the other of its pair, by {points}"
     return "Chosen and rejected answers are not shown to differ in refusing or hedging"
 

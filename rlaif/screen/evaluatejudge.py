@@ -38,6 +38,10 @@ FEW_ITEMS = 100
 STYLES = {"fit": "green", "fit with these settings": "yellow", "not fit": "bold yellow"}
 
 
+FILES = ("verdicts.parquet", "reliability.svg", "reliability.png", "recalibration.json")
+"""Written into the folder beside the figures."""
+
+
 class Asked(NamedTuple):
     """What the command line says, as it was typed."""
 
@@ -59,7 +63,7 @@ def judge_job(asked: Asked, *, as_json: bool) -> None:
     """Measure critics against gold labels, print the figures, write them where asked."""
     test = _test(asked)
     check_usable(test)
-    refuse_a_strangers_folder(asked.out, "critics")
+    refuse_a_strangers_folder(asked.out, "critics", FILES)
     kind = _recalibration(asked, test)
     with LiveScreen(quiet=as_json) as screen:
         evaluation, judged = run_stoppable(lambda: evaluate_judges(test, screen))

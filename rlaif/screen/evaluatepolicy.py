@@ -95,7 +95,7 @@ def _answers(heard: Heard) -> Iterator[str]:
 
 
 def _refuse_bad_out(out: Path | None) -> None:
-    refuse_a_strangers_folder(out, "probes")
+    refuse_a_strangers_folder(out, "probes", ("report.html", "answers.jsonl"))
     if out is not None:
         refuse_strangers(out / "report.html")
 

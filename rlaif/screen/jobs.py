@@ -83,7 +83,8 @@ def export_job(path: Path, format_: str, out: Path | None, *, as_json: bool) -> 
     folder = export(Run(path), known[0], out)
     rows = exported_rows(folder)
     if not any(rows.values()):
-        print(f"! {folder} has no row: no pair of {path} got a label; `rlaif show {path}` says why", file=sys.stderr)
+        why = "there is no revision" if format_ == "sft" else "no pair got a label"
+        print(f"! {folder} has no row: {why} in {path}; `rlaif show {path}` tells more", file=sys.stderr)
     if as_json:
         print(json.dumps({"folder": str(folder), "rows": rows}))
     else:

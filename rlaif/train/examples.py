@@ -80,7 +80,11 @@ class Examples(Generic[Example]):
     def hash(self) -> str:
         """Content hash over all examples of both splits, in order."""
         return content_hash(
-            *(f"{split}{one.model_dump_json()}" for split in ("train", "test") for one in getattr(self, split))
+            *(
+                f"{split}{one.model_dump_json(exclude={'p_better'})}"
+                for split in ("train", "test")
+                for one in getattr(self, split)
+            )
         )
 
     def without(self, ids: set[str]) -> "Examples[Example]":
@@ -99,9 +103,13 @@ def read_answers(source: str) -> Examples[AnswerExample]:
     return _read(source, "sft", _answer)
 
 
-def made_worse(examples: Examples[AnswerExample], least: float) -> set[str]:
-    """Return the ids of the revisions that are better than what they revise with a probability below `least`."""
-    return {one.id for one in (*examples.train, *examples.test) if one.p_better is not None and one.p_better < least}
+def improvements(examples: Examples[AnswerExample], least: float) -> Examples[AnswerExample]:
+    """Return them without the revisions that are better than what they revise with a probability below `least`."""
+    train, test = (
+        tuple(one for one in part if one.p_better is None or one.p_better >= least)
+        for part in (examples.train, examples.test)
+    )
+    return replace(examples, train=train, test=test)
 
 
 def _read(source: str, stage: Stage, kind: Any) -> Examples[Any]:  # noqa: ANN401
@@ -116,7 +124,7 @@ def _read(source: str, stage: Stage, kind: Any) -> Examples[Any]:  # noqa: ANN40
             example, group = kind(where, row)
             into = split if len(parts) > 1 else split_of(group, HELD_OUT)
             splits[into].append(example)
-    origin = replace(tally.origin(), warnings=() if stage == "sft" else _exported_warnings(path))
+    origin = replace(tally.origin(), warnings=_exported_warnings(path))
     return _whole(source, stage, splits, origin)
 
 
@@ -129,14 +137,14 @@ def _from_run(run: Run, stage: Stage, kind: Any) -> Examples[Any]:  # noqa: ANN4
         example, group = kind(where, row)
         splits[split_of(group, run.config.pairs.test_fraction)].append(example)
     rules = tuple(p.compare for p in run.constitution.principles if p.compare)
-    warnings = () if stage == "sft" else tuple(warnings_of(run))  # no verdict stands behind a revision
-    origin = replace(tally.origin(), rules=rules, warnings=warnings)
+    origin = replace(tally.origin(), rules=rules, warnings=tuple(warnings_of(run)))
     return replace(_whole(str(run.path), stage, splits, origin), template=run.config.policy.chat_template_kwargs)
 
 
 def _exported_warnings(path: Path) -> tuple[str, ...]:
     """Return what a run warned of when its dataset was written; nothing of data from elsewhere."""
-    for mark in (path / MARK, path.parent / MARK):
+    path = path.resolve()
+    for mark in (path / MARK, path.parent / MARK, path.parent.parent / MARK):
         try:
             return tuple(map(str, json.loads(mark.read_text(encoding="utf-8"))["warnings"]))
         except (OSError, ValueError, LookupError, TypeError):

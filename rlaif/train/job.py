@@ -23,7 +23,7 @@ from rlaif.train.directory import (
     model_hash,
     read_training,
 )
-from rlaif.train.examples import AnswerExample, Examples, made_worse, read_answers, read_pairs
+from rlaif.train.examples import AnswerExample, Examples, improvements, read_answers, read_pairs
 from rlaif.train.progress import Progress, read_metrics
 from rlaif.train.results import figures_of
 
@@ -56,17 +56,17 @@ def train(config: TrainConfig, screen: Screen) -> TrainingManifest:
 def _improvements(config: SftConfig, screen: Screen) -> Examples[AnswerExample]:
     """Return the answers to imitate without revisions that were judged worse than what they revise."""
     examples = read_answers(config.data)
-    worse = made_worse(examples, config.min_p_better)
-    if not worse:
+    kept = improvements(examples, config.min_p_better)
+    total = len(examples.train) + len(examples.test)
+    left_out = total - len(kept.train) - len(kept.test)
+    if not left_out:
         return examples
-    kept = examples.without(worse)
     called = f"as better than what they revise with a probability below {config.min_p_better:g}"
     if not kept.train:
         raise UsageError(
-            f"{config.data}: all revisions were judged {called}; --min-p-better 0 trains on them all the same"
+            f"{config.data}: all revisions were judged {called}; min_p_better 0 trains on them all the same"
         )
-    total = len(examples.train) + len(examples.test)
-    screen.say(f"{len(worse)} of {total} revisions are left out, judged {called} (--min-p-better)")
+    screen.say(f"{left_out} of {total} revisions are left out, judged {called} (min_p_better)")
     return kept
 
 
@@ -126,6 +126,8 @@ def _make_ready(config: TrainConfig, stage: Stage, examples: Examples[Any], scre
     load = Load(len(ids), len(examples.test), lengths.mean_total(ids), lengths.longest(ids))
     device = this_device()
     begun = read_training(Path(config.out))
+    if begun is not None and not begun.finished and last_checkpoint(Path(config.out)) is None:
+        begun = None  # nothing of it is left to go on with
     settled = Settled(**begun.plan) if begun is not None else None  # type: ignore[arg-type]
     if settled is not None and config.method not in {"auto", settled.method}:
         settled = None  # something else is asked for, which `claim` will say

@@ -21,6 +21,7 @@ def figures_of(metrics: Sequence[dict[str, float]], stage: Stage, *, best_kept: 
     last = trained[-1] if trained else {}
     figures: Figures = {
         "steps": last.get("step"),
+        "looks": len(looks) if best_kept else min(1, len(looks)),
         "kept_step": kept["step"] if kept else last.get("step"),
         "loss_first": trained[0]["loss"] if trained else None,
         "loss_last": last.get("loss"),
@@ -46,9 +47,14 @@ def said_of(figures: Figures, stage: Stage) -> list[str]:
     if stage == "sft" or accuracy is None:
         return [f"held-out loss {loss:.4f} at step {kept:.0f}, which is kept"]
     pairs = int(figures.get("held_out") or 0)
-    right = wilson(round(accuracy * pairs), pairs)
-    lines = [f"held out {accuracy:.1%} of {pairs} pairs right{right.ends('.0%')} at step {kept:.0f}, which is kept"]
-    if right.low is not None and right.low <= 1 / 2:
+    if not pairs:  # a training that was finished before this was kept
+        return [f"held out {accuracy:.1%} of the pairs right at step {kept:.0f}, which is kept"]
+    right, looks = wilson(round(accuracy * pairs), pairs), int(figures.get("looks") or 1)
+    best = f", kept as the best of {looks} looks" if looks > 1 else ", which is kept"
+    lines = [f"held out {accuracy:.1%} of {pairs} pairs right{right.ends('.0%')} at step {kept:.0f}{best}"]
+    if right.high is not None and right.high < 1 / 2:
+        lines.append("! more held-out pairs are told apart wrongly than by a coin: what was learnt is something else")
+    elif right.low is not None and right.low <= 1 / 2:
         lines.append("! held-out pairs do not show that anything was learnt: a coin may do as well")
     return lines
 

@@ -128,6 +128,7 @@ def test_verdicts_are_written_anew_where_they_stood(rlaif: Rlaif, name: str) -> 
         ("training.json", "{}", "holds a trained model"),
         ("evaluation.json", '{"probes": {}, "lines": []}', "its evaluation.json is one of another kind"),
         ("evaluation.json", "mine", "its evaluation.json is one of another kind"),
+        ("verdicts.parquet", "mine", "holds a verdicts.parquet that no evaluation wrote"),
     ],
 )
 def test_an_evaluation_leaves_folders_of_other_things_alone(

@@ -40,7 +40,11 @@ def test_messages_as_preference_datasets_have_them(tmp_path: Path) -> None:
     said = [[{"role": "assistant", "content": text}] for text in ("Because.", "No.")]
     apart = {"prompt": [asked], "chosen": said[0], "rejected": said[1]}
     whole = {"chosen": [asked, *said[0]], "rejected": [asked, *said[1]]}
-    for item in read_gold(written(tmp_path, apart, whole)).items:
+    both = {"prompt": "Why?", **whole}
+    longer = {"prompt": "Why?", **{name: [{"role": "system", "content": "Be brief."}, *whole[name]] for name in whole}}
+    *alike, last = read_gold(written(tmp_path, apart, whole, both, longer)).items
+    assert [turn.content for turn in last.prompt.messages] == ["Be brief.", "Why?"]
+    for item in alike:
         assert (item.chosen, item.rejected) == ("Because.", "No.")
         assert [turn.content for turn in item.prompt.messages] == ["Why?"]
 
@@ -58,7 +62,10 @@ def test_other_column_names_and_a_limit(tmp_path: Path) -> None:
         (GOOD | {"chosen": "No. "}, ":2: both answers are the same"),
         (GOOD | {"chosen": " "}, ":2: the better answer must be a text"),
         (GOOD | {"rejected": 3}, ":2: the worse answer must be a text"),
-        (GOOD | {"chosen": None}, r":2: `chosen` and `rejected` must be there, .* \(it has prompt, chosen, empty, rej"),
+        (
+            GOOD | {"chosen": None},
+            r":2: `chosen` and `rejected` must be there, .*prompt, chosen \(empty\), rej",
+        ),
         (GOOD | {"chosen": [{"role": "user", "content": "x"}]}, ":2: the last message of `the better answer` must be"),
         (
             {"chosen": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], "rejected": "z"},

@@ -11,7 +11,7 @@ from rlaif.errors import PromptsError
 from rlaif.generation import generate_async
 from rlaif.models.simulated import SimulatedServer
 from rlaif.runs.run import Run
-from rlaif.train.examples import read_answers, read_pairs
+from rlaif.train.examples import improvements, read_answers, read_pairs
 from tests.conftest import MakeConfig
 
 PAIR = {"prompt": "Why?", "chosen": "So.", "rejected": "No."}
@@ -46,13 +46,25 @@ async def test_what_a_run_warns_of_its_labels_goes_along_with_its_pairs(make_con
     assert "do not train on these pairs" in read_pairs(str(run.path)).origin.warnings[-1]
     assert "do not train on these pairs" in read_pairs(str(run.path / "dataset")).origin.warnings[-1]
     assert "do not train on these pairs" in read_pairs(str(run.path / "dataset" / "preference")).origin.warnings[-1]
-    assert not read_answers(str(run.path)).origin.warnings  # no verdict stands behind a revision
+    assert "do not train on these pairs" in read_answers(str(run.path)).origin.warnings[-1]
+    train = run.path / "dataset" / "preference" / "train.parquet"
+    assert "do not train on these pairs" in read_pairs(str(train)).origin.warnings[-1]
 
 
 @pytest.mark.parametrize("format_", ["ultrafeedback", "jsonl"])
 async def test_other_exports_are_read_too(run: Run, tmp_path: Path, format_: Any) -> None:
     folder = export(run, format_, tmp_path / "out")
     assert [p.chosen for p in read_pairs(str(folder)).train] == [p.chosen for p in read_pairs(str(run.path)).train]
+
+
+def test_a_rows_p_better_changes_no_training_but_by_what_it_leaves_out(tmp_path: Path) -> None:
+    revised = [{"prompt": f"{n}?", "completion": "So.", "id": n} for n in range(4)]
+    sure, surer = (read_answers(rows(tmp_path, *({**row, "p_better": p} for row in revised))) for p in (0.6, 0.9))
+    assert sure.hash == surer.hash
+    ps = (None, 0.4, 0.5, 0.6)
+    mixed = read_answers(rows(tmp_path, *({**row, "p_better": p} for row, p in zip(revised, ps, strict=True))))
+    kept = improvements(mixed, 0.5)
+    assert {one.id: one.p_better for one in (*kept.train, *kept.test)} == {"0": None, "2": 0.5, "3": 0.6}
 
 
 def test_texts_and_messages_and_whole_conversations_are_the_same_pair(tmp_path: Path) -> None:

@@ -282,7 +282,7 @@ def test_revisions_judged_worse_are_left_out_and_counted(settings: dict[str, Any
     said = Said()
     train(SftConfig.model_validate({**given, "out": str(tmp_path / "most")}), said)
     left_out = "5 of 20 revisions are left out, judged as better than what they revise with a probability below 0.5"
-    assert f"{left_out} (--min-p-better)" in said.lines
+    assert f"{left_out} (min_p_better)" in said.lines
     said = Said()
     train(SftConfig.model_validate({**given, "min_p_better": 0, "out": str(tmp_path / "all")}), said)
     assert not any("left out" in line for line in said.lines)

@@ -43,8 +43,14 @@ def test_for_sft_the_lowest_loss_is_kept_and_without_a_choice_the_last_step() ->
 @pytest.mark.parametrize(
     ("pairs", "said"),
     [
-        (20, ["held out 90.0% of 20 pairs right (70% to 97%) at step 6, which is kept"]),
-        (4, ["held out 90.0% of 4 pairs right (51% to 100%) at step 6, which is kept"]),
+        (
+            20,
+            ["held out 90.0% of 20 pairs right (70% to 97%) at step 6, kept as the best of 4 looks"],
+        ),
+        (
+            4,
+            ["held out 90.0% of 4 pairs right (51% to 100%) at step 6, kept as the best of 4 looks"],
+        ),
     ],
 )
 def test_a_share_of_few_pairs_is_said_with_how_far_it_may_be_off(pairs: int, said: list[str]) -> None:
@@ -58,6 +64,13 @@ def test_what_a_coin_may_do_as_well_is_said() -> None:
         "! held-out pairs do not show that anything was learnt: a coin may do as well",
     ]
     assert said_of(figures_of([{"step": 1, "loss": 0.7}], "dpo", best_kept=True, held_out=0), "dpo") == []
+
+
+def test_what_is_told_apart_wrongly_is_no_coins_work() -> None:
+    figures = figures_of([look(2, 0.1, 0.9)], "dpo", best_kept=True, held_out=20)
+    assert said_of(figures, "dpo")[1].startswith("! more held-out pairs are told apart wrongly than by a coin")
+    del figures["held_out"]
+    assert said_of(figures, "dpo") == ["held out 10.0% of the pairs right at step 2, which is kept"]
 
 
 def test_what_was_logged_after_a_checkpoint_is_forgotten_and_a_line_cut_off_too(tmp_path: Path) -> None:

@@ -109,9 +109,10 @@ def bounded(difference: Figure) -> Figure:
 
     Where every prompt says the same there is no spread to resample; what could have been missed in so many prompts is.
     """
-    if difference.value is None or difference.low != difference.high or not difference.prompts:
+    if difference.value is None or difference.low is None or difference.low != difference.high:
         return difference
-    slack = unseen(difference.prompts)
+    # Where none differs, so many may do so one way, and so many the other; where all do, both lie on one side.
+    slack = unseen(difference.prompts) * (1 if difference.value == 0 else 2)
     ends = {"low": max(-1.0, difference.value - slack), "high": min(1.0, difference.value + slack)}
     return difference.model_copy(update=ends)
 

@@ -51,6 +51,9 @@ def test_a_difference_of_shares_never_has_an_interval_without_width() -> None:
     assert none_of_40.low == pytest.approx(-(1 - 0.025 ** (1 / 40)))
     assert none_of_40.high == pytest.approx(1 - 0.025 ** (1 / 40))
     assert bounded(Figure(value=1.0, low=1.0, high=1.0, n=9, prompts=9)).high == 1
+    all_differ = [bounded(Figure(value=1.0, low=1.0, high=1.0, n=n, prompts=n)) for n in (2, 5, 6)]
+    assert [finding_of(one, "lower") for one in all_differ] == ["nothing shown", "nothing shown", "loss"]  # a sign test
+    assert finding_of(bounded(Figure(value=1.0, n=1, prompts=1)), "lower") == "not measured"
 
 
 def test_a_difference_pairs_the_prompts() -> None:
