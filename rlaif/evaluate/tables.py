@@ -8,7 +8,10 @@ from typing import Any
 from rlaif.errors import StorageError, UsageError
 from rlaif.evaluate.verdicts import VerdictReport
 from rlaif.records import Record
+from rlaif.runs.directory import COMPARISON, write_bytes
 
+EVALUATION = "evaluation.json"
+"""Figures of judges, or of a policy, in the folder of --out."""
 ENDINGS = (".csv", ".parquet", ".json")
 
 
@@ -57,10 +60,11 @@ def refuse_a_strangers_folder(out: Path | None, own: str, files: Sequence[str]) 
         ("manifest.json", "a run"),
         ("training.json", "a trained model"),
         ("comparison.json", "a comparison"),
+        (COMPARISON, "a comparison"),
     ):
         if (out / file).exists():
             raise UsageError(f"--out {out}: holds {what}; choose another folder")
-    figures = out / "evaluation.json"
+    figures = out / EVALUATION
     if figures.exists() and own not in _keys(figures):
         raise UsageError(f"--out {out}: its evaluation.json is one of another kind and is left alone; choose another")
     strange = [file for file in files if (out / file).exists() and not figures.exists()]
@@ -100,14 +104,8 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def write_file(path: Path, content: str | bytes) -> None:
-    """Write a whole file, folders included. Raises StorageError."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.unfinished")
-        beside.write_bytes(content.encode() if isinstance(content, str) else content)
-        beside.replace(path)
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be written: {error.strerror or error}") from None
+    """Write a file, folders included, as a whole or not at all. Raises StorageError."""
+    write_bytes(path, content.encode() if isinstance(content, str) else content)
 
 
 def flat(record: Record) -> dict[str, Any]:

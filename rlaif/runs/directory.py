@@ -297,14 +297,19 @@ def _yaml(data: dict[str, Any]) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file as a whole or not at all. Raises StorageError when the disk is full."""
+    """Write a text in UTF-8 as a whole or not at all. Raises StorageError when the disk is full."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, folders included, as a whole or not at all. Raises StorageError when the disk is full."""
     unfinished = path.with_name(f".{path.name}.{content_hash(str(os.getpid()))}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(text, encoding="utf-8")
+        unfinished.write_bytes(content)
         unfinished.replace(path)
     except OSError as error:
-        raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
+        raise StorageError(f"{path}: cannot be written: {error.strerror or error}") from None
     finally:
         with suppress(OSError):
             unfinished.unlink()

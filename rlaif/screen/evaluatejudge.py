@@ -20,7 +20,7 @@ from rlaif.evaluate.judge import Contender, CriticReport, Evaluation, JudgeTest,
 from rlaif.evaluate.outcomes import Judged
 from rlaif.evaluate.overlap import Overlap
 from rlaif.evaluate.recalibrating import fitted_on, recalibrator_of, save_recalibrator
-from rlaif.evaluate.tables import refuse_a_strangers_folder, write_file, write_rows
+from rlaif.evaluate.tables import EVALUATION, refuse_a_strangers_folder, write_file, write_rows
 from rlaif.evaluate.verdicttable import verdict_rows
 from rlaif.intervals import Figure
 from rlaif.judgeconfig import KINDS
@@ -74,7 +74,7 @@ def judge_job(asked: Asked, *, as_json: bool) -> None:
     else:
         print_evaluation(evaluation, stdout_console())
         if asked.out is not None:
-            print(f"figures  {asked.out / 'evaluation.json'}, verdicts.parquet, reliability.svg, reliability.png")
+            print(f"figures  {asked.out / EVALUATION}, verdicts.parquet, reliability.svg, reliability.png")
     if kind is not None and asked.out is not None:
         _write_recalibrator(asked.out, kind, test, evaluation, judged)
         if not as_json:
@@ -112,7 +112,7 @@ def write_evaluation(folder: Path, evaluation: Evaluation, judged: dict[str, lis
     """Write figures, verdicts and the reliability plot. Raises StorageError."""
     from rlaif.evaluate.plot import reliability_plot  # noqa: PLC0415
 
-    write_file(folder / "evaluation.json", evaluation.model_dump_json(indent=1))
+    write_file(folder / EVALUATION, evaluation.model_dump_json(indent=1))
     write_rows(folder / "verdicts.parquet", list(verdict_rows(judged)))
     for ending in ("svg", "png"):
         write_file(folder / f"reliability.{ending}", reliability_plot(evaluation.critics, ending))

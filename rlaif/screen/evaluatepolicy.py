@@ -19,7 +19,7 @@ from rlaif.evaluate.policy.job import check_usable, evaluate_policy
 from rlaif.evaluate.policy.lines import SIDES
 from rlaif.evaluate.policy.plan import PolicyTest, without_trained_on
 from rlaif.evaluate.policy.probes import shipped_probes
-from rlaif.evaluate.tables import refuse_a_strangers_folder, write_file
+from rlaif.evaluate.tables import EVALUATION, refuse_a_strangers_folder, write_file
 from rlaif.models.folders import refuse_no_model
 from rlaif.report.page import refuse_strangers
 from rlaif.report.policy_page import write_policy_report
@@ -30,9 +30,6 @@ from rlaif.screen.live import LiveScreen
 from rlaif.screen.policytable import print_policy_evaluation
 from rlaif.templates import TEMPLATE_NAMES, Templates
 from rlaif.yamlfile import explain_validation
-
-EVALUATION = "evaluation.json"
-"""Name of the file of figures."""
 
 
 class Asked(NamedTuple):

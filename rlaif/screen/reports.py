@@ -9,12 +9,12 @@ from pydantic import ValidationError
 from rlaif.compare.job import SETTINGS
 from rlaif.errors import UsageError
 from rlaif.evaluate.policy.evaluation import PolicyEvaluation
+from rlaif.evaluate.tables import EVALUATION
 from rlaif.report.comparison_page import write_comparison_report
 from rlaif.report.page import refuse_strangers
 from rlaif.report.policy_page import write_policy_report
 from rlaif.report.run_page import Written, write_run_report
 from rlaif.runs.run import Run
-from rlaif.screen.evaluatepolicy import EVALUATION
 
 
 def report_job(path: Path, out: Path | None, *, open_it: bool, as_json: bool) -> None:

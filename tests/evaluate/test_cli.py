@@ -126,6 +126,7 @@ def test_verdicts_are_written_anew_where_they_stood(rlaif: Rlaif, name: str) -> 
     [
         ("manifest.json", "{}", "holds a run"),
         ("training.json", "{}", "holds a trained model"),
+        ("comparison.yaml", "", "holds a comparison"),
         ("evaluation.json", '{"probes": {}, "lines": []}', "its evaluation.json is one of another kind"),
         ("evaluation.json", "mine", "its evaluation.json is one of another kind"),
         ("verdicts.parquet", "mine", "holds a verdicts.parquet that no evaluation wrote"),
