@@ -23,7 +23,7 @@ from rlaif.constitution import Case, Constitution, Example, LintCode, Principle,
 from rlaif.errors import ConfigError
 from rlaif.records import Record
 from rlaif.shipped import CONSTITUTIONS, constitution_names, find_constitution
-from rlaif.yamlfile import Lines, explain_validation, read_yaml_lines, shortened
+from rlaif.yamlfile import Lines, explain_validation, read_yaml_lines, refuse_mistaken, shortened
 
 DEEPEST = 50
 """Generations of files; more is no constitution a person can read, and less than what Python's stack holds."""
@@ -85,9 +85,8 @@ class ConstitutionFile(Record):
     @model_validator(mode="before")
     @classmethod
     def _no_run_file(cls, data: object) -> object:
-        given = data.keys() if isinstance(data, dict) else set()
-        if given & {"constitution", "prompts"} and not given & {"principles", "extends"}:
-            raise ValueError("this is a run file, no constitution; a constitution lists its rules under `principles:`")
+        says = "this is a run file, no constitution; a constitution lists its rules under `principles:`"
+        refuse_mistaken(data, {"principles", "extends"}, {"constitution", "prompts"}, says)
         return data
 
     @field_validator("extends", mode="before")

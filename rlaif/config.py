@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from rlaif.errors import ConfigError
 from rlaif.judgeconfig import JudgeConfig, JudgeKind, JudgingConfig
 from rlaif.modelconfig import ModelConfig, Section, model_from_text
-from rlaif.yamlfile import explain_validation, read_yaml
+from rlaif.yamlfile import explain_validation, read_yaml, refuse_mistaken
 
 
 class PromptsConfig(Section):
@@ -100,9 +100,8 @@ class RunConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _no_constitution(cls, data: object) -> object:
-        given = data.keys() if isinstance(data, dict) else set()
-        if given & {"principles", "extends"} and not given & {"constitution", "prompts"}:
-            raise ValueError("this is a constitution, no run file; a run file names one under `constitution:`")
+        says = "this is a constitution, no run file; a run file names one under `constitution:`"
+        refuse_mistaken(data, {"constitution", "prompts"}, {"principles", "extends"}, says)
         return data
 
     @field_validator("prompts", mode="before")

@@ -54,6 +54,13 @@ def read_yaml(path: Path, model: type[Model]) -> Model:
     return read_yaml_lines(path, model)[0]
 
 
+def refuse_mistaken(data: object, own: set[str], other: set[str], says: str) -> None:
+    """Raise ValueError, with what it is, for a file of another kind: with keys of that, and none of its own."""
+    given = data.keys() if isinstance(data, dict) else set()
+    if given & other and not given & own:
+        raise ValueError(says)
+
+
 def read_yaml_lines(path: Path, model: type[Model]) -> tuple[Model, Lines]:
     """The same, and where everything stands in the file."""
     try:

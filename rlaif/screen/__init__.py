@@ -37,6 +37,12 @@ def counted(count: int, what: str) -> str:
     return f"{count:,} {what}" + ("s" if count != 1 else "")
 
 
+def replies_line(replies: float, prompts: int) -> str:
+    """Return what a dry run tells of the real one's cost."""
+    each = round(replies / max(1, prompts))
+    return f"about {each} repl{'y' if each == 1 else 'ies'} for each prompt"
+
+
 def plain(text: str) -> Text:
     """Return a cell of a table that is text and no markup, whoever wrote it."""
     return Text(visible(text))

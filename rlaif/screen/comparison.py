@@ -16,7 +16,7 @@ from rlaif.config import RunConfig
 from rlaif.errors import UsageError
 from rlaif.intervals import Figure
 from rlaif.models.simulated import SimulatedServer
-from rlaif.screen import counted, stdout_console
+from rlaif.screen import counted, replies_line, stdout_console
 from rlaif.screen.jobs import run_stoppable, simulated_config
 from rlaif.screen.live import LiveScreen
 
@@ -60,7 +60,7 @@ def _dry_run(sources: list[str], config: CompareConfig, *, as_json: bool) -> Non
     asked = sum(session.get("replies", 0) - session.get("from_store", 0) for session in spent)
     found = done.comparison
     print(f"{counted(found.prompts, 'prompt')}, {counted(found.matchups, 'matchup')}")
-    print(f"about {asked / max(1, found.prompts):.0f} replies for each prompt")
+    print(replies_line(asked, found.prompts))
 
 
 def print_comparison(path: Path, found: Comparison, console: Console) -> None:

@@ -19,7 +19,7 @@ from rlaif.models.managed import managed_server
 from rlaif.models.simulated import SimulatedServer
 from rlaif.runs.run import Run
 from rlaif.runs.summary import Summary, summarise
-from rlaif.screen import stdout_console
+from rlaif.screen import replies_line, stdout_console
 from rlaif.screen.live import LiveScreen
 from rlaif.screen.results import exported_rows, json_summary, judge_lines, print_summary, summary_lines
 from rlaif.screen.trace import print_overview, print_trace
@@ -52,8 +52,7 @@ def dry_run_job(config: RunConfig, *, as_json: bool) -> None:
         screen.say("a dry run: the model is simulated, its answers are made up, nothing is kept")
         for line in (*summary_lines(summary), *judge_lines(summary)):
             print(line)
-        replies = round(summary.usage.requests / max(1, summary.traces))
-        print(f"about {replies} repl{'y' if replies == 1 else 'ies'} for each prompt")
+        print(replies_line(summary.usage.requests, summary.traces))
 
 
 def show_job(path: Path, prompt_id: str | None, *, as_json: bool) -> None:
