@@ -93,6 +93,9 @@ class RunConfig(Section):
     seed: int = Field(default=0, ge=0)
     open_prompts: int = Field(default=32, ge=1)
     """Prompts worked on at the same time; memory grows with this, not with the number of prompts."""
+    max_minutes: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Begin no prompt that would not be finished by then, counted without the starting of servers; what is begun is
+    finished, and starting the run again goes on with the rest."""
     cache: str | None = None
     """The reply store; by default `replies.sqlite` beside the run directory."""
     out: str

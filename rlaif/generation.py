@@ -7,7 +7,7 @@ Starting the same configuration again finishes what was left.
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -21,10 +21,13 @@ from rlaif.datasets.prompts import PromptSet, read_prompts
 from rlaif.errors import ConfigError, RequestError, RlaifError, RunError, UsageError
 from rlaif.evaluate.gate import gold_for, pass_gate
 from rlaif.evaluate.gold import Gold
+from rlaif.forecast import Forecast, plan_prompt
+from rlaif.models.launch import Launch
 from rlaif.models.replies import ReplyStore
-from rlaif.models.serving import Clients, asked_through, judges_through, open_clients
+from rlaif.models.serving import Clients, asked_through, expected_speed, judges_through, launches_of, open_clients
+from rlaif.models.slowness import slowness
 from rlaif.pipeline import Work, trace_prompt
-from rlaif.progress import ALL_FAIL_LIMIT, Progress, Screen, Silent, shown_often
+from rlaif.progress import ALL_FAIL_LIMIT, SHOW_EVERY_S, Progress, Screen, Silent, shown_often
 from rlaif.records import Failure, Prompt, Trace
 from rlaif.runs.correcting import COPY, recalibrator_at
 from rlaif.runs.directory import (
@@ -44,6 +47,9 @@ from rlaif.tasks import first_error
 from rlaif.templates import Templates, template_names
 
 Result = TypeVar("Result")
+
+SURE_OF_SPEED_S = 20.0
+"""Seconds of work after which the speed is taken for what it is."""
 
 
 def generate(config: RunConfig, *, screen: Screen | None = None) -> Run:
@@ -226,11 +232,15 @@ async def _finish_traces(
                     settle_models(path, _served(clients), config, anew=progress.done == 0)
                     seats = seats_of(config.judging, judges)
                     work = Work(config, constitution, templates, policy, critic, seats)
+                    progress.forecast = Forecast(plan_prompt(config, constitution), expected_speed(clients))
+                    progress.limit_s = config.max_minutes * 60 if config.max_minutes else None
                     if gold is not None:
                         await pass_gate(config, constitution, gold, templates, clients, store, screen)
                     progress.started = time.monotonic()
                     job = partial(trace_prompt, work)
-                    await work_off(reader.todo(), job, writer, progress, screen, config.open_prompts)
+                    await work_off(
+                        reader.todo(), job, writer, progress, screen, config.open_prompts, launches_of(clients)
+                    )
                 store.flush()
             writer.flush()
         finally:
@@ -250,14 +260,19 @@ async def work_off(
     progress: Progress,
     screen: Screen,
     open_prompts: int,
+    launches: Sequence[Launch] = (),
 ) -> None:
     """Keep a bounded number of prompts open; end early on the first error that is not one prompt's own.
 
-    `job` makes a record of a prompt and its position; `writer` gets the record, or a Failure.
+    `job` makes a record of a prompt and its position; `writer` gets the record, or a Failure. `launches` tell why it is
+    slow, where it is.
     """
 
     async def worker() -> None:
-        for position, prompt in todo:
+        while await _time_for_another(progress, screen, launches):
+            position, prompt = next(todo, (0, None))
+            if prompt is None:
+                return
             progress.open += 1
             try:
                 await _one(job, position, prompt, writer, progress, open_prompts)
@@ -271,6 +286,30 @@ async def work_off(
                 group.create_task(worker())
     except BaseExceptionGroup as group_error:
         raise first_error(group_error) from None
+
+
+async def _time_for_another(progress: Progress, screen: Screen, launches: Sequence[Launch]) -> bool:
+    """Wait until another prompt fits into the time that is left; False when it can't any more."""
+    while not progress.has_time_for_another():
+        if progress.open == 0:
+            return False
+        if progress.seconds > SURE_OF_SPEED_S and not progress.said_slow:
+            progress.said_slow = True
+            screen.say(await asyncio.to_thread(_slow_line, progress, launches))
+        await asyncio.sleep(SHOW_EVERY_S)
+    return True
+
+
+def _slow_line(progress: Progress, launches: Sequence[Launch]) -> str:
+    """Return what will be made within the time there is, why it is not more, and what would help."""
+    assert progress.limit_s is not None
+    made, limit = progress.done + progress.open, f"{progress.limit_s / 60:g}"
+    causes, helps = slowness(launches)
+    return (
+        f"! slow: about {made} of {progress.prompts} prompts in max_minutes: {limit}"
+        + (f" ({'; '.join(causes)})" if causes else "")
+        + f". Starting the run again makes the rest; what would help: {', '.join(helps)}"
+    )
 
 
 async def _one(
@@ -296,6 +335,8 @@ async def _one(
         return
     writer.put_trace(record)
     progress.done += 1
+    if progress.forecast is not None and isinstance(record, Trace):
+        progress.forecast.finish(record.usage)
 
 
 def _is_own(config: RunConfig, path: Path) -> bool:

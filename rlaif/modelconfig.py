@@ -1,6 +1,6 @@
 """How a model is reached: the part of a run file that `policy`, `critic` and every judge of one's own share."""
 
-from typing import Any, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -44,6 +44,10 @@ class ModelConfig(Section):
     """Arguments added to the command line of a managed server."""
     max_model_len: int | None = Field(default=None, ge=256)
     """Context length of a managed server, in tokens."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """What a managed server computes in. By default what is fastest on a CPU (bfloat16 only where the processor has
+    instructions for it), and on a GPU what the model's files hold. Part of the model's identity: kept replies of one
+    dtype are never taken for those of another."""
     eager: bool = False
     """Start a managed server without compilation: ready sooner, slower after."""
     start_timeout_s: float = Field(default=1800, gt=0)

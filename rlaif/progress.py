@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from rlaif.forecast import Forecast
 from rlaif.models.model import Meter
 
 ALL_FAIL_LIMIT = 20
@@ -28,11 +29,36 @@ class Progress:
     started: float = field(default_factory=time.monotonic)
     meter: Meter = field(default_factory=Meter)
     unit: str = "prompts"
+    forecast: Forecast | None = None
+    """Tells how long the rest takes from the start on, where the work can be planned."""
+    limit_s: float | None = None
+    """Seconds after which no work should be going on."""
+    said_slow: bool = False
+    """Whether a person was told that not all will be done by then."""
 
     @property
     def seconds(self) -> float:
         """How long the work has been going on, without the starting of servers."""
         return max(0.0, time.monotonic() - self.started - self.meter.starting_s)
+
+    @property
+    def left(self) -> int:
+        """How many are neither done nor failed."""
+        return self.prompts - self.done - self.failed
+
+    def seconds_left(self) -> float | None:
+        """Return how long all that is left will take; None while nothing tells."""
+        if self.forecast is not None:
+            return self.forecast.seconds_for(self.left, self.meter, self.seconds)
+        done_now = self.done - self.done_before
+        return self.left * self.seconds / done_now if done_now else None
+
+    def has_time_for_another(self) -> bool:
+        """Whether what is open and one more would be finished within the limit; the first always is tried."""
+        if self.limit_s is None or self.forecast is None or self.open + self.forecast.finished == 0:
+            return True
+        needed = self.forecast.seconds_for(self.open + 1, self.meter, self.seconds)
+        return needed is None or self.seconds + needed <= self.limit_s
 
 
 class Screen(Protocol):

@@ -77,6 +77,8 @@ class ModelClient:
         self.model = config.model or ""
         self.identity = ""
         """What the model is, for the reply store: its served name and what the server says it was loaded from."""
+        self.served_as = ""
+        """The dtype that a server started here computes in, where it is another than that of the model's files."""
         self.died: Callable[[], Awaitable[str | None]] | None = None
         """Asked when a connection fails for good: why a managed server is gone, or None."""
         self._key = api_key or api_key_of(config)
@@ -113,7 +115,7 @@ class ModelClient:
     def identity_of(self, root: str) -> str:
         """Return what this model is when it was loaded from `root`: a name of a hub, or a folder as it is now."""
         started_with = content_hash(*self.config.vllm_args) if self.config.vllm_args else ""
-        return f"{self.model}<{root}{_fingerprint(Path(root))}>{started_with}"
+        return f"{self.model}<{root}{_fingerprint(Path(root))}>{started_with}{self.served_as}"
 
     async def ready(self) -> float:
         """Return the seconds it took to make the server ready for a question; one that runs already takes none."""

@@ -6,7 +6,6 @@ It listens on a free loopback port under a random key, writes its log to a file,
 import asyncio
 import contextlib
 import importlib.util
-import json
 import os
 import secrets
 import socket
@@ -23,12 +22,8 @@ from rlaif.config import ModelConfig
 from rlaif.errors import ServerStartError
 from rlaif.models.builtin import is_ready, model_source
 from rlaif.models.folders import refuse_no_model
+from rlaif.models.launch import Launch, command, plan_launch, refuse_too_little_memory
 
-CPU_BLOCK_SIZE = 32
-"""vLLM's prefix cache hits full blocks only; the default of 128 tokens on CPU loses most of a short prefix."""
-CPU_MODEL_LEN = 4096
-MANAGED_LOGPROBS = 100
-"""A weak critic's second label often is not among its twenty likeliest tokens."""
 STOP_TIMEOUT_S = 20.0
 
 
@@ -57,14 +52,14 @@ async def managed_server(
     log: Path,
     *,
     say: Callable[[str], None],
-    memory_share: float = 0.9,
+    launch: Launch | None = None,
     port: int | None = None,
     api_key: str | None = None,
 ) -> AsyncIterator[ManagedServer]:
     """Start a server, wait until it is ready, and stop it at the end of the block.
 
-    `say` gets a line when something is worth telling; `memory_share` is the part of a GPU's memory it may take.
-    Raises ServerStartError with the last lines of the log when it does not come up.
+    `say` gets a line when something is worth telling; `launch` is decided here where it was not before.
+    Raises ServerStartError with the last lines of the log when it does not come up, and what `plan_launch` raises.
     """
     assert config.model is not None
     _check_startable(config.model)
@@ -73,13 +68,18 @@ async def managed_server(
     if not is_ready(config.model):
         say(f"making {config.model} ready, once on this machine (about half a minute)")
     source = await asyncio.to_thread(model_source, config.model)
-    command = _command(config, source, port, memory_share)
+    if launch is None:
+        launch = await asyncio.to_thread(plan_launch, config, source, on_gpu=on_gpu())
+        refuse_too_little_memory([(config.model, launch)])
+    if launch.note:
+        say(launch.note)
     log.parent.mkdir(parents=True, exist_ok=True)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "rlaif.models.supervisor", str(log), *command,
+        sys.executable, "-m", "rlaif.models.supervisor", str(log),
+        *command(config.model, source, port, launch, config.vllm_args),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
-        env={**os.environ, **_environment(key)},
+        env={**os.environ, **_environment(key, launch)},
         start_new_session=True,
     )  # fmt: skip
     server = ManagedServer(config.model, f"http://127.0.0.1:{port}/v1", key, log, process)
@@ -126,54 +126,9 @@ def _check_startable(model: str) -> None:
         )
 
 
-def _command(config: ModelConfig, source: str, port: int, memory_share: float) -> list[str]:
-    # The module, not the `vllm` script: that one fails for the CPU distribution, which has another name.
-    command = [
-        sys.executable, "-m", "vllm.entrypoints.launchers.api_server.entry",
-        "--model", source,
-        "--served-model-name", str(config.model),
-        "--host", "127.0.0.1",
-        "--port", str(port),
-        "--enable-prompt-tokens-details",
-        "--max-logprobs", str(config.top_logprobs or MANAGED_LOGPROBS),
-    ]  # fmt: skip
-    if on_gpu():
-        command += ["--gpu-memory-utilization", f"{memory_share:.2f}"]
-        command += ["--max-model-len", str(config.max_model_len)] if config.max_model_len else []
-    else:
-        command += _cpu_arguments(config.max_model_len or min(CPU_MODEL_LEN, _longest_context(source)))
-    if config.eager:
-        command += ["--enforce-eager"]
-    return [*command, *config.vllm_args]
-
-
-def _longest_context(source: str) -> int:
-    """Return the context length that a local model was made for; vLLM refuses to be asked for more."""
-    try:
-        found = json.loads((Path(source) / "config.json").read_text(encoding="utf-8"))["max_position_embeddings"]
-    except (OSError, ValueError, LookupError, TypeError):
-        return CPU_MODEL_LEN
-    return found if isinstance(found, int) else CPU_MODEL_LEN
-
-
-def _cpu_arguments(max_model_len: int) -> list[str]:
-    # A request with a seed whose prompt is prefilled in several chunks ends vLLM 0.32's CPU engine ("CPU Generator
-    # does not use offset"); so prompts are prefilled whole, which needs room for the longest one in every step.
-    return [
-        "--block-size", str(CPU_BLOCK_SIZE),
-        "--max-model-len", str(max_model_len),
-        "--no-enable-chunked-prefill",
-        "--max-num-batched-tokens", str(max(max_model_len, 4096)),
-    ]  # fmt: skip
-
-
-def _environment(key: str) -> dict[str, str]:
+def _environment(key: str, launch: Launch) -> dict[str, str]:
     # The key goes through the environment: a command line is there for every user of the machine to read.
-    settings = {"VLLM_API_KEY": key, "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
-    if not on_gpu():
-        settings["VLLM_CPU_KVCACHE_SPACE"] = os.environ.get("VLLM_CPU_KVCACHE_SPACE", "2")
-        settings["VLLM_CPU_NUM_OF_RESERVED_CPU"] = os.environ.get("VLLM_CPU_NUM_OF_RESERVED_CPU", "0")
-    return settings
+    return {"VLLM_API_KEY": key, "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", **launch.environment}
 
 
 async def _until_ready(server: ManagedServer, timeout_s: float, say: Callable[[str], None]) -> None:

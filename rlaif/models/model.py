@@ -4,8 +4,8 @@ Joins the client (asks) with the reply store (remembers) and counts what happene
 """
 
 import asyncio
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from rlaif.errors import ReplyError
 from rlaif.models.client import ModelClient, Page
@@ -23,29 +23,80 @@ class Answer:
     key: str
 
 
+Step = Literal["sampling", "critique", "revision", "judging"]
+"""What a question to a model is for."""
+
+
+@dataclass
+class StepUse:
+    """What the questions of one step took; replies from the store took nothing and are not counted."""
+
+    asking: int = 0
+    """Questions that are waiting for their reply now."""
+    replies: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+
+    def work(self, written_costs: float) -> float:
+        """Return the tokens read, without cached ones, and those written at their cost."""
+        return self.prompt_tokens - self.cached_tokens + written_costs * self.completion_tokens
+
+
 @dataclass
 class Meter:
     """What all models of a run did so far, for the live view and the summary."""
 
-    replies: int = 0
     from_store: int = 0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
+    steps: dict[Step, StepUse] = field(default_factory=dict)
     starting_s: float = 0.0
     """Seconds that servers took to start."""
     waiting: int = 0
     """Questions that wait for a server to start."""
 
-    def count(self, reply: Reply, *, stored: bool) -> None:
+    def of(self, step: Step) -> StepUse:
+        """Return the counts of one step."""
+        return self.steps.setdefault(step, StepUse())
+
+    def count(self, reply: Reply, step: Step, *, stored: bool) -> None:
         """Add one reply; the tokens of a stored one were paid for earlier and do not count."""
-        self.replies += 1
         if stored:
             self.from_store += 1
-        else:
-            self.prompt_tokens += reply.usage.prompt_tokens
-            self.cached_tokens += reply.usage.cached_tokens
-            self.completion_tokens += reply.usage.completion_tokens
+            return
+        use = self.of(step)
+        use.replies += 1
+        use.prompt_tokens += reply.usage.prompt_tokens
+        use.cached_tokens += reply.usage.cached_tokens
+        use.completion_tokens += reply.usage.completion_tokens
+
+    @property
+    def fresh(self) -> int:
+        """Replies that came from a server."""
+        return sum(use.replies for use in self.steps.values())
+
+    @property
+    def replies(self) -> int:
+        """All replies, those from the store included."""
+        return self.fresh + self.from_store
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Prompt tokens of all fresh replies."""
+        return sum(use.prompt_tokens for use in self.steps.values())
+
+    @property
+    def cached_tokens(self) -> int:
+        """Of these, the ones a server had in its prefix cache."""
+        return sum(use.cached_tokens for use in self.steps.values())
+
+    @property
+    def completion_tokens(self) -> int:
+        """Tokens that models wrote."""
+        return sum(use.completion_tokens for use in self.steps.values())
+
+    def work(self, written_costs: float) -> float:
+        """Return the work behind all fresh replies, in tokens read."""
+        return sum(use.work(written_costs) for use in self.steps.values())
 
 
 class Model:
@@ -69,7 +120,9 @@ class Model:
         """The served name."""
         return self.client.model
 
-    async def chat(self, request: ChatRequest, *, priority: int = 0, labels: tuple[str, ...] = ()) -> Answer:
+    async def chat(
+        self, request: ChatRequest, *, priority: int = 0, labels: tuple[str, ...] = (), step: Step = "judging"
+    ) -> Answer:
         """Ask, unless this very question was answered before. Raises what `ModelClient.post` raises.
 
         Of the likeliest tokens only those that spell one of `labels`, and the last one, are kept.
@@ -80,7 +133,7 @@ class Model:
         key = reply_key(self.client.identity, body)
         kept = self._store.get(key)
         if kept is not None:
-            self._meter.count(kept, stored=True)
+            self._meter.count(kept, step, stored=True)
             return Answer(kept, key)
         running = self._asked.get(key)
         if running is not None:
@@ -89,12 +142,11 @@ class Model:
             except asyncio.CancelledError:
                 if _being_cancelled():
                     raise
-                return await self.chat(
-                    request, priority=priority, labels=labels
-                )  # whoever asked first was stopped; ask ourselves
-            self._meter.count(reply, stored=True)
+                # Whoever asked first was stopped: ask ourselves.
+                return await self.chat(request, priority=priority, labels=labels, step=step)
+            self._meter.count(reply, step, stored=True)
             return Answer(reply, key)
-        return Answer(await self._ask(key, body, priority, request, labels), key)
+        return Answer(await self._ask(key, body, priority, request, labels, step), key)
 
     async def reward(self, messages: tuple[Message, ...], *, priority: int = 0) -> Answer:
         """Ask a reward model what a whole conversation is worth. Raises what `ModelClient.post` raises."""
@@ -124,11 +176,13 @@ class Model:
         if reply is None:
             reply = await self._post(body, priority, page)
             self._store.put(key, reply)
-        self._meter.count(reply, stored=stored)
+        self._meter.count(reply, "judging", stored=stored)
         return Answer(reply, key)
 
-    async def _ask(self, key: str, body: str, priority: int, request: ChatRequest, labels: tuple[str, ...]) -> Reply:
-        task = asyncio.ensure_future(self._post(body, priority))
+    async def _ask(
+        self, key: str, body: str, priority: int, request: ChatRequest, labels: tuple[str, ...], step: Step
+    ) -> Reply:
+        task = asyncio.ensure_future(self._post(body, priority, step=step))
         self._asked[key] = task
         try:
             reply = await task
@@ -137,17 +191,22 @@ class Model:
             self._store.put(key, reply)
         finally:
             del self._asked[key]
-        self._meter.count(reply, stored=False)
+        self._meter.count(reply, step, stored=False)
         return reply
 
-    async def _post(self, body: str, priority: int, page: Page = "chat/completions") -> Reply:
+    async def _post(self, body: str, priority: int, page: Page = "chat/completions", step: Step = "judging") -> Reply:
         self._meter.waiting += 1
         try:
             took = await self.client.ready()
         finally:
             self._meter.waiting -= 1
         self._meter.starting_s += took
-        return await self.client.post(body, priority=priority, page=page)
+        use = self._meter.of(step)
+        use.asking += 1
+        try:
+            return await self.client.post(body, priority=priority, page=page)
+        finally:
+            use.asking -= 1
 
 
 def _check_obeyed(request: ChatRequest, reply: Reply, name: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rlaif.config import JudgeConfig, ModelConfig
 from rlaif.models.client import ModelClient
+from rlaif.models.launch import ALONE, Launch, Share, refuse_too_little_memory
 from rlaif.models.model import Meter, Model
 from rlaif.models.replies import ReplyStore
 from rlaif.models.starting import ManagedClient
@@ -40,16 +41,32 @@ async def open_clients(
     for config in wanted:
         if not any(_same_server(config, other) for other in servers):
             servers.append(config)
-    started_here = sum(config.managed for config in servers)
+    started_here = [config for config in servers if config.managed]
     async with AsyncExitStack() as stack:
-        share = 0.9 / max(1, started_here)
-        reached = [(config, await _reach(stack, config, logs, say, memory_share=share)) for config in servers]
+        reached = []
+        for config in servers:
+            share = Share(started_here.index(config), len(started_here)) if config.managed else ALONE
+            reached.append((config, await _reach(stack, config, logs, say, share)))
+        clients = [client for _, client in reached if isinstance(client, ManagedClient)]
+        refuse_too_little_memory([(client.model, client.launch) for client in clients if client.launch])
 
         def client(config: ModelConfig) -> ModelClient:
             return next(client for other, client in reached if _same_server(config, other))
 
         own = {judge.called: client(judge.critic) for judge in judges if judge.critic is not None}
         yield Clients(client(policy), client(critic), own)
+
+
+def launches_of(clients: Clients) -> tuple[Launch, ...]:
+    """Return how the servers that are started here are started."""
+    found = {id(client): client for client in (clients.policy, clients.critic, *clients.judges.values())}
+    return tuple(c.launch for c in found.values() if isinstance(c, ManagedClient) and c.launch is not None)
+
+
+def expected_speed(clients: Clients) -> float | None:
+    """Return the prompt tokens a second that servers started here should read; None where that isn't known."""
+    speeds = [launch.read_speed for launch in launches_of(clients)]
+    return sum(speed for speed in speeds if speed) if speeds and all(speeds) else None
 
 
 def asked_through(
@@ -90,11 +107,11 @@ async def open_models(
 
 
 async def _reach(
-    stack: AsyncExitStack, config: ModelConfig, logs: Path, say: Callable[[str], None], *, memory_share: float
+    stack: AsyncExitStack, config: ModelConfig, logs: Path, say: Callable[[str], None], share: Share
 ) -> ModelClient:
     if config.managed:
         log = logs / f"{(config.model or 'model').strip('/').replace('/', '--')}.log"
-        client: ModelClient = ManagedClient(config, stack, log, say=say, memory_share=memory_share)
+        client: ModelClient = ManagedClient(config, stack, log, say=say, share=share)
     else:
         client = ModelClient(config)
     await stack.enter_async_context(client)
@@ -104,7 +121,7 @@ async def _reach(
 
 def _same_server(policy: ModelConfig, critic: ModelConfig) -> bool:
     if policy.managed and critic.managed:
-        start = {"model", "vllm_args", "max_model_len", "top_logprobs"}
+        start = {"model", "dtype", "vllm_args", "max_model_len", "top_logprobs"}
         return policy.model_dump(include=start) == critic.model_dump(include=start)
     apart = {"chat_template_kwargs"}
     return policy.model_dump(exclude=apart) == critic.model_dump(exclude=apart)

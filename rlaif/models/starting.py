@@ -16,32 +16,45 @@ from rlaif.errors import EndpointError, RlaifError
 from rlaif.models.builtin import is_ready, model_source
 from rlaif.models.client import Endpoint, ModelClient
 from rlaif.models.folders import refuse_no_model
+from rlaif.models.launch import ALONE, MANAGED_LOGPROBS, Launch, Share, plan_launch
 from rlaif.models.limiter import PriorityLimiter
-from rlaif.models.managed import MANAGED_LOGPROBS, managed_server
+from rlaif.models.managed import managed_server, on_gpu
 
 
 class ManagedClient(ModelClient):
     """Asks a model whose server it starts when it must; leaving `stack` stops the server."""
 
     def __init__(
-        self, config: ModelConfig, stack: AsyncExitStack, log: Path, *, say: Callable[[str], None], memory_share: float
+        self,
+        config: ModelConfig,
+        stack: AsyncExitStack,
+        log: Path,
+        *,
+        say: Callable[[str], None],
+        share: Share = ALONE,
     ) -> None:
         self._api_key = secrets.token_urlsafe(24)
         reached = config.model_copy(update={"top_logprobs": config.top_logprobs or MANAGED_LOGPROBS})
         super().__init__(reached, api_key=self._api_key)
-        self._stack, self._log, self._say, self._memory_share = stack, log, say, memory_share
+        self._stack, self._log, self._say, self._share = stack, log, say, share
+        self.launch: Launch | None = None
+        """How its server is started; known once it is connected."""
         self._starting = asyncio.Lock()
         self._failed: RlaifError | None = None
 
     async def connect(self) -> None:
         """Settle the identity from what a server would be told to load; the built-in model is made where it is missing.
 
-        Raises ServerStartError when that cannot be done, UsageError where a file or folder is no model.
+        Raises ServerStartError when that cannot be done, UsageError where a file or folder is no model, and what
+        `plan_launch` raises.
         """
         refuse_no_model(self.model)
         if not is_ready(self.model):
             self._say(f"making {self.model} ready, once on this machine (about half a minute)")
-        self.identity = self.identity_of(await asyncio.to_thread(model_source, self.model))
+        source = await asyncio.to_thread(model_source, self.model)
+        self.launch = await asyncio.to_thread(plan_launch, self.config, source, on_gpu=on_gpu(), share=self._share)
+        self.served_as = self.launch.served_as
+        self.identity = self.identity_of(source)
 
     async def ready(self) -> float:
         """Start the server, unless it runs; of those who wait for it, only the first is told how long it took.
@@ -62,9 +75,7 @@ class ManagedClient(ModelClient):
             return time.monotonic() - started
 
     async def _start(self) -> None:
-        opened = managed_server(
-            self.config, self._log, say=self._say, memory_share=self._memory_share, api_key=self._api_key
-        )
+        opened = managed_server(self.config, self._log, say=self._say, launch=self.launch, api_key=self._api_key)
         server = await self._stack.enter_async_context(opened)
         self.died = server.died
         expected = self.identity

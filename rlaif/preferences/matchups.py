@@ -25,6 +25,11 @@ def design(candidates: Sequence[str], parents: Mapping[str, str], seed: int) -> 
     return [(b, a) if rng.random() < 0.5 else (a, b) for a, b in chosen]
 
 
+def expected_matchups(candidates: int) -> int:
+    """Return how many matchups the design makes of so many candidates, at the most."""
+    return candidates * (candidates - 1) // 2 if candidates <= ALL_PAIRS_UP_TO else 3 * candidates
+
+
 def _sparse(candidates: Sequence[str], parents: Mapping[str, str], rng: random.Random) -> list[tuple[str, str]]:
     edges = [(c, parents[c]) for c in candidates if parents.get(c) in candidates]
     ring = rng.sample(list(candidates), len(candidates))

@@ -2,15 +2,58 @@
 
 import sys
 import time
+from collections import deque
+from dataclasses import dataclass
 from typing import Self
 
 from rich.live import Live
 from rich.text import Text
 
+from rlaif.models.model import Meter, Step
 from rlaif.progress import Progress
 from rlaif.screen import SafeConsole
 
 PLAIN_EVERY_S = 15.0
+RECENT_S = 30.0
+
+
+@dataclass(frozen=True)
+class _Count:
+    """How far the counters were at some time."""
+
+    at: float
+    replies: int
+    read: int
+    written: int
+
+
+class Recent:
+    """How fast replies came over the last half minute."""
+
+    def __init__(self) -> None:
+        self._counts: deque[_Count] = deque()
+
+    def add(self, meter: Meter, now: float) -> None:
+        """Take note of the counters as they are now."""
+        self._counts.append(_Count(now, meter.fresh, meter.prompt_tokens, meter.completion_tokens))
+        while len(self._counts) > 2 and self._counts[1].at < now - RECENT_S:
+            self._counts.popleft()
+
+    def words(self) -> str:
+        """Return the rates; in words where they are so low that a number a second says nothing."""
+        if not self._counts:
+            return ""
+        first, last = self._counts[0], self._counts[-1]
+        seconds, replies = last.at - first.at, last.replies - first.replies
+        if seconds < 1:
+            return "waiting for the first replies"
+        if replies == 0:
+            return f"no reply in the last {seconds:.0f} s"
+        came = (
+            f"{replies / seconds:.1f} replies/s" if replies >= seconds / 2 else f"{replies} replies in {seconds:.0f} s"
+        )
+        written, read = (last.written - first.written) / seconds, (last.read - first.read) / seconds
+        return f"{came}, {written:,.0f} tokens/s written, {read:,.0f} read"
 
 
 class LiveScreen:
@@ -24,6 +67,7 @@ class LiveScreen:
         self._shown = ""
         self._finished = False
         self._latest: Progress | None = None
+        self._recent = Recent()
 
     def __enter__(self) -> Self:
         return self
@@ -32,7 +76,7 @@ class LiveScreen:
         if self._live is not None:
             self._live.stop()
         elif self._latest is not None and not self._finished and not self._quiet:
-            self._console.print(progress_line(self._latest), markup=False)
+            self._console.print(progress_line(self._latest, self._recent), markup=False)
 
     def say(self, line: str) -> None:
         """Show one line."""
@@ -42,16 +86,18 @@ class LiveScreen:
     def show(self, progress: Progress) -> None:
         """Refresh the view; cheap to call often. While a server starts there is nothing to tell but that."""
         if self._latest is not progress:  # one job after another
-            self._finished = False
+            self._finished, self._recent = False, Recent()
         self._latest = progress
         if progress.meter.waiting:
+            self._recent = Recent()
             return
+        self._recent.add(progress.meter, time.monotonic())
         finished = progress.done + progress.failed >= progress.prompts and not self._finished
         now = time.monotonic()
         if self._quiet or (now - self._last < (0.1 if sys.stderr.isatty() else PLAIN_EVERY_S) and not finished):
             return
         self._last, self._finished = now, self._finished or finished
-        line = progress_line(progress)
+        line = progress_line(progress, self._recent)
         if sys.stderr.isatty():
             if self._live is None:
                 self._live = Live(console=self._console, auto_refresh=False)
@@ -62,29 +108,35 @@ class LiveScreen:
         self._shown = line
 
 
-def progress_line(progress: Progress) -> str:
-    """Return the state of a run in one line."""
-    meter = progress.meter
-    seconds = max(progress.seconds, 1e-6)
-    fresh = meter.replies - meter.from_store
-    cached = meter.cached_tokens / meter.prompt_tokens if meter.prompt_tokens else 0.0
-    parts = [
-        f"{progress.unit} {progress.done}/{progress.prompts}",
-        f"open {progress.open}",
-        f"failed {progress.failed}",
-        f"replies {meter.replies:,} ({meter.from_store:,} from store)",
-        f"{fresh / seconds:.1f} replies/s",
-        f"{meter.completion_tokens / seconds:,.0f} tokens/s",
-        f"cached {cached:.0%}",
-    ]
-    left = _time_left(progress, seconds)
-    return "  ".join([*parts, left] if left else parts)
+def progress_line(progress: Progress, recent: Recent | None = None) -> str:
+    """Return the state of a job in one line: how far, what is being asked, how fast of late, how long still."""
+    parts = [f"{progress.unit} {progress.done}/{progress.prompts}"]
+    parts += [f"{progress.failed} failed"] if progress.failed else []
+    parts += [asking] if (asking := _asking(progress.meter)) else []
+    parts += [recent.words()] if recent is not None else []
+    parts += [left] if (left := _time_left(progress)) else []
+    return "  ".join(parts)
 
 
-def _time_left(progress: Progress, seconds: float) -> str:
-    done_now = progress.done - progress.done_before
-    to_do = progress.prompts - progress.done - progress.failed
-    if done_now == 0 or to_do <= 0:
+DOING: dict[Step, str] = {
+    "sampling": "sampling",
+    "critique": "criticising",
+    "revision": "revising",
+    "judging": "judging",
+}
+
+
+def _asking(meter: Meter) -> str:
+    asking = {step: use.asking for step, use in meter.steps.items() if use.asking}
+    return ", ".join(f"{words} {asking[step]}" for step, words in DOING.items() if step in asking)
+
+
+def _time_left(progress: Progress) -> str:
+    left = progress.seconds_left()
+    if left is None or progress.left <= 0:
         return ""
-    left = to_do * seconds / done_now
-    return f"about {left / 60:.0f} min left" if left >= 90 else f"about {left:.0f} s left"
+    limited = progress.limit_s is not None and progress.seconds + left > progress.limit_s
+    if limited and progress.limit_s is not None:
+        left = max(0.0, progress.limit_s - progress.seconds)
+    words = f"about {left / 60:.0f} min left" if left >= 90 else f"about {left:.0f} s left"
+    return f"{words} (max_minutes)" if limited else words

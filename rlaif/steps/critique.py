@@ -56,6 +56,7 @@ async def critique(critic: Model, templates: Templates, turn: Round) -> tuple[Cr
             max_tokens=turn.settings.critique_max_tokens,
         ),
         priority=turn.priority,
+        step="critique",
     )
     return Critique(
         of=turn.response.id,

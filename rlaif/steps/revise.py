@@ -38,6 +38,7 @@ async def revise(reviser: Model, templates: Templates, turn: Round, found: Criti
             max_tokens=turn.settings.max_tokens,
         ),
         priority=turn.priority,
+        step="revision",
     )
     choice = answer.reply.choices[0]
     text = unfenced(choice.text, *tags)

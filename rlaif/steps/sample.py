@@ -26,6 +26,7 @@ async def sample(
             stop=sampling.stop,
         ),
         priority=priority,
+        step="sampling",
     )
     choices = answer.reply.choices
     alone = answer.reply.usage.completion_tokens if len(choices) == 1 else None

@@ -1,0 +1,283 @@
+"""How a server is started on this machine: in which dtype, on which cores, with how much memory; or why it can't be.
+
+What a person sets (`dtype:`, `vllm_args:`, a variable in the environment) goes before what is chosen here.
+"""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rlaif.errors import ServerStartError, UsageError
+from rlaif.modelconfig import ModelConfig
+from rlaif.models.hardware import GIB, Gpu, cores_are_limited, free_memory_gib, gpus, processor, usable_cores
+
+CPU_BLOCK_SIZE = 32
+"""vLLM's prefix cache hits full blocks only; the default of 128 tokens on CPU loses most of a short prefix."""
+CPU_MODEL_LEN = 4096
+CPU_CACHE_GIB = 2
+"""Key-value cache of a server on a CPU; unset, vLLM takes nearly all memory."""
+PROGRAM_GIB = 1.5
+"""What a server's processes take beside weights and cache."""
+MANAGED_LOGPROBS = 100
+"""A weak critic's second label often is not among its twenty likeliest tokens."""
+REACHED = 0.8
+"""Share of a bare product's speed that vLLM's prefill reached (0.6 to 0.9, on two kinds of processors, in two dtypes)."""
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+OLDEST_WITH_BFLOAT16 = (8, 0)
+"""NVIDIA's compute capability; vLLM refuses bfloat16 on older GPUs."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which part of the machine a server gets: the first of one, or the second of two."""
+
+    index: int = 0
+    of: int = 1
+
+    @property
+    def gpu_memory(self) -> float:
+        """Part of a GPU's memory."""
+        return 0.9 / self.of
+
+    def cores(self) -> tuple[int, ...]:
+        """Return the logical CPUs it computes on, one of each physical core."""
+        everybodys = usable_cores()
+        size, more = divmod(len(everybodys), self.of)
+        if size == 0:  # fewer cores than servers
+            return (everybodys[self.index % len(everybodys)],)
+        start = self.index * size + min(self.index, more)
+        return everybodys[start : start + size + (self.index < more)]
+
+
+ALONE = Share()
+
+
+@dataclass(frozen=True)
+class Launch:
+    """All that is decided before a server starts."""
+
+    dtype: str | None
+    """What the weights are computed in; None where vLLM decides or `vllm_args` says it."""
+    dtype_of_files: str | None
+    """What the model's files hold, where that can be told."""
+    arguments: tuple[str, ...]
+    environment: dict[str, str]
+    memory_gib: float = 0.0
+    """Main memory that it takes on a CPU."""
+    on_cpu: bool = False
+    read_speed: float | None = None
+    """Prompt tokens a second to expect; None where that can't be told beforehand."""
+    note: str | None = None
+    """What a person should know about the choice."""
+
+    @property
+    def served_as(self) -> str:
+        """What tells this model apart from the same files computed in another dtype; nothing where it is theirs."""
+        return "" if self.dtype in {None, self.dtype_of_files} else f"+{self.dtype}"
+
+
+def plan_launch(config: ModelConfig, source: str, *, on_gpu: bool, share: Share = ALONE) -> Launch:
+    """Decide how the server of a model is started; `source` is what it loads.
+
+    Raises UsageError for a dtype that the GPU lacks, ServerStartError where torch cannot be imported.
+    """
+    common = ("--enable-prompt-tokens-details", "--max-logprobs", str(config.top_logprobs or MANAGED_LOGPROBS))
+    launch = _gpu_launch(config, source, share) if on_gpu else _cpu_launch(config, source, share)
+    return replace(launch, arguments=(*common, *launch.arguments, *(("--enforce-eager",) if config.eager else ())))
+
+
+def _gpu_launch(config: ModelConfig, source: str, share: Share) -> Launch:
+    shape = model_shape(source)
+    stored, dtype = _stored_dtype(shape), None if _given(config, "--dtype") else _named(config.dtype)
+    refuse_dtype(dtype, gpus())
+    refuse_too_large(config, weights_gib(source, shape, dtype or stored), share, gpus())
+    length = ("--max-model-len", str(config.max_model_len)) if config.max_model_len else ()
+    place = ("--gpu-memory-utilization", f"{share.gpu_memory:.2f}", *length)
+    return Launch(dtype, stored, (*_dtype(dtype), *place), {})
+
+
+def _cpu_launch(config: ModelConfig, source: str, share: Share) -> Launch:
+    shape = model_shape(source)
+    dtype, note = _cpu_dtype(config, shape)
+    length = config.max_model_len or min(CPU_MODEL_LEN, shape.get("max_position_embeddings") or CPU_MODEL_LEN)
+    environment = _cpu_environment(share)
+    cache = _cache_gib(environment)
+    refuse_too_little_cache(cache, length, shape, dtype)
+    return Launch(
+        dtype=dtype,
+        dtype_of_files=_stored_dtype(shape),
+        arguments=(*_dtype(dtype), *_cpu_arguments(length)),
+        environment=environment,
+        memory_gib=weights_gib(source, shape, dtype) + cache + PROGRAM_GIB,
+        on_cpu=True,
+        read_speed=_read_speed(weights_gib(source, shape, dtype), dtype, len(share.cores())),
+        note=note,
+    )
+
+
+def refuse_dtype(dtype: str | None, found: Sequence[Gpu]) -> None:
+    """Raise UsageError for a dtype that a GPU cannot compute in."""
+    for gpu in found:
+        if dtype == "bfloat16" and gpu.capability < OLDEST_WITH_BFLOAT16:
+            has = ".".join(map(str, gpu.capability))
+            raise UsageError(
+                f"dtype bfloat16: {gpu.name} has compute capability {has}, bfloat16 needs 8.0; take dtype: float16"
+            )
+
+
+def refuse_too_large(config: ModelConfig, weights: float, share: Share, found: Sequence[Gpu]) -> None:
+    """Raise ServerStartError for weights that a server's part of one GPU cannot hold."""
+    room = max((gpu.memory_gib for gpu in found), default=float("inf")) * share.gpu_memory
+    if weights > room and not any(
+        _given(config, flag) for flag in ("--tensor-parallel-size", "-tp", "--cpu-offload-gb")
+    ):
+        raise ServerStartError(
+            f"{config.model}: its weights take {weights:.1f} GiB, and a server gets {room:.1f} GiB of the GPU here; "
+            "take a smaller model, or several GPUs with vllm_args: [--tensor-parallel-size, N]"
+        )
+
+
+def refuse_too_little_cache(cache_gib: int, length: int, shape: dict[str, Any], dtype: str | None) -> None:
+    """Raise ServerStartError for a key-value cache that cannot hold one request of the longest length."""
+    try:
+        head = shape.get("head_dim") or shape["hidden_size"] // shape["num_attention_heads"]
+        heads = shape.get("num_key_value_heads") or shape["num_attention_heads"]
+        needed = 2 * shape["num_hidden_layers"] * heads * head * BYTES.get(dtype or "", 2) * length / GIB
+    except (LookupError, TypeError):
+        return
+    if needed > cache_gib:
+        raise ServerStartError(
+            f"too little memory for the key-value cache: a request of {length} tokens takes {needed:.1f} GiB, and the "
+            f"cache has {cache_gib}; set VLLM_CPU_KVCACHE_SPACE higher, or max_model_len lower"
+        )
+
+
+def refuse_too_little_memory(launches: Sequence[tuple[str, Launch]]) -> None:
+    """Raise ServerStartError where servers, named with how they are started, need more memory than is free together."""
+    needed, free = sum(launch.memory_gib for _, launch in launches), free_memory_gib()
+    if needed > free:
+        each = " and ".join(f"{name} {launch.memory_gib:.1f} GiB" for name, launch in launches if launch.memory_gib)
+        raise ServerStartError(
+            f"too little memory: {each} (weights, key-value cache of {_cache_gib(os.environ)} GiB, program), and "
+            f"{free:.1f} GiB are free; free some, set VLLM_CPU_KVCACHE_SPACE lower, or take a smaller model"
+        )
+
+
+def model_shape(source: str) -> dict[str, Any]:
+    """Return a model's config.json: of a folder, or of a hub's model that was downloaded before; empty if neither."""
+    file: object = Path(source) / "config.json"
+    if not Path(source).exists():
+        from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415  (slow to import)
+        from huggingface_hub.errors import HFValidationError  # noqa: PLC0415
+
+        with contextlib.suppress(HFValidationError):
+            file = try_to_load_from_cache(source, "config.json")
+    try:
+        found = json.loads(Path(file).read_text(encoding="utf-8")) if isinstance(file, str | Path) else {}
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def weights_gib(source: str, shape: dict[str, Any], dtype: str | None) -> float:
+    """Return what a model's weights take in memory; 0 where its files are not here."""
+    folder = Path(source)
+    files = [*folder.glob("*.safetensors"), *folder.glob("*.bin")] if folder.is_dir() else []
+    stored = sum(file.stat().st_size for file in files) / GIB
+    of_files = _stored_dtype(shape)
+    return stored * BYTES[dtype] / BYTES[of_files] if dtype in BYTES and of_files in BYTES else stored
+
+
+def _cpu_dtype(config: ModelConfig, shape: dict[str, Any]) -> tuple[str | None, str | None]:
+    """Return the dtype for a CPU, and what to say about it."""
+    if _given(config, "--dtype") or (config.dtype == "auto" and "quantization_config" in shape):
+        return None, None  # what is quantised needs the dtype that it was made for
+    can = processor()
+    if config.dtype == "auto":
+        return ("bfloat16" if can.fast_bfloat16 else "float32"), None
+    slower = can.slowdown(config.dtype)
+    if slower < 2:
+        return config.dtype, None
+    better = min(can.milliseconds, key=can.milliseconds.__getitem__)
+    return config.dtype, (
+        f"! dtype {config.dtype} has no fast instructions on this processor ({can.name}): a product takes "
+        f"{slower:.1f} times as long as in {better}; leave `dtype` out to have the fastest chosen"
+    )
+
+
+def _read_speed(weights: float, dtype: str | None, cores: int) -> float | None:
+    """Return the prompt tokens a second that so many cores should read: two operations a weight and token."""
+    if dtype is None or not weights:
+        return None
+    return REACHED * cores * processor().operations(dtype) / (2 * weights * GIB / BYTES[dtype])
+
+
+def _named(dtype: str) -> str | None:
+    return None if dtype == "auto" else dtype
+
+
+def _dtype(dtype: str | None) -> tuple[str, ...]:
+    return ("--dtype", dtype) if dtype else ()
+
+
+def _given(config: ModelConfig, flag: str) -> bool:
+    return any(argument == flag or argument.startswith(f"{flag}=") for argument in config.vllm_args)
+
+
+def _stored_dtype(shape: dict[str, Any]) -> str | None:
+    text = shape.get("text_config") if isinstance(shape.get("text_config"), dict) else {}
+    found = [part.get(name) for part in (shape, text or {}) for name in ("dtype", "torch_dtype")]
+    return next((dtype for dtype in found if isinstance(dtype, str)), None)
+
+
+def _cpu_arguments(max_model_len: int) -> tuple[str, ...]:
+    # A request with a seed whose prompt is prefilled in several chunks ends vLLM 0.32's CPU engine ("CPU Generator
+    # does not use offset"); so prompts are prefilled whole, which needs room for the longest one in every step.
+    return (
+        "--block-size", str(CPU_BLOCK_SIZE),
+        "--max-model-len", str(max_model_len),
+        "--no-enable-chunked-prefill",
+        "--max-num-batched-tokens", str(max(max_model_len, 4096)),
+    )  # fmt: skip
+
+
+def _cpu_environment(share: Share) -> dict[str, str]:
+    """Return what a server on a CPU needs in its environment, a person's own settings first."""
+    chosen = {
+        "VLLM_CPU_KVCACHE_SPACE": str(CPU_CACHE_GIB),
+        # Threads that wait in a loop take a core from whoever else wants it, and the product waits for the one thread
+        # that lost its core: ten times slower with a busy neighbour.
+        "OMP_WAIT_POLICY": "PASSIVE",
+        # One core for this program and the server's own front end, where there are enough.
+        "VLLM_CPU_NUM_OF_RESERVED_CPU": "1" if len(usable_cores()) >= 4 else "0",
+    }
+    if share.of > 1 or cores_are_limited():
+        chosen["VLLM_CPU_OMP_THREADS_BIND"] = ",".join(map(str, share.cores()))
+    return {name: os.environ.get(name, value) for name, value in chosen.items()}
+
+
+def _cache_gib(environment: Mapping[str, str]) -> int:
+    """Return the size of the key-value cache. Raises UsageError where it is no number."""
+    given = environment.get("VLLM_CPU_KVCACHE_SPACE", str(CPU_CACHE_GIB))
+    if not given.isdecimal() or int(given) < 1:
+        raise UsageError(f"VLLM_CPU_KVCACHE_SPACE={given}: must be a whole number of GiB, at least 1")
+    return int(given)
+
+
+def command(served_name: str, source: str, port: int, launch: Launch, more: Sequence[str]) -> list[str]:
+    """Return the command line that starts the server."""
+    # The module, not the `vllm` script: that one fails for the CPU distribution, which has another name.
+    return [
+        sys.executable, "-m", "vllm.entrypoints.launchers.api_server.entry",
+        "--model", source,
+        "--served-model-name", served_name,
+        "--host", "127.0.0.1",
+        "--port", str(port),
+        *launch.arguments,
+        *more,
+    ]  # fmt: skip
