@@ -4,7 +4,7 @@
 
 Two servers as a run starts them, each with its share of the cores: SmolLM2, and a model of another shape with random
 weights. First one alone, then the other alone, then both at the same time write chats (16 of 64 tokens, several rounds)
-for half a minute each. One JSON line is printed: tokens a second, and the sum of both at once over the sum of each alone.
+for half a minute each. One JSON line is printed: tokens a second, and the ratio of the sums.
 """
 
 import argparse

@@ -248,15 +248,21 @@ def serve(
 
 @app.command()
 def doctor(
-    start: Annotated[
-        bool, typer.Option("--start", help="Also start a server with smollm2 and ask it something.")
-    ] = False,
+    model: Annotated[str, typer.Option(help="The model that the machine is held against.")] = "smollm2",
+    start: Annotated[bool, typer.Option("--start", help="Also start a server with it and ask it something.")] = False,
     json_: Json = False,
 ) -> None:
-    """Tell what is installed, on which device, whether a server can start, and what to do about it."""
+    """Tell what is installed, what this machine can compute, whether a model fits and how fast it will write.
+
+    \b
+    Examples:
+      rlaif doctor
+      rlaif doctor --model Qwen/Qwen3-8B     # fits? how many tokens a second?
+      rlaif doctor --start                   # starts a server, measures it, stops it
+    """
     from rlaif.doctor import doctor_job  # noqa: PLC0415
 
-    doctor_job(start=start, as_json=json_)
+    doctor_job(model, start=start, as_json=json_)
 
 
 def _version(value: bool) -> None:

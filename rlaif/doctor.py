@@ -2,12 +2,11 @@
 
 import asyncio
 import json
-import os
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -18,15 +17,22 @@ import psutil
 from rlaif.config import ModelConfig
 from rlaif.errors import RlaifError, RunError
 from rlaif.generation import run_in_loop
-from rlaif.models.builtin import cache_folder
+from rlaif.models.builtin import cache_folder, is_ready, model_source
+from rlaif.models.folders import BYTES, local_folder, model_shape, refuse_no_model, weights_gib
+from rlaif.models.hardware import gpus, measured, processor, usable_cores
+from rlaif.models.launch import OLDEST_WITH_BFLOAT16, plan_launch, refuse_too_little_memory
 from rlaif.models.managed import on_gpu, vllm_flavour
+from rlaif.models.measure import TOGETHER
 from rlaif.models.model import Meter
 from rlaif.models.replies import ReplyStore
 from rlaif.models.serving import open_models
 from rlaif.models.wire import ChatRequest
 from rlaif.steps.examples import user
+from rlaif.tasks import together
 
 CORE = ("pydantic", "jinja2", "typer", "aiohttp", "pandas", "pyarrow", "datasets")
+SERVER_S_PER_LAYER = 0.0009
+"""Seconds of a decoding step, for each layer, that a server on a CPU spends outside of products (measured on one)."""
 TRAINING = ("torch", "transformers", "trl", "peft", "accelerate")
 
 
@@ -40,11 +46,16 @@ class Finding:
     advice: str = ""
 
 
-def doctor_job(*, start: bool, as_json: bool) -> None:
-    """Print the findings; exit with 1 when something that generation needs is missing."""
-    findings = [_python(), *_packages(), _device(), _memory(), _disk(), _vllm(), _smollm2()]
+def doctor_job(model: str, *, start: bool, as_json: bool) -> None:
+    """Print the findings; exit with 1 when something that generation needs is missing.
+
+    `model` is what the machine is held against: whether it fits, and how fast it will write.
+    """
+    findings = [_python(), *_packages(), *_device(), _memory(), _disk(), _vllm(), _smollm2()]
+    if find_spec("torch") is not None:
+        findings += expected_of(model)
     if start:
-        findings.append(_try_server())
+        findings.append(_try_server(model))
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
     for finding in findings if not as_json else []:
@@ -66,24 +77,47 @@ def _packages() -> list[Finding]:
         "core packages",
         not missing,
         "missing: " + ", ".join(missing) if missing else ", ".join(f"{n} {_version(n)}" for n in CORE),
-        "pip install rlaif" if missing else "",
+        "install from a checkout: make setup, or pip install ." if missing else "",
     )
     absent = [name for name in TRAINING if _version(name) is None]
     training = Finding(
         "training packages",
         not absent,
         "missing: " + ", ".join(absent) if absent else ", ".join(f"{n} {_version(n)}" for n in TRAINING),
-        "only needed to train: pip install 'rlaif[train]'" if absent else "",
+        "only needed to train: pip install '.[train]' in a checkout" if absent else "",
     )
     return [core, training]
 
 
-def _device() -> Finding:
-    if Path("/proc/driver/nvidia/version").exists() and shutil.which("nvidia-smi"):
-        query = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
-        listed = subprocess.run(query, capture_output=True, text=True, check=False).stdout.strip()
-        return Finding("device", True, "; ".join(listed.splitlines()) or "NVIDIA GPU")
-    return Finding("device", True, f"CPU, {os.cpu_count()} cores", "small models only; a GPU serves large ones")
+def _device() -> list[Finding]:
+    if gpus():
+        return [
+            Finding(
+                "device",
+                True,
+                f"{gpu.name}, {gpu.memory_gib:.0f} GiB ({gpu.free_gib:.0f} free), compute capability "
+                + ".".join(map(str, gpu.capability)),
+                "too old for bfloat16: float16 is computed" if gpu.capability < OLDEST_WITH_BFLOAT16 else "",
+            )
+            for gpu in gpus()
+        ]
+    cores = len(usable_cores())
+    device = Finding("device", True, f"CPU, {cores} cores to use", "small models only; a GPU serves large ones")
+    return [device] if find_spec("torch") is None else [device, _processor()]
+
+
+def _processor() -> Finding:
+    try:
+        found = processor()
+    except RlaifError as error:
+        return Finding("processor", False, str(error))
+    times = ", ".join(f"{dtype} {ms:.2f}" for dtype, ms in found.milliseconds.items())
+    can = ", ".join(found.features) or "nothing that torch makes use of"
+    chosen = "bfloat16" if found.fast_bfloat16 else "float32"
+    slow = found.slowdown("float32" if found.fast_bfloat16 else "bfloat16")
+    other = "float32" if found.fast_bfloat16 else "bfloat16"
+    why = f"servers compute in {chosen}: {other} takes {slow:.1f} times as long"
+    return Finding("processor", True, f"{found.name}: {can}; ms a product on one core: {times}", why)
 
 
 def _memory() -> Finding:
@@ -100,12 +134,16 @@ def _vllm() -> Finding:
     flavour = vllm_flavour()
     if flavour is None or find_spec("vllm") is None:
         advice = (
-            "for servers here: on an NVIDIA machine pip install 'rlaif[vllm]', on a CPU `make setup` in a checkout; "
+            "for servers here: on an NVIDIA machine pip install '.[vllm]' in a checkout, on a CPU `make setup` there; "
             "a server elsewhere needs nothing (--policy http://HOST:PORT/v1)"
         )
         return Finding("vLLM", False, "not installed", advice)
     gpu = Path("/proc/driver/nvidia/version").exists()
-    advice = "this is the CPU build beside an NVIDIA GPU: pip install 'rlaif[vllm]'" if gpu and not on_gpu() else ""
+    advice = (
+        "this is the CPU build beside an NVIDIA GPU: pip install '.[vllm]' in a checkout"
+        if gpu and not on_gpu()
+        else ""
+    )
     return Finding("vLLM", True, f"{flavour} {version(flavour)}, serves on the {'GPU' if on_gpu() else 'CPU'}", advice)
 
 
@@ -118,21 +156,62 @@ def _smollm2() -> Finding:
     return Finding("built-in smollm2", True, "installed; made ready on first use (about 30 s)")
 
 
-def _try_server() -> Finding:
-    config = ModelConfig(model="smollm2", eager=True)
+def expected_of(model: str) -> list[Finding]:
+    """Return whether a model fits on this machine, and how fast it will write: a second of its products is measured."""
+    gpu = on_gpu()
+    try:
+        refuse_no_model(model)
+        if not is_ready(model):
+            return [Finding(model, True, "not made ready yet; how fast it will be is told once it is")]
+        source = model_source(model)
+        launch = plan_launch(ModelConfig(model=model), source, on_gpu=gpu)
+        refuse_too_little_memory([(model, launch)])
+    except RlaifError as error:
+        return [Finding(model, False, str(error))]
+    shape = model_shape(source)
+    dtype = launch.dtype or launch.dtype_of_files
+    if not shape or dtype not in BYTES:
+        return [Finding(model, True, "not on this machine yet; whether it fits is told once it was downloaded")]
+    size = f"{weights_gib(source, dtype):.1f} GiB in {dtype}, fits"
+    try:
+        speed = f"about {_tokens_per_second(source, dtype, gpu=gpu):,.0f} tokens/s for 16 requests at once"
+    except (RlaifError, KeyError) as error:
+        speed = f"how fast it will be could not be measured ({error})"
+    return [Finding(model, True, f"{size}; {speed}")]
+
+
+def _tokens_per_second(source: str, dtype: str, *, gpu: bool) -> float:
+    """Return what a server should write a second: a step of bare products is measured, and its own time added."""
+    config = str((local_folder(source) or Path(source)) / "config.json")
+    cores = usable_cores()
+    step = measured("step", config, dtype, "cuda" if gpu else "cpu", str(len(cores)))
+    server_s = 0.0 if gpu else SERVER_S_PER_LAYER * model_shape(source)["num_hidden_layers"]
+    return float(step["together"]) / (float(step["seconds"]) + server_s)
+
+
+def _try_server(model: str) -> Finding:
+    config = ModelConfig(model=model, eager=True)
 
     async def ask(folder: Path) -> str:
         with ReplyStore(folder / "replies.sqlite") as store:
-            async with open_models(config, config, store=store, meter=Meter(), logs=folder, say=_say) as (model, _):
-                request = ChatRequest(messages=(user("Name a fruit."),), max_tokens=8)
-                return (await model.chat(request)).reply.choices[0].text
+            async with open_models(config, config, store=store, meter=Meter(), logs=folder, say=_say) as (asked, _):
+                said = (await asked.chat(_chat("Name a fruit.", 8))).reply.choices[0].text
+                began = time.monotonic()
+                replies = await together(*(asked.chat(_chat(f"Tell story {n}.", 32)) for n in range(TOGETHER)))
+                written = sum(answer.reply.usage.completion_tokens for answer in replies)
+                rate = written / (time.monotonic() - began)
+                return f"answers {said!r}, and writes {rate:,.0f} tokens/s for {TOGETHER} requests at once"
 
     with tempfile.TemporaryDirectory(prefix="rlaif-doctor-") as folder:
         try:
             said = run_in_loop(lambda: asyncio.wait_for(ask(Path(folder)), 900))
         except (RlaifError, TimeoutError) as error:
             return Finding("a server starts", False, str(error) or "no answer within 15 minutes")
-    return Finding("a server starts", True, f"and answers: {said!r}")
+    return Finding("a server starts", True, said)
+
+
+def _chat(text: str, tokens: int) -> ChatRequest:
+    return ChatRequest(messages=(user(text),), max_tokens=tokens, temperature=1.0, seed=0)
 
 
 def _say(line: str) -> None:

@@ -12,11 +12,11 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import psutil
 from pydantic import ValidationError
@@ -24,11 +24,11 @@ from pydantic import ValidationError
 from rlaif.errors import ServerStartError
 from rlaif.hashing import content_hash
 from rlaif.models.builtin import cache_folder
+from rlaif.models.folders import GIB
 from rlaif.record import Record
 
 LIMITING = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS")
 """Environment variables that keep torch from using all that a processor has."""
-GIB = 2**30
 
 
 class Processor(Record):
@@ -84,14 +84,14 @@ def processor() -> Processor:
     return found
 
 
-def measured(*what: str) -> Mapping[str, object]:
+def measured(*what: str) -> dict[str, Any]:
     """Return what `rlaif.models.measure` finds out in a process of its own. Raises ServerStartError."""
     command = [sys.executable, "-m", "rlaif.models.measure", *what]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = done.stderr.strip().splitlines() or ["no reason given"]
         raise ServerStartError(f"the processor could not be measured: {said[-1]}; `rlaif doctor` tells more")
-    found: Mapping[str, object] = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 

@@ -3,18 +3,16 @@
 What a person sets (`dtype:`, `vllm_args:`, a variable in the environment) goes before what is chosen here.
 """
 
-import contextlib
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from rlaif.errors import ServerStartError, UsageError
 from rlaif.modelconfig import ModelConfig
-from rlaif.models.hardware import GIB, Gpu, cores_are_limited, free_memory_gib, gpus, processor, usable_cores
+from rlaif.models.folders import BYTES, GIB, model_shape, stored_dtype, weights_gib
+from rlaif.models.hardware import Gpu, cores_are_limited, free_memory_gib, gpus, processor, usable_cores
 
 CPU_BLOCK_SIZE = 32
 """vLLM's prefix cache hits full blocks only; the default of 128 tokens on CPU loses most of a short prefix."""
@@ -26,8 +24,7 @@ PROGRAM_GIB = 1.5
 MANAGED_LOGPROBS = 100
 """A weak critic's second label often is not among its twenty likeliest tokens."""
 REACHED = 0.8
-"""Share of a bare product's speed that vLLM's prefill reached (0.6 to 0.9, on two kinds of processors, in two dtypes)."""
-BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+"""Share of a bare product's speed that vLLM's prefill reached: 0.6 to 0.9, with and without AVX-512."""
 OLDEST_WITH_BFLOAT16 = (8, 0)
 """NVIDIA's compute capability; vLLM refuses bfloat16 on older GPUs."""
 
@@ -93,9 +90,9 @@ def plan_launch(config: ModelConfig, source: str, *, on_gpu: bool, share: Share 
 
 def _gpu_launch(config: ModelConfig, source: str, share: Share) -> Launch:
     shape = model_shape(source)
-    stored, dtype = _stored_dtype(shape), None if _given(config, "--dtype") else _named(config.dtype)
+    stored, dtype = stored_dtype(shape), None if _given(config, "--dtype") else _named(config.dtype)
     refuse_dtype(dtype, gpus())
-    refuse_too_large(config, weights_gib(source, shape, dtype or stored), share, gpus())
+    refuse_too_large(config, weights_gib(source, dtype or stored), share, gpus())
     length = ("--max-model-len", str(config.max_model_len)) if config.max_model_len else ()
     place = ("--gpu-memory-utilization", f"{share.gpu_memory:.2f}", *length)
     return Launch(dtype, stored, (*_dtype(dtype), *place), {})
@@ -110,12 +107,12 @@ def _cpu_launch(config: ModelConfig, source: str, share: Share) -> Launch:
     refuse_too_little_cache(cache, length, shape, dtype)
     return Launch(
         dtype=dtype,
-        dtype_of_files=_stored_dtype(shape),
+        dtype_of_files=stored_dtype(shape),
         arguments=(*_dtype(dtype), *_cpu_arguments(length)),
         environment=environment,
-        memory_gib=weights_gib(source, shape, dtype) + cache + PROGRAM_GIB,
+        memory_gib=weights_gib(source, dtype) + cache + PROGRAM_GIB,
         on_cpu=True,
-        read_speed=_read_speed(weights_gib(source, shape, dtype), dtype, len(share.cores())),
+        read_speed=_read_speed(weights_gib(source, dtype), dtype, len(share.cores())),
         note=note,
     )
 
@@ -168,31 +165,6 @@ def refuse_too_little_memory(launches: Sequence[tuple[str, Launch]]) -> None:
         )
 
 
-def model_shape(source: str) -> dict[str, Any]:
-    """Return a model's config.json: of a folder, or of a hub's model that was downloaded before; empty if neither."""
-    file: object = Path(source) / "config.json"
-    if not Path(source).exists():
-        from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415  (slow to import)
-        from huggingface_hub.errors import HFValidationError  # noqa: PLC0415
-
-        with contextlib.suppress(HFValidationError):
-            file = try_to_load_from_cache(source, "config.json")
-    try:
-        found = json.loads(Path(file).read_text(encoding="utf-8")) if isinstance(file, str | Path) else {}
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def weights_gib(source: str, shape: dict[str, Any], dtype: str | None) -> float:
-    """Return what a model's weights take in memory; 0 where its files are not here."""
-    folder = Path(source)
-    files = [*folder.glob("*.safetensors"), *folder.glob("*.bin")] if folder.is_dir() else []
-    stored = sum(file.stat().st_size for file in files) / GIB
-    of_files = _stored_dtype(shape)
-    return stored * BYTES[dtype] / BYTES[of_files] if dtype in BYTES and of_files in BYTES else stored
-
-
 def _cpu_dtype(config: ModelConfig, shape: dict[str, Any]) -> tuple[str | None, str | None]:
     """Return the dtype for a CPU, and what to say about it."""
     if _given(config, "--dtype") or (config.dtype == "auto" and "quantization_config" in shape):
@@ -227,12 +199,6 @@ def _dtype(dtype: str | None) -> tuple[str, ...]:
 
 def _given(config: ModelConfig, flag: str) -> bool:
     return any(argument == flag or argument.startswith(f"{flag}=") for argument in config.vllm_args)
-
-
-def _stored_dtype(shape: dict[str, Any]) -> str | None:
-    text = shape.get("text_config") if isinstance(shape.get("text_config"), dict) else {}
-    found = [part.get(name) for part in (shape, text or {}) for name in ("dtype", "torch_dtype")]
-    return next((dtype for dtype in found if isinstance(dtype, str)), None)
 
 
 def _cpu_arguments(max_model_len: int) -> tuple[str, ...]:
