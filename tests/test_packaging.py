@@ -1,5 +1,6 @@
 """What a person gets who installs the wheel, and what the program does before anything heavy is imported."""
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -43,6 +44,29 @@ def test_an_unpacked_wheel_finds_what_it_ships(wheel: zipfile.ZipFile, tmp_path:
         [sys.executable, "-c", code], cwd=tmp_path / "site", capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["honesty", str(tmp_path / "site" / "rlaif" / "shipped" / "data")]
+
+
+@pytest.mark.slow
+def test_a_wheel_works_in_a_fresh_environment_without_the_repository(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    fresh = tmp_path / "fresh"
+    subprocess.run([sys.executable, "-m", "venv", str(fresh)], check=True)
+    # With all that the wheel says it needs, as anybody would get it.
+    subprocess.run([str(fresh / "bin" / "pip"), "install", "--quiet", str(wheel.filename)], check=True)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+
+    def rlaif(*arguments: str) -> str:
+        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home")}
+        command = [str(fresh / "bin" / "rlaif"), *arguments]
+        done = subprocess.run(command, cwd=empty, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "generate" in rlaif("--help")
+    assert "harmlessness" in rlaif("constitution", "list")
+    tried = rlaif("generate", "--dry-run", "--constitution", "honesty", "--prompts", "seed")
+    assert "8 prompts = 8 traces + 0 failures" in tried
+    assert list(empty.iterdir()) == []
 
 
 def test_help_imports_nothing_heavy() -> None:

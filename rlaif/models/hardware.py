@@ -71,17 +71,21 @@ def processor() -> Processor:
 
     Raises ServerStartError when torch cannot be imported.
     """
-    name = _processor_name()
-    limits = [os.environ.get(variable, "") for variable in LIMITING]
-    key = content_hash(name, _processor_flags(), _version("torch"), *limits)
-    kept = cache_folder() / f"processor-{key}.json"
+    kept = processor_file()
     with contextlib.suppress(OSError, ValidationError):
         return Processor.model_validate_json(kept.read_bytes())
-    found = Processor(name=name, **measured("products"))
+    found = Processor(name=_processor_name(), **measured("products"))
     with contextlib.suppress(OSError):  # measured again next time
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(found.model_dump_json(indent=2), encoding="utf-8")
     return found
+
+
+def processor_file() -> Path:
+    """Return where what was measured is kept: another processor, torch or limit has another file."""
+    limits = [os.environ.get(variable, "") for variable in LIMITING]
+    key = content_hash(_processor_name(), _processor_flags(), _version("torch"), *limits)
+    return cache_folder() / f"processor-{key}.json"
 
 
 def measured(*what: str) -> dict[str, Any]:

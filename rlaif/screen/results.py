@@ -25,6 +25,8 @@ def print_summary(run: Run, summary: Summary, rows: dict[str, int]) -> None:
     shown = ", ".join(f"{name} {count}" for name, count in rows.items()) or "no rows"
     console.print(f"dataset  {run.path / 'dataset'}   ({shown}; card in README.md)", markup=False)
     console.print(f"next     rlaif show {run.path}", markup=False)
+    if summary.open:
+        console.print(f"         rlaif generate {run.path}   # goes on with the {summary.open} not reached", markup=False)
 
 
 def summary_lines(summary: Summary) -> list[str]:

@@ -5,6 +5,7 @@ Instead of vLLM a stand-in of the same name is started: the simulated server, to
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from rlaif.models.hardware import processor, processor_file
 from rlaif.models.managed import on_gpu
 from tests.conftest import CONSTITUTION
 
@@ -72,6 +74,8 @@ def rlaif(tmp_path: Path, starts: Path, monkeypatch: pytest.MonkeyPatch) -> Rlai
     made = tmp_path / "cache" / "models" / "smollm2"
     made.mkdir(parents=True)
     (made / "config.json").write_text("{}")
+    processor()
+    shutil.copy(processor_file(), tmp_path / "cache")  # so that nothing is measured anew for every test
     monkeypatch.setenv("RLAIF_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "lib"), str(Path(__file__).parents[2])]))
     monkeypatch.setenv("STARTS", str(starts))

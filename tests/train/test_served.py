@@ -10,7 +10,7 @@ import pytest
 from rlaif import RunConfig, generate
 from rlaif.runs.run import Run
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
 
 def trained(folder: Path, kind: str, *flags: str) -> Path:
@@ -24,9 +24,8 @@ def trained(folder: Path, kind: str, *flags: str) -> Path:
     return folder / kind
 
 
-@pytest.mark.parametrize("flags", [["--lora", "--merge"], ["--full"]])
-def test_the_managed_server_serves_a_trained_model(tmp_path: Path, flags: list[str]) -> None:
-    model = trained(tmp_path, "dpo", *flags)
+def test_the_managed_server_serves_a_trained_model(tmp_path: Path) -> None:
+    model = trained(tmp_path, "dpo", "--lora", "--merge")
     run = generate(
         RunConfig.check(
             {
