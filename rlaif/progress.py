@@ -39,7 +39,9 @@ class Progress:
     @property
     def seconds(self) -> float:
         """How long the work has been going on, without the starting of servers."""
-        return max(0.0, time.monotonic() - self.started - self.meter.starting_s)
+        now, meter = time.monotonic(), self.meter
+        starting = meter.starting_s + (now - meter.waiting_since if meter.waiting else 0.0)
+        return max(0.0, now - self.started - starting)
 
     @property
     def left(self) -> int:
@@ -47,11 +49,15 @@ class Progress:
         return self.prompts - self.done - self.failed
 
     def seconds_left(self) -> float | None:
-        """Return how long all that is left will take; None while nothing tells."""
-        if self.forecast is not None:
-            return self.forecast.seconds_for(self.left, self.meter, self.seconds)
-        done_now = self.done - self.done_before
-        return self.left * self.seconds / done_now if done_now else None
+        """Return how long all that will be done will take; None while nothing tells."""
+        if self.forecast is None:
+            done_now = self.done - self.done_before
+            return self.left * self.seconds / done_now if done_now else None
+        left = self.forecast.seconds_for(self.left, self.meter, self.seconds)
+        if left is None or self.limit_s is None:
+            return left
+        begun = self.forecast.seconds_for(self.open, self.meter, self.seconds) or 0.0
+        return min(left, max(begun, self.limit_s - self.seconds))
 
     def has_time_for_another(self) -> bool:
         """Whether what is open and one more would be finished within the limit; the first always is tried."""

@@ -131,7 +131,7 @@ def gpus() -> tuple[Gpu, ...]:
     return tuple(_gpu(line) for line in listed.stdout.splitlines() if line.count(",") == fields.count(","))
 
 
-def busy_elsewhere(seconds: float = 0.5) -> float:
+def busy_elsewhere(seconds: float = 1.0) -> float:
     """Return how many cores are kept busy by others than this process and its children, watched for some time."""
     family = [psutil.Process(), *psutil.Process().children(recursive=True)]
     before = _cpu_seconds(family)

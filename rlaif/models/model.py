@@ -4,6 +4,7 @@ Joins the client (asks) with the reply store (remembers) and counts what happene
 """
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -53,6 +54,8 @@ class Meter:
     """Seconds that servers took to start."""
     waiting: int = 0
     """Questions that wait for a server to start."""
+    waiting_since: float = 0.0
+    """When the first of them began to wait (monotonic clock)."""
 
     def of(self, step: Step) -> StepUse:
         """Return the counts of one step."""
@@ -195,12 +198,13 @@ class Model:
         return reply
 
     async def _post(self, body: str, priority: int, page: Page = "chat/completions", step: Step = "judging") -> Reply:
+        if self._meter.waiting == 0:
+            self._meter.waiting_since = time.monotonic()
         self._meter.waiting += 1
         try:
-            took = await self.client.ready()
+            self._meter.starting_s += await self.client.ready()
         finally:
             self._meter.waiting -= 1
-        self._meter.starting_s += took
         use = self._meter.of(step)
         use.asking += 1
         try:

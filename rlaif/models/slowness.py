@@ -9,7 +9,7 @@ NOTICEABLE_CORES = 0.3
 
 
 def slowness(launches: Sequence[Launch]) -> tuple[list[str], list[str]]:
-    """Return (causes, what would help) of servers started here on a CPU; takes half a second to look around.
+    """Return (causes, what would help) of servers started here on a CPU; takes a second to look around.
 
     Both are empty of causes where no server is on this machine's CPU: of others nothing is known.
     """

@@ -133,10 +133,6 @@ def _asking(meter: Meter) -> str:
 
 def _time_left(progress: Progress) -> str:
     left = progress.seconds_left()
-    if left is None or progress.left <= 0:
+    if left is None or progress.left <= 0 or left < 0.5:
         return ""
-    limited = progress.limit_s is not None and progress.seconds + left > progress.limit_s
-    if limited and progress.limit_s is not None:
-        left = max(0.0, progress.limit_s - progress.seconds)
-    words = f"about {left / 60:.0f} min left" if left >= 90 else f"about {left:.0f} s left"
-    return f"{words} (max_minutes)" if limited else words
+    return f"about {left / 60:.0f} min left" if left >= 90 else f"about {left:.0f} s left"

@@ -26,7 +26,9 @@ def print_summary(run: Run, summary: Summary, rows: dict[str, int]) -> None:
     console.print(f"dataset  {run.path / 'dataset'}   ({shown}; card in README.md)", markup=False)
     console.print(f"next     rlaif show {run.path}", markup=False)
     if summary.open:
-        console.print(f"         rlaif generate {run.path}   # goes on with the {summary.open} not reached", markup=False)
+        console.print(
+            f"         rlaif generate {run.path}   # goes on with the {summary.open} not reached", markup=False
+        )
 
 
 def summary_lines(summary: Summary) -> list[str]:
