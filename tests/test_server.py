@@ -31,7 +31,7 @@ from rlaif.records import Message
 from rlaif.runs.run import Run
 from rlaif.runs.summary import summarise
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.server
 KEY = "a-key-for-tests"
 LEAST_TOKENS_PER_S = 8.0
 """Below this the tests here would take more than half an hour; a machine with two busy AVX2 cores writes ten times as

@@ -10,7 +10,7 @@ import pytest
 from rlaif import RunConfig, generate
 from rlaif.runs.run import Run
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.server
 
 
 def trained(folder: Path, kind: str, *flags: str) -> Path:

@@ -1,0 +1,156 @@
+"""What the program makes of fixed replies, as one JSON value for each run file: rows, summary, cards, figures.
+
+    python -m tests.golden.outputs record     ask the simulated server, keep its replies, write what was made of them
+
+`test_golden.py` makes it again from the kept replies and compares.
+"""
+
+import gzip
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+RUN_FILES = sorted((HERE / "runs").glob("*.yaml"))
+FORMATS = ("trl", "sft", "ultrafeedback", "jsonl", "kto", "reward", "ranking", "openrlhf", "nemo-rl")
+REPLIES = HERE / "replies.sqlite"
+SIMULATED = {
+    "noise": 0.8,
+    "position_bias": 0.7,
+    "length_bias": 0.4,
+    "unreadable": 0.05,
+    "ties": 0.05,
+    "words": 30,
+    "rules": [{"contains": "kinder", "agrees": 0.5}],
+}
+
+
+def rlaif(*arguments: str) -> str:
+    """Run the command line and return what it prints."""
+    done = subprocess.run([sys.executable, "-m", "rlaif", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"rlaif {' '.join(arguments)}\n{done.stderr}"
+    return done.stdout
+
+
+def generate(run_file: Path, url: str, replies: Path, out: Path) -> None:
+    """Make the run of one file."""
+    settings = run_file.read_text(encoding="utf-8")
+    flags = [] if "constitution:" in settings else ["--constitution", str(HERE / "rules.yaml")]
+    flags += [] if "prompts:" in settings else ["--prompts", str(HERE / "prompts.jsonl")]
+    where = ["--policy", f"simulated@{url}", "--out", str(out), "--cache", str(replies)]
+    rlaif("generate", str(run_file), *flags, *where, "--json")
+
+
+def outputs_of(run: Path) -> dict[str, Any]:
+    """Return all that is made of a run: its summary, its cards, and the rows in every format."""
+    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    summary.pop("session")
+    found: dict[str, Any] = {"summary": summary}
+    for name in FORMATS:
+        folder = run.parent / f"{run.name}-{name}"
+        rlaif("export", str(run), "--format", name, "--out", str(folder))
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            found[f"{name}/{file.relative_to(folder)}"] = _content(file)
+    return found
+
+
+def compared(url: str, replies: Path, out: Path) -> dict[str, Any]:
+    """Return the figures of a comparison of two rule sets."""
+    sources = ["compare", str(HERE / "rules.yaml"), "minimal", "--run", str(HERE / "runs" / "09-pareto.yaml")]
+    prompts = ["--prompts", str(HERE / "prompts.jsonl"), "--min-margin", "0.05", "--floor-prompts", "4"]
+    where = ["--policy", f"simulated@{url}", "--out", str(out), "--cache", str(replies)]
+    found: dict[str, Any] = json.loads(rlaif(*sources, *prompts, *where, "--json"))
+    return {name: value for name, value in _without_times(found).items() if name != "path"}
+
+
+def judged(url: str, replies: Path, out: Path) -> dict[str, Any]:
+    """Return the figures of an evaluation of a critic in four kinds of asking."""
+    kinds = [f"--judge={kind}" for kind in ("pairwise-logprob", "pairwise-reasoned", "rating", "listwise")]
+    gold = ["--gold", str(HERE / "gold.jsonl"), "--constitution", str(HERE / "rules.yaml")]
+    where = ["--critic", f"simulated@{url}", "--cache", str(replies), "--out", str(out)]
+    found: dict[str, Any] = json.loads(rlaif("evaluate", "judge", *gold, *kinds, *where, "--json"))
+    return _without_times(found)
+
+
+def _without_times(value: Any) -> Any:
+    """Return a value without what differs from run to run: seconds, paths, what came from the store."""
+    if isinstance(value, dict):
+        dropped = {"seconds", "pool_seconds", "from_store", "run", "out", "created", "session", "cost", "gold"}
+        return {name: _without_times(one) for name, one in value.items() if name not in dropped}
+    return [_without_times(one) for one in value] if isinstance(value, list) else value
+
+
+def _content(file: Path) -> Any:
+    if file.suffix == ".parquet":
+        import pyarrow.parquet
+
+        table = pyarrow.parquet.read_table(file)
+        return {"columns": {field.name: str(field.type) for field in table.schema}, "rows": table.to_pylist()}
+    if file.suffix == ".jsonl":
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    if file.suffix == ".json":
+        return _without_times(json.loads(file.read_text(encoding="utf-8")))
+    return file.read_text(encoding="utf-8")
+
+
+def kept(name: str) -> dict[str, Any]:
+    """Return what was recorded under a name."""
+    found: dict[str, Any] = json.loads(gzip.decompress((HERE / "expected" / f"{name}.json.gz").read_bytes()))
+    return found
+
+
+def differences(was: Any, now: Any, place: str = "") -> Iterator[str]:
+    """Yield where two values differ."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        for key in {**was, **now}:
+            if key not in was or key not in now:
+                yield f"{place}/{key}: {'new' if key in now else 'gone'}"
+            else:
+                yield from differences(was[key], now[key], f"{place}/{key}")
+    elif isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
+        for number, (one, other) in enumerate(zip(was, now, strict=True)):
+            yield from differences(one, other, f"{place}/{number}")
+    elif was != now:
+        yield f"{place}: {was!r} -> {now!r}"
+
+
+@contextmanager
+def simulated_server() -> Iterator[str]:
+    """Run a simulated server in a process of its own and yield its URL."""
+    module = "rlaif.models.simulated"
+    command = [sys.executable, "-m", module, "0", json.dumps(SIMULATED)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        yield json.loads(server.stdout.readline())["url"]
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def record(folder: Path) -> None:
+    """Ask everything, keep the replies, write what was made of them."""
+    REPLIES.unlink(missing_ok=True)
+    (HERE / "expected").mkdir(exist_ok=True)
+    with simulated_server() as url:
+        for run_file in RUN_FILES:
+            generate(run_file, url, REPLIES, folder / run_file.stem)
+            _keep(run_file.stem, outputs_of(folder / run_file.stem))
+        _keep("comparison", compared(url, REPLIES, folder / "comparison"))
+        _keep("judged", judged(url, REPLIES, folder / "judged"))
+
+
+def _keep(name: str, value: dict[str, Any]) -> None:
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True).encode()
+    (HERE / "expected" / f"{name}.json.gz").write_bytes(gzip.compress(text, mtime=0))
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as temporary:
+        record(Path(temporary))
