@@ -21,6 +21,8 @@ CPU_CACHE_GIB = 2
 """Key-value cache of a server on a CPU; unset, vLLM takes nearly all memory."""
 PROGRAM_GIB = 1.5
 """What a server's processes take beside weights and cache."""
+SPIN_COUNT = "1000"
+"""Turns of an OpenMP thread's loop before it sleeps; OpenMP's own 300,000 are a millisecond."""
 MANAGED_LOGPROBS = 100
 """A weak critic's second label often is not among its twenty likeliest tokens."""
 REACHED = 0.8
@@ -216,12 +218,13 @@ def _cpu_environment(share: Share) -> dict[str, str]:
     """Return what a server on a CPU needs in its environment, a person's own settings first."""
     chosen = {
         "VLLM_CPU_KVCACHE_SPACE": str(CPU_CACHE_GIB),
-        # Threads that wait in a loop take a core from whoever else wants it, and the product waits for the one thread
-        # that lost its core: ten times slower with a busy neighbour.
-        "OMP_WAIT_POLICY": "PASSIVE",
         # One core for this program and the server's own front end, where there are enough.
         "VLLM_CPU_NUM_OF_RESERVED_CPU": "1" if len(usable_cores()) >= 4 else "0",
     }
+    # Threads that wait in a loop for long take a core from whoever else wants it, and the product waits for the one
+    # thread that lost its core. A few microseconds of looping, then sleep, is as fast alone as looping for ever.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        chosen["GOMP_SPINCOUNT"] = SPIN_COUNT
     if share.of > 1 or cores_are_limited():
         chosen["VLLM_CPU_OMP_THREADS_BIND"] = ",".join(map(str, share.cores()))
     return {name: os.environ.get(name, value) for name, value in chosen.items()}
