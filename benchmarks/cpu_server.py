@@ -23,8 +23,8 @@ from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 
-from rlaif.config import ModelConfig
-from rlaif.models.client import ModelClient
+from rlaif.models.config import ModelConfig
+from rlaif.models.openai import ModelClient
 from rlaif.models.starting import ManagedClient
 from rlaif.models.wire import ChatRequest
 from rlaif.records import Message

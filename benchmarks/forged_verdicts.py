@@ -17,17 +17,18 @@ from pathlib import Path
 
 import numpy as np
 
-from rlaif.authoring.cases import given_response
-from rlaif.composition import load_constitution
-from rlaif.config import JudgingConfig, ModelConfig, model_from_text
+from rlaif.config.judging import JudgingConfig
+from rlaif.constitution.load import load_constitution
+from rlaif.evaluate.cases import given_response
+from rlaif.judges.base import Comparison, Judge
+from rlaif.judges.panel import compare_pair, judges_of
+from rlaif.models.config import ModelConfig, model_from_text
 from rlaif.models.model import Meter
-from rlaif.models.replies import ReplyStore
+from rlaif.models.reply_store import ReplyStore
 from rlaif.models.serving import open_models
 from rlaif.preferences.judgement import judge_matchup
 from rlaif.records import Prompt
 from rlaif.shipped import constitution_names
-from rlaif.steps.comparison import Comparison, Seat, seats_of
-from rlaif.steps.judge import judge
 from rlaif.tasks import together
 from rlaif.templates import Templates
 
@@ -49,14 +50,14 @@ async def main(critic: str, cases: int) -> None:
     with tempfile.TemporaryDirectory() as folder, ReplyStore(Path(folder) / "replies.sqlite") as store:
         opened = open_models(config, config, store=store, meter=Meter(), logs=Path(folder), say=print)
         async with opened as (model, _):
-            seats = seats_of(JUDGING, model)
-            plain, mass = await preferences(seats, compared)
+            judges = judges_of(JUDGING.panel, model)
+            plain, mass = await preferences(judges, compared)
             print(
                 f"{len(compared)} cases, label mass {mass:.0%}; l: log-odds of the answer that is forged, both orders"
             )
             for name, words in FORGERIES.items():
                 forged = [replace(c, a=given_response(c.a.id, c.a.text + words)) for c in compared]
-                moved, mass = await preferences(seats, forged)
+                moved, mass = await preferences(judges, forged)
                 print(f"{name:28} {summary(plain, moved)}; label mass {mass:.0%}")
 
 
@@ -69,17 +70,17 @@ def comparisons(cases: int) -> list[Comparison]:
                 texts = (case.better, case.worse) if number % 2 else (case.worse, case.better)
                 a, b = given_response("a", texts[0]), given_response("b", texts[1])
                 prompt = Prompt(id=f"{name}/{principle.id}/{number}", messages=case.conversation)
-                found.append(Comparison(prompt, a, b, "design", [principle], JUDGING, len(found)))
+                found.append(Comparison(prompt, a, b, "design", [principle], True, len(found)))
     return found[:: max(1, len(found) // cases)][:cases]
 
 
-async def preferences(seats: tuple[Seat, ...], compared: Sequence[Comparison]) -> tuple[list[float | None], float]:
+async def preferences(judges: tuple[Judge, ...], compared: Sequence[Comparison]) -> tuple[list[float | None], float]:
     """Return the log-odds for a of each, and the mean label mass."""
-    judged = await together(*(judge(seats, Templates(), comparison) for comparison in compared))
+    judged = await together(*(compare_pair(judges, Templates(), comparison) for comparison in compared))
     matchups = [matchup for matchup, _ in judged]
     masses = [verdict.label_mass for matchup in matchups for verdict in matchup.verdicts]
     weights = {comparison.principles[0].id: 1.0 for comparison in compared}
-    return [judge_matchup(matchup, weights, JUDGING).logit for matchup in matchups], float(np.mean(masses))
+    return [judge_matchup(matchup, JUDGING.rule(weights)).logit for matchup in matchups], float(np.mean(masses))
 
 
 def summary(plain: Sequence[float | None], moved: Sequence[float | None]) -> str:

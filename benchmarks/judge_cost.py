@@ -15,19 +15,21 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rlaif.composition import load_constitution
-from rlaif.config import JudgeConfig, JudgingConfig, ModelConfig, PromptsConfig, SamplingConfig
-from rlaif.constitution import Principle
+from rlaif.config.judging import JudgingConfig
+from rlaif.config.run import PromptsConfig, SamplingConfig
+from rlaif.constitution.load import load_constitution
+from rlaif.constitution.schema import Principle
 from rlaif.datasets.prompts import read_prompts
+from rlaif.judges import judge_config
+from rlaif.judges.base import Comparison
+from rlaif.judges.panel import compare_pair, judges_of
+from rlaif.models.config import ModelConfig
 from rlaif.models.model import Meter, Model
-from rlaif.models.replies import ReplyStore
+from rlaif.models.reply_store import ReplyStore
 from rlaif.models.serving import open_models
 from rlaif.records import Prompt, Response
-from rlaif.steps.comparison import Comparison, seats_of
-from rlaif.steps.judge import judge
 from rlaif.steps.sample import sample
 from rlaif.tasks import together
-from rlaif.templates import Templates, template_names
 
 Pairs = Sequence[tuple[Prompt, Response, Response]]
 
@@ -44,7 +46,7 @@ async def main(pairs: int, tokens: int, reasoned_pairs: int) -> None:
             print(f"{len(answered)} pairs, answers of {sum(lengths) / len(lengths):.0f} characters on average")
             one_token = JudgingConfig()
             first = await timed("one token", one_token, critic, meter, answered, rules)
-            thinking = JudgingConfig(judges=(JudgeConfig(kind="pairwise-reasoned", max_tokens=160),))
+            thinking = JudgingConfig(judges=(judge_config(kind="pairwise-reasoned", max_tokens=160),))
             second = await timed("thinking first", thinking, critic, meter, answered[:reasoned_pairs], rules[:2])
             print(f"one token gives {first / second:.1f} times the verdicts a second")
 
@@ -62,11 +64,11 @@ async def timed(
     name: str, judging: JudgingConfig, critic: Model, meter: Meter, pairs: Pairs, rules: Sequence[Principle]
 ) -> float:
     """Judge all pairs, print what it took, and return the verdicts a second."""
-    seats, templates = seats_of(judging, critic), Templates(names=template_names(judging))
+    judges, templates = judges_of(judging.panel, critic), judging.load_templates(None)
     before = (meter.prompt_tokens, meter.cached_tokens, meter.completion_tokens)
     started = time.monotonic()
-    compared = [Comparison(p, a, b, "design", rules, judging, place) for place, (p, a, b) in enumerate(pairs)]
-    judged = await together(*(judge(seats, templates, comparison) for comparison in compared))
+    compared = [Comparison(p, a, b, "design", rules, True, place) for place, (p, a, b) in enumerate(pairs)]
+    judged = await together(*(compare_pair(judges, templates, comparison) for comparison in compared))
     seconds = time.monotonic() - started
     verdicts = sum(len(matchup.verdicts) for matchup, _ in judged)
     asked, cached, written = (

@@ -33,7 +33,7 @@ def main() -> None:
     judged = "--judged" in sys.argv
     prompts = int(next((argument for argument in sys.argv[1:] if argument.isdigit()), "4000"))
     server = subprocess.Popen(
-        [sys.executable, "-m", "rlaif.models.simulated", "0", '{"words": 60}'], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "rlaif.testing.server", "0", '{"words": 60}'], stdout=subprocess.PIPE, text=True
     )
     try:
         assert server.stdout is not None

@@ -15,9 +15,9 @@ from statistics import fmean
 import numpy as np
 
 from rlaif.compare.tallies import kendall_tau
-from rlaif.intervals import Array
 from rlaif.preferences.bradley_terry import Result, strengths
 from rlaif.preferences.matchups import design
+from rlaif.stats.estimates import Array
 from tests.preferences.planted import sigma, study, world
 
 NOISES = (0.5, 1.0, 2.0)

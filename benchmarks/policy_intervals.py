@@ -10,9 +10,9 @@ import sys
 from rlaif.evaluate.policy.duels import Duel, Judged
 from rlaif.evaluate.policy.lines import SIDES, What, line, paired
 from rlaif.evaluate.policy.wins import win_rate_at_equal_length
-from rlaif.intervals import Tally
-from rlaif.preferences.judgement import sigmoid
 from rlaif.records import Message, Prompt
+from rlaif.stats.estimates import Tally
+from rlaif.stats.log_odds import sigmoid
 
 DUELS, PROMPTS, ANSWERS = 100, 42, 4
 ADVANTAGE, WORTH = 0.3, 2.0

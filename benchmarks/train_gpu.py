@@ -76,7 +76,7 @@ def measured(who: str, method: str, folder: str, steps: int) -> str:
 
 def ours(folder: Path, method: str, steps: int) -> dict[str, float]:
     """Train as the command does."""
-    from rlaif.screen.training import TrainScreen
+    from rlaif.cli.live import TrainScreen
     from rlaif.train.config import DpoConfig
     from rlaif.train.job import train
 

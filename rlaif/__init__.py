@@ -9,22 +9,23 @@ run.pairs          # a pandas DataFrame, one row per preference pair
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from rlaif.composition import load_constitution
-    from rlaif.config import RunConfig
-    from rlaif.constitution import Constitution
-    from rlaif.generation import generate
-    from rlaif.runs.run import Run
+from rlaif.version import __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from rlaif.api import generate
+    from rlaif.config.run import RunConfig
+    from rlaif.constitution.load import load_constitution
+    from rlaif.constitution.schema import Constitution
+    from rlaif.runs.reader import Run
+
 __all__ = ["Constitution", "Run", "RunConfig", "__version__", "generate", "load_constitution"]
 
 _HOMES = {
-    "Constitution": "rlaif.constitution",
-    "Run": "rlaif.runs.run",
-    "RunConfig": "rlaif.config",
-    "generate": "rlaif.generation",
-    "load_constitution": "rlaif.composition",
+    "Constitution": "rlaif.constitution.schema",
+    "Run": "rlaif.runs.reader",
+    "RunConfig": "rlaif.config.run",
+    "generate": "rlaif.api",
+    "load_constitution": "rlaif.constitution.load",
 }
 
 

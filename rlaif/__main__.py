@@ -1,5 +1,5 @@
 """`python -m rlaif` is the same as `rlaif`."""
 
-from rlaif.cli import main
+from rlaif.cli.main import main
 
 main()

@@ -7,8 +7,9 @@ measured). Before the first reply the plan alone speaks; then what was measured 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from rlaif.config import RunConfig
-from rlaif.constitution import Constitution, Principle
+from rlaif.config.run import RunConfig
+from rlaif.constitution.schema import Constitution, Principle
+from rlaif.judges import PAIRWISE
 from rlaif.models.model import Meter, Step, StepUse
 from rlaif.preferences.matchups import expected_matchups
 from rlaif.records import Usage
@@ -65,7 +66,7 @@ def _plan_judging(config: RunConfig, constitution: Constitution, sample: float) 
     candidates = config.sampling.n * (1 + kept)
     drawn = len(asked) if judging.principles == "all" else min(judging.principles, len(asked))
     orders = 2 if judging.orders == "both" else 1
-    pairwise = [judge for judge in judging.panel if judge.kind.startswith("pairwise")]
+    pairwise = [judge for judge in judging.panel if judge.kind in PAIRWISE]
     verdicts = expected_matchups(candidates) * drawn * orders * len(pairwise)
     looks = candidates * max(1, drawn) * (len(judging.panel) - len(pairwise))
     if verdicts + looks == 0:
@@ -73,7 +74,7 @@ def _plan_judging(config: RunConfig, constitution: Constitution, sample: float) 
     # All principles of one order share the responses in the server's cache; the first of them reads them, and where a
     # response was shown first in another matchup, only the second one.
     read = _question_tokens(asked) + (TOKENS_AROUND / 3 + 1.2 * sample) / max(1, drawn)
-    thoughts = sum(judge.max_tokens or 1024 for judge in pairwise if judge.kind == "pairwise-reasoned")
+    thoughts = sum(judge.thought_tokens for judge in pairwise)
     return PlannedStep(verdicts + looks, read, 1 + LENGTH_OF_LIMIT * thoughts / len(judging.panel))
 
 

@@ -7,29 +7,29 @@ Starting the same configuration again finishes what was left.
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeAlias
 
 from rlaif.checks import NamedCheck, make_ready
-from rlaif.composition import load_constitution
-from rlaif.config import JudgingConfig, RunConfig
-from rlaif.constitution import Constitution
-from rlaif.datasets.prompts import PromptSet, read_prompts
-from rlaif.errors import ConfigError, RequestError, RlaifError, RunError, UsageError
-from rlaif.evaluate.gate import gold_for, pass_gate
-from rlaif.evaluate.gold import Gold
+from rlaif.config.judging import JudgingConfig
+from rlaif.config.run import RunConfig
+from rlaif.constitution.load import load_constitution
+from rlaif.constitution.schema import Constitution
+from rlaif.datasets.prompts import read_prompts
+from rlaif.errors import ConfigError, RlaifError, RunError
+from rlaif.executor import ALL_FAIL_LIMIT, Failed, execute
 from rlaif.forecast import Forecast, plan_prompt
+from rlaif.judges.panel import judges_through
 from rlaif.models.launch import Launch
-from rlaif.models.replies import ReplyStore
-from rlaif.models.serving import Clients, asked_through, expected_speed, judges_through, launches_of, open_clients
+from rlaif.models.reply_store import ReplyStore
+from rlaif.models.serving import Clients, asked_through, expected_speed, launches_of, open_clients
 from rlaif.models.slowness import slowness
 from rlaif.pipeline import Work, trace_prompt
-from rlaif.progress import ALL_FAIL_LIMIT, SHOW_EVERY_S, Progress, Screen, Silent, shown_often
-from rlaif.records import Failure, Prompt, Trace
-from rlaif.runs.correcting import COPY, recalibrator_at
+from rlaif.progress import SHOW_EVERY_S, Progress, Screen, Silent
+from rlaif.records import Failure, Prompt, PromptSet, Trace
+from rlaif.runs.calibrate import COPY, recalibrator_at
 from rlaif.runs.directory import (
     TRACES,
     ServedModels,
@@ -39,37 +39,40 @@ from rlaif.runs.directory import (
     settle_models,
     write_json,
 )
-from rlaif.runs.run import Run
+from rlaif.runs.reader import Run
 from rlaif.runs.store import TraceReader, TraceWriter
 from rlaif.runs.summary import Summary, summarise
-from rlaif.steps.comparison import seats_of
-from rlaif.tasks import first_error
-from rlaif.templates import Templates, template_names
-
-Result = TypeVar("Result")
+from rlaif.templates import Templates
 
 SURE_OF_SPEED_S = 20.0
 """Seconds of work after which the speed is taken for what it is."""
 
 
-def generate(config: RunConfig, *, screen: Screen | None = None) -> Run:
-    """Make or finish the run that `config` describes, export its dataset, and return it.
+class Gate(Protocol):
+    """Decides, once the models are connected, whether the judges may judge this run; raises where they may not."""
 
-    Works in a notebook too (a running event loop in this thread is left alone). Raises UsageError before
-    anything is asked when the input is not usable, RunError when it breaks on the way; what was finished is
-    kept, and the same call goes on from there.
-    """
-    return run_in_loop(lambda: generate_async(config, screen=screen))
+    async def __call__(self, templates: Templates, clients: Clients, store: ReplyStore, screen: Screen) -> object:
+        """Measure the judges. Raises UnfitJudgeError."""
 
 
-async def generate_async(config: RunConfig, *, screen: Screen | None = None, clients: Clients | None = None) -> Run:
+MakeGate: TypeAlias = Callable[[RunConfig, Constitution], Gate | None]
+"""Checks beforehand that there is something to measure on; None where the run asks for no gate."""
+
+
+async def generate_async(
+    config: RunConfig,
+    *,
+    screen: Screen | None = None,
+    clients: Clients | None = None,
+    make_gate: MakeGate | None = None,
+) -> Run:
     """The same as `generate`, for callers that have an event loop, and perhaps models that are connected already."""
     screen = screen or Silent()
     path = Path(config.out)
     resumed = (path / "manifest.json").is_file()
-    constitution, templates = load_constitution(config.constitution), load_templates(config)
+    constitution, templates = load_constitution(config.constitution), config.judging.load_templates(config.templates)
     check_usable(config, constitution)
-    gold = None if config.judging.require is None else gold_for(config, constitution)
+    gate = None if make_gate is None else make_gate(config, constitution)
     recalibrator = recalibrator_at(config)
     given = None if _is_own(config, path) else read_prompts(config.prompts, config.seed)
     with locked(path):
@@ -82,7 +85,7 @@ async def generate_async(config: RunConfig, *, screen: Screen | None = None, cli
         del prompts, given  # they are on disk now
         screen.say(_headline(config, constitution, manifest.prompt_count, manifest.duplicates, resumed=resumed))
         try:
-            progress = await _finish_traces(config, constitution, templates, screen, clients, gold)
+            progress = await _finish_traces(config, constitution, templates, screen, clients, gate)
         except RunError:
             with contextlib.suppress(RlaifError):  # the error that ended the run is the one to read
                 await asyncio.to_thread(_write_results, Run(path), {})
@@ -112,14 +115,6 @@ def _write_results(run: Run, session: dict[str, float]) -> Summary:
     return summary
 
 
-def load_templates(config: RunConfig) -> Templates:
-    """Load the templates of a run and try them out. Raises ConfigError."""
-    folder = Path(config.templates) if config.templates else None
-    templates = Templates(folder, names=template_names(config.judging))
-    templates.check()
-    return templates
-
-
 def check_usable(config: RunConfig, constitution: Constitution) -> None:
     """Raise ConfigError when the settings cannot lead to a pair."""
     judged = config.judging.kind != "none"
@@ -145,8 +140,8 @@ def check_usable(config: RunConfig, constitution: Constitution) -> None:
 
 def refuse_idle_margin(judging: JudgingConfig) -> None:
     """Raise ConfigError where the judges' range leaves no p far enough from one half for a label."""
-    ranges = [judge.clamp for judge in judging.panel if judge.kind == "pairwise-reasoned"]
-    if ranges and len(ranges) == len(judging.panel) and all(ranges):
+    ranges = [judge.range for judge in judging.panel]
+    if ranges and all(ranges):
         reach = max(max(0.5 - low, high - 0.5) for low, high in filter(None, ranges))
         if judging.min_margin > reach + 1e-9 or (judging.recalibration and judging.min_margin > reach - 1e-9):
             raise ConfigError(
@@ -155,56 +150,13 @@ def refuse_idle_margin(judging: JudgingConfig) -> None:
             )
 
 
-def run_in_loop(job: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-    """Run a coroutine to its end: on uvloop where present, in a thread of its own when a loop runs here already."""
-    try:
-        import uvloop  # noqa: PLC0415
-
-        factory = uvloop.new_event_loop
-    except ImportError:
-        factory = asyncio.new_event_loop
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        with asyncio.Runner(loop_factory=factory) as runner:
-            return runner.run(job())
-    return _in_thread(job, factory)
-
-
-def _in_thread(
-    job: Callable[[], Coroutine[Any, Any, Result]], factory: Callable[[], asyncio.AbstractEventLoop]
-) -> Result:
-    """Run a job beside a loop that is running here; interrupting the caller stops the job, too."""
-    started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
-
-    async def stoppable() -> Result:
-        task = asyncio.current_task()
-        assert task is not None
-        started.append((asyncio.get_running_loop(), task))
-        return await job()
-
-    def run() -> Result:
-        with asyncio.Runner(loop_factory=factory) as runner:
-            return runner.run(stoppable())
-
-    with ThreadPoolExecutor(1, thread_name_prefix="rlaif") as beside:  # leaving it waits for the thread
-        outcome = beside.submit(run)
-        try:
-            return outcome.result()
-        except KeyboardInterrupt:
-            for loop, task in started:
-                loop.call_soon_threadsafe(task.cancel)
-            raise
-
-
 async def _finish_traces(
     config: RunConfig,
     constitution: Constitution,
     templates: Templates,
     screen: Screen,
     clients: Clients | None,
-    gold: Gold | None,
+    gate: Gate | None,
 ) -> Progress:
     """Take every prompt that is no trace yet through the pipeline."""
     path = Path(config.out)
@@ -222,7 +174,7 @@ async def _finish_traces(
                         opened = open_clients(
                             config.policy,
                             config.critic,
-                            judges=config.judging.panel,
+                            judges=config.judging.own_critics,
                             logs=path / "logs",
                             say=screen.say,
                         )
@@ -230,15 +182,14 @@ async def _finish_traces(
                     policy, critic = asked_through(clients, config.policy, config.critic, store, progress.meter)
                     judges = judges_through(clients, config.judging.panel, critic, store, progress.meter)
                     settle_models(path, _served(clients), config, anew=progress.done == 0)
-                    seats = seats_of(config.judging, judges)
-                    work = Work(config, constitution, templates, policy, critic, seats)
+                    work = Work(config, constitution, templates, policy, critic, judges)
                     progress.forecast = Forecast(plan_prompt(config, constitution), expected_speed(clients))
                     progress.limit_s = config.max_minutes * 60 if config.max_minutes else None
-                    if gold is not None:
-                        await pass_gate(config, constitution, gold, templates, clients, store, screen)
+                    if gate is not None:
+                        await gate(templates, clients, store, screen)
                     progress.started = time.monotonic()
                     job = partial(trace_prompt, work)
-                    await work_off(
+                    await trace_all(
                         reader.todo(), job, writer, progress, screen, config.open_prompts, launches_of(clients)
                     )
                 store.flush()
@@ -253,7 +204,7 @@ def reply_store_path(config: RunConfig) -> Path:
     return Path(config.cache) if config.cache else Path(config.out).parent / "replies.sqlite"
 
 
-async def work_off(
+async def trace_all(
     todo: Iterator[tuple[int, Prompt]],
     job: Callable[[Prompt, int], Awaitable[Any]],
     writer: TraceWriter,
@@ -262,30 +213,38 @@ async def work_off(
     open_prompts: int,
     launches: Sequence[Launch] = (),
 ) -> None:
-    """Keep a bounded number of prompts open; end early on the first error that is not one prompt's own.
+    """Make a record of every prompt and write it at once; a failed prompt is written as what it is.
 
-    `job` makes a record of a prompt and its position; `writer` gets the record, or a Failure. `launches` tell why it is
-    slow, where it is.
+    `job` makes a record of a prompt and its position. `launches` tell why it is slow, where it is.
     """
 
-    async def worker() -> None:
-        while await _time_for_another(progress, screen, launches):
-            position, prompt = next(todo, (0, None))
-            if prompt is None:
-                return
-            progress.open += 1
-            try:
-                await _one(job, position, prompt, writer, progress, open_prompts)
-            finally:
-                progress.open -= 1
-            screen.show(progress)
+    async def trace(item: tuple[int, Prompt]) -> Any:  # noqa: ANN401  (a record of the caller's)
+        return await job(item[1], item[0])
 
-    try:
-        async with shown_often(progress, screen), asyncio.TaskGroup() as group:
-            for _ in range(min(open_prompts, progress.prompts - progress.done)):
-                group.create_task(worker())
-    except BaseExceptionGroup as group_error:
-        raise first_error(group_error) from None
+    def keep(item: tuple[int, Prompt], record: Any) -> None:  # noqa: ANN401
+        if isinstance(record, Failed):
+            writer.put_failure(Failure(prompt_id=item[1].id, error=record.error))
+            return
+        writer.put_trace(record)
+        if progress.forecast is not None and isinstance(record, Trace):
+            progress.forecast.finish(record.usage)
+
+    def give_up(failed: int, error: Exception) -> Exception | None:
+        enough = max(ALL_FAIL_LIMIT, 2 * open_prompts)
+        if failed < enough or progress.done or progress.meter.replies:
+            return None
+        return RunError(f"the first {failed} prompts all failed, the last one with {type(error).__name__}: {error}")
+
+    await execute(
+        todo,
+        trace,
+        keep,
+        open_items=open_prompts,
+        progress=progress,
+        screen=screen,
+        give_up=give_up,
+        may_begin=partial(_time_for_another, progress, screen, launches),
+    )
 
 
 async def _time_for_another(progress: Progress, screen: Screen, launches: Sequence[Launch]) -> bool:
@@ -310,33 +269,6 @@ def _slow_line(progress: Progress, launches: Sequence[Launch]) -> str:
         + (f" ({'; '.join(causes)})" if causes else "")
         + f". Starting the run again makes the rest; what would help: {', '.join(helps)}"
     )
-
-
-async def _one(
-    job: Callable[[Prompt, int], Awaitable[Any]],
-    position: int,
-    prompt: Prompt,
-    writer: TraceWriter,
-    progress: Progress,
-    open_prompts: int,
-) -> None:
-    try:
-        record = await job(prompt, position)
-    except (RunError, UsageError):
-        raise
-    except Exception as error:  # noqa: BLE001  (the one place where an error becomes a record)
-        writer.put_failure(Failure(prompt_id=prompt.id, error=f"{type(error).__name__}: {error}"))
-        progress.failed += 1
-        enough = max(ALL_FAIL_LIMIT, 2 * open_prompts)
-        if progress.failed >= enough and progress.done == 0 and progress.meter.replies == 0:
-            raise RunError(
-                f"the first {progress.failed} prompts all failed, the last one with {type(error).__name__}: {error}"
-            ) from (None if isinstance(error, RequestError) else error)
-        return
-    writer.put_trace(record)
-    progress.done += 1
-    if progress.forecast is not None and isinstance(record, Trace):
-        progress.forecast.finish(record.usage)
 
 
 def _is_own(config: RunConfig, path: Path) -> bool:
@@ -392,4 +324,4 @@ def _headline(config: RunConfig, constitution: Constitution, prompts: int, dupli
     )
 
 
-__all__ = ["Progress", "Run", "Screen", "Silent", "Summary", "generate", "generate_async"]
+__all__ = ["Progress", "Run", "Screen", "Silent", "Summary", "generate_async"]

@@ -16,20 +16,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rlaif.checks import NamedCheck
-from rlaif.config import RunConfig
-from rlaif.constitution import Constitution, Principle
-from rlaif.hashing import derive_seed
-from rlaif.models.model import Answer, Model, total_usage
-from rlaif.preferences.conclusion import pairs_seed
+from rlaif.config.run import RunConfig
+from rlaif.constitution.schema import Constitution, Principle
+from rlaif.judges.base import CandidateSet, Comparison, Judge, PointwiseResults
+from rlaif.judges.panel import compare_pair, judge_pointwise
+from rlaif.judges.programs import check_answers
+from rlaif.models.model import Model, StoredReply, total_usage
 from rlaif.preferences.judgement import judge_matchup
 from rlaif.preferences.matchups import design
+from rlaif.preferences.pairs import pairs_seed
 from rlaif.preferences.ranking import rank, scores_of, wanted_pairs
-from rlaif.records import Critique, Dropped, Matchup, Prompt, Response, Trace, forebears
-from rlaif.steps.check import check_answers
-from rlaif.steps.comparison import Comparison, Looked, Seat, Slate
+from rlaif.records import Critique, Dropped, Matchup, Prompt, Response, Trace, ancestors
+from rlaif.seeds import derive_seed
 from rlaif.steps.critique import Round, critique
-from rlaif.steps.judge import judge
-from rlaif.steps.look import look
 from rlaif.steps.revise import revise
 from rlaif.steps.sample import sample
 from rlaif.tasks import together
@@ -45,8 +44,7 @@ class Work:
     templates: Templates
     policy: Model
     critic: Model
-    seats: Sequence[Seat]
-    """The judges."""
+    judges: Sequence[Judge]
 
 
 async def trace_prompt(work: Work, prompt: Prompt, priority: int) -> Trace:
@@ -56,10 +54,10 @@ async def trace_prompt(work: Work, prompt: Prompt, priority: int) -> Trace:
     revisions = [revision for chain in chains for revision in chain.revisions]
     candidates, dropped = _candidates(work.config, samples, [chain.revisions for chain in chains])
     principles = judging_principles(work.constitution, work.config, prompt)
-    parents = forebears([*samples, *revisions], {candidate.id for candidate in candidates})
+    parents = ancestors([*samples, *revisions], {candidate.id for candidate in candidates})
     checks = judging_checks(work.constitution, work.config, prompt)
     panel = _Panel(principles, checks, parents, priority)
-    matchups, looked, verdict_answers = await _judge(work, prompt, candidates, panel)
+    matchups, pointwise, verdict_answers = await _judge(work, prompt, candidates, panel)
     answers = [asked, *(answer for chain in chains for answer in chain.answers), *verdict_answers]
     return Trace(
         prompt=prompt,
@@ -69,7 +67,7 @@ async def trace_prompt(work: Work, prompt: Prompt, priority: int) -> Trace:
         judged_by=tuple(principle.id for principle in principles),
         checked_by=tuple(check.id for check in checks),
         matchups=tuple(matchups),
-        rankings=tuple(looked.rankings),
+        rankings=tuple(pointwise.rankings),
         usage=total_usage(answers),
     )
 
@@ -80,7 +78,7 @@ class _Chain:
 
     critiques: list[Critique]
     revisions: list[Response]
-    answers: list[Answer]
+    answers: list[StoredReply]
 
 
 async def _improve(work: Work, prompt: Prompt, sampled: Response, priority: int) -> _Chain:
@@ -167,13 +165,14 @@ class _Panel:
 
 async def _judge(
     work: Work, prompt: Prompt, candidates: Sequence[Response], panel: _Panel
-) -> tuple[list[Matchup], Looked, list[Answer]]:
+) -> tuple[list[Matchup], PointwiseResults, list[StoredReply]]:
     """Compare the candidates as designed, then those the ranking wants to pair and the design left apart."""
     if not panel.principles and not panel.checks and not work.config.judging.scores:
-        return [], Looked(), []
+        return [], PointwiseResults(), []
     found = await check_answers(panel.checks, prompt, candidates)
-    slate = Slate(prompt, candidates, panel.principles, work.config.judging, panel.priority, work.config.seed)
-    looked = await look(work.seats, work.templates, slate)
+    both_orders = work.config.judging.orders == "both"
+    candidate_set = CandidateSet(prompt, candidates, panel.principles, both_orders, panel.priority, work.config.seed)
+    pointwise = await judge_pointwise(work.judges, work.templates, candidate_set)
     by_id = {response.id: response for response in candidates}
     seed = derive_seed(work.config.seed, prompt.id, "matchups")
 
@@ -184,15 +183,15 @@ async def _judge(
             b=by_id[b],
             purpose=purpose,
             principles=panel.principles,
-            settings=work.config.judging,
+            both_orders=both_orders,
             priority=panel.priority,
             checks=found.of(a, b),
-            looked=looked,
+            pointwise=pointwise,
             run_seed=work.config.seed,
         )
 
-    async def all_of(comparisons: list[Comparison]) -> list[tuple[Matchup, list[Answer]]]:
-        return await together(*(judge(work.seats, work.templates, one) for one in comparisons))
+    async def all_of(comparisons: list[Comparison]) -> list[tuple[Matchup, list[StoredReply]]]:
+        return await together(*(compare_pair(work.judges, work.templates, one) for one in comparisons))
 
     designed = await all_of([comparison(a, b, "design") for a, b in design(list(by_id), panel.parents, seed)])
     judged = {frozenset((matchup.a, matchup.b)) for matchup, _ in designed}
@@ -201,15 +200,15 @@ async def _judge(
     final = await all_of([comparison(a, b, "final") for a, b in wanted if frozenset((a, b)) not in judged])
     everything = [*designed, *final]
     answers = [answer for _, answers in everything for answer in answers]
-    return [matchup for matchup, _ in everything], looked, [*looked.answers, *answers]
+    return [matchup for matchup, _ in everything], pointwise, [*pointwise.replies, *answers]
 
 
 def _wanted(
     work: Work, prompt: Prompt, matchups: Sequence[Matchup], parents: dict[str, str], lengths: dict[str, int]
 ) -> list[tuple[str, str]]:
-    rules = work.constitution
+    rules, judging = work.constitution, work.config.judging
     # Thresholds may change later without asking anything, so they have no say in what is asked.
-    unbounded = work.config.judging.without_thresholds.model_copy(update={"strategy": "by-priority"})
-    judgements = [judge_matchup(matchup, rules.weights, unbounded, None, rules.priorities) for matchup in matchups]
-    scores = scores_of(rank(judgements))
-    return wanted_pairs(scores, parents, work.config.pairs, pairs_seed(work.config, prompt.id), lengths)
+    unbounded = judging.without_thresholds.model_copy(update={"strategy": "by-priority"})
+    rule = unbounded.rule(rules.weights, rules.priorities)
+    scores = scores_of(rank([judge_matchup(matchup, rule) for matchup in matchups]))
+    return wanted_pairs(scores, parents, work.config.pairs, pairs_seed(work.config.seed, prompt.id), lengths)

@@ -1,4 +1,4 @@
-"""How far a long job is, who watches it, and when it is given up."""
+"""How far a long job is, and who watches it."""
 
 import asyncio
 import time
@@ -10,8 +10,6 @@ from typing import Protocol
 from rlaif.forecast import Forecast
 from rlaif.models.model import Meter
 
-ALL_FAIL_LIMIT = 20
-"""When so many prompts fail before a single question is answered, the run stops: it is not the prompts' fault."""
 SHOW_EVERY_S = 0.25
 
 

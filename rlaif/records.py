@@ -7,12 +7,14 @@ that a changed threshold never needs a model. They are deliberately absent here.
 
 import math
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from rlaif.base import Record
 from rlaif.checks.check import CheckResult, NamedCheck
-from rlaif.record import Record
+from rlaif.seeds import content_hash
 
 Order = Literal["ab", "ba"]
 """Which of a matchup's answers is shown first."""
@@ -38,6 +40,23 @@ class Prompt(Record):
     tags: tuple[str, ...] = ()
     checks: tuple[NamedCheck, ...] = ()
     """What programs find out about its answers; each counts as a principle of weight 1 and priority 1, for it alone."""
+
+
+@dataclass(frozen=True)
+class PromptSet:
+    """The prompts of a run and what happened on the way."""
+
+    prompts: list[Prompt]
+    duplicates: int
+    source: str
+
+    @property
+    def hash(self) -> str:
+        """Content hash over ids, conversations, tags and checks, in order."""
+        # Prompts without checks keep the hash that they had before there were any.
+        return content_hash(
+            *(prompt.model_dump_json(exclude=None if prompt.checks else {"checks"}) for prompt in self.prompts)
+        )
 
 
 class Response(Record):
@@ -204,7 +223,7 @@ class Matchup(Record):
     rankings: tuple[Ranked, ...] = ()
     """By judges that put all answers in order."""
 
-    def by_voice(self) -> dict[tuple[str, str], dict[Order, Verdict]]:
+    def verdicts_by_judge(self) -> dict[tuple[str, str], dict[Order, Verdict]]:
         """Return the verdicts under (judge, principle) and order; an order that was not asked is missing."""
         found: dict[tuple[str, str], dict[Order, Verdict]] = {}
         for verdict in self.verdicts:
@@ -258,9 +277,9 @@ class Trace(Record):
         """Return one response by its id."""
         return next(r for r in self.responses if r.id == response_id)
 
-    def forebears(self, among: Collection[str]) -> dict[str, str]:
+    def ancestors(self, among: Collection[str]) -> dict[str, str]:
         """Return for every revision in `among` the nearest response it goes back to that is in `among`, too."""
-        return forebears(self.responses, among)
+        return ancestors(self.responses, among)
 
     def candidates(self) -> tuple[Response, ...]:
         """Return the responses that were compared, in the order they were made."""
@@ -268,7 +287,7 @@ class Trace(Record):
         return tuple(r for r in self.responses if r.id in judged)
 
 
-def forebears(responses: Sequence[Response], among: Collection[str]) -> dict[str, str]:
+def ancestors(responses: Sequence[Response], among: Collection[str]) -> dict[str, str]:
     """Return for every revision in `among` the nearest response it goes back to that is in `among`, too."""
     parents = {response.id: response.parent for response in responses}
     found = {}
@@ -304,6 +323,7 @@ __all__ = [
     "Order",
     "Probability",
     "Prompt",
+    "PromptSet",
     "Ranked",
     "Ranking",
     "Record",
@@ -313,5 +333,5 @@ __all__ = [
     "Trace",
     "Usage",
     "Verdict",
-    "forebears",
+    "ancestors",
 ]

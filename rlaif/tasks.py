@@ -1,7 +1,8 @@
-"""Doing several things at once: all results, or the first error at once and nothing left running."""
+"""Doing several things at once (all results, or the first error and nothing left running), in a loop of one's own."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from rlaif.errors import RlaifError
@@ -28,3 +29,46 @@ def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
     while isinstance(found, BaseExceptionGroup):
         found = found.exceptions[0]
     return found
+
+
+def run_in_loop(job: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    """Run a coroutine to its end: on uvloop where present, in a thread of its own when a loop runs here already."""
+    try:
+        import uvloop  # noqa: PLC0415
+
+        factory = uvloop.new_event_loop
+    except ImportError:
+        factory = asyncio.new_event_loop
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(job())
+    return _in_thread(job, factory)
+
+
+def _in_thread(
+    job: Callable[[], Coroutine[Any, Any, Result]], factory: Callable[[], asyncio.AbstractEventLoop]
+) -> Result:
+    """Run a job beside a loop that is running here; interrupting the caller stops the job, too."""
+    started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
+
+    async def stoppable() -> Result:
+        task = asyncio.current_task()
+        assert task is not None
+        started.append((asyncio.get_running_loop(), task))
+        return await job()
+
+    def run() -> Result:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(stoppable())
+
+    with ThreadPoolExecutor(1, thread_name_prefix="rlaif") as beside:  # leaving it waits for the thread
+        outcome = beside.submit(run)
+        try:
+            return outcome.result()
+        except KeyboardInterrupt:
+            for loop, task in started:
+                loop.call_soon_threadsafe(task.cancel)
+            raise

@@ -5,7 +5,7 @@ user wrote goes in through the `fence` filter, whose tag cannot be known to whoe
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -13,18 +13,11 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rlaif.errors import ConfigError, ReplyError
-from rlaif.hashing import content_hash
-from rlaif.judgeconfig import JudgeKind, JudgingConfig
 from rlaif.records import Message, Prompt
+from rlaif.seeds import content_hash
 from rlaif.shipped import TEMPLATES
 
 TEMPLATE_NAMES = ("critique", "revise", "compare")
-_OF_KIND: dict[JudgeKind, str] = {
-    "pairwise-logprob": "compare",
-    "pairwise-reasoned": "deliberate",
-    "rating": "rate",
-    "listwise": "rank",
-}
 AGAIN: Literal["compare_again"] = "compare_again"
 """The comparison question in other words; only `rlaif compare` asks it."""
 
@@ -63,29 +56,15 @@ class Templates:
         except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:
             raise ConfigError(f"template {name}.jinja: {error}") from None
 
-    def check(self) -> None:
-        """Render every template once with stand-ins. Raises ConfigError for what would fail later."""
+    def check(self, stand_ins: Mapping[str, Mapping[str, object]]) -> None:
+        """Render every template once with stand-ins, by its name. Raises ConfigError for what would fail later."""
         principle = {"critique": "x", "revise": "x"}
-        shared = {"conversation": "x", "tag": "0000000000"}
-        self.render("critique", response="x", principles=[principle], **shared)
-        self.render("revise", response="x", critique="x", principles=[principle], **shared)
-        for name in {"compare", AGAIN, "deliberate"} & set(self.sources):
-            self.render(name, first="x", second="x", labels=("A", "B"), question="x", **shared)
-        if "rate" in self.sources:
-            self.render("rate", response="x", aspect={"asks": "x", "scale": (1, 5)}, **shared)
-        if "rank" in self.sources:
-            self.render("rank", responses=["x", "x"], question="x", **shared)
-
-
-def template_names(judging: JudgingConfig) -> tuple[str, ...]:
-    """Return the templates that a run's judges need besides critique and revision."""
-    return tuple(dict.fromkeys((*TEMPLATE_NAMES, *template_of_kinds(judging))))
-
-
-def template_of_kinds(judging: JudgingConfig) -> tuple[str, ...]:
-    """Return the templates that the judges themselves are asked with."""
-    kinds = {judge.kind for judge in judging.panel}
-    return tuple(name for kind, name in _OF_KIND.items() if kind in kinds)
+        own = {
+            "critique": {"response": "x", "principles": [principle]},
+            "revise": {"response": "x", "critique": "x", "principles": [principle]},
+        }
+        for name in self.sources:
+            self.render(name, conversation="x", tag="0000000000", **(own | dict(stand_ins))[name])
 
 
 def fence(text: str, name: str, tag: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from rlaif.models.simulated import SimulatedServer
+from rlaif.testing.server import SimulatedServer
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ Rlaif = Callable[..., Said]
 
 def commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *before: str) -> Rlaif:
     """Return a function that runs the command line; `before` stands before what it is given."""
-    from rlaif.cli import main
+    from rlaif.cli.main import main
 
     def run(*arguments: str) -> Said:
         monkeypatch.setattr(sys, "argv", ["rlaif", *before, *arguments])

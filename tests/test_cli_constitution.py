@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rlaif.composition import load_constitution
-from rlaif.models.simulated import PlantedRule, SimulatedModel, SimulatedServer
+from rlaif.constitution.load import load_constitution
+from rlaif.testing.server import PlantedRule, SimulatedModel, SimulatedServer
 from tests.command import Rlaif, commands, serving
 from tests.test_composition import BASE, COMPOSED, HEAD, mutated
 

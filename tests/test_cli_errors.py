@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from rlaif.models.simulated import Fault, SimulatedModel, SimulatedServer
+from rlaif.testing.server import Fault, SimulatedModel, SimulatedServer
 from tests.command import Rlaif, Said, commands, serving, stop
 from tests.conftest import CONSTITUTION
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rlaif.composition import load_constitution, resolve_constitution
+from rlaif.constitution.load import load_constitution, resolve_constitution
 from rlaif.errors import ConfigError
 from rlaif.shipped import CONSTITUTIONS, constitution_names
 

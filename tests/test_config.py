@@ -4,10 +4,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from rlaif.config import ModelConfig, RunConfig, model_from_text
+from rlaif.config.run import RunConfig
 from rlaif.errors import ConfigError
+from rlaif.models.config import ModelConfig, model_from_text
 from rlaif.shipped import _ROOT as ROOT
-from rlaif.yamlfile import parse_yaml
+from rlaif.yaml_file import parse_yaml
 
 SHORT: dict[str, Any] = {"constitution": "honesty", "prompts": "seed", "policy": "smollm2", "out": "runs/x"}
 

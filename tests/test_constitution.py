@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from rlaif.composition import load_constitution
-from rlaif.constitution import Constitution
+from rlaif.constitution.load import load_constitution
+from rlaif.constitution.schema import Constitution
 from rlaif.errors import ConfigError, UsageError
 from rlaif.shipped import constitution_names
 

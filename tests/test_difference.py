@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlaif.difference import difference
+from rlaif.text.difference import difference
 
 
 def test_what_was_added_removed_and_kept_is_told_apart():

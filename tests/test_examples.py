@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from rlaif.composition import load_constitution
-from rlaif.config import RunConfig
+from rlaif.config.run import RunConfig
+from rlaif.constitution.load import load_constitution
 from rlaif.datasets.prompts import read_prompts
 from rlaif.generation import check_usable
 from rlaif.train.config import CONFIGS, CaiConfig

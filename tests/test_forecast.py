@@ -5,15 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from rlaif.composition import load_constitution
+from rlaif.cli.live import Recent, progress_line
+from rlaif.constitution.load import load_constitution
 from rlaif.forecast import WRITTEN_COSTS, Forecast, PlannedStep, plan_prompt
 from rlaif.generation import generate_async
 from rlaif.models.model import Meter, StepUse
-from rlaif.models.simulated import SimulatedModel, SimulatedServer
 from rlaif.progress import Progress
 from rlaif.records import Usage
 from rlaif.runs.summary import summarise
-from rlaif.screen.live import Recent, progress_line
+from rlaif.testing.server import SimulatedModel, SimulatedServer
 from tests.conftest import MakeConfig
 
 PLAN = {"sampling": PlannedStep(1, read=100, written=40), "judging": PlannedStep(10, read=20, written=0)}

@@ -10,10 +10,10 @@ import pytest
 from rlaif import generate
 from rlaif.errors import ConfigError, EndpointError, RunDirectoryError, RunError, UsageError
 from rlaif.generation import generate_async
-from rlaif.models.simulated import Fault, SimulatedModel, SimulatedServer
-from rlaif.runs.run import Run
+from rlaif.runs.reader import Run
 from rlaif.runs.summary import summarise
 from rlaif.templates import fence_tag
+from rlaif.testing.server import Fault, SimulatedModel, SimulatedServer
 from tests.conftest import MakeConfig
 
 

@@ -7,23 +7,23 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from rlaif.cli import app
+from rlaif.cli.console import stdout_console
+from rlaif.cli.main import app
+from rlaif.cli.trace import print_trace
 from rlaif.compare.config import CompareConfig, RuleSet
 from rlaif.compare.job import compare_async, pooled
-from rlaif.composition import load_constitution
-from rlaif.config import PromptsConfig, RunConfig
+from rlaif.config.run import PromptsConfig, RunConfig
+from rlaif.constitution.load import load_constitution
 from rlaif.datasets.prompts import read_prompts
 from rlaif.errors import ConfigError, PromptsError
 from rlaif.generation import generate_async
-from rlaif.models.simulated import SimulatedModel, SimulatedServer
 from rlaif.preferences.judgement import CHECKED_LOGIT
 from rlaif.records import Matchup, Trace
 from rlaif.report.run_page import write_run_report
-from rlaif.runs.run import Run
+from rlaif.runs.reader import Run
 from rlaif.runs.summary import summarise
-from rlaif.screen import stdout_console
-from rlaif.screen.results import summary_lines
-from rlaif.screen.trace import print_trace
+from rlaif.runs.summary_text import summary_lines
+from rlaif.testing.server import SimulatedModel, SimulatedServer
 from tests.conftest import MakeConfig
 
 HEAD = "name: haiku\nversion: 1\ndescription: For tests.\nprinciples:\n"

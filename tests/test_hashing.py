@@ -3,7 +3,7 @@ import hashlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlaif.hashing import canonical_json, content_hash, derive_seed
+from rlaif.seeds import canonical_json, content_hash, derive_seed
 
 
 def test_a_content_hash_is_blake2b_over_length_prefixed_parts():

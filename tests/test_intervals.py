@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rlaif.intervals import Bootstrap, Tally, apart, highest_is_shown, kappa_of, wilson
+from rlaif.stats.estimates import Bootstrap, Tally, apart, highest_is_shown, kappa_of, wilson
 
 
 def test_a_ratio_is_that_of_the_totals_and_not_the_mean_of_ratios() -> None:

@@ -72,7 +72,7 @@ def test_a_wheel_works_in_a_fresh_environment_without_the_repository(wheel: zipf
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys; sys.argv = ['rlaif', '--help']\n"
-        "from rlaif.cli import main\n"
+        "from rlaif.cli.main import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "heavy = {'torch', 'pandas', 'pydantic', 'aiohttp', 'datasets', 'matplotlib', 'vllm', 'transformers'}\n"

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from datasets import load_dataset
 
-from rlaif.config import RunConfig
+from rlaif.config.run import RunConfig
 from rlaif.errors import ConfigError, RunDirectoryError
 from rlaif.generation import generate_async
-from rlaif.models.simulated import SimulatedModel, SimulatedServer
 from rlaif.preferences.recalibration import FittedOn, Recalibrator
-from rlaif.runs.correcting import words_of
-from rlaif.runs.run import Run
+from rlaif.runs.calibrate import words_of
+from rlaif.runs.reader import Run
 from rlaif.runs.summary import summarise
+from rlaif.testing.server import SimulatedModel, SimulatedServer
 from tests.conftest import MakeConfig
 
 ALL = ["pairwise-logprob", "pairwise-reasoned", "rating", "listwise", "reward"]

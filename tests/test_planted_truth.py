@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from rlaif.generation import generate_async
-from rlaif.models.simulated import SimulatedModel, SimulatedServer
-from rlaif.preferences.judgement import sigmoid
-from rlaif.runs.run import Run
+from rlaif.runs.reader import Run
+from rlaif.stats.log_odds import sigmoid
+from rlaif.testing.server import SimulatedModel, SimulatedServer
 from tests.conftest import MakeConfig
 
 MODEL = SimulatedModel(position_bias=2.0, noise=0.5)

@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from rlaif.generation import generate_async
-from rlaif.models.simulated import Asked, SimulatedModel, SimulatedServer
-from rlaif.runs.run import Run
+from rlaif.runs.reader import Run
 from rlaif.runs.summary import summarise
+from rlaif.testing.server import Asked, SimulatedModel, SimulatedServer
 from tests.conftest import MakeConfig
 
 PROMPTS = 12

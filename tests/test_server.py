@@ -18,18 +18,18 @@ import pytest
 from rlaif import RunConfig, generate
 from rlaif.compare.config import compare_config
 from rlaif.compare.job import compare
-from rlaif.config import ModelConfig
 from rlaif.errors import RlaifError
-from rlaif.generation import run_in_loop
 from rlaif.models.builtin import model_source
-from rlaif.models.client import ModelClient
+from rlaif.models.config import ModelConfig
 from rlaif.models.model import Meter, Model
-from rlaif.models.replies import ReplyStore
+from rlaif.models.openai import ModelClient
+from rlaif.models.reply_store import ReplyStore
 from rlaif.models.serving import open_models
 from rlaif.models.wire import ChatRequest
 from rlaif.records import Message
-from rlaif.runs.run import Run
+from rlaif.runs.reader import Run
 from rlaif.runs.summary import summarise
+from rlaif.tasks import run_in_loop
 
 pytestmark = pytest.mark.server
 KEY = "a-key-for-tests"

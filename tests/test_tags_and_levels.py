@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from rlaif.generation import generate_async
-from rlaif.models.simulated import PlantedRule, SimulatedModel, SimulatedServer
-from rlaif.runs.run import Run
+from rlaif.runs.reader import Run
+from rlaif.testing.server import PlantedRule, SimulatedModel, SimulatedServer
 from tests.conftest import MakeConfig
 
 HEAD = "name: testing\nversion: 1\ndescription: For tests.\nprinciples:\n"

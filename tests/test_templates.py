@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rlaif.config.judging import JudgingConfig
 from rlaif.errors import ConfigError, ReplyError
-from rlaif.hashing import content_hash
+from rlaif.judges import KINDS
 from rlaif.records import Message, Prompt
+from rlaif.seeds import content_hash
 from rlaif.templates import TEMPLATE_NAMES, Templates, conversation_text, fence, fence_tag, tag_in, unfenced
 
 TAG = "0123456789"
@@ -16,13 +18,16 @@ def ask(text: str) -> Prompt:
     return Prompt(id="p", messages=(Message(role="user", content=text),))
 
 
+STAND_INS = {kind.template: kind.stand_ins for kind in KINDS.values() if kind.template}
+
+
 def own(folder: Path, text: str, name: str = "compare") -> Templates:
     (folder / f"{name}.jinja").write_text(text, encoding="utf-8")
     return Templates(folder)
 
 
 def test_the_shipped_templates_render():
-    Templates().check()
+    JudgingConfig().load_templates(None)
 
 
 def test_the_compare_template_asks_for_one_label_and_shows_both_answers_fenced():
@@ -59,7 +64,7 @@ def test_a_missing_folder_is_said(tmp_path: Path):
 
 def test_an_unknown_variable_is_an_error_and_no_empty_text(tmp_path: Path):
     with pytest.raises(ConfigError, match=r"template compare\.jinja: 'answer' is undefined"):
-        own(tmp_path, "{{ answer }}").check()
+        own(tmp_path, "{{ answer }}").check(STAND_INS)
 
 
 @pytest.mark.parametrize(("text", "line"), [("a\n{% if %}", 2), ("{{ question | nofilter }}", 1), ("\n\n{{ ", 3)])
@@ -74,13 +79,13 @@ def test_a_broken_template_is_said_with_file_and_line(tmp_path: Path, text: str,
 )
 def test_a_template_can_do_nothing_but_words(tmp_path: Path, text: str):
     with pytest.raises(ConfigError, match=r"template compare\.jinja: "):
-        own(tmp_path, text).check()
+        own(tmp_path, text).check(STAND_INS)
 
 
 @pytest.mark.parametrize("text", ["{{ 1 / 0 }}", "{{ range(10 ** 9) | list }}"])
 def test_a_template_that_miscalculates_is_a_fault_and_no_traceback(tmp_path: Path, text: str):
     with pytest.raises(ConfigError):
-        own(tmp_path, text).check()
+        own(tmp_path, text).check(STAND_INS)
 
 
 def test_a_template_that_is_not_utf8_is_said(tmp_path: Path):

@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from rlaif.errors import ConfigError
-from rlaif.yamlfile import parse_yaml, read_yaml
+from rlaif.yaml_file import parse_yaml, read_yaml
 
 
 class Leaf(BaseModel):
@@ -167,9 +167,9 @@ def test_a_yaml_bomb_is_refused_at_once():
     text = "\n".join([*levels, "name: *a8"])
     program = f"""
         import resource
-        from rlaif.config import RunConfig
+        from rlaif.config.run import RunConfig
         from rlaif.errors import ConfigError
-        from rlaif.yamlfile import parse_yaml
+        from rlaif.yaml_file import parse_yaml
         resource.setrlimit(resource.RLIMIT_AS, (2**29, 2**29))
         resource.setrlimit(resource.RLIMIT_CPU, (5, 5))
         try:

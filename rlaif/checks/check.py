@@ -19,9 +19,9 @@ from pydantic import (
     model_validator,
 )
 
+from rlaif.base import Record
 from rlaif.checks.patterns import compiled
 from rlaif.checks.settings import Count, JsonShape
-from rlaif.record import Record
 
 Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 Format = Literal["bullets", "numbered", "table", "code", "plain"]

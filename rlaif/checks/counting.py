@@ -1,6 +1,6 @@
 """Counting lines, words, sentences and characters, by rules that hold in all scripts.
 
-`rlaif.detectors.words` counts by Python's `\\w`, which takes combining marks for gaps and so cuts Hindi words and
+`rlaif.text.words` counts by Python's `\\w`, which takes combining marks for gaps and so cuts Hindi words and
 decomposed letters to pieces; for comparing averages that does not matter, for "exactly five words" it does. A script
 that writes no spaces between words (Chinese, Japanese, Thai) has one word between two marks here: count characters.
 """

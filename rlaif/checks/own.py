@@ -6,17 +6,30 @@ a verdict.
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from rlaif.errors import CheckError, ConfigError
 
-if TYPE_CHECKING:
-    from rlaif.records import Prompt
+
+class Turn(Protocol):
+    """One turn of the conversation that was answered."""
+
+    @property
+    def content(self) -> str:
+        """What was said."""
 
 
-def ask(entry: str, text: str, prompt: "Prompt") -> bool:
+class Asked(Protocol):
+    """The prompt that was answered: a `rlaif.records.Prompt`."""
+
+    @property
+    def messages(self) -> Sequence[Turn]:
+        """The conversation; the last turn is the user's."""
+
+
+def ask(entry: str, text: str, prompt: Asked) -> bool:
     """Return what the function says. Raises CheckError when it breaks or says something else."""
     function = imported(entry)
     try:
@@ -29,7 +42,7 @@ def ask(entry: str, text: str, prompt: "Prompt") -> bool:
 
 
 @cache
-def imported(entry: str) -> Callable[[str, "Prompt"], Any]:
+def imported(entry: str) -> Callable[[str, Asked], Any]:
     """Return the function. Raises ConfigError, which concerns every prompt, when there is none."""
     module, _, name = entry.partition(":")
     try:
@@ -41,5 +54,5 @@ def imported(entry: str) -> Callable[[str, "Prompt"], Any]:
         ) from None
     if not callable(found):
         raise ConfigError(f"check python: {entry}: module {module} has no function {name}")
-    function: Callable[[str, Prompt], Any] = found
+    function: Callable[[str, Asked], Any] = found
     return function

@@ -4,8 +4,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, StrictInt, field_validator, model_validator
 
+from rlaif.base import Record
 from rlaif.checks.schemas import refuse_unusable_schema
-from rlaif.record import Record
 
 CountLimit = Annotated[StrictInt, Field(ge=0, le=1_000_000)]
 

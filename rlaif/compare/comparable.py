@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from rlaif.errors import RunDirectoryError
 from rlaif.records import Prompt, Trace
 from rlaif.runs.directory import TRACES, changed_settings
-from rlaif.runs.run import Run
+from rlaif.runs.reader import Run
 from rlaif.runs.store import TraceReader
 
 

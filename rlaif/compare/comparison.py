@@ -1,10 +1,10 @@
 """What a comparison says: the shape of `comparison.json`. Every number that can have one comes with its interval."""
 
 from rlaif.compare.disagreements import Disagreement
-from rlaif.detectors.texts import TextFigures
-from rlaif.intervals import Figure
+from rlaif.evaluate.text_figures import TextFigures
 from rlaif.preferences.position import PositionBias
 from rlaif.records import Record, Usage
+from rlaif.stats.estimates import Figure
 
 
 class PrincipleFigures(Record):

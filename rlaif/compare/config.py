@@ -4,12 +4,13 @@ from pathlib import Path
 
 from pydantic import Field
 
-from rlaif.composition import load_constitution
-from rlaif.config import RunConfig, Section
-from rlaif.constitution import Constitution
+from rlaif.base import Section
+from rlaif.config.run import RunConfig
+from rlaif.constitution.load import load_constitution
+from rlaif.constitution.schema import Constitution
 from rlaif.errors import ConfigError
 from rlaif.runs.directory import COMPARISON
-from rlaif.runs.run import Run
+from rlaif.runs.reader import Run
 
 FLOOR_PROMPTS = 200
 

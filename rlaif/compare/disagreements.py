@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from rlaif.compare.pool import Kind, PooledPrompt
 from rlaif.compare.tallies import Judge, judge_all
-from rlaif.constitution import Constitution
-from rlaif.preferences.judgement import Judgement, Rule, decide
+from rlaif.constitution.schema import Constitution
+from rlaif.preferences.judgement import Judgement, decide
+from rlaif.preferences.rule import Rule
 from rlaif.records import PROMPT_CHECK, Message, Record
 
 SHOWN = 12

@@ -17,15 +17,16 @@ from rlaif.compare.comparison import (
 from rlaif.compare.disagreements import strongest_disagreements
 from rlaif.compare.pool import PooledPrompt
 from rlaif.compare.tallies import Judge, tally_pool
-from rlaif.compare.words import plain_warnings
-from rlaif.config import RunConfig
-from rlaif.constitution import Constitution
-from rlaif.detectors.texts import tally_text, text_figures, under
-from rlaif.intervals import Array, Bootstrap, Figure, Tally, kappa_of, unseen
-from rlaif.preferences.judgement import Abstention, Rule
+from rlaif.compare.warnings import plain_warnings
+from rlaif.config.run import RunConfig
+from rlaif.constitution.schema import Constitution
+from rlaif.evaluate.text_figures import tally_text, text_figures, under
+from rlaif.preferences.judgement import Abstention
 from rlaif.preferences.position import PositionBias
+from rlaif.preferences.rule import Rule
 from rlaif.records import Usage
-from rlaif.runs.run import Run
+from rlaif.runs.reader import Run
+from rlaif.stats.estimates import Array, Bootstrap, Figure, Tally, kappa_of, unseen
 
 FEWEST_FOR_A_CONFLICT = 5
 """Prompts in which two principles met; what fewer say is chance."""
@@ -96,10 +97,9 @@ def pool_rules(
     judges = [(name, again) for name in constitutions for again in (False, True)]
     biases = {judge: _bias(judge, config, prompts) for judge in judges}
     return {
-        (name, again): Rule(
-            constitutions[name].weights, constitutions[name].priorities, config.judging, biases[name, again]
-        )
+        (name, again): config.judging.rule(rules.weights, rules.priorities, biases[name, again])
         for name, again in judges
+        for rules in [constitutions[name]]
     }
 
 

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -26,12 +26,14 @@ from rlaif.compare.pool import PooledPrompt, build_pool
 from rlaif.compare.tables import write_tables
 from rlaif.datasets.prompts import read_prompts
 from rlaif.errors import ConfigError, RunDirectoryError, RunError
-from rlaif.generation import generate_async, reply_store_path, run_in_loop, session_of, work_off
-from rlaif.hashing import derive_seed
-from rlaif.judgeconfig import PAIRWISE
+from rlaif.evaluate.gate import gate_of
+from rlaif.generation import generate_async, reply_store_path, session_of, trace_all
+from rlaif.judges import PAIRWISE
+from rlaif.judges.base import Judge
+from rlaif.judges.panel import judges_through
 from rlaif.models.model import Model
-from rlaif.models.replies import ReplyStore
-from rlaif.models.serving import Clients, judges_through, open_clients
+from rlaif.models.reply_store import ReplyStore
+from rlaif.models.serving import Clients, open_clients
 from rlaif.progress import Progress, Screen, Silent
 from rlaif.records import Prompt, Trace
 from rlaif.runs.directory import (
@@ -44,11 +46,11 @@ from rlaif.runs.directory import (
     write_json,
     write_text,
 )
-from rlaif.runs.run import Run
+from rlaif.runs.reader import Run
 from rlaif.runs.store import TraceReader, TraceWriter
-from rlaif.steps.comparison import seats_of
-from rlaif.templates import AGAIN, Templates, template_names
-from rlaif.yamlfile import read_yaml
+from rlaif.seeds import derive_seed
+from rlaif.tasks import run_in_loop
+from rlaif.yaml_file import read_yaml
 
 POOL = "pool.sqlite"
 SETTINGS = COMPARISON
@@ -89,7 +91,9 @@ async def compare_async(config: CompareConfig, *, screen: Screen | None = None) 
                 screen.say(f"step {number} of {steps}: critiques, revisions and labels under {rules.name}")
                 if config.made_here(rules) or not _finished(Path(rules.run) / TRACES):
                     with _spent_on(path, rules.name) as session:
-                        run = await generate_async(config.run_config(rules), screen=screen, clients=clients)
+                        run = await generate_async(
+                            config.run_config(rules), screen=screen, clients=clients, make_gate=gate_of
+                        )
                         session.update(run.session)
             screen.say(f"step {steps} of {steps}: all rule sets judge one common pool")
             runs = {rules.name: Run(rules.run) for rules in config.rule_sets}
@@ -127,7 +131,9 @@ async def _clients(stack: contextlib.AsyncExitStack, config: CompareConfig, scre
         return None
     logs = Path(config.out) / "logs"
     return await stack.enter_async_context(
-        open_clients(config.run.policy, config.run.critic, judges=config.run.judging.panel, logs=logs, say=screen.say)
+        open_clients(
+            config.run.policy, config.run.critic, judges=config.run.judging.own_critics, logs=logs, say=screen.say
+        )
     )
 
 
@@ -220,7 +226,7 @@ async def _judge(
                 judges = judges_through(clients, config.run.judging.panel, critic, store, progress.meter)
                 panel = _panel(config, runs, judges, prompts)
                 job = partial(_one_prompt, panel, runs)
-                await work_off(reader.todo(), job, writer, progress, screen, config.run.open_prompts)
+                await trace_all(reader.todo(), job, writer, progress, screen, config.run.open_prompts)
                 store.flush()
             writer.flush()
         finally:
@@ -233,17 +239,15 @@ async def _one_prompt(panel: Panel, runs: dict[str, Run], prompt: Prompt, positi
     return await judge_pool(panel, build_pool(traces, panel.config.seed), position)
 
 
-def _panel(config: CompareConfig, runs: dict[str, Run], judges: dict[str, Model], prompts: list[Prompt]) -> Panel:
-    folder = Path(config.run.templates) if config.run.templates else None
-    templates = Templates(folder, names=(*template_names(config.run.judging), AGAIN))
-    templates.check()
+def _panel(config: CompareConfig, runs: dict[str, Run], judges: Sequence[Judge], prompts: list[Prompt]) -> Panel:
+    templates = config.run.judging.load_templates(config.run.templates, again=True)
     # Drawn by a hash of the id, so that the same prompts are judged twice in every comparison.
     drawn = sorted(prompts, key=lambda prompt: derive_seed(config.run.seed, prompt.id, "noise floor"))
     return Panel(
         config=config.run,
         constitutions={name: run.constitution for name, run in runs.items()},
         templates=templates,
-        seats=seats_of(config.run.judging, judges),
+        judges=judges,
         twice=frozenset(prompt.id for prompt in drawn[: config.floor_prompts]),
     )
 

@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rlaif.compare.pool import PooledPrompt, PoolMatchup, Sitting
-from rlaif.config import RunConfig
-from rlaif.constitution import Constitution, Principle
-from rlaif.hashing import derive_seed
-from rlaif.models.model import Answer, total_usage
+from rlaif.config.run import RunConfig
+from rlaif.constitution.schema import Constitution, Principle
+from rlaif.judges.base import Comparison, Judge
+from rlaif.judges.panel import compare_pair_apart
+from rlaif.judges.programs import Findings, check_answers
+from rlaif.models.model import StoredReply, total_usage
 from rlaif.pipeline import judging_checks, judging_principles
 from rlaif.records import Matchup, Response, Verdict
-from rlaif.steps.check import Findings, check_answers
-from rlaif.steps.comparison import Comparison, Seat
-from rlaif.steps.judge import judge_each
+from rlaif.seeds import derive_seed
 from rlaif.tasks import together
 from rlaif.templates import AGAIN, Templates
 
@@ -28,8 +28,8 @@ class Panel:
     config: RunConfig
     constitutions: Mapping[str, Constitution]
     templates: Templates
-    seats: Sequence[Seat]
-    """The judges; pairwise ones only."""
+    judges: Sequence[Judge]
+    """Pairwise ones only."""
     twice: frozenset[str]
     """Ids of the prompts that are judged a second time."""
 
@@ -73,9 +73,9 @@ async def _ask(
     principles: Sequence[Principle],
     priority: int,
     seed: int | None,
-) -> tuple[Matchup, list[list[Answer]]]:
-    return await judge_each(
-        panel.seats,
+) -> tuple[Matchup, list[list[StoredReply]]]:
+    return await compare_pair_apart(
+        panel.judges,
         panel.templates,
         Comparison(
             prompt=pool.prompt,
@@ -83,7 +83,7 @@ async def _ask(
             b=_shown(pool, matchup.b),
             purpose="design",
             principles=principles,
-            settings=panel.config.judging,
+            both_orders=panel.config.judging.orders == "both",
             priority=priority,
             template="compare" if seed is None else AGAIN,
             seed=seed,
@@ -101,7 +101,7 @@ def _sitting(
     name: str,
     principles: Sequence[Principle],
     found: Findings,
-    asked: Sequence[tuple[Matchup, list[list[Answer]]]],
+    asked: Sequence[tuple[Matchup, list[list[StoredReply]]]],
     *,
     again: bool,
 ) -> Sitting:

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import Literal
 
-from rlaif.hashing import derive_seed
 from rlaif.preferences.matchups import design
 from rlaif.records import Matchup, Prompt, Record, Response, Trace, Usage
+from rlaif.seeds import derive_seed
 
 Kind = Literal["samples", "parent", "rivals"]
 

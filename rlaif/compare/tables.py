@@ -7,10 +7,10 @@ from typing import Any
 from rlaif.compare.figures import pool_rules
 from rlaif.compare.pool import PooledPrompt
 from rlaif.compare.tallies import Judge, judge_all
-from rlaif.config import RunConfig
+from rlaif.config.run import RunConfig
 from rlaif.errors import StorageError
-from rlaif.preferences.judgement import Rule
-from rlaif.runs.run import Run
+from rlaif.preferences.rule import Rule
+from rlaif.runs.reader import Run
 
 
 def write_tables(path: Path, config: RunConfig, runs: dict[str, Run], prompts: Sequence[PooledPrompt]) -> None:

@@ -21,10 +21,11 @@ from itertools import combinations, permutations
 from typing import TypeAlias
 
 from rlaif.compare.pool import PooledPrompt, PoolMatchup
-from rlaif.intervals import Tally
-from rlaif.preferences.judgement import Judgement, Rule, decide, judge_matchup
+from rlaif.preferences.judgement import Judgement, decide, judge_matchup
 from rlaif.preferences.principles import tally_principles
 from rlaif.preferences.ranking import rank, scores_of
+from rlaif.preferences.rule import Rule
+from rlaif.stats.estimates import Tally
 
 Judge: TypeAlias = tuple[str, bool]
 """A rule set's name, and whether it is its second sitting."""
@@ -33,9 +34,7 @@ Judge: TypeAlias = tuple[str, bool]
 def judge_all(pool: PooledPrompt, rules: Mapping[Judge, Rule]) -> dict[Judge, tuple[Judgement, ...]]:
     """Return every sitting's judgements, in the order of the pool's matchups."""
     return {
-        (sitting.rules, sitting.again): tuple(
-            judge_matchup(m, rule.weights, rule.judging, rule.bias, rule.priorities) for m in sitting.matchups
-        )
+        (sitting.rules, sitting.again): tuple(judge_matchup(m, rule) for m in sitting.matchups)
         for sitting in pool.sittings
         if sitting.matchups
         for rule in [rules[sitting.rules, sitting.again]]

@@ -5,9 +5,9 @@ from typing import Any
 
 from huggingface_hub import DatasetCard, DatasetCardData
 
-from rlaif.config import RunConfig
-from rlaif.runs.judges import corrected_words, judge_words, panel_words, strategy_words
-from rlaif.runs.run import Run
+from rlaif.config.run import RunConfig
+from rlaif.runs.judge_text import corrected_words, judge_words, panel_words, strategy_words
+from rlaif.runs.reader import Run
 from rlaif.runs.summary import Summary
 
 

@@ -11,11 +11,11 @@ from pydantic import BaseModel
 
 from rlaif.datasets.card import dataset_card
 from rlaif.datasets.formats import kto_rows, nemo_rl_row, openrlhf_row, ranking_rows, reward_row
-from rlaif.datasets.rows import PreferenceRow, split_of
 from rlaif.errors import StorageError, UsageError
-from rlaif.hashing import content_hash
-from rlaif.runs.run import Run
+from rlaif.runs.reader import Run
+from rlaif.runs.rows import PreferenceRow, split_of
 from rlaif.runs.summary import Summary, summarise, warnings_of
+from rlaif.seeds import content_hash
 
 Format = Literal["trl", "sft", "ultrafeedback", "jsonl", "kto", "reward", "ranking", "openrlhf", "nemo-rl"]
 FORMATS: tuple[Format, ...] = get_args(Format)

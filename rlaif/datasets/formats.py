@@ -6,9 +6,9 @@ Every row keeps `prompt_id`, by which it is found again in the run; consumers le
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from rlaif.datasets.rows import Concluded, PreferenceRow
-from rlaif.preferences.odds import log_odds
 from rlaif.records import Message
+from rlaif.runs.rows import Concluded, PreferenceRow
+from rlaif.stats.log_odds import log_odds
 
 Turns = list[dict[str, str]]
 

@@ -8,9 +8,9 @@ from pydantic import ValidationError
 
 from rlaif.checks import Check, NamedCheck
 from rlaif.errors import PromptsError
-from rlaif.hashing import canonical_json
 from rlaif.records import PROMPT_CHECK
-from rlaif.yamlfile import explain_validation
+from rlaif.seeds import canonical_json
+from rlaif.yaml_file import explain_validation
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 

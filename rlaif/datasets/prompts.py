@@ -5,38 +5,20 @@ Every fault names its file and line (or row). Prompts with the same conversation
 
 import random
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from rlaif.config import PromptsConfig
+from rlaif.config.run import PromptsConfig
 from rlaif.datasets.files import read_rows
 from rlaif.datasets.prompt_checks import decoded, read_checks
 from rlaif.errors import PromptsError
-from rlaif.hashing import canonical_json, content_hash, derive_seed
-from rlaif.records import Message, Prompt
+from rlaif.records import Message, Prompt, PromptSet
+from rlaif.seeds import canonical_json, content_hash, derive_seed
 from rlaif.shipped import DATA, SEED_PROMPTS
 
 _FIELDS = ("prompt", "messages", "id", "tags", "checks")
-
-
-@dataclass(frozen=True)
-class PromptSet:
-    """The prompts of a run and what happened on the way."""
-
-    prompts: list[Prompt]
-    duplicates: int
-    source: str
-
-    @property
-    def hash(self) -> str:
-        """Content hash over ids, conversations, tags and checks, in order."""
-        # Prompts without checks keep the hash that they had before there were any.
-        return content_hash(
-            *(prompt.model_dump_json(exclude=None if prompt.checks else {"checks"}) for prompt in self.prompts)
-        )
 
 
 def read_prompts(config: PromptsConfig, run_seed: int = 0) -> PromptSet:

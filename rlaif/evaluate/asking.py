@@ -1,15 +1,15 @@
 """Many questions put to models: a bounded number open, those that fail for good counted, the rest kept."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from rlaif.errors import CheckError, RequestError, RunError
-from rlaif.models.model import Answer
-from rlaif.progress import ALL_FAIL_LIMIT, Progress, Screen, shown_often
+from rlaif.executor import ALL_FAIL_LIMIT, Failed, execute
+from rlaif.judges.base import Comparison
+from rlaif.models.model import StoredReply
+from rlaif.progress import Progress, Screen
 from rlaif.records import Matchup
-from rlaif.steps.comparison import Comparison
-from rlaif.tasks import together
 
 OPEN = 64
 """Questions worked on at the same time; a comparison asks all its principles in both orders."""
@@ -18,7 +18,7 @@ Question = TypeVar("Question")
 Result = TypeVar("Result")
 Make = Callable[[int], Comparison]
 """From a comparison's place to the comparison."""
-Decide = Callable[[Comparison], Awaitable[tuple[Matchup, Sequence[Answer]]]]
+Decide = Callable[[Comparison], Awaitable[tuple[Matchup, Sequence[StoredReply]]]]
 """Asks whoever decides a comparison."""
 
 
@@ -40,15 +40,8 @@ class Asked:
     """One comparison and the critic's answer to it."""
 
     matchup: Matchup | None
-    answers: Sequence[Answer] = ()
+    answers: Sequence[StoredReply] = ()
     error: str | None = None
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A question that failed for good."""
-
-    error: str
 
 
 async def ask_all(decide: Decide, count: int, make: Make, progress: Progress, screen: Screen) -> list[Asked]:
@@ -73,43 +66,28 @@ async def ask_each(
     Raises RequestError or CheckError when all of them fail, or so many of the first that it is not their fault.
     """
     found: list[Result | Failed | None] = [None] * len(questions)
-    todo = iter(range(len(questions)))
-    state = _State(limit=min(ALL_FAIL_LIMIT, len(questions)))
-    workers = max(1, min(OPEN, len(questions)))
-    async with shown_often(progress, screen):
-        await together(*(_work_off(questions, ask, todo, found, progress, state) for _ in range(workers)))
+    answered = failed_here = 0
+
+    async def job(place: int) -> Result:
+        return await ask(questions[place], place)
+
+    def keep(place: int, result: Result | Failed) -> None:
+        nonlocal answered, failed_here
+        found[place] = result
+        answered += not isinstance(result, Failed)
+        failed_here += isinstance(result, Failed)
+
+    def give_up(_: int, error: Exception) -> Exception | None:
+        enough = failed_here == min(ALL_FAIL_LIMIT, len(questions)) and not answered
+        return error if enough or not isinstance(error, RequestError | CheckError) else None
+
+    await execute(
+        iter(range(len(questions))),
+        job,
+        keep,
+        open_items=min(OPEN, len(questions)),
+        progress=progress,
+        screen=screen,
+        give_up=give_up,
+    )
     return [one for one in found if one is not None]
-
-
-@dataclass
-class _State:
-    """How these questions fare, apart from those asked before."""
-
-    limit: int
-    done: int = 0
-    failed: int = 0
-
-
-async def _work_off(
-    questions: Sequence[Question],
-    ask: Callable[[Question, int], Awaitable[Result]],
-    todo: Iterator[int],
-    found: list[Result | Failed | None],
-    progress: Progress,
-    state: _State,
-) -> None:
-    for place in todo:
-        progress.open += 1
-        try:
-            found[place] = await ask(questions[place], place)
-        except (RequestError, CheckError) as error:
-            progress.failed += 1
-            state.failed += 1
-            found[place] = Failed(f"{type(error).__name__}: {error}")
-            if state.failed == state.limit and not state.done:
-                raise
-        else:
-            progress.done += 1
-            state.done += 1
-        finally:
-            progress.open -= 1

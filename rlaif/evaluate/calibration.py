@@ -12,12 +12,12 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from rlaif.hashing import content_hash
-from rlaif.intervals import Array, Bootstrap, Figure, Key, Tally
-from rlaif.preferences.judgement import sigmoid
-from rlaif.preferences.voices import TIE_LOGIT
+from rlaif.preferences.logits import TIE_LOGIT
 from rlaif.records import Record
-from rlaif.regression import coefficient, logistic
+from rlaif.seeds import content_hash
+from rlaif.stats.estimates import Array, Bootstrap, Figure, Key, Tally
+from rlaif.stats.log_odds import sigmoid
+from rlaif.stats.regression import coefficient, logistic
 
 BINS = 10
 """Of confidence, each 0.05 wide."""

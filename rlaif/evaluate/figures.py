@@ -7,11 +7,11 @@ import numpy as np
 
 from rlaif.evaluate.calibration import calibration_error
 from rlaif.evaluate.outcomes import Judged, Outcome, tally_item
-from rlaif.intervals import Bootstrap, Figure
-from rlaif.preferences.judgement import sigmoid
 from rlaif.records import Record
-from rlaif.regression import Fit, coefficient, linear, logistic
-from rlaif.resampling import bootstrap_of
+from rlaif.stats.bootstrap import bootstrap_of
+from rlaif.stats.estimates import Bootstrap, Figure
+from rlaif.stats.log_odds import sigmoid
+from rlaif.stats.regression import Fit, coefficient, linear, logistic
 
 
 class JudgeFigures(Record):

@@ -6,30 +6,44 @@ each under its own principle, or a file of gold labels.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-from rlaif.authoring.casereport import FEWEST_FOR_PROOF
-from rlaif.config import RunConfig
-from rlaif.constitution import Constitution
+from rlaif.config.judging import JudgingConfig, RequireConfig
+from rlaif.config.run import RunConfig
+from rlaif.constitution.schema import Constitution
 from rlaif.errors import ConfigError, RunError, UnfitJudgeError
 from rlaif.evaluate.asking import MOST_FAILED
+from rlaif.evaluate.case_report import FEWEST_FOR_PROOF
 from rlaif.evaluate.figures import JudgeFigures
 from rlaif.evaluate.gold import Gold, GoldItem, read_gold
 from rlaif.evaluate.judge import Contender, CriticReport, JudgeTest, measure_contender
-from rlaif.hashing import content_hash
-from rlaif.intervals import Figure
-from rlaif.judgeconfig import JudgingConfig, RequireConfig
-from rlaif.models.replies import ReplyStore
+from rlaif.generation import Gate
+from rlaif.models.reply_store import ReplyStore
 from rlaif.models.serving import Clients
 from rlaif.progress import Screen
 from rlaif.records import Prompt
-from rlaif.runs.correcting import recalibrator_at
+from rlaif.runs.calibrate import recalibrator_at
 from rlaif.runs.directory import write_text
+from rlaif.seeds import content_hash
+from rlaif.stats.estimates import Figure
 from rlaif.templates import Templates
 
 CASES = "cases"
 MEASURED = "judges.json"
 """What was measured at the gate; stands in the run directory."""
+
+
+def gate_of(config: RunConfig, constitution: Constitution) -> Gate | None:
+    """Return the gate of a run, its labelled pairs read; None where the run asks for none.
+
+    Raises ConfigError or GoldError where there is nothing to measure on.
+    """
+    return (
+        None
+        if config.judging.require is None
+        else partial(pass_gate, config, constitution, gold_for(config, constitution))
+    )
 
 
 def gold_for(config: RunConfig, constitution: Constitution) -> Gold:
@@ -93,7 +107,7 @@ async def pass_gate(
 
 def _cases(constitution: Constitution, judging: JudgingConfig) -> Iterator[GoldItem]:
     """Yield the cases that no judge is shown as a worked example."""
-    shown = max((judge.cases for judge in judging.panel), default=0)
+    shown = judging.worked_cases
     for principle in constitution.asked:
         for number, case in list(enumerate(principle.cases, start=1))[shown:]:
             name = f"{principle.id}/{number}"

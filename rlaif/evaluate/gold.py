@@ -13,8 +13,8 @@ from rlaif.datasets.files import read_rows
 from rlaif.datasets.prompts import prompt_of_row
 from rlaif.datasets.turns import answer_of
 from rlaif.errors import GoldError
-from rlaif.hashing import content_hash
 from rlaif.records import Message, Prompt, Record
+from rlaif.seeds import content_hash
 
 FIELDS = ("prompt", "messages", "chosen", "rejected", "input", "output_1", "output_2", "label", "subset", "id")
 

@@ -7,32 +7,32 @@ compare are asked, whatever tags they apply to. Every reply is in the reply stor
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from rlaif.authoring.cases import given_response
-from rlaif.config import JudgingConfig, ModelConfig
-from rlaif.constitution import Constitution, Principle
+from rlaif.config.judging import JudgingConfig
+from rlaif.constitution.schema import Constitution, Principle
 from rlaif.errors import ConfigError
 from rlaif.evaluate.asking import Asked, ask_all
 from rlaif.evaluate.calibration import Bin, Recalibration, recalibrate, reliability
+from rlaif.evaluate.cases import given_response
 from rlaif.evaluate.figures import JudgeFigures, measure, resampled
+from rlaif.evaluate.fitness import Fitness, fitness
 from rlaif.evaluate.gold import Gold, GoldItem
 from rlaif.evaluate.outcomes import BETTER, WORSE, Judged, conclude
 from rlaif.evaluate.overlap import Overlap, overlaps
-from rlaif.evaluate.words import Fitness, fitness
-from rlaif.hashing import derive_seed
-from rlaif.intervals import Figure, Tally
-from rlaif.models.model import Answer, Model, total_usage
-from rlaif.models.replies import ReplyStore
-from rlaif.models.serving import Clients, judges_through, open_clients
+from rlaif.judges.base import Comparison, Judge
+from rlaif.judges.panel import judge_pair, judges_through
+from rlaif.models.config import ModelConfig
+from rlaif.models.model import Model, StoredReply, total_usage
+from rlaif.models.reply_store import ReplyStore
+from rlaif.models.serving import Clients, open_clients
 from rlaif.preferences.position import PositionBias
 from rlaif.progress import Progress, Screen, Silent
 from rlaif.records import Matchup, Record
-from rlaif.resampling import bootstrap_of
-from rlaif.steps.comparison import Comparison, Seat, Slate, seats_of
-from rlaif.steps.judge import judge
-from rlaif.steps.look import look
+from rlaif.seeds import derive_seed
+from rlaif.stats.bootstrap import bootstrap_of
+from rlaif.stats.estimates import Figure, Tally
 from rlaif.templates import Templates
 
 
@@ -167,10 +167,10 @@ async def _one_critic(
 ) -> list[tuple[CriticReport, list[Judged]]]:
     """Ask one critic in all the ways it is to be asked, while its server is up."""
     config = contenders[0].critic
-    own = {judge.called: judge for one in contenders for judge in one.judging.panel if judge.critic is not None}
+    own = {called: critic for one in contenders for called, critic in one.judging.own_critics.items()}
     found = []
     with ReplyStore(test.cache) as store:
-        opened = open_clients(config, config, judges=list(own.values()), logs=test.logs, say=screen.say)
+        opened = open_clients(config, config, judges=own, logs=test.logs, say=screen.say)
         async with opened as clients:
             for contender in contenders:
                 if len(test.contenders) > 1:
@@ -195,28 +195,18 @@ async def measure_contender(
     progress = Progress(unit="items")
     items, judging = test.gold.items, contender.judging
     critic = Model(clients.critic, store, progress.meter, contender.critic.chat_template_kwargs)
-    seats = seats_of(judging, judges_through(clients, judging.panel, critic, store, progress.meter))
+    judges = judges_through(clients, judging.panel, critic, store, progress.meter)
     started = time.monotonic()
 
-    async def decide(comparison: Comparison) -> tuple[Matchup, list[Answer]]:
-        return await judge_pair(seats, test.templates, comparison)
+    async def decide(comparison: Comparison) -> tuple[Matchup, list[StoredReply]]:
+        return await judge_pair(judges, test.templates, comparison)
 
     def make(place: int) -> Comparison:
         return _comparison(test, contender, items[place], place)
 
     asked = await ask_all(decide, len(items), make, progress, screen)
     seconds = time.monotonic() - started - progress.meter.starting_s
-    return _report(test, contender, seats, asked, _cost(asked, progress, seconds), correct)
-
-
-async def judge_pair(
-    seats: Sequence[Seat], templates: Templates, comparison: Comparison
-) -> tuple[Matchup, list[Answer]]:
-    """Ask all judges about two answers, those that see one at a time among them."""
-    c = comparison
-    looked = await look(seats, templates, Slate(c.prompt, (c.a, c.b), c.principles, c.settings, c.priority, c.run_seed))
-    matchup, answers = await judge(seats, templates, replace(comparison, looked=looked))
-    return matchup, [*looked.answers, *answers]
+    return _report(test, contender, judges, asked, _cost(asked, progress, seconds), correct)
 
 
 def _comparison(test: JudgeTest, contender: Contender, item: GoldItem, place: int) -> Comparison:
@@ -230,7 +220,7 @@ def _comparison(test: JudgeTest, contender: Contender, item: GoldItem, place: in
         b=b,
         purpose="design",
         principles=_principles(test, contender.judging, item),
-        settings=contender.judging,
+        both_orders=contender.judging.orders == "both",
         priority=place,
     )
 
@@ -259,7 +249,7 @@ def _cost(asked: Sequence[Asked], progress: Progress, seconds: float) -> Cost:
 def _report(
     test: JudgeTest,
     contender: Contender,
-    seats: Sequence[Seat],
+    judges: Sequence[Judge],
     asked: Sequence[Asked],
     cost: Cost,
     correct: Callable[[float], float] | None,
@@ -281,8 +271,8 @@ def _report(
         critic=contender.name,
         judge=contender.judge,
         judging=judging,
-        served=", ".join(dict.fromkeys(seat.critic.name for seat in seats)),
-        identities={seat.config.called: seat.critic.client.identity for seat in seats},
+        served=", ".join(dict.fromkeys(judge.critic.name for judge in judges)),
+        identities={judge.config.called: judge.critic.client.identity for judge in judges},
         fitness=fitness(overall, judged, judging, recalibration),
         overall=overall,
         subsets={

@@ -21,16 +21,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from rlaif.config import JudgingConfig
-from rlaif.constitution import Constitution
+from rlaif.config.judging import JudgingConfig
+from rlaif.constitution.schema import Constitution
 from rlaif.evaluate.asking import Asked
 from rlaif.evaluate.calibration import tally_probability
 from rlaif.evaluate.gold import GoldItem
-from rlaif.intervals import Tally
-from rlaif.preferences.judgement import Judgement, judge_matchup, sigmoid
+from rlaif.preferences.judgement import Judgement, judge_matchup
+from rlaif.preferences.logits import TIE_LOGIT
 from rlaif.preferences.position import PositionBias, asked_both_ways, other_masses
-from rlaif.preferences.voices import TIE_LOGIT
 from rlaif.records import Matchup
+from rlaif.stats.estimates import Tally
+from rlaif.stats.log_odds import sigmoid
 
 BETTER, WORSE = "better", "worse"
 """Ids of the two answers."""
@@ -81,14 +82,13 @@ def conclude(
     if asked.matchup is None:
         return Judged(item, asked, None, None)
     weights, levels = constitution.weights, constitution.priorities
-    read = judge_matchup(asked.matchup, weights, judging.without_thresholds, None, levels)
+    read = judge_matchup(asked.matchup, judging.without_thresholds.rule(weights, levels))
     sign = 1 if read.a == BETTER else -1
     logit = None if read.logit is None else sign * read.logit
     effect = judging.length_effect if isinstance(judging.length_effect, float) else 0.0
     ratio = sign * math.log(len(item.chosen) / len(item.rejected))
-    as_a_run = judge_matchup(
-        asked.matchup, weights, judging, bias, levels, length_shift=effect * ratio, recalibrate=recalibrate
-    )
+    rule = judging.rule(weights, levels, bias, recalibrate)
+    as_a_run = judge_matchup(asked.matchup, rule, length_shift=effect * ratio)
     return Judged(item, asked, as_a_run, logit)
 
 

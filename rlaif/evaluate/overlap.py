@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from rlaif.evaluate.outcomes import Judged
-from rlaif.intervals import Array, Figure, Tally
-from rlaif.preferences.voices import TIE_LOGIT
+from rlaif.preferences.logits import TIE_LOGIT
 from rlaif.records import Record
-from rlaif.resampling import bootstrap_of
+from rlaif.stats.bootstrap import bootstrap_of
+from rlaif.stats.estimates import Array, Figure, Tally
 
 PANEL = "panel"
 """What several judges together go by; they overlap with each of themselves, which says nothing."""

@@ -7,7 +7,7 @@ from rlaif.evaluate.judge import Contender, CriticReport, JudgeTest
 from rlaif.evaluate.outcomes import BETTER, Judged
 from rlaif.evaluate.tables import write_file
 from rlaif.preferences.recalibration import FittedOn, Kind, Recalibrator, fit_recalibrator
-from rlaif.runs.correcting import judging_words
+from rlaif.runs.calibrate import judging_words
 
 
 def recalibrator_of(kind: Kind, judged: Sequence[Judged], source: FittedOn) -> Recalibrator:

@@ -16,9 +16,9 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from rlaif.evaluate.verdictrows import VerdictRow
-from rlaif.intervals import Bootstrap, Figure, Tally
 from rlaif.records import Record
-from rlaif.resampling import bootstrap_of
+from rlaif.stats.bootstrap import bootstrap_of
+from rlaif.stats.estimates import Bootstrap, Figure, Tally
 
 
 class Coin(Record):

@@ -5,14 +5,14 @@ findings = check(resolve_constitution("mine.yaml"), PromptTags.read())
 
 from collections.abc import Collection, Iterator, Mapping
 
-from rlaif.composition import ConstitutionFile, Resolved
+from rlaif.constitution.load import ConstitutionFile, Resolved
 from rlaif.lint import measured as by_measure
 from rlaif.lint import use, wording
 from rlaif.lint.codes import MEASURED, Severity, codes
-from rlaif.lint.double import two_questions
+from rlaif.lint.double_questions import two_questions
+from rlaif.lint.duplicates import near_duplicates, opposites
 from rlaif.lint.measure import Measurement
 from rlaif.lint.subject import Hit, PromptTags, Rule, Subject
-from rlaif.lint.twins import near_duplicates, opposites
 from rlaif.records import Record
 
 RULES: Mapping[str, Rule] = {

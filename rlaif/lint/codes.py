@@ -9,10 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from rlaif.constitution import LintCode, Text
+from rlaif.constitution.schema import LintCode, Text
 from rlaif.errors import UsageError
 from rlaif.records import Record
-from rlaif.yamlfile import read_yaml
+from rlaif.yaml_file import read_yaml
 
 Severity = Literal["warning", "note"]
 

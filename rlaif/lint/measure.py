@@ -8,14 +8,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from rlaif.constitution import Constitution
+from rlaif.constitution.schema import Constitution
 from rlaif.errors import UsageError
-from rlaif.intervals import Bootstrap, Figure, Tally
-from rlaif.preferences.judgement import Rule, judge_matchup
+from rlaif.preferences.judgement import judge_matchup
 from rlaif.preferences.position import UNFIT_LABEL_MASS
 from rlaif.preferences.principles import tally_principles
+from rlaif.preferences.rule import Rule
 from rlaif.records import PROMPT_CHECK, Matchup, Prompt
-from rlaif.runs.run import Run
+from rlaif.runs.reader import Run
+from rlaif.stats.estimates import Bootstrap, Figure, Tally
 
 FEWEST_PROMPTS = 30
 """With fewer prompts an interval says more about them than about the critic."""
@@ -36,7 +37,7 @@ class Measurement:
     def of(cls, run: Run, constitution: Constitution) -> Self:
         """Measure a run. Raises UsageError when it was made with other questions, or has no verdicts."""
         refuse_other_questions(run, constitution)
-        rule = Rule(constitution.weights, constitution.priorities, run.config.judging, run.position_bias)
+        rule = run.config.judging.rule(constitution.weights, constitution.priorities, run.position_bias)
         judged = [(trace.prompt, trace.matchups) for trace in run.traces() if trace.matchups]
         measured = cls.of_matchups(str(run.path), judged, constitution, rule)
         if not measured.matchups:
@@ -109,7 +110,7 @@ def _tally(matchup: Matchup, used: list[str], rule: Rule) -> Tally:
     checks = tuple(one for one in matchup.checks if one.principle in used or one.principle.startswith(PROMPT_CHECK))
     rankings = tuple(one for one in matchup.rankings if one.principle in used)
     matchup = matchup.model_copy(update={"verdicts": verdicts, "checks": checks, "rankings": rankings})
-    tally = tally_principles(judge_matchup(matchup, rule.weights, rule.judging, rule.bias, rule.priorities), rule)
+    tally = tally_principles(judge_matchup(matchup, rule), rule)
     for verdict in verdicts:
         tally["verdicts", verdict.principle] += 1
         tally["faint", verdict.principle] += verdict.label_mass < UNFIT_LABEL_MASS

@@ -7,9 +7,9 @@ principles are concerned, it is the critic and not their wording, and it is said
 from collections.abc import Callable, Iterator
 from itertools import combinations
 
-from rlaif.intervals import Figure
 from rlaif.lint.measure import Measurement
 from rlaif.lint.subject import Hit, Subject
+from rlaif.stats.estimates import Figure
 
 NEVER = 0.05
 """`Never` and `always` mean all but at most so large a share, with 95 % confidence."""

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from rlaif.composition import Resolved
-from rlaif.config import PromptsConfig
-from rlaif.constitution import Constitution, Principle
+from rlaif.config.run import PromptsConfig
+from rlaif.constitution.load import Resolved
+from rlaif.constitution.schema import Constitution, Principle
 from rlaif.datasets.prompts import read_prompts
-from rlaif.lint.words import is_english
+from rlaif.lint.vocabulary import is_english
 from rlaif.records import Prompt
 from rlaif.shipped import SEED_PROMPTS
 

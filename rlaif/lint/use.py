@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rlaif.checks import run_check
 from rlaif.checks.cases import case_fault
-from rlaif.constitution import Principle
+from rlaif.constitution.schema import Principle
 from rlaif.lint.subject import Hit, Subject
 from rlaif.records import Prompt
 

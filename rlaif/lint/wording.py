@@ -6,9 +6,9 @@ They read English, and stay silent when in doubt.
 import re
 from collections.abc import Iterator
 
-from rlaif.constitution import Principle
+from rlaif.constitution.schema import Principle
 from rlaif.lint.subject import Hit, Subject, words_of
-from rlaif.lint.words import GENERIC, LENGTH, VAGUE, content
+from rlaif.lint.vocabulary import GENERIC, LENGTH, VAGUE, content
 
 _CHOICE = re.compile(r"\b(which|whose|what (answer|response|reply)|choose|select|pick|prefer|of the two)\b", re.I)
 

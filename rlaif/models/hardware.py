@@ -21,11 +21,11 @@ from typing import Any
 import psutil
 from pydantic import ValidationError
 
+from rlaif.base import Record
 from rlaif.errors import ServerStartError
-from rlaif.hashing import content_hash
 from rlaif.models.builtin import cache_folder
 from rlaif.models.folders import GIB
-from rlaif.record import Record
+from rlaif.seeds import content_hash
 
 LIMITING = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS")
 """Environment variables that keep torch from using all that a processor has."""

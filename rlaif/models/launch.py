@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rlaif.errors import ServerStartError, UsageError
-from rlaif.modelconfig import ModelConfig
+from rlaif.models.config import ModelConfig
 from rlaif.models.folders import BYTES, GIB, model_shape, stored_dtype, weights_gib
 from rlaif.models.hardware import Gpu, cores_are_limited, free_memory_gib, gpus, processor, usable_cores
 

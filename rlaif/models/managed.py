@@ -18,9 +18,9 @@ from pathlib import Path
 
 import aiohttp
 
-from rlaif.config import ModelConfig
 from rlaif.errors import ServerStartError
 from rlaif.models.builtin import is_ready, model_source
+from rlaif.models.config import ModelConfig
 from rlaif.models.folders import refuse_no_model
 from rlaif.models.launch import Launch, command, plan_launch, refuse_too_little_memory
 

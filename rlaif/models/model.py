@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rlaif.errors import ReplyError
-from rlaif.models.client import ModelClient, Page
 from rlaif.models.labels import LabelLogprobs, keep_labels, read_labels
-from rlaif.models.replies import ReplyStore
+from rlaif.models.openai import ModelClient, Page
+from rlaif.models.reply_store import ReplyStore
 from rlaif.models.wire import USUAL_LOGPROBS, ChatRequest, Reply, RewardRequest, ScoreRequest, reply_key
 from rlaif.records import Message, Usage
 
 
 @dataclass(frozen=True)
-class Answer:
+class StoredReply:
     """A reply, and the key under which it is kept."""
 
     reply: Reply
@@ -125,7 +125,7 @@ class Model:
 
     async def chat(
         self, request: ChatRequest, *, priority: int = 0, labels: tuple[str, ...] = (), step: Step = "judging"
-    ) -> Answer:
+    ) -> StoredReply:
         """Ask, unless this very question was answered before. Raises what `ModelClient.post` raises.
 
         Of the likeliest tokens only those that spell one of `labels`, and the last one, are kept.
@@ -137,7 +137,7 @@ class Model:
         kept = self._store.get(key)
         if kept is not None:
             self._meter.count(kept, step, stored=True)
-            return Answer(kept, key)
+            return StoredReply(kept, key)
         running = self._asked.get(key)
         if running is not None:
             try:
@@ -148,17 +148,17 @@ class Model:
                 # Whoever asked first was stopped: ask ourselves.
                 return await self.chat(request, priority=priority, labels=labels, step=step)
             self._meter.count(reply, step, stored=True)
-            return Answer(reply, key)
-        return Answer(await self._ask(key, body, priority, request, labels, step), key)
+            return StoredReply(reply, key)
+        return StoredReply(await self._ask(key, body, priority, request, labels, step), key)
 
-    async def reward(self, messages: tuple[Message, ...], *, priority: int = 0) -> Answer:
+    async def reward(self, messages: tuple[Message, ...], *, priority: int = 0) -> StoredReply:
         """Ask a reward model what a whole conversation is worth. Raises what `ModelClient.post` raises."""
         body = RewardRequest(messages=messages, chat_template_kwargs=self._kwargs).body()
         return await self._once(body, priority, "classify")
 
     async def choose(
         self, request: ChatRequest, labels: tuple[str, ...], *, priority: int = 0
-    ) -> tuple[LabelLogprobs, Answer]:
+    ) -> tuple[LabelLogprobs, StoredReply]:
         """Ask for one token and return how much probability it gives to each label."""
         reported = self.client.config.top_logprobs or USUAL_LOGPROBS
         asked = request.model_copy(
@@ -167,11 +167,11 @@ class Model:
         answer = await self.chat(asked, priority=priority, labels=labels)
         return read_labels(labels, answer.reply.choices[0].first_token), answer
 
-    async def score(self, request: ScoreRequest, *, priority: int = 0) -> Answer:
+    async def score(self, request: ScoreRequest, *, priority: int = 0) -> StoredReply:
         """Return how likely every token of a text is, unless that was asked before. Raises what `post` raises."""
         return await self._once(request.body(), priority, "completions")
 
-    async def _once(self, body: str, priority: int, page: Page) -> Answer:
+    async def _once(self, body: str, priority: int, page: Page) -> StoredReply:
         """Ask what is no chat, unless that was asked before."""
         key = reply_key(self.client.identity, body)
         reply = self._store.get(key)
@@ -180,7 +180,7 @@ class Model:
             reply = await self._post(body, priority, page)
             self._store.put(key, reply)
         self._meter.count(reply, "judging", stored=stored)
-        return Answer(reply, key)
+        return StoredReply(reply, key)
 
     async def _ask(
         self, key: str, body: str, priority: int, request: ChatRequest, labels: tuple[str, ...], step: Step
@@ -229,7 +229,7 @@ def _being_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def total_usage(answers: list[Answer]) -> Usage:
+def total_usage(answers: list[StoredReply]) -> Usage:
     """Return the tokens of all answers together, as the servers reported them when they were first given."""
     total = Usage()
     for answer in answers:

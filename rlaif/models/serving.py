@@ -1,15 +1,16 @@
 """From model configurations to models that answer: servers shared where possible, started when they are needed."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
-from rlaif.config import JudgeConfig, ModelConfig
-from rlaif.models.client import ModelClient
+from rlaif.models.config import ModelConfig
 from rlaif.models.launch import ALONE, Launch, Share, refuse_too_little_memory
 from rlaif.models.model import Meter, Model
-from rlaif.models.replies import ReplyStore
+from rlaif.models.openai import ModelClient
+from rlaif.models.reply_store import ReplyStore
 from rlaif.models.starting import ManagedClient
 
 
@@ -28,15 +29,16 @@ async def open_clients(
     policy: ModelConfig,
     critic: ModelConfig,
     *,
-    judges: Sequence[JudgeConfig] = (),
+    judges: Mapping[str, ModelConfig] = MappingProxyType({}),
     logs: Path,
     say: Callable[[str], None],
 ) -> AsyncIterator[Clients]:
     """Yield all models, connected; a server started here starts with its first question and ends with the context.
 
-    Raises EndpointError when one that should run is not there, UsageError when a name is not served.
+    `judges` are the models of judges that have a critic of their own, by the judges' names. Raises
+    EndpointError when one that should run is not there, UsageError when a name is not served.
     """
-    wanted = [policy, critic, *(judge.critic for judge in judges if judge.critic is not None)]
+    wanted = [policy, critic, *judges.values()]
     servers: list[ModelConfig] = []
     for config in wanted:
         if not any(_same_server(config, other) for other in servers):
@@ -53,7 +55,7 @@ async def open_clients(
         def client(config: ModelConfig) -> ModelClient:
             return next(client for other, client in reached if _same_server(config, other))
 
-        own = {judge.called: client(judge.critic) for judge in judges if judge.critic is not None}
+        own = {called: client(model) for called, model in judges.items()}
         yield Clients(client(policy), client(critic), own)
 
 
@@ -77,18 +79,6 @@ def asked_through(
         Model(clients.policy, store, meter, policy.chat_template_kwargs),
         Model(clients.critic, store, meter, critic.chat_template_kwargs),
     )
-
-
-def judges_through(
-    clients: Clients, judges: Sequence[JudgeConfig], critic: Model, store: ReplyStore, meter: Meter
-) -> dict[str, Model]:
-    """Return the model that speaks for each judge, by the judges' names: the critic where it has none of its own."""
-    return {
-        judge.called: critic
-        if judge.critic is None
-        else Model(clients.judges[judge.called], store, meter, judge.critic.chat_template_kwargs)
-        for judge in judges
-    }
 
 
 @asynccontextmanager

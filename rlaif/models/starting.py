@@ -11,14 +11,14 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from rlaif.config import ModelConfig
 from rlaif.errors import EndpointError, RlaifError
 from rlaif.models.builtin import is_ready, model_source
-from rlaif.models.client import Endpoint, ModelClient
+from rlaif.models.config import ModelConfig
 from rlaif.models.folders import refuse_no_model
 from rlaif.models.launch import ALONE, MANAGED_LOGPROBS, Launch, Share, plan_launch
 from rlaif.models.limiter import PriorityLimiter
 from rlaif.models.managed import managed_server, on_gpu
+from rlaif.models.openai import Endpoint, ModelClient
 
 
 class ManagedClient(ModelClient):

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from rlaif.errors import ReplyError
-from rlaif.hashing import canonical_json, content_hash
 from rlaif.records import Message, Record, Usage
+from rlaif.seeds import canonical_json, content_hash
 
 USUAL_LOGPROBS = 20
 """vLLM's default limit of `top_logprobs` (--max-logprobs)."""
@@ -98,6 +98,11 @@ class Reply(Record):
     """Ids of the prompt's tokens, where they were asked for."""
     prompt_logprobs: tuple[float | None, ...] = ()
     """Natural log-probability of each of them given those before it, where that was asked for; None for the first."""
+
+
+def user(text: str) -> Message:
+    """Return a user's turn."""
+    return Message(role="user", content=text)
 
 
 def reply_key(identity: str, body: str) -> str:

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rlaif.intervals import Array, student_t
 from rlaif.records import Record
+from rlaif.stats.estimates import Array, student_t
 
 PRIOR = 0.1
 """Weight of the prior, in matchups: everybody has a tenth of a draw with an average candidate. This is a Gaussian prior

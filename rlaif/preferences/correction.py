@@ -7,10 +7,10 @@ applied to every matchup alike; what it holds is said on the dataset's card, and
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rlaif.intervals import Figure
 from rlaif.preferences.denoise import Noise, denoised
 from rlaif.preferences.recalibration import Recalibrator
 from rlaif.records import Record
+from rlaif.stats.estimates import Figure
 
 
 class Corrected(Record):

@@ -16,9 +16,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from rlaif.intervals import Array
-from rlaif.preferences.voices import TIE_LOGIT
+from rlaif.preferences.logits import TIE_LOGIT
 from rlaif.records import Record
+from rlaif.stats.estimates import Array
 
 FEWEST = 50
 """With fewer matchups the variances say little, and nothing is shrunk."""

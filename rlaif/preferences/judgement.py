@@ -10,7 +10,7 @@ cannot be read takes its principle out of the mean; it never counts as a zero.
 
 A principle that a program decides says +L for an answer that passes where the other does not, L = ln(0.98 / 0.02); it
 has no position bias and no label mass. Where both pass, or neither does, it has nothing to say and is left out of the
-mean, too; where no other voice is left, that is a tie, or unreadable if a judge was asked and none could be read.
+mean, too; where no other said is left, that is a tie, or unreadable if a judge was asked and none could be read.
 
 A judge that looks at one answer at a time says log-odds, too: of two ratings, P(a gets the higher number) with a draw
 counted half, from the two answers' probabilities over the numbers; of two rewards, their difference, as reward models
@@ -26,14 +26,15 @@ taken out, then the log-odds are recalibrated.
 """
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from rlaif.judgeconfig import JudgingConfig
+from rlaif.preferences.logits import TIE_LOGIT, PrincipleLogit, weighted_mean
 from rlaif.preferences.position import PositionBias
-from rlaif.preferences.voices import TIE_LOGIT, Voice, voices_of, weighted_mean
-from rlaif.records import PROMPT_CHECK, Checked, Matchup, Record
+from rlaif.preferences.rule import Rule
+from rlaif.records import Checked, Matchup, Record
+from rlaif.stats.log_odds import sigmoid
 
 Abstention = Literal["unreadable", "tie", "too close", "order noise", "conflict"]
 
@@ -55,7 +56,7 @@ class PrincipleJudgement(Record):
     """Log-odds given for being shown first; None when only one order was asked, and for what a program decides."""
     by_program: bool = False
     """Whether a program decides it, and not the critic."""
-    voices: tuple[Voice, ...] = ()
+    by_judge: tuple[PrincipleLogit, ...] = ()
     """What each judge said, where there are several."""
 
     @property
@@ -115,29 +116,18 @@ class Judgement(Record):
         return None if not turned else 1 - sum(turned) / len(turned)
 
 
-def judge_matchup(
-    matchup: Matchup,
-    weights: Mapping[str, float],
-    judging: JudgingConfig,
-    bias: PositionBias | None = None,
-    priorities: Mapping[str, int] | None = None,
-    *,
-    length_shift: float = 0.0,
-    recalibrate: Callable[[float], float] | None = None,
-) -> Judgement:
+def judge_matchup(matchup: Matchup, rule: Rule, *, length_shift: float = 0.0) -> Judgement:
     """Aggregate what was said about one matchup.
 
-    `bias` is the judges' position bias over the whole run. Without it (while the run is still going on)
-    nothing can be said about order noise, and no matchup abstains for it. `priorities` are the principles' levels,
-    1 for those it does not name. `length_shift` (log-odds for a) is taken out of the mean, then `recalibrate` is
-    applied.
+    Where the rule knows no position bias over the whole run (while the run is still going on) nothing can be said about
+    order noise, and no matchup abstains for it. `length_shift` (log-odds for a) is taken out of the mean before the
+    rule's recalibration is applied.
     """
-    rule = Rule(weights, priorities or {}, judging, bias, recalibrate)
     parts = tuple(_parts(matchup, rule))
     decision = decide(parts, rule, length_shift)
     if all(part.silent for part in parts) and (matchup.verdicts or matchup.scores or matchup.rankings):
         decision = _NOTHING  # that no judge could be read is the reason, not that the programs see no difference
-    corrected = length_shift != 0 or recalibrate is not None
+    corrected = length_shift != 0 or rule.recalibrate is not None
     return Judgement(
         a=matchup.a,
         b=matchup.b,
@@ -150,27 +140,8 @@ def judge_matchup(
         label_mass=sum(v.label_mass for v in matchup.verdicts) / len(matchup.verdicts) if matchup.verdicts else None,
         principles=parts,
         abstention=decision.abstention,
-        objecting=objecting(parts, decision.raw_logit, judging),
+        objecting=objecting(parts, decision.raw_logit, rule.min_margin),
     )
-
-
-@dataclass(frozen=True)
-class Rule:
-    """How the principles' voices become one decision."""
-
-    weights: Mapping[str, float]
-    priorities: Mapping[str, int]
-    """Levels; 1 for a principle that is not named."""
-    judging: JudgingConfig
-    bias: PositionBias | None = None
-    recalibrate: Callable[[float], float] | None = None
-    """From log-odds to log-odds; odd and rising, so that it turns no winner round."""
-
-    def weight(self, principle: str) -> float:
-        """Return a principle's weight; 1 for a prompt's own check, and what the run file says of an aspect."""
-        if ":" not in principle:
-            return self.weights[principle]
-        return 1.0 if principle.startswith(PROMPT_CHECK) else self.judging.weight_of(principle)
 
 
 @dataclass(frozen=True)
@@ -194,7 +165,7 @@ class Decision:
 
 def decide(parts: Collection[PrincipleJudgement], rule: Rule, length_shift: float = 0.0) -> Decision:
     """Let the highest level that does not abstain decide; where all do, the highest one's abstention counts."""
-    if rule.judging.strategy == "weighted":
+    if rule.strategy == "weighted":
         return _at_level(1, parts, rule, length_shift) if parts else _NOTHING
     first: Decision | None = None
     for level in sorted({rule.priorities.get(part.principle, 1) for part in parts}):
@@ -209,7 +180,7 @@ def decide(parts: Collection[PrincipleJudgement], rule: Rule, length_shift: floa
 _NOTHING = Decision(None, None, "unreadable", None)
 
 
-def objecting(parts: Collection[PrincipleJudgement], logit: float | None, judging: JudgingConfig) -> tuple[str, ...]:
+def objecting(parts: Collection[PrincipleJudgement], logit: float | None, min_margin: float) -> tuple[str, ...]:
     """Return the principles whose own p would make a label of the contrary; `logit` is before any correction.
 
     Conflict is about the rules, not about what the judges are corrected by.
@@ -219,13 +190,13 @@ def objecting(parts: Collection[PrincipleJudgement], logit: float | None, judgin
     return tuple(
         part.principle
         for part in parts
-        if part.logit * logit < 0 and abs(part.p - 0.5) >= max(judging.min_margin, TIE_LOGIT / 4) - ROUNDING
+        if part.logit * logit < 0 and abs(part.p - 0.5) >= max(min_margin, TIE_LOGIT / 4) - ROUNDING
     )
 
 
-def heard(judgement: Judgement, rule: Rule) -> list[PrincipleJudgement]:
+def deciding_principles(judgement: Judgement, rule: Rule) -> list[PrincipleJudgement]:
     """Return the principles that a label is made of: those of the level that decided which have something to say."""
-    leveled = rule.judging.strategy != "weighted"
+    leveled = rule.strategy != "weighted"
     return [
         part
         for part in judgement.principles
@@ -234,54 +205,47 @@ def heard(judgement: Judgement, rule: Rule) -> list[PrincipleJudgement]:
 
 
 def _at_level(level: int, parts: Collection[PrincipleJudgement], rule: Rule, length_shift: float) -> Decision:
-    voices = [part for part in parts if not part.silent] or parts
-    raw = weighted_mean([(rule.weight(part.principle), part.logit) for part in voices])
+    logits = [part for part in parts if not part.silent] or parts
+    raw = weighted_mean([(rule.weight(part.principle), part.logit) for part in logits])
     position_bias = weighted_mean(
-        [(rule.weight(part.principle), part.position_bias) for part in voices if part.position_bias is not None]
+        [(rule.weight(part.principle), part.position_bias) for part in logits if part.position_bias is not None]
     )
     # What programs alone decide owes nothing to a critic: neither its taste for length nor its certainty.
-    by_critic = not all(part.by_program for part in voices)
+    by_critic = not all(part.by_program for part in logits)
     logit = None if raw is None else raw - length_shift * by_critic
     if logit is not None and rule.recalibrate is not None and by_critic:
         logit = rule.recalibrate(logit)
-    abstention = _abstention(raw, logit, voices, rule)
+    abstention = _abstention(raw, logit, logits, rule)
     return Decision(logit, position_bias, abstention, None if abstention else level, raw)
-
-
-def sigmoid(x: float) -> float:
-    """Return 1 / (1 + exp(-x)) without overflow."""
-    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
 
 
 def _parts(matchup: Matchup, rule: Rule) -> list[PrincipleJudgement]:
     """Return what every principle says, in the constitution's order; aspects and a prompt's own checks come last."""
-    said = voices_of(matchup, rule.judging)
-    parts = [_together(principle, voices, rule) for principle, voices in said.items()]
+    parts = [_together(principle, tuple(said), rule) for principle, said in rule.read(matchup).items()]
     if matchup.checks or any(":" in part.principle for part in parts):
         places = {principle: place for place, principle in enumerate(rule.weights)}
         parts = sorted([*parts, *_checked(matchup.checks)], key=lambda part: places.get(part.principle, len(places)))
     return parts
 
 
-def _together(principle: str, voices: tuple[Voice, ...], rule: Rule) -> PrincipleJudgement:
+def _together(principle: str, logits: tuple[PrincipleLogit, ...], rule: Rule) -> PrincipleJudgement:
     """Return the weighted mean of what the judges say under one principle."""
-    if len(voices) == 1:
-        (voice,) = voices
-        panel = len(rule.judging.judges) > 1
+    if len(logits) == 1:
+        (only,) = logits
         return PrincipleJudgement(
             principle=principle,
-            logit=voice.logit,
-            position_bias=voice.position_bias,
-            voices=voices if panel else (),
+            logit=only.logit,
+            position_bias=only.position_bias,
+            by_judge=logits if rule.keeps_judges_apart else (),
         )
-    weights = rule.judging.judge_weights
+    weights = rule.judge_weights
     return PrincipleJudgement(
         principle=principle,
-        logit=weighted_mean([(weights.get(v.judge, 1.0), v.logit) for v in voices]) or 0.0,
+        logit=weighted_mean([(weights.get(v.judge, 1.0), v.logit) for v in logits]) or 0.0,
         position_bias=weighted_mean(
-            [(weights.get(v.judge, 1.0), v.position_bias) for v in voices if v.position_bias is not None]
+            [(weights.get(v.judge, 1.0), v.position_bias) for v in logits if v.position_bias is not None]
         ),
-        voices=voices,
+        by_judge=logits,
     )
 
 
@@ -307,14 +271,14 @@ def _abstention(
         return "tie"
     if (
         rule.bias is not None
-        and not rule.judging.allow_order_noise
+        and not rule.allow_order_noise
         and abs(order_noise(parts, rule, rule.bias)) > abs(raw) + ROUNDING
     ):
         # At this size the two orders, each freed of the constant bias, still name different winners.
         return "order noise"
-    if abs(sigmoid(logit) - 0.5) < rule.judging.min_margin - ROUNDING or logit == 0:
+    if abs(sigmoid(logit) - 0.5) < rule.min_margin - ROUNDING or logit == 0:
         return "too close"
-    if rule.judging.strategy == "pareto" and objecting(parts, raw, rule.judging):
+    if rule.strategy == "pareto" and objecting(parts, raw, rule.min_margin):
         return "conflict"
     return None
 
@@ -330,14 +294,14 @@ def order_noise(parts: Collection[PrincipleJudgement], rule: Rule, bias: Positio
 def _noise_of(part: PrincipleJudgement, rule: Rule, bias: PositionBias) -> float:
     if part.position_bias is None:
         return 0.0
-    if not part.voices:
+    if not part.by_judge:
         return part.position_bias - bias.of(part.principle)
-    weights = rule.judging.judge_weights
+    weights = rule.judge_weights
     excess = [
         (
-            weights.get(voice.judge, 1.0),
-            0.0 if voice.position_bias is None else voice.position_bias - bias.of(part.principle, voice.judge),
+            weights.get(said.judge, 1.0),
+            0.0 if said.position_bias is None else said.position_bias - bias.of(part.principle, said.judge),
         )
-        for voice in part.voices
+        for said in part.by_judge
     ]
     return weighted_mean(excess) or 0.0

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rlaif.hashing import content_hash
-from rlaif.intervals import Figure
-from rlaif.preferences.judgement import Judgement, sigmoid
-from rlaif.preferences.voices import TIE_LOGIT
+from rlaif.preferences.judgement import Judgement
+from rlaif.preferences.logits import TIE_LOGIT
 from rlaif.records import Record, Trace
-from rlaif.regression import coefficient, linear, logistic
+from rlaif.seeds import content_hash
+from rlaif.stats.estimates import Figure
+from rlaif.stats.log_odds import sigmoid
+from rlaif.stats.regression import coefficient, linear, logistic
 
 MOST_MATCHUPS = 20_000
 """Of more, those of some prompts are taken, drawn by their ids: the interval is then about 0.03 wide, and a thousand

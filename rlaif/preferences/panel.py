@@ -17,10 +17,11 @@ Judges that agree may do so because they are right, or because they share their 
 from collections.abc import Sequence
 from itertools import combinations
 
-from rlaif.intervals import Array, Bootstrap, Figure, Tally
-from rlaif.preferences.judgement import Judgement, PrincipleJudgement, Rule, decide
-from rlaif.preferences.voices import TIE_LOGIT, weighted_mean
+from rlaif.preferences.judgement import Judgement, PrincipleJudgement, decide
+from rlaif.preferences.logits import TIE_LOGIT, weighted_mean
+from rlaif.preferences.rule import Rule
 from rlaif.records import Record
+from rlaif.stats.estimates import Array, Bootstrap, Figure, Tally
 
 
 class PanelMember(Record):
@@ -78,15 +79,15 @@ def without(parts: Sequence[PrincipleJudgement], judge: str, rule: Rule) -> list
     """Return what the principles say when one judge keeps silent."""
     found = []
     for part in parts:
-        left = [voice for voice in part.voices if voice.judge != judge]
-        if len(left) == len(part.voices):
+        left = [said for said in part.by_judge if said.judge != judge]
+        if len(left) == len(part.by_judge):
             found.append(part)
         elif left:
-            weights = [rule.judging.judge_weights.get(voice.judge, 1.0) for voice in left]
-            logits = [voice.logit for voice in left]
+            weights = [rule.judge_weights.get(said.judge, 1.0) for said in left]
+            logits = [said.logit for said in left]
             logit = weighted_mean(list(zip(weights, logits, strict=True))) or 0.0
             biases = [(w, v.position_bias) for w, v in zip(weights, left, strict=True) if v.position_bias is not None]
-            update = {"voices": tuple(left), "logit": logit, "position_bias": weighted_mean(biases)}
+            update = {"by_judge": tuple(left), "logit": logit, "position_bias": weighted_mean(biases)}
             found.append(part.model_copy(update=update))
     return found
 
@@ -123,16 +124,16 @@ _SUMS = ("n", "x", "y", "xx", "yy", "xy")
 
 
 def _judges(judgement: Judgement) -> list[str]:
-    return list(dict.fromkeys(voice.judge for part in judgement.principles for voice in part.voices))
+    return list(dict.fromkeys(said.judge for part in judgement.principles for said in part.by_judge))
 
 
 def _own_logit(judgement: Judgement, judge: str, rule: Rule) -> float | None:
     """Return what one judge says of a matchup under all principles together."""
     said = [
-        (rule.weight(part.principle), voice.logit)
+        (rule.weight(part.principle), one.logit)
         for part in judgement.principles
-        for voice in part.voices
-        if voice.judge == judge
+        for one in part.by_judge
+        if one.judge == judge
     ]
     return weighted_mean(said)
 

@@ -13,10 +13,10 @@ from typing import Any, Self
 import numpy as np
 from pydantic import Field
 
-from rlaif.intervals import Figure
-from rlaif.preferences.median import median_interval
-from rlaif.preferences.voices import TIE_LOGIT, shown_logits
+from rlaif.preferences.logits import TIE_LOGIT, ranking_logits
 from rlaif.records import Matchup, Record
+from rlaif.stats.estimates import Figure
+from rlaif.stats.median import median_interval
 
 FEWEST_FOR_BIAS = 8
 """With fewer matchups a median says more about them than about the critic: the bias then counts as zero."""
@@ -167,13 +167,13 @@ def other_masses(matchup: Matchup) -> Iterator[tuple[str, float]]:
 
 def asked_both_ways(matchup: Matchup) -> Iterator[tuple[str, str, float, float, float]]:
     """Yield (judge, principle, logit in order ab, logit in order ba, lower label mass) where both have a logit."""
-    for (judge, principle), orders in matchup.by_voice().items():
+    for (judge, principle), orders in matchup.verdicts_by_judge().items():
         if len(orders) == 2:
             ab, ba = orders["ab"], orders["ba"]
             first, second = ab.logit(), ba.logit()
             if first is not None and second is not None:
                 yield judge, principle, first, second, min(ab.label_mass, ba.label_mass)
     for ranked in matchup.rankings:
-        first, second = shown_logits(ranked)
+        first, second = ranking_logits(ranked)
         if first is not None and second is not None:
             yield ranked.judge, ranked.principle, first, second, 1.0

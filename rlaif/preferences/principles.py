@@ -15,9 +15,10 @@ Comes in: judgements. Goes out: tallies by (what, principle) that add up over ma
 
 from itertools import combinations
 
-from rlaif.intervals import Tally
-from rlaif.preferences.judgement import Judgement, Rule, decide
-from rlaif.preferences.voices import TIE_LOGIT
+from rlaif.preferences.judgement import Judgement, decide
+from rlaif.preferences.logits import TIE_LOGIT
+from rlaif.preferences.rule import Rule
+from rlaif.stats.estimates import Tally
 
 
 def tally_principles(judgement: Judgement, rule: Rule) -> Tally:

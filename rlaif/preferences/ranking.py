@@ -3,10 +3,25 @@
 import random
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from typing import Literal
 
-from rlaif.config import PairsConfig
+from pydantic import Field
+
+from rlaif.base import Section
 from rlaif.preferences.bradley_terry import Result, Strength, strengths
 from rlaif.preferences.judgement import Judgement
+
+
+class PairsConfig(Section):
+    """Which decided matchups become preference pairs."""
+
+    select: Literal["best-vs-worst", "best-vs-random", "revision-vs-parent"] = "best-vs-worst"
+    per_prompt: int = Field(default=1, ge=1)
+    """Pairs of one prompt at the most."""
+    max_length_ratio: float | None = Field(default=None, gt=1)
+    """Pair only answers of similar length: the longer one at most so many times as long, in characters."""
+    test_fraction: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the prompts that go to the test split; the same prompts in every run."""
 
 
 def rank(judgements: Sequence[Judgement]) -> dict[str, Strength]:

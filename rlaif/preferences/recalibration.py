@@ -17,8 +17,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from rlaif.errors import GoldError
-from rlaif.intervals import Array
 from rlaif.records import Record
+from rlaif.stats.estimates import Array
 
 Kind = Literal["temperature", "isotonic"]
 

@@ -5,12 +5,12 @@ Which traces are shown is decided in `choice`.
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from rlaif.difference import Difference, difference
-from rlaif.preferences.conclusion import Conclusion
 from rlaif.preferences.judgement import Judgement
-from rlaif.preferences.voices import shown_logits
+from rlaif.preferences.logits import ranking_logits
+from rlaif.preferences.pairs import Conclusion
 from rlaif.records import Failure, Matchup, Prompt, Record, Response, Trace, Verdict
 from rlaif.report.measures import revision_judgements
+from rlaif.text.difference import Difference, difference
 
 STEPS_PER_LOGIT = 50
 """Logits are rounded to 0.02: half of that moves no probability by more than 0.003."""
@@ -217,9 +217,9 @@ VoiceRow = tuple[str, Logit, Logit, int, bool]
 
 def voice_rows(matchup: Matchup, judgement: Judgement, rules: str = "") -> list[VoiceRow]:
     """Return what was said of a matchup, a row for each judge and principle; `rules` stands before the names."""
-    alone = {part.principle for part in judgement.principles if not part.voices}
-    counted = {(voice.judge, part.principle) for part in judgement.principles for voice in part.voices}
-    several = any(part.voices for part in judgement.principles)
+    alone = {part.principle for part in judgement.principles if not part.by_judge}
+    counted = {(voice.judge, part.principle) for part in judgement.principles for voice in part.by_judge}
+    several = any(part.by_judge for part in judgement.principles)
     rows: list[VoiceRow] = []
 
     def add(judge: str, principle: str, ab: Logit, ba: Logit, mass: float) -> None:
@@ -227,11 +227,11 @@ def voice_rows(matchup: Matchup, judgement: Judgement, rules: str = "") -> list[
         counts = (judge, principle) in counted or principle in alone
         rows.append((name, ab, ba, round(100 * mass), counts))
 
-    for (judge, principle), orders in matchup.by_voice().items():
+    for (judge, principle), orders in matchup.verdicts_by_judge().items():
         mass = min(verdict.label_mass for verdict in orders.values())
         add(judge, principle, logit_steps(orders.get("ab")), logit_steps(orders.get("ba")), mass)
     for ranked in matchup.rankings:
-        ab, ba = shown_logits(ranked)
+        ab, ba = ranking_logits(ranked)
         add(ranked.judge, ranked.principle, _steps(ab), _steps(ba), 1.0)
     for scored in matchup.scores:
         part = next((part for part in judgement.principles if part.principle == scored.principle), None)

@@ -3,8 +3,8 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from rlaif.hashing import derive_seed
 from rlaif.report.measures import Note
+from rlaif.seeds import derive_seed
 
 LEAST_OF_EACH = 20
 """So many prompts of every outcome are shown in a sample, or all there are."""

@@ -11,11 +11,11 @@ from rlaif.compare.figures import pool_rules
 from rlaif.compare.job import pooled, read_comparison, read_settings
 from rlaif.compare.pool import Candidate, PooledPrompt
 from rlaif.compare.tallies import Judge, judge_all
-from rlaif.compare.words import KINDS
-from rlaif.constitution import Constitution
-from rlaif.difference import difference
+from rlaif.compare.warnings import KINDS
+from rlaif.constitution.schema import Constitution
 from rlaif.errors import RunDirectoryError
-from rlaif.preferences.judgement import Judgement, Rule
+from rlaif.preferences.judgement import Judgement
+from rlaif.preferences.rule import Rule
 from rlaif.records import Matchup
 from rlaif.report.browser import (
     AnswerView,
@@ -32,8 +32,9 @@ from rlaif.report.page import embedded, render, write_page
 from rlaif.report.run_facts import Fact, Part, Sum, rules_of
 from rlaif.report.run_facts import Rule as ShownRule
 from rlaif.report.run_page import LARGEST_PAGE, Written
-from rlaif.runs.run import Run
-from rlaif.screen import counted
+from rlaif.runs.reader import Run
+from rlaif.text.difference import difference
+from rlaif.text.wording import counted
 
 MOST_PROMPTS = 500
 LONGEST_SHOWN = 2500
@@ -76,7 +77,7 @@ def _refuse_other_rules(path: Path, found: Comparison, names: set[str], prompts:
 
 
 def _page(path: Path, found: Comparison, runs: Mapping[str, Run], shown: Sequence[TraceView], total: int) -> str:
-    principles = [f"{name}/{p.id}" for name, run in runs.items() for p in run.constitution.comparing]
+    principles = [f"{name}/{p.id}" for name, run in runs.items() for p in run.constitution.principles]
     return render(
         "comparison.html.jinja",
         title=f"{path.resolve().name}: {', '.join(runs)}",

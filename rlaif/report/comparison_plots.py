@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure as Canvas
 
 from rlaif.compare.comparison import Comparison, Matrix, Two
-from rlaif.intervals import apart, highest_is_shown
 from rlaif.report.comparison_plots_of_rules import conflicts_plot, guilty_plot, judge_plot, principles_plot, texts_plot
 from rlaif.report.plots import (
     FAINT,
@@ -26,6 +25,7 @@ from rlaif.report.plots import (
     share_rows,
     with_interval,
 )
+from rlaif.stats.estimates import apart, highest_is_shown
 
 
 def comparison_plots(found: Comparison) -> list[Plot]:

@@ -3,8 +3,7 @@
 from matplotlib.figure import Figure as Canvas
 
 from rlaif.compare.comparison import Comparison, RuleSetFigures
-from rlaif.detectors.texts import TextFigures
-from rlaif.intervals import Figure, apart, highest_is_shown
+from rlaif.evaluate.text_figures import TextFigures
 from rlaif.report.plots import (
     INTERVALS,
     ONE,
@@ -23,6 +22,7 @@ from rlaif.report.plots import (
     with_interval,
 )
 from rlaif.report.plots_of_texts import plot_of_texts
+from rlaif.stats.estimates import Figure, apart, highest_is_shown
 
 MOST_GUILTY = 12
 MOST_CONFLICTS = 12

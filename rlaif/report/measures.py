@@ -9,7 +9,7 @@ Goes out: numbers for the distributions, and for every prompt a tally of which r
     ("more refusals",), ("pairs",)            pairs whose chosen answer refuses less those whose rejected one; pairs
     ("more hedges",)                          the same of answers with a hedge or a stock phrase
     (either, "prompts")                       prompts where these are not zero
-    ("text", kind, …)                         as `rlaif.detectors.texts` has them; by KINDS_OF_ANSWERS
+    ("text", kind, …)                         as `rlaif.evaluate.text_figures` has them; by KINDS_OF_ANSWERS
     and those of `rlaif.preferences.principles`
 """
 
@@ -19,14 +19,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from rlaif.detectors.texts import tally_text, under
-from rlaif.intervals import Bootstrap, Tally
-from rlaif.preferences.conclusion import Conclusion
+from rlaif.evaluate.text_figures import tally_text, under
 from rlaif.preferences.judgement import Judgement
+from rlaif.preferences.pairs import Conclusion
 from rlaif.preferences.position import asked_both_ways
 from rlaif.preferences.principles import tally_voices
 from rlaif.records import Trace
-from rlaif.runs.run import Run
+from rlaif.runs.reader import Run
+from rlaif.stats.estimates import Bootstrap, Tally
 
 LENGTH_RATIOS = (1.0, 1.1, 1.25, 1.5, 2.0, 3.0)
 """Lower edges of the classes of (longer / shorter), in characters."""
@@ -94,7 +94,7 @@ def measure(run: Run) -> Measures:
 def revision_judgements(trace: Trace, conclusion: Conclusion) -> Iterator[tuple[str, str, Judgement]]:
     """Yield (revision, what it goes back to, their judgement) for all that were compared."""
     met = {frozenset((j.a, j.b)): j for j in conclusion.judgements}
-    for child, forebear in trace.forebears({r.id for r in trace.candidates()}).items():
+    for child, forebear in trace.ancestors({r.id for r in trace.candidates()}).items():
         if (judgement := met.get(frozenset((child, forebear)))) is not None:
             yield child, forebear, judgement
 

@@ -17,9 +17,9 @@ from typing import Any, Literal
 import jinja2
 from markupsafe import Markup
 
-from rlaif import __version__
 from rlaif.errors import StorageError, UsageError
 from rlaif.records import Record
+from rlaif.version import __version__
 
 _FOLDER = Path(__file__).parent
 _SCRIPTS = ("page.js", "trace.js", "browser.js")

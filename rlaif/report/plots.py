@@ -22,7 +22,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
-from rlaif.intervals import Figure
+from rlaif.stats.estimates import Figure
 
 WIDTH = 6.4
 """Inches of 72 points: as many CSS pixels wide as a column of the page."""

@@ -8,8 +8,7 @@ from itertools import pairwise
 
 from matplotlib.figure import Figure as Canvas
 
-from rlaif.detectors.texts import text_figures
-from rlaif.intervals import Bootstrap, Figure
+from rlaif.evaluate.text_figures import text_figures
 from rlaif.report.measures import KINDS_OF_ANSWERS, LENGTH_RATIOS
 from rlaif.report.plots import (
     FAINT,
@@ -28,6 +27,7 @@ from rlaif.report.plots import (
     with_interval,
 )
 from rlaif.report.plots_of_texts import plot_of_texts
+from rlaif.stats.estimates import Bootstrap, Figure
 
 MOST_TAGS = 12
 """Rows of the plot by tag."""

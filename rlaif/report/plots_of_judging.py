@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
-from rlaif.intervals import Bootstrap
 from rlaif.report.measures import Measures
 from rlaif.report.plots import (
     INTERVALS,
@@ -28,6 +27,7 @@ from rlaif.report.plots import (
     spread,
     with_interval,
 )
+from rlaif.stats.estimates import Bootstrap
 
 BINS = np.linspace(0, 0.5, 26)
 """Of margins: 0.02 wide."""

@@ -5,8 +5,7 @@ from collections.abc import Callable, Sequence
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
-from rlaif.detectors.texts import TextFigures
-from rlaif.intervals import Figure
+from rlaif.evaluate.text_figures import TextFigures
 from rlaif.report.plots import (
     FAINT,
     INTERVALS,
@@ -21,6 +20,7 @@ from rlaif.report.plots import (
     rows_height,
     with_interval,
 )
+from rlaif.stats.estimates import Figure
 
 _COLUMNS: tuple[tuple[str, Callable[[TextFigures], Figure], bool], ...] = (
     ("words", lambda t: t.words, False),

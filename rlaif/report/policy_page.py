@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rlaif.evaluate.policy.duels import Outcome
 from rlaif.evaluate.policy.evaluation import PolicyEvaluation
-from rlaif.evaluate.policy.words import GROUPS, HEADINGS, chance, difference_of, said_of, value_of
+from rlaif.evaluate.policy.line_text import GROUPS, HEADINGS, chance, difference_of, said_of, value_of
 from rlaif.report.page import counted, render, write_page
 from rlaif.report.plots import Table
 from rlaif.report.policy_plots import policy_plots, typical_phrases

@@ -8,10 +8,9 @@ from matplotlib.figure import Figure as Canvas
 
 from rlaif.evaluate.policy.choices import ChoiceBin
 from rlaif.evaluate.policy.evaluation import PolicyEvaluation
+from rlaif.evaluate.policy.line_text import difference_of, value_of
 from rlaif.evaluate.policy.lines import SIDES, Line
 from rlaif.evaluate.policy.phrases import Phrase, Phrases
-from rlaif.evaluate.policy.words import difference_of, value_of
-from rlaif.intervals import Figure
 from rlaif.report.plots import (
     FAINT,
     INTERVALS,
@@ -31,6 +30,7 @@ from rlaif.report.plots import (
     share_rows,
     with_interval,
 )
+from rlaif.stats.estimates import Figure
 
 
 def policy_plots(found: PolicyEvaluation) -> list[Plot]:

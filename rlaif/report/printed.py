@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from rlaif.difference import difference
 from rlaif.preferences.judgement import CHECKED_LOGIT
 from rlaif.report.browser import STEPS_PER_LOGIT, AnswerView, Logit, MatchupView, TraceView
+from rlaif.text.difference import difference
 
 LONGEST = 1500
 """Characters of an answer that are printed."""

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rlaif.constitution import Constitution
+from rlaif.constitution.schema import Constitution
 from rlaif.errors import RunDirectoryError
 from rlaif.report.page import counted
-from rlaif.runs.judges import corrected_words, judge_words, panel_words, strategy_words
-from rlaif.runs.run import Run
+from rlaif.runs.judge_text import corrected_words, judge_words, panel_words, strategy_words
+from rlaif.runs.reader import Run
 from rlaif.runs.summary import Summary
-from rlaif.screen.results import summary_lines
+from rlaif.runs.summary_text import summary_lines
 
 
 @dataclass(frozen=True)

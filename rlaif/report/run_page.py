@@ -17,7 +17,7 @@ from rlaif.report.printed import printed
 from rlaif.report.run_facts import facts_of, rules_of, sums_of
 from rlaif.report.run_plots import run_plots
 from rlaif.runs.directory import TRACES
-from rlaif.runs.run import Run
+from rlaif.runs.reader import Run
 from rlaif.runs.store import TraceReader
 from rlaif.runs.summary import Summary, summarise
 

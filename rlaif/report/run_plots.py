@@ -1,6 +1,6 @@
 """The plots of one run, in the order of the page; those with nothing to show are left out."""
 
-from rlaif.constitution import Constitution
+from rlaif.constitution.schema import Constitution
 from rlaif.report.measures import Measures
 from rlaif.report.plots import Plot
 from rlaif.report.plots_of_answers import lengths_plot, revisions_plot, texts_plot

@@ -26,15 +26,16 @@ import filelock
 import yaml
 from pydantic import Field, ValidationError
 
-from rlaif import __version__
-from rlaif.config import JudgingConfig, RunConfig
-from rlaif.constitution import Constitution
-from rlaif.datasets.prompts import PromptSet
+from rlaif.config.judging import JudgingConfig
+from rlaif.config.run import RunConfig
+from rlaif.constitution.schema import Constitution
 from rlaif.errors import RunDirectoryError, StorageError
-from rlaif.hashing import canonical_json, content_hash
-from rlaif.records import Record
+from rlaif.judges import own_options
+from rlaif.records import PromptSet, Record
 from rlaif.runs.store import TraceWriter
+from rlaif.seeds import canonical_json, content_hash
 from rlaif.templates import Templates
+from rlaif.version import __version__
 
 TRACES = "run.sqlite"
 COMPARISON = "comparison.yaml"
@@ -227,7 +228,7 @@ def _manifest(config: RunConfig, constitution: Constitution, templates: Template
 
 def shown_cases(judging: JudgingConfig, constitution: Constitution) -> dict[str, str]:
     """Return what names the cases that judges are shown as worked examples; a constitution's hash leaves cases out."""
-    shown = max((judge.cases for judge in judging.panel), default=0)
+    shown = judging.worked_cases
     cases = [case.model_dump_json() for principle in constitution.asked for case in principle.cases[:shown]]
     return {"cases": content_hash(*cases)} if shown else {}
 
@@ -272,12 +273,24 @@ def _refuse_differences(path: Path, found: Manifest, wanted: Manifest) -> None:
         differences.append(f"prompts {found.prompts} ({found.prompt_count}) → {wanted.prompts} ({wanted.prompt_count})")
     changed = [name for name in wanted.templates if found.templates.get(name) != wanted.templates[name]]
     differences += [f"template {name}" for name in changed]
-    differences += changed_settings(found.questions, wanted.questions)
+    differences += changed_settings(_with_own_options(found.questions), wanted.questions)
     if differences:
         raise RunDirectoryError(
             f"{path} holds another run; what differs: {'; '.join(differences)}. Choose another --out, such as "
             f"{free_place(path)}: every answer already given is reused from the reply store, nothing is asked twice"
         )
+
+
+def _with_own_options(questions: dict[str, Any]) -> dict[str, Any]:
+    """Return a manifest's questions as they are written today, whenever that was."""
+    judging = questions.get("judging")
+    return questions | {"judging": with_own_options(judging)} if isinstance(judging, dict) else questions
+
+
+def with_own_options(judging: dict[str, Any]) -> dict[str, Any]:
+    """Return how judges are asked, each with the options of its kind alone (once all options of all were named)."""
+    judges = judging.get("judges")
+    return judging | {"judges": [own_options(judge) for judge in judges]} if isinstance(judges, list) else judging
 
 
 def changed_settings(found: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> list[str]:

@@ -9,19 +9,20 @@ from collections import Counter
 
 from pydantic import Field
 
-from rlaif.config import JudgingConfig
-from rlaif.intervals import Tally
+from rlaif.config.judging import JudgingConfig
 from rlaif.models.family import families
-from rlaif.preferences.conclusion import Conclusion, Pair
 from rlaif.preferences.correction import Corrected
-from rlaif.preferences.judgement import Judgement, Rule, heard
+from rlaif.preferences.judgement import Judgement, deciding_principles
 from rlaif.preferences.length import LengthEffect
+from rlaif.preferences.pairs import Conclusion, Pair
 from rlaif.preferences.panel import Panel, panel_figures, tally_panel
 from rlaif.preferences.position import PositionBias
+from rlaif.preferences.rule import Rule
 from rlaif.records import Record, Trace, Usage
-from rlaif.resampling import bootstrap_of
-from rlaif.runs.correcting import not_applied
-from rlaif.runs.run import Run
+from rlaif.runs.calibrate import not_applied
+from rlaif.runs.reader import Run
+from rlaif.stats.bootstrap import bootstrap_of
+from rlaif.stats.estimates import Tally
 
 
 class Summary(Record):
@@ -123,7 +124,7 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
         conflicts=n["conflicts"],
         judged_otherwise=n["otherwise"] > 0,
         panel=panel_figures(bootstrap_of(tallies), _members(run)) if several else None,
-        notes=[*_notes(run), *(not_applied(run) if n["matchups"] else [])],
+        notes=[*_notes(run), *(not_applied(run.config.judging, run.correction.what) if n["matchups"] else [])],
         warnings=warnings_of(run),
         usage=usage,
         session=session or {},
@@ -131,11 +132,11 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
 
 
 def _by_checks(rule: Rule, conclusion: Conclusion, pair: Pair) -> bool:
-    return all(part.by_program for part in heard(conclusion.judgement_of(pair), rule))
+    return all(part.by_program for part in deciding_principles(conclusion.judgement_of(pair), rule))
 
 
 def _revision_wins(trace: Trace, judgements: tuple[Judgement, ...]) -> list[float]:
-    parents = trace.forebears({r.id for r in trace.candidates()})
+    parents = trace.ancestors({r.id for r in trace.candidates()})
     met = {frozenset((j.a, j.b)): j for j in judgements}
     ps = [met[pair].p_of(child) for child, parent in parents.items() if (pair := frozenset((child, parent))) in met]
     return [p for p in ps if p is not None]

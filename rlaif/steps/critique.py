@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rlaif.config import RevisionConfig
-from rlaif.constitution import Example, Principle
-from rlaif.hashing import derive_seed
-from rlaif.models.model import Answer, Model
-from rlaif.models.wire import ChatRequest
+from rlaif.config.run import RevisionConfig
+from rlaif.constitution.schema import Example, Principle
+from rlaif.models.model import Model, StoredReply
+from rlaif.models.wire import ChatRequest, user
 from rlaif.records import Critique, Prompt, Response
-from rlaif.steps.examples import user, worked
+from rlaif.seeds import derive_seed
+from rlaif.steps.examples import worked
 from rlaif.templates import Templates, conversation_text, fence_tag, unfenced
 
 
@@ -31,7 +31,7 @@ class Round:
         return derive_seed(self.run_seed, self.prompt.id, step, self.response.id)
 
 
-async def critique(critic: Model, templates: Templates, turn: Round) -> tuple[Critique, Answer]:
+async def critique(critic: Model, templates: Templates, turn: Round) -> tuple[Critique, StoredReply]:
     """Return the critique of one response in one round."""
     tag = fence_tag(turn.prompt, turn.response.text)
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from rlaif.constitution import Example, Principle
+from rlaif.constitution.schema import Example, Principle
+from rlaif.models.wire import user
 from rlaif.records import Message
 
 
@@ -14,8 +15,3 @@ def worked(principles: Sequence[Principle], turn: Callable[[Example], tuple[str,
             question, answer = turn(example)
             messages += [user(question), Message(role="assistant", content=answer)]
     return messages
-
-
-def user(text: str) -> Message:
-    """Return a user's turn."""
-    return Message(role="user", content=text)

@@ -1,16 +1,16 @@
 """Critic or policy rewrites one response so that it meets its critique."""
 
-from rlaif.constitution import Example
-from rlaif.models.model import Answer, Model
-from rlaif.models.wire import ChatRequest
+from rlaif.constitution.schema import Example
+from rlaif.models.model import Model, StoredReply
+from rlaif.models.wire import ChatRequest, user
 from rlaif.records import Critique, Response
 from rlaif.steps.copying import copied_words, words_around
 from rlaif.steps.critique import Round
-from rlaif.steps.examples import user, worked
+from rlaif.steps.examples import worked
 from rlaif.templates import Templates, conversation_text, fence_tags, unfenced
 
 
-async def revise(reviser: Model, templates: Templates, turn: Round, found: Critique) -> tuple[Response, Answer]:
+async def revise(reviser: Model, templates: Templates, turn: Round, found: Critique) -> tuple[Response, StoredReply]:
     """Return the revision, which knows the response it revises."""
     tags = fence_tags(turn.prompt, turn.response.text, found.text)
     tag = tags[-1]

@@ -1,15 +1,15 @@
 """The policy answers a prompt: n responses in one request."""
 
-from rlaif.config import SamplingConfig
-from rlaif.hashing import derive_seed
-from rlaif.models.model import Answer, Model
+from rlaif.config.run import SamplingConfig
+from rlaif.models.model import Model, StoredReply
 from rlaif.models.wire import ChatRequest
 from rlaif.records import Prompt, Response
+from rlaif.seeds import derive_seed
 
 
 async def sample(
     policy: Model, prompt: Prompt, sampling: SamplingConfig, run_seed: int, priority: int
-) -> tuple[list[Response], Answer]:
+) -> tuple[list[Response], StoredReply]:
     """Return the n responses of the policy, empty ones included.
 
     The request knows nothing of the constitution, so that all constitutions share its reply.

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from rlaif.config import Section
+from rlaif.base import Section
 
 Stage = Literal["sft", "dpo", "reward"]
 """Kinds of training: supervised on revisions, preference optimisation, reward model."""

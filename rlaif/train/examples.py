@@ -13,13 +13,13 @@ from typing import Any, Generic, TypeVar
 
 from rlaif.datasets.export import MARK
 from rlaif.datasets.files import Row, read_rows
-from rlaif.datasets.rows import split_of
 from rlaif.datasets.turns import answer_of, conversation_of
 from rlaif.errors import PromptsError
-from rlaif.hashing import content_hash
 from rlaif.records import Message, Probability, Record
-from rlaif.runs.run import Run
+from rlaif.runs.reader import Run
+from rlaif.runs.rows import split_of
 from rlaif.runs.summary import warnings_of
+from rlaif.seeds import content_hash
 from rlaif.train.config import Stage
 
 HELD_OUT = 0.1

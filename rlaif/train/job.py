@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from rlaif import __version__
 from rlaif.errors import StoppedError, TrainingError, UsageError
 from rlaif.models.builtin import model_source
 from rlaif.runs.directory import locked, write_text
@@ -26,6 +25,7 @@ from rlaif.train.directory import (
 from rlaif.train.examples import AnswerExample, Examples, improvements, read_answers, read_pairs
 from rlaif.train.progress import Progress, read_metrics
 from rlaif.train.results import figures_of
+from rlaif.version import __version__
 
 
 class Screen(Protocol):
@@ -93,7 +93,7 @@ class _Ready:
 
 
 def _train(config: TrainConfig, stage: Stage, examples: Examples[Any], screen: Screen) -> TrainingManifest:
-    from rlaif.train.words import plan_lines  # noqa: PLC0415
+    from rlaif.train.plan_text import plan_lines  # noqa: PLC0415
 
     folder = Path(config.out)
     ready = _make_ready(config, stage, examples, screen)
@@ -137,7 +137,7 @@ def _make_ready(config: TrainConfig, stage: Stage, examples: Examples[Any], scre
 
 
 def _fitting(examples: Examples[Any], lengths: Any, stage: Stage, limit: int, screen: Screen) -> Examples[Any]:  # noqa: ANN401
-    from rlaif.train.words import left_out_line  # noqa: PLC0415
+    from rlaif.train.plan_text import left_out_line  # noqa: PLC0415
 
     too_long, cut = lengths.too_long(stage), lengths.cut(stage)
     what = "examples are left out, longer than" if stage == "reward" else "prompts are left out, as long as"

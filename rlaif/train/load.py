@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from rlaif.errors import ConfigError
 from rlaif.train.config import CaiConfig, DpoConfig, RewardConfig, SftConfig, Stage, Where, stage_of
 from rlaif.train.options import check_options
-from rlaif.yamlfile import Lines, explain_validation, read_yaml_lines
+from rlaif.yaml_file import Lines, explain_validation, read_yaml_lines
 
 Config = TypeVar("Config", bound=Where)
 Flags = Mapping[tuple[str, ...], Any]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rlaif.intervals import wilson
+from rlaif.stats.estimates import wilson
 from rlaif.train.config import Stage
 from rlaif.train.progress import ACCURACY
 

@@ -13,8 +13,8 @@ from trl import DPOConfig, DPOTrainer, RewardConfig, RewardTrainer, SFTConfig, S
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
 from rlaif.errors import UsageError
-from rlaif.preferences.odds import log_odds
 from rlaif.records import Message
+from rlaif.stats.log_odds import log_odds
 from rlaif.train import config as settings
 from rlaif.train.device import Device
 from rlaif.train.examples import AnswerExample, Examples, PairExample

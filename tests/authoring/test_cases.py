@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from rlaif.authoring.casereport import CaseReport, PrincipleScore
-from rlaif.authoring.cases import CaseTest, run_cases
-from rlaif.config import ModelConfig
-from rlaif.constitution import Constitution
+from rlaif.constitution.schema import Constitution
 from rlaif.errors import EndpointError, RequestError, UsageError
-from rlaif.models.simulated import Fault, PlantedRule, SimulatedModel, SimulatedServer
+from rlaif.evaluate.case_report import CaseReport, PrincipleScore
+from rlaif.evaluate.cases import CaseTest, run_cases
+from rlaif.models.config import ModelConfig
 from rlaif.templates import Templates
+from rlaif.testing.server import Fault, PlantedRule, SimulatedModel, SimulatedServer
 
 
 def rules(**cases: int) -> Constitution:

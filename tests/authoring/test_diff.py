@@ -1,7 +1,7 @@
 from typing import Any
 
-from rlaif.authoring.diff import ConstitutionDiff, compare_constitutions
-from rlaif.constitution import Constitution
+from rlaif.constitution.diff import ConstitutionDiff, compare_constitutions
+from rlaif.constitution.schema import Constitution
 
 KIND = {
     "id": "kind",

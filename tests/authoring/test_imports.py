@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from rlaif.authoring.imports import Imported, import_constitution
-from rlaif.composition import load_constitution
+from rlaif.constitution.importers import Imported, import_constitution
+from rlaif.constitution.load import load_constitution
 from rlaif.errors import ConfigError
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import yaml
 
-from rlaif.authoring.schema import constitution_schema
-from rlaif.composition import ConstitutionFile, load_constitution
+from rlaif.constitution.json_schema import constitution_schema
+from rlaif.constitution.load import ConstitutionFile, load_constitution
 from rlaif.errors import ConfigError
 from rlaif.shipped import CONSTITUTIONS, constitution_names
 from tests.test_composition import BASE, COMPOSED, HEAD, mutated

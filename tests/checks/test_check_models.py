@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from rlaif.authoring.flat import flat_yaml, from_flat
-from rlaif.authoring.schema import constitution_schema
 from rlaif.checks import Check
-from rlaif.composition import load_constitution, resolve_constitution
-from rlaif.constitution import Constitution
+from rlaif.constitution.flat import flat_yaml, from_flat
+from rlaif.constitution.json_schema import constitution_schema
+from rlaif.constitution.load import load_constitution, resolve_constitution
+from rlaif.constitution.schema import Constitution
 from rlaif.errors import ConfigError
 
 HEAD = "name: mine\nversion: 1\ndescription: For tests.\nprinciples:\n"

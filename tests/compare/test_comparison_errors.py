@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from rlaif.models.simulated import SimulatedServer
 from rlaif.runs.store import TraceWriter
+from rlaif.testing.server import SimulatedServer
 from tests.command import Rlaif, serving
 from tests.conftest import CONSTITUTION
 from tests.test_cli_errors import _write_prompts, rlaif, started, workplace

@@ -8,7 +8,7 @@ import pytest
 
 from rlaif.compare.config import compare_config
 from rlaif.compare.job import compare_async
-from rlaif.models.simulated import SimulatedModel, SimulatedServer
+from rlaif.testing.server import SimulatedModel, SimulatedServer
 from tests.conftest import MakeConfig
 
 FILE = """

@@ -7,11 +7,11 @@ import pytest
 
 from rlaif.compare.config import CompareConfig, compare_config
 from rlaif.compare.job import Compared, compare_async, read_settings
-from rlaif.config import RunConfig
+from rlaif.config.run import RunConfig
 from rlaif.errors import RlaifError, RunDirectoryError
 from rlaif.generation import generate_async
-from rlaif.models.simulated import Fault, SimulatedModel, SimulatedServer
 from rlaif.report.comparison_plots import judge_plot
+from rlaif.testing.server import Fault, SimulatedModel, SimulatedServer
 from tests.conftest import CONSTITUTION, MakeConfig
 
 pytestmark = pytest.mark.slow

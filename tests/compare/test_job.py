@@ -8,10 +8,10 @@ import pytest
 
 from rlaif.compare.config import CompareConfig, compare_config
 from rlaif.compare.job import compare_async, pooled
-from rlaif.config import RunConfig
+from rlaif.config.run import RunConfig
 from rlaif.errors import ConfigError, RlaifError, RunDirectoryError
 from rlaif.generation import generate_async
-from rlaif.models.simulated import Fault, PlantedRule, SimulatedModel, SimulatedServer
+from rlaif.testing.server import Fault, PlantedRule, SimulatedModel, SimulatedServer
 from tests.conftest import CONSTITUTION, MakeConfig
 
 pytestmark = pytest.mark.slow

@@ -8,8 +8,8 @@ from rlaif.compare.comparison import Two
 from rlaif.compare.config import compare_config
 from rlaif.compare.figures import pool_bootstrap, pool_rules, two_rule_sets
 from rlaif.compare.job import compare_async, pooled
-from rlaif.composition import load_constitution
-from rlaif.models.simulated import PlantedRule, SimulatedModel, SimulatedServer
+from rlaif.constitution.load import load_constitution
+from rlaif.testing.server import PlantedRule, SimulatedModel, SimulatedServer
 from tests.conftest import MakeConfig
 
 REPETITIONS = 200

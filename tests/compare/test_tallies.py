@@ -4,8 +4,8 @@ import pytest
 
 from rlaif.compare.pool import Candidate, PooledPrompt, PoolMatchup, Sitting
 from rlaif.compare.tallies import Judge, kendall_tau, tally_pool
-from rlaif.config import JudgingConfig
-from rlaif.preferences.judgement import Rule
+from rlaif.config.judging import JudgingConfig
+from rlaif.preferences.rule import Rule
 from rlaif.records import Matchup, Message, Prompt, Verdict
 
 PROMPT = Prompt(id="p", messages=(Message(role="user", content="Why?"),))
@@ -41,7 +41,7 @@ def pool(one: list[dict[str, float]], two: list[dict[str, float]], again: list[d
 
 
 def rules(**weights: dict[str, float]) -> dict[Judge, Rule]:
-    rule = {name: Rule(given, {}, JudgingConfig(min_margin=0.1)) for name, given in weights.items()}
+    rule = {name: JudgingConfig(min_margin=0.1).rule(given) for name, given in weights.items()}
     return {(name, again): rule[name] for name in weights for again in (False, True)}
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import datasets
 import pytest
 
+from rlaif.api import generate
 from rlaif.datasets.export import FORMATS, export
 from rlaif.errors import UsageError
-from rlaif.generation import generate, generate_async
-from rlaif.models.simulated import SimulatedServer
-from rlaif.runs.run import Run
+from rlaif.generation import generate_async
+from rlaif.runs.reader import Run
+from rlaif.testing.server import SimulatedServer
 from tests.command import serving
 from tests.conftest import CONSTITUTION, MakeConfig, configs_in
 

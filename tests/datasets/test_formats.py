@@ -10,8 +10,8 @@ import pytest
 
 from rlaif.datasets.export import export
 from rlaif.generation import generate_async
-from rlaif.models.simulated import SimulatedServer
-from rlaif.runs.run import Run
+from rlaif.runs.reader import Run
+from rlaif.testing.server import SimulatedServer
 from tests.conftest import MakeConfig
 
 

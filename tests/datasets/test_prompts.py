@@ -7,10 +7,10 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from rlaif.config import PromptsConfig
-from rlaif.datasets.prompts import PromptSet, read_prompts
+from rlaif.config.run import PromptsConfig
+from rlaif.datasets.prompts import read_prompts
 from rlaif.errors import PromptsError
-from rlaif.records import Message
+from rlaif.records import Message, PromptSet
 
 Write = Callable[..., PromptsConfig]
 USER = {"role": "user", "content": "Why?"}

@@ -1,8 +1,8 @@
 import numpy
 import pytest
 
-from rlaif.datasets.rows import answer_turn, split_of
 from rlaif.records import Message
+from rlaif.runs.rows import answer_turn, split_of
 
 
 def test_a_prompt_stays_in_its_split():

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from rlaif.detectors import stance
 from rlaif.shipped import DATA
+from rlaif.text import stance
 
 RIGHT, CLAIM = r"\bcanberra\b", r"\bsydney\b"
 

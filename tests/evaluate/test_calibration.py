@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlaif.evaluate.calibration import calibration_error, recalibrate, reliability, tally_probability
-from rlaif.intervals import Bootstrap
-from rlaif.preferences.judgement import sigmoid
-from rlaif.regression import coefficient, linear, logistic
+from rlaif.stats.estimates import Bootstrap
+from rlaif.stats.log_odds import sigmoid
+from rlaif.stats.regression import coefficient, linear, logistic
 
 
 def test_brier_reliability_and_error_by_hand() -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from rlaif.errors import ConfigError, RunError, UnfitJudgeError
-from rlaif.evaluate.gate import MEASURED
+from rlaif.evaluate.gate import MEASURED, gate_of
 from rlaif.generation import generate_async
-from rlaif.models.simulated import Fault, SimulatedModel, SimulatedServer
+from rlaif.testing.server import Fault, SimulatedModel, SimulatedServer
 from tests.conftest import MakeConfig
 from tests.evaluate.test_judge import gold_file
 
@@ -37,7 +37,7 @@ async def test_fit_judges_are_let_through_and_what_was_measured_is_kept(
 ) -> None:
     async with SimulatedServer() as server:
         config = make_config(server, constitution=with_cases, judging={"require": {"accuracy": 0.9}})
-        run = await generate_async(config)
+        run = await generate_async(config, make_gate=gate_of)
     assert run.prompt_count() == 6
     measured = json.loads((run.path / MEASURED).read_text())
     assert measured["overall"]["accuracy_labels"]["value"] == 1.0
@@ -48,18 +48,20 @@ async def test_unfit_judges_stop_the_run_before_anything_is_sampled(make_config:
     async with SimulatedServer(SimulatedModel(scale=-1.0)) as server:
         config = make_config(server, constitution=with_cases, judging={"require": {}})
         with pytest.raises(UnfitJudgeError, match=r"labels that are right 0% \(.*wanted 65%.*Nothing more"):
-            await generate_async(config)
+            await generate_async(config, make_gate=gate_of)
         assert server.count("sample") == 0
         assert server.count("judge") == 18
         lowered = make_config(
             server, constitution=with_cases, judging={"require": {"accuracy": None, "label_mass": 0.9}}
         )
-        assert (await generate_async(lowered)).prompt_count() == 6
+        assert (await generate_async(lowered, make_gate=gate_of)).prompt_count() == 6
 
 
 async def test_a_case_is_put_to_its_own_principle_alone(make_config: MakeConfig, with_cases: str) -> None:
     async with SimulatedServer() as server:
-        await generate_async(make_config(server, prompts=1, constitution=with_cases, judging={"require": {}}))
+        await generate_async(
+            make_config(server, prompts=1, constitution=with_cases, judging={"require": {}}), make_gate=gate_of
+        )
         kinds = [asked.kind for asked in server.asked]
     assert kinds[:19] == ["judge"] * 18 + ["sample"]
 
@@ -69,13 +71,15 @@ async def test_the_gate_takes_a_gold_file(make_config: MakeConfig, tmp_path: Pat
     async with SimulatedServer(SimulatedModel(label_mass=0.3)) as server:
         wanted = {"gold": str(gold), "limit": 20, "accuracy": None, "label_mass": 0.8, "calibration_error": 0.9}
         with pytest.raises(UnfitJudgeError, match=r"20 labelled pairs .*label mass 30% .*wanted 80%"):
-            await generate_async(make_config(server, judging={"require": wanted, "min_label_mass": 0.1}))
+            await generate_async(
+                make_config(server, judging={"require": wanted, "min_label_mass": 0.1}), make_gate=gate_of
+            )
 
 
 async def test_a_constitution_without_cases_is_refused_before_anything_starts(make_config: MakeConfig) -> None:
     async with SimulatedServer() as server:
         with pytest.raises(ConfigError, match=r"has no cases to measure the judges on.*name a file of gold labels"):
-            await generate_async(make_config(server, judging={"require": {}}))
+            await generate_async(make_config(server, judging={"require": {}}), make_gate=gate_of)
         assert not server.asked
 
 
@@ -83,21 +87,23 @@ async def test_cases_that_judges_are_shown_do_not_test_them(make_config: MakeCon
     async with SimulatedServer() as server:
         judges = [{"kind": "pairwise-logprob", "cases": 3}]
         config = make_config(server, constitution=with_cases, judging={"judges": judges, "require": {}})
-        run = await generate_async(config)
+        run = await generate_async(config, make_gate=gate_of)
     assert json.loads((run.path / MEASURED).read_text())["overall"]["items"] == 6
 
 
 async def test_a_range_that_allows_no_label_is_refused(make_config: MakeConfig) -> None:
     async with SimulatedServer() as server:
         with pytest.raises(ConfigError, match=r"min_margin 0.2 is more than the judges' range allows"):
-            await generate_async(make_config(server, judging={"kind": "pairwise-reasoned", "min_margin": 0.2}))
+            await generate_async(
+                make_config(server, judging={"kind": "pairwise-reasoned", "min_margin": 0.2}), make_gate=gate_of
+            )
 
 
 async def test_a_handful_of_labels_proves_nothing(make_config: MakeConfig, with_cases: str) -> None:
     async with SimulatedServer() as server:
         config = make_config(server, constitution=with_cases, judging={"require": {"limit": 5}})
         with pytest.raises(UnfitJudgeError, match="only 5 of 5 pairs get a label: 6 are the fewest that show anything"):
-            await generate_async(config)
+            await generate_async(config, make_gate=gate_of)
 
 
 async def test_a_server_that_breaks_at_the_gate_is_no_unfit_judge(make_config: MakeConfig, with_cases: str) -> None:
@@ -107,6 +113,6 @@ async def test_a_server_that_breaks_at_the_gate_is_no_unfit_judge(make_config: M
         config = make_config(server, constitution=with_cases, policy=policy, judging={"require": {"accuracy": 0.9}})
         says = r"\d of 9 labelled pairs .* could not be asked.*closed the connection.*the same command asks what is"
         with pytest.raises(RunError, match=says):
-            await generate_async(config)
+            await generate_async(config, make_gate=gate_of)
         assert server.count("sample") == 0
-        assert (await generate_async(config)).prompt_count() == 6
+        assert (await generate_async(config, make_gate=gate_of)).prompt_count() == 6

@@ -8,17 +8,18 @@ from typing import Any
 import pandas
 import pytest
 
-from rlaif.config import JudgingConfig, ModelConfig
-from rlaif.constitution import Constitution
+from rlaif.config.judging import JudgingConfig
+from rlaif.constitution.schema import Constitution
 from rlaif.errors import ConfigError, RequestError
+from rlaif.evaluate.fitness import against_labels
 from rlaif.evaluate.gold import read_gold
 from rlaif.evaluate.judge import Contender, CriticReport, Evaluation, JudgeTest, evaluate_judges
 from rlaif.evaluate.outcomes import Judged
 from rlaif.evaluate.verdicttable import verdict_rows
-from rlaif.evaluate.words import against_labels
-from rlaif.intervals import Figure
-from rlaif.models.simulated import Fault, SimulatedModel, SimulatedServer
-from rlaif.templates import Templates, template_names
+from rlaif.models.config import ModelConfig
+from rlaif.stats.estimates import Figure
+from rlaif.templates import Templates
+from rlaif.testing.server import Fault, SimulatedModel, SimulatedServer
 
 
 def rules(*names: str) -> Constitution:
@@ -64,7 +65,7 @@ async def evaluated(
             constitution=rules(*(names or ("good",))),
             contenders=[Contender("it", "pairwise-logprob", critic, settings)],
             judging=settings,
-            templates=Templates(names=template_names(settings)),
+            templates=settings.load_templates(None),
             cache=tmp_path / "replies.sqlite",
             logs=tmp_path,
         )

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from rlaif.config import JudgingConfig
+from rlaif.config.judging import JudgingConfig
 from rlaif.errors import ConfigError
 from rlaif.evaluate.recalibrating import recalibrator_of, save_recalibrator
-from rlaif.models.simulated import SimulatedModel
 from rlaif.preferences.recalibration import FittedOn
-from rlaif.runs.correcting import load_recalibrator
+from rlaif.runs.calibrate import load_recalibrator
+from rlaif.testing.server import SimulatedModel
 from tests.evaluate.test_judge import evaluated, gold_file
 
 pytestmark = pytest.mark.slow

@@ -1,23 +1,30 @@
 """What the program makes of fixed replies, as one JSON value for each run file: rows, summary, cards, figures.
 
-    python -m tests.golden.outputs record     ask the simulated server, keep its replies, write what was made of them
-
-`test_golden.py` makes it again from the kept replies and compares.
+python -m tests.golden.outputs record     ask the simulated server, keep its replies, write what was made of them
+python -m tests.golden.outputs compare    make it again from the kept replies, with a server that answers nothing
 """
 
 import gzip
+import http.server
 import json
+import re
 import subprocess
 import sys
+import threading
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rlaif.judges import own_options
+
 HERE = Path(__file__).parent
 RUN_FILES = sorted((HERE / "runs").glob("*.yaml"))
 FORMATS = ("trl", "sft", "ultrafeedback", "jsonl", "kto", "reward", "ranking", "openrlhf", "nemo-rl")
 REPLIES = HERE / "replies.sqlite"
+MODELS = HERE / "models.json"
+"""What the server that gave the replies said of its model."""
 SIMULATED = {
     "noise": 0.8,
     "position_bias": 0.7,
@@ -37,12 +44,24 @@ def rlaif(*arguments: str) -> str:
 
 
 def generate(run_file: Path, url: str, replies: Path, out: Path) -> None:
-    """Make the run of one file."""
+    """Make the run of one file, completed by what all of them share."""
+    rlaif("generate", str(completed(run_file, url, replies, out)), "--json")
+
+
+def completed(run_file: Path, url: str, replies: Path, out: Path) -> Path:
+    """Write the whole run file beside the run's folder and return it."""
     settings = run_file.read_text(encoding="utf-8")
-    flags = [] if "constitution:" in settings else ["--constitution", str(HERE / "rules.yaml")]
-    flags += [] if "prompts:" in settings else ["--prompts", str(HERE / "prompts.jsonl")]
-    where = ["--policy", f"simulated@{url}", "--out", str(out), "--cache", str(replies)]
-    rlaif("generate", str(run_file), *flags, *where, "--json")
+    shared = {
+        "constitution": str(HERE / "rules.yaml"),
+        "prompts": str(HERE / "prompts.jsonl"),
+        "policy": f"{{model: simulated, url: '{url}'}}",
+        "out": str(out),
+        "cache": str(replies),
+    }
+    lines = [f"{key}: {value}" for key, value in shared.items() if f"{key}:" not in settings]
+    file = out.with_suffix(".yaml")
+    file.write_text("\n".join([*lines, settings]), encoding="utf-8")
+    return file
 
 
 def outputs_of(run: Path) -> dict[str, Any]:
@@ -60,10 +79,9 @@ def outputs_of(run: Path) -> dict[str, Any]:
 
 def compared(url: str, replies: Path, out: Path) -> dict[str, Any]:
     """Return the figures of a comparison of two rule sets."""
-    sources = ["compare", str(HERE / "rules.yaml"), "minimal", "--run", str(HERE / "runs" / "09-pareto.yaml")]
-    prompts = ["--prompts", str(HERE / "prompts.jsonl"), "--min-margin", "0.05", "--floor-prompts", "4"]
-    where = ["--policy", f"simulated@{url}", "--out", str(out), "--cache", str(replies)]
-    found: dict[str, Any] = json.loads(rlaif(*sources, *prompts, *where, "--json"))
+    run_file = completed(HERE / "runs" / "09-pareto.yaml", url, replies, out)
+    sources = ["compare", str(HERE / "rules.yaml"), "minimal", "--run", str(run_file), "--out", str(out)]
+    found: dict[str, Any] = json.loads(rlaif(*sources, "--min-margin", "0.05", "--floor-prompts", "4", "--json"))
     return {name: value for name, value in _without_times(found).items() if name != "path"}
 
 
@@ -114,14 +132,21 @@ def differences(was: Any, now: Any, place: str = "") -> Iterator[str]:
     elif isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
         for number, (one, other) in enumerate(zip(was, now, strict=True)):
             yield from differences(one, other, f"{place}/{number}")
-    elif was != now:
+    elif _placeless(was) != _placeless(now):
         yield f"{place}: {was!r} -> {now!r}"
+
+
+def _placeless(value: Any) -> Any:
+    """Return a text without what depends on where it was made: this folder's path, a server's port."""
+    if not isinstance(value, str):
+        return value
+    return re.sub(r"127\.0\.0\.1:\d+", "SERVER", re.sub(r"[^\s`(]*/tests/golden/", "", value))
 
 
 @contextmanager
 def simulated_server() -> Iterator[str]:
     """Run a simulated server in a process of its own and yield its URL."""
-    module = "rlaif.models.simulated"
+    module = "rlaif.testing.server"
     command = [sys.executable, "-m", module, "0", json.dumps(SIMULATED)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
@@ -137,11 +162,54 @@ def record(folder: Path) -> None:
     REPLIES.unlink(missing_ok=True)
     (HERE / "expected").mkdir(exist_ok=True)
     with simulated_server() as url:
+        MODELS.write_bytes(urllib.request.urlopen(f"{url}/models").read())
         for run_file in RUN_FILES:
             generate(run_file, url, REPLIES, folder / run_file.stem)
             _keep(run_file.stem, outputs_of(folder / run_file.stem))
         _keep("comparison", compared(url, REPLIES, folder / "comparison"))
         _keep("judged", judged(url, REPLIES, folder / "judged"))
+
+
+@contextmanager
+def silent_server() -> Iterator[str]:
+    """Run a server that says which model it has and answers no question, and yield its URL."""
+
+    class Silent(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = MODELS.read_bytes()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            self.send_error(400, "something was asked that has no kept reply")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Silent)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+    finally:
+        server.shutdown()
+
+
+def compare(folder: Path) -> Iterator[str]:
+    """Make everything again from the kept replies and yield what differs."""
+    replies = folder / "replies.sqlite"
+    replies.write_bytes(REPLIES.read_bytes())
+    with silent_server() as url:
+        for run_file in RUN_FILES:
+            generate(run_file, url, replies, folder / run_file.stem)
+            yield from differences(kept(run_file.stem), outputs_of(folder / run_file.stem), run_file.stem)
+        yield from differences(kept("comparison"), compared(url, replies, folder / "comparison"), "comparison")
+        was = kept("judged")
+        for critic in was["critics"]:  # once every judge named the options of all kinds
+            critic["judging"]["judges"] = [own_options(judge) for judge in critic["judging"]["judges"]]
+        yield from differences(was, judged(url, replies, folder / "judged"), "judged")
 
 
 def _keep(name: str, value: dict[str, Any]) -> None:
@@ -153,4 +221,8 @@ if __name__ == "__main__":
     import tempfile
 
     with tempfile.TemporaryDirectory() as temporary:
-        record(Path(temporary))
+        if sys.argv[1] == "record":
+            record(Path(temporary))
+        else:
+            found = [line[:500] for line in compare(Path(temporary))]
+            sys.exit("\n".join(found) if found else 0)

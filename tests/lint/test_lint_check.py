@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rlaif.composition import resolve_constitution
+from rlaif.constitution.load import resolve_constitution
 from rlaif.errors import UsageError
 from rlaif.lint.check import check
 from rlaif.lint.codes import codes, find_code, select_codes

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from rlaif.cli import main
+from rlaif.cli.main import main
 from rlaif.compare.config import compare_config
 from rlaif.compare.job import compare_async
 from rlaif.generation import generate_async
 from rlaif.lint.codes import codes
-from rlaif.models.simulated import SimulatedServer
+from rlaif.testing.server import SimulatedServer
 from tests.conftest import CONSTITUTION, MakeConfig
 
 CLEAN = """\

@@ -6,19 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from rlaif.composition import resolve_constitution
-from rlaif.config import JudgingConfig
-from rlaif.constitution import Constitution, Principle
+from rlaif.config.judging import JudgingConfig
+from rlaif.constitution.load import resolve_constitution
+from rlaif.constitution.schema import Constitution, Principle
 from rlaif.errors import UsageError
 from rlaif.generation import generate_async
 from rlaif.lint.check import RULES, check
 from rlaif.lint.codes import MEASURED, codes
 from rlaif.lint.measure import ENOUGH_FOR_ALWAYS, Measurement
 from rlaif.lint.subject import Hit, PromptTags, Subject
-from rlaif.models.simulated import SimulatedModel, SimulatedServer
-from rlaif.preferences.judgement import Rule
 from rlaif.records import Matchup, Message, Order, Prompt, Verdict
-from rlaif.runs.run import Run
+from rlaif.runs.reader import Run
+from rlaif.testing.server import SimulatedModel, SimulatedServer
 from tests.conftest import MakeConfig
 
 Says = tuple[float, float, float]
@@ -61,7 +60,7 @@ def measured(critic: Critic, prompts: int = 100, **changes: dict[str, object]) -
         prompt = Prompt(id=str(number), messages=(Message(role="user", content="?"),), tags=("even",) * (number % 2))
         judged.append((prompt, [Matchup(a="s0", b="s1", verdicts=tuple(verdicts))]))
     judging = JudgingConfig(min_margin=0, min_label_mass=0, allow_order_noise=True)
-    found = Measurement.of_matchups("runs/x", judged, rules, Rule(rules.weights, rules.priorities, judging))
+    found = Measurement.of_matchups("runs/x", judged, rules, judging.rule(rules.weights, rules.priorities))
     subject = Subject(
         rules, dict.fromkeys(names, "t.yaml"), frozenset(names), PromptTags("", 0, frozenset(), False), found
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rlaif.composition import resolve_constitution
+from rlaif.constitution.load import resolve_constitution
 from rlaif.lint.check import RULES, Finding, check
 from rlaif.lint.codes import MEASURED, codes
 from rlaif.lint.subject import PromptTags

@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from rlaif.config import ModelConfig
 from rlaif.errors import EndpointError, ReplyError, RequestRejectedError, RetriesExhaustedError, UsageError
-from rlaif.models.client import ModelClient
-from rlaif.models.simulated import Fault, SimulatedModel, SimulatedServer
+from rlaif.models.config import ModelConfig
+from rlaif.models.openai import ModelClient
 from rlaif.models.wire import ChatRequest
 from rlaif.records import Message
+from rlaif.testing.server import Fault, SimulatedModel, SimulatedServer
 
 
 def question(text: str = "hello", **fields: object) -> str:

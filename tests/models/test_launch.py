@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rlaif.config import ModelConfig
 from rlaif.errors import ServerStartError, UsageError
 from rlaif.models import hardware
+from rlaif.models.config import ModelConfig
 from rlaif.models.hardware import Gpu, Processor, processor, processor_file, usable_cores
 from rlaif.models.launch import Launch, Share, plan_launch, refuse_dtype, refuse_too_large, refuse_too_little_memory
 from tests.command import commands

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rlaif.errors import StorageError
-from rlaif.models.replies import ReplyStore
+from rlaif.models.reply_store import ReplyStore
 from rlaif.models.wire import Choice, Reply, TokenLogprob
 from rlaif.records import Usage
 from rlaif.storage import connect
@@ -60,7 +60,7 @@ def test_two_processes_share_one_file(file: Path):
     program = """
         import sys
         from pathlib import Path
-        from rlaif.models.replies import ReplyStore
+        from rlaif.models.reply_store import ReplyStore
         from rlaif.models.wire import Choice, Reply
         from rlaif.records import Usage
         with ReplyStore(Path(sys.argv[1])) as store:

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from rlaif.config import ModelConfig
 from rlaif.errors import EndpointError, ReplyError
-from rlaif.models.client import ModelClient
+from rlaif.models.config import ModelConfig
 from rlaif.models.model import Meter, Model
-from rlaif.models.replies import ReplyStore
-from rlaif.models.simulated import SimulatedModel, SimulatedServer
-from rlaif.models.simulated_policy import token_ids
+from rlaif.models.openai import ModelClient
+from rlaif.models.reply_store import ReplyStore
 from rlaif.models.wire import Reply, ScoreRequest, WireScored
+from rlaif.testing.policy import token_ids
+from rlaif.testing.server import SimulatedModel, SimulatedServer
 
 TEXT = "Water runs down the hill, because it cannot run up."
 

@@ -21,7 +21,7 @@ from tests.conftest import CONSTITUTION
 STAND_IN = """
 import argparse, asyncio, os, sys
 from aiohttp import web
-from rlaif.models.simulated import SimulatedModel, SimulatedServer
+from rlaif.testing.server import SimulatedModel, SimulatedServer
 
 parser = argparse.ArgumentParser()
 for name in ("--model", "--served-model-name"):

@@ -9,23 +9,25 @@ unchecked, for there are a million of them.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 
-from rlaif.intervals import Array, Figure
-from rlaif.judgeconfig import JudgingConfig
-from rlaif.preferences.correction import Corrected, Correction
+from rlaif.config.judging import JudgingConfig
+from rlaif.config.run import RunConfig
+from rlaif.preferences.correction import NO_CORRECTION, Corrected, Correction
 from rlaif.preferences.denoise import denoised_all, measure_noise
 from rlaif.preferences.judgement import Judgement, judge_matchup
 from rlaif.preferences.length import LengthEffect, LengthReading, length_effect
-from rlaif.preferences.median import median_interval
+from rlaif.preferences.logits import TIE_LOGIT
+from rlaif.preferences.pairs import Conclusion, conclude
 from rlaif.preferences.position import PositionBias, asked_both_ways
-from rlaif.preferences.voices import TIE_LOGIT
-from rlaif.records import Matchup, Order, Verdict
+from rlaif.records import Matchup, Order, Trace, Verdict
+from rlaif.stats.estimates import Array, Figure
+from rlaif.stats.median import median_interval
 
 CANDIDATES = ("s0", "s1", "s0.r1", "s1.r1")
 JUDGING = JudgingConfig()
@@ -131,7 +133,7 @@ def study(world: World) -> Found:
     """Judge a world's matchups as a run would, and hold the outcome against what was planted."""
     planted = plant(world)
     bias = PositionBias.measure(planted.matchups, JUDGING.min_label_mass)
-    judged = [judge_matchup(matchup, {"k": 1.0}, JUDGING, bias) for matchup in planted.matchups]
+    judged = [judge_matchup(matchup, JUDGING.rule({"k": 1.0}, None, bias)) for matchup in planted.matchups]
     effect = length_effect(_readings(planted, judged))
     labelled = np.array([one.abstention is None for one in judged])
     logits = np.array([one.logit or 0.0 for one in judged])
@@ -187,3 +189,17 @@ def sigma(x: Array) -> Array:
     """Return 1 / (1 + exp(-x))."""
     result: Array = 1 / (1 + np.exp(-x))
     return result
+
+
+def conclude_as(
+    config: RunConfig,
+    trace: Trace,
+    weights: Mapping[str, float],
+    priorities: Mapping[str, int] | None = None,
+    bias: PositionBias | None = None,
+    *,
+    correction: Correction = NO_CORRECTION,
+) -> Conclusion:
+    """Conclude a trace as a run of this configuration does."""
+    rule = config.judging.rule(weights, priorities, bias)
+    return conclude(trace, rule, config.pairs, config.seed, correction, nothing_asked=config.judging.nothing_asked)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlaif.checks import CheckResult
-from rlaif.config import JudgingConfig
-from rlaif.preferences.judgement import CHECKED_LOGIT, Judgement, Rule, heard, judge_matchup
+from rlaif.config.judging import JudgingConfig
+from rlaif.preferences.judgement import CHECKED_LOGIT, Judgement, deciding_principles, judge_matchup
 from rlaif.preferences.position import PositionBias
 from rlaif.preferences.principles import tally_principles
 from rlaif.records import Checked, Matchup, Order, Verdict
@@ -37,7 +37,7 @@ def judge(
     *verdicts: Verdict, checks: tuple[Checked, ...], priorities: dict[str, int] | None = None, **weights: float
 ) -> Judgement:
     known = {"two-lines": 1.0, "kind": 1.0, "short": 1.0} | {name.replace("_", "-"): w for name, w in weights.items()}
-    return judge_matchup(matchup(*verdicts, checks=checks), known, OPEN, None, priorities)
+    return judge_matchup(matchup(*verdicts, checks=checks), OPEN.rule(known, priorities))
 
 
 def test_a_passed_check_against_a_failed_one_is_worth_98_in_a_hundred():
@@ -73,10 +73,10 @@ def test_one_readable_principle_of_several_is_enough_for_a_tie():
 
 
 def test_only_what_speaks_at_the_level_that_decided_is_heard():
-    rule = Rule({"two-lines": 1.0, "no-blue": 1.0, "kind": 1.0}, {"kind": 2}, OPEN)
+    rule = OPEN.rule({"two-lines": 1.0, "no-blue": 1.0, "kind": 1.0}, {"kind": 2})
     both = matchup(*said(-5), checks=(checked(True, False), checked(True, True, "no-blue")))
-    found = judge_matchup(both, rule.weights, OPEN, None, rule.priorities)
-    assert [part.principle for part in heard(found, rule)] == ["two-lines"]
+    found = judge_matchup(both, OPEN.rule(rule.weights, rule.priorities))
+    assert [part.principle for part in deciding_principles(found, rule)] == ["two-lines"]
 
 
 @pytest.mark.parametrize("both", [True, False])
@@ -119,21 +119,23 @@ def test_it_says_the_same_in_both_orders_and_so_weighs_against_order_noise():
     bias = PositionBias(by_principle={"kind": 0.0}, overall=0.0, matchups=9, verdicts=9, label_mass=1, turned=0)
     noisy = said(0.5, bias=2.0)
     weights = {"two-lines": 1.0, "kind": 1.0}
-    assert judge_matchup(matchup(*noisy, checks=()), weights, OPEN, bias).abstention == "order noise"
+    assert judge_matchup(matchup(*noisy, checks=()), OPEN.rule(weights, None, bias)).abstention == "order noise"
     both = matchup(*noisy, checks=(checked(True, False),))
-    assert judge_matchup(both, weights, OPEN, bias).abstention is None
+    assert judge_matchup(both, OPEN.rule(weights, None, bias)).abstention is None
     against = matchup(*noisy, checks=(checked(False, True),))
     # (0.5 - 3.89) / 2 = -1.70 against a noise of 2 / 2 = 1.
-    assert judge_matchup(against, weights, OPEN, bias).p == pytest.approx(1 / (1 + math.exp(1.696)), abs=1e-3)
+    assert judge_matchup(against, OPEN.rule(weights, None, bias)).p == pytest.approx(
+        1 / (1 + math.exp(1.696)), abs=1e-3
+    )
     weak = matchup(*said(3.0, bias=2.0), checks=(checked(False, True),))
     # (3.0 - 3.89) / 2 = -0.45, less than the noise of 1.
-    assert judge_matchup(weak, weights, OPEN, bias).abstention == "order noise"
+    assert judge_matchup(weak, OPEN.rule(weights, None, bias)).abstention == "order noise"
 
 
 def test_what_it_decides_and_contradicts_is_counted_in_the_order_of_the_constitution():
     weights = {"two-lines": 1.0, "kind": 1.0}
-    found = judge_matchup(matchup(*said(-1.0), checks=(checked(True, False),)), weights, OPEN)
-    tally = tally_principles(found, Rule(weights, {}, OPEN))
+    found = judge_matchup(matchup(*said(-1.0), checks=(checked(True, False),)), OPEN.rule(weights))
+    tally = tally_principles(found, OPEN.rule(weights))
     assert tally["decisive", "two-lines"] == 1
     assert tally["met", "two-lines"] == 1
     assert tally["agrees", "two-lines"] == 0

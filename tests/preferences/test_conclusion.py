@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlaif.config import RunConfig
-from rlaif.preferences.conclusion import Conclusion, conclude, pairs_seed
+from rlaif.config.run import RunConfig
+from rlaif.preferences.pairs import Conclusion, pairs_seed
 from rlaif.preferences.position import PositionBias
-from rlaif.records import Matchup, Message, Prompt, Response, Trace, Usage, Verdict, forebears
+from rlaif.records import Matchup, Message, Prompt, Response, Trace, Usage, Verdict, ancestors
+from tests.preferences.planted import conclude_as
 
 BASE: dict[str, Any] = {"constitution": "honesty", "prompts": "seed", "policy": "m", "out": "x"}
 
@@ -63,7 +64,7 @@ def trace(*matchups: Matchup, ids: tuple[str, ...] = ()) -> Trace:
 
 
 def concluded(*matchups: Matchup, using: RunConfig | None = None, bias: PositionBias | None = None) -> Conclusion:
-    return conclude(trace(*matchups), {"k": 1.0, "l": 1.0}, using or config(), bias)
+    return conclude_as(using or config(), trace(*matchups), {"k": 1.0, "l": 1.0}, None, bias)
 
 
 def p(logit: float) -> float:
@@ -92,7 +93,7 @@ def test_a_principle_that_speaks_against_the_chosen_answer_says_so():
     (pair,) = concluded(matchup).pairs
     assert (pair.chosen, pair.p_chosen) == ("s0", pytest.approx(p(1)))
     assert pair.principles == pytest.approx({"k": p(3), "l": p(-1)})
-    (turned,) = conclude(trace(matchup), {"k": 1.0, "l": 9.0}, config(), None).pairs
+    (turned,) = conclude_as(config(), trace(matchup), {"k": 1.0, "l": 9.0}).pairs
     assert turned.chosen == "s1"
     assert turned.principles == pytest.approx({"k": p(-3), "l": p(1)})
 
@@ -100,7 +101,7 @@ def test_a_principle_that_speaks_against_the_chosen_answer_says_so():
 def test_weights_come_from_the_constitution():
     one, other = meets("s0", "s1", 3), meets("s0", "s1", -1, principle="l")
     matchup = one.model_copy(update={"verdicts": one.verdicts + other.verdicts})
-    (pair,) = conclude(trace(matchup), {"k": 1.0, "l": 2.0}, config(), None).pairs
+    (pair,) = conclude_as(config(), trace(matchup), {"k": 1.0, "l": 2.0}).pairs
     assert pair.p_chosen == pytest.approx(p(1 / 3))
 
 
@@ -143,7 +144,7 @@ def test_a_rounding_error_never_becomes_a_pair():
     parts = [meets("s0.r1", "s0", logit, principle=name) for name, logit in (("k", 1), ("l", 1), ("m", -1))]
     matchup = parts[0].model_copy(update={"verdicts": tuple(v for part in parts for v in part.verdicts)})
     # 0.1 + 0.2 - 0.3 is 5.6e-17 in floating point.
-    found = conclude(trace(matchup), {"k": 0.1, "l": 0.2, "m": 0.3}, config(select="revision-vs-parent"), None)
+    found = conclude_as(config(select="revision-vs-parent"), trace(matchup), {"k": 0.1, "l": 0.2, "m": 0.3})
     assert found.pairs == ()
 
 
@@ -163,7 +164,7 @@ def test_a_prompt_without_a_pair_says_why(logit: float | None, bias: float, judg
 
 
 def test_a_prompt_without_matchups_had_fewer_than_two_answers():
-    found = conclude(trace(ids=("s0",)), {"k": 1.0}, config(), None)
+    found = conclude_as(config(), trace(ids=("s0",)), {"k": 1.0})
     assert (found.judgements, found.scores, found.no_pair) == ((), {}, "fewer than two different answers")
 
 
@@ -194,19 +195,19 @@ def test_one_refused_pair_does_not_hide_another():
 
 def test_every_revision_knows_its_parent():
     met = trace(meets("s0", "s0.r1", 1), meets("s1", "s0", 1))
-    assert met.forebears({"s0", "s1", "s0.r1"}) == {"s0.r1": "s0"}
+    assert met.ancestors({"s0", "s1", "s0.r1"}) == {"s0.r1": "s0"}
 
 
 def test_a_revision_whose_parent_was_not_compared_goes_back_to_the_one_before():
     whole = trace(ids=("s0", "s0.r1", "s0.r2")).responses
     chain = [*whole[:2], whole[2].model_copy(update={"parent": "s0.r1"})]
-    assert forebears(chain, {"s0", "s0.r2"}) == {"s0.r2": "s0"}
-    assert forebears(chain, {"s0.r2"}) == {}
+    assert ancestors(chain, {"s0", "s0.r2"}) == {"s0.r2": "s0"}
+    assert ancestors(chain, {"s0.r2"}) == {}
 
 
 def test_the_random_opponent_depends_on_run_and_prompt():
     other = RunConfig.check(BASE | {"seed": 1})
-    assert len({pairs_seed(config(), "p"), pairs_seed(config(), "q"), pairs_seed(other, "p")}) == 3
+    assert len({pairs_seed(0, "p"), pairs_seed(0, "q"), pairs_seed(other.seed, "p")}) == 3
 
 
 @given(

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlaif.config import JudgingConfig
-from rlaif.preferences.judgement import Judgement, PrincipleJudgement, judge_matchup, sigmoid
+from rlaif.config.judging import JudgingConfig
+from rlaif.judges.pairwise import readable
+from rlaif.preferences.judgement import Judgement, PrincipleJudgement, judge_matchup
 from rlaif.preferences.position import PositionBias
-from rlaif.preferences.voices import readable
 from rlaif.records import Matchup, Verdict
+from rlaif.stats.log_odds import sigmoid
 
 OPEN = JudgingConfig(min_margin=0, min_label_mass=0)
 # Eighths: sums, differences and halves of them are exact in floating point.
@@ -31,7 +32,7 @@ def judge(
     *verdicts: Verdict, judging: JudgingConfig = OPEN, bias: PositionBias | None = None, **weights: float
 ) -> Judgement:
     matchup = Matchup(a="s0", b="s1", verdicts=verdicts)
-    return judge_matchup(matchup, {"k": 1.0, "l": 1.0, "m": 1.0} | weights, judging, bias)
+    return judge_matchup(matchup, judging.rule({"k": 1.0, "l": 1.0, "m": 1.0} | weights, None, bias))
 
 
 def measured(overall: float, **by_principle: float) -> PositionBias:
@@ -197,8 +198,8 @@ def test_a_label_too_rare_to_be_reported_never_turns_the_winner_round():
     # would say that b wins, while 12 would say a.
     bounded = Verdict(principle="k", order="ab", first=0.0, floor=-8.0, label_mass=1, reply="r")
     known = Verdict(principle="k", order="ba", first=0.0, second=-10.0, label_mass=1, reply="r")
-    judged = judge_matchup(Matchup(a="a", b="b", verdicts=(bounded, known)), {"k": 1.0}, JudgingConfig())
+    judged = judge_matchup(Matchup(a="a", b="b", verdicts=(bounded, known)), JudgingConfig().rule({"k": 1.0}))
     assert judged.abstention == "unreadable"
     weaker = known.model_copy(update={"second": -3.0})
-    judged = judge_matchup(Matchup(a="a", b="b", verdicts=(bounded, weaker)), {"k": 1.0}, JudgingConfig())
+    judged = judge_matchup(Matchup(a="a", b="b", verdicts=(bounded, weaker)), JudgingConfig().rule({"k": 1.0}))
     assert judged.logit == pytest.approx((8 - 3) / 2)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from rlaif.preferences import length
-from rlaif.preferences.judgement import sigmoid
 from rlaif.preferences.length import LengthReading, length_effect, length_readings
+from rlaif.stats.log_odds import sigmoid
 from tests.preferences.planted import without_length
 from tests.preferences.test_conclusion import meets, trace
 from tests.preferences.test_ranking import judgement

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from rlaif.config import JudgingConfig
+from rlaif.config.judging import JudgingConfig
 from rlaif.preferences.judgement import Judgement, judge_matchup
 from rlaif.preferences.position import PositionBias
 from rlaif.records import Matchup, Verdict
@@ -16,7 +16,7 @@ JUDGING = JudgingConfig(min_margin=0.1)
 
 def judge(*verdicts: Verdict, bias: PositionBias | None = None, judging: JudgingConfig = JUDGING) -> Judgement:
     weights = {"high": 1.0, "also-high": 3.0, "low": 100.0, "lowest": 1.0}
-    return judge_matchup(Matchup(a="s0", b="s1", verdicts=verdicts), weights, judging, bias, LEVELS)
+    return judge_matchup(Matchup(a="s0", b="s1", verdicts=verdicts), judging.rule(weights, LEVELS, bias))
 
 
 def test_a_low_level_has_no_say_where_a_higher_one_decides_however_much_it_weighs() -> None:
@@ -60,4 +60,4 @@ def test_the_position_bias_told_is_that_of_the_level_that_decided() -> None:
 
 def test_without_levels_all_principles_are_of_the_first() -> None:
     matchup = Matchup(a="a", b="b", verdicts=(*both(1, -1, "k"), *both(3, -3, "l")))
-    assert judge_matchup(matchup, {"k": 1.0, "l": 1.0}, JUDGING).logit == 2
+    assert judge_matchup(matchup, JUDGING.rule({"k": 1.0, "l": 1.0})).logit == 2

@@ -4,10 +4,9 @@ from statistics import fmean
 
 import pytest
 
-from rlaif.config import RunConfig
-from rlaif.preferences.conclusion import conclude
+from rlaif.config.run import RunConfig
 from rlaif.preferences.position import PositionBias
-from tests.preferences.planted import CANDIDATES, JUDGING, Found, World, plant, study, world
+from tests.preferences.planted import CANDIDATES, JUDGING, Found, World, conclude_as, plant, study, world
 from tests.preferences.test_conclusion import BASE, trace
 
 pytestmark = pytest.mark.slow
@@ -64,7 +63,7 @@ def test_no_pair_comes_from_a_tie_an_unreadable_verdict_or_an_abstention(select:
     for start in range(0, len(planted.matchups), 6):
         matchups = planted.matchups[start : start + 6]
         unfit = planted.tie[start : start + 6] | planted.unreadable[start : start + 6]
-        found = conclude(trace(*matchups, ids=CANDIDATES), {"k": 1.0}, config, bias)
+        found = conclude_as(config, trace(*matchups, ids=CANDIDATES), {"k": 1.0}, None, bias)
         decided = {
             frozenset((judged.a, judged.b))
             for judged, bad in zip(found.judgements, unfit, strict=True)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlaif.config import PairsConfig
+from rlaif.config.run import PairsConfig
 from rlaif.preferences.judgement import Judgement
 from rlaif.preferences.ranking import rank, scores_of, wanted_pairs
 

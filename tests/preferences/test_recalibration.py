@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from rlaif.errors import GoldError
 from rlaif.evaluate.calibration import recalibrate
-from rlaif.preferences.judgement import sigmoid
 from rlaif.preferences.recalibration import FittedOn, Kind, Recalibrator, fit_recalibrator
+from rlaif.stats.log_odds import sigmoid
 
 SOURCE = FittedOn(gold="gold.jsonl", gold_hash="g", critic="c", constitution="honesty", constitution_hash="h", asked={})
 KINDS = ("temperature", "isotonic")

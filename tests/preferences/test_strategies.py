@@ -6,18 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlaif.config import JudgingConfig, PairsConfig
-from rlaif.intervals import Tally
-from rlaif.preferences.conclusion import conclude
+from rlaif.config.judging import JudgingConfig
+from rlaif.config.run import PairsConfig
 from rlaif.preferences.correction import Corrected, Correction
 from rlaif.preferences.denoise import Noise
-from rlaif.preferences.judgement import Judgement, Rule, decide, judge_matchup, sigmoid
+from rlaif.preferences.judgement import Judgement, decide, judge_matchup
 from rlaif.preferences.panel import panel_figures, tally_panel, without
 from rlaif.preferences.position import PositionBias
 from rlaif.preferences.ranking import wanted_pairs
 from rlaif.preferences.recalibration import FittedOn, Recalibrator
 from rlaif.records import Checked, CheckResult, Matchup, Verdict
-from rlaif.resampling import bootstrap_of
+from rlaif.stats.bootstrap import bootstrap_of
+from rlaif.stats.estimates import Tally
+from rlaif.stats.log_odds import sigmoid
+from tests.preferences.planted import conclude_as
 from tests.preferences.test_conclusion import config, meets, trace
 
 WEIGHTS = {"helpful": 1.0, "harmless": 1.0}
@@ -39,7 +41,7 @@ def matchup(*verdicts: list[Verdict]) -> Matchup:
 
 
 def judged(*verdicts: list[Verdict], **judging: object) -> Judgement:
-    return judge_matchup(matchup(*verdicts), WEIGHTS, JudgingConfig.model_validate(judging))
+    return judge_matchup(matchup(*verdicts), JudgingConfig.model_validate(judging).rule(WEIGHTS))
 
 
 def test_a_principle_that_says_the_contrary_is_named_whatever_the_strategy() -> None:
@@ -67,30 +69,32 @@ def test_pareto_labels_are_a_part_of_the_weighted_ones_and_never_turned(one: flo
 def test_plain_weights_hear_every_level() -> None:
     levels = {"helpful": 1, "harmless": 2}
     both = matchup(said("helpful", 1.0), said("harmless", -3.0))
-    by_level = judge_matchup(both, WEIGHTS, JudgingConfig(), None, levels)
-    plain = judge_matchup(both, WEIGHTS, JudgingConfig(strategy="weighted"), None, levels)
+    by_level = judge_matchup(both, JudgingConfig().rule(WEIGHTS, levels))
+    plain = judge_matchup(both, JudgingConfig(strategy="weighted").rule(WEIGHTS, levels))
     assert by_level.logit == pytest.approx(1.0)
     assert plain.logit == pytest.approx(-1.0)
 
 
 def test_length_is_taken_out_before_recalibration_and_both_p_are_kept() -> None:
     found = judge_matchup(
-        matchup(said("helpful", 3.0)), WEIGHTS, JudgingConfig(), length_shift=1.0, recalibrate=TEMPERATURE.apply
+        matchup(said("helpful", 3.0)), JudgingConfig().rule(WEIGHTS, None, None, TEMPERATURE.apply), length_shift=1.0
     )
     assert found.raw_logit == pytest.approx(3.0)
     assert found.logit == pytest.approx((3.0 - 1.0) * 0.5)
 
 
 def test_a_correction_makes_no_label_of_a_tie_nor_of_what_cannot_be_read() -> None:
-    tie = judge_matchup(matchup(said("helpful", 0.0)), WEIGHTS, JudgingConfig(min_margin=0), length_shift=2.0)
+    tie = judge_matchup(matchup(said("helpful", 0.0)), JudgingConfig(min_margin=0).rule(WEIGHTS), length_shift=2.0)
     assert tie.abstention == "tie"
     unread = meets("a", "b", None, principle="helpful")
-    assert judge_matchup(unread, WEIGHTS, JudgingConfig(), length_shift=2.0).abstention == "unreadable"
+    assert judge_matchup(unread, JudgingConfig().rule(WEIGHTS), length_shift=2.0).abstention == "unreadable"
 
 
 def test_a_correction_can_make_a_label_too_close() -> None:
     sure = judged(said("helpful", 0.6))
-    held_back = judge_matchup(matchup(said("helpful", 0.6)), WEIGHTS, JudgingConfig(), recalibrate=TEMPERATURE.apply)
+    held_back = judge_matchup(
+        matchup(said("helpful", 0.6)), JudgingConfig().rule(WEIGHTS, None, None, TEMPERATURE.apply)
+    )
     assert sure.abstention is None
     assert held_back.abstention == "too close"
 
@@ -104,8 +108,8 @@ def test_a_longer_answer_pays_for_its_length_and_the_pair_says_so() -> None:
         }
     )
     correction = Correction(Corrected(length_effect=1.0))
-    (plain,) = conclude(made, {"k": 1.0}, config(), None).pairs
-    (paid,) = conclude(made, {"k": 1.0}, config(), None, None, correction).pairs
+    (plain,) = conclude_as(config(), made, {"k": 1.0}).pairs
+    (paid,) = conclude_as(config(), made, {"k": 1.0}, correction=correction).pairs
     assert (plain.chosen, plain.p_chosen) == ("s0", plain.p_raw)
     assert paid.chosen == "s1"
     assert paid.p_chosen == pytest.approx(sigmoid(math.log(4) - 1.0))
@@ -132,7 +136,7 @@ def test_the_spread_of_principles_and_orders_stands_beside_p() -> None:
         )
     )
     bias = PositionBias(by_principle={"k": 0.5, "l": 0.5}, overall=0.5, matchups=9, verdicts=9, label_mass=1, turned=0)
-    (pair,) = conclude(made, {"k": 1.0, "l": 1.0}, config(), bias).pairs
+    (pair,) = conclude_as(config(), made, {"k": 1.0, "l": 1.0}, None, bias).pairs
     assert pair.sd_principles == pytest.approx(1.0)
     assert pair.sd_judges is None
     assert pair.sd_orders == pytest.approx(0.5)
@@ -146,19 +150,19 @@ PANEL = JudgingConfig.model_validate(
 def of_panel(*logits: float) -> Judgement:
     names = ("one", "two", "three")
     voices = [said("helpful", logit, judge=name) for name, logit in zip(names, logits, strict=True)]
-    return judge_matchup(matchup(*voices), WEIGHTS, PANEL)
+    return judge_matchup(matchup(*voices), PANEL.rule(WEIGHTS))
 
 
 def test_leaving_a_judge_out_leaves_the_mean_of_the_others() -> None:
     found = of_panel(3.0, -1.0, 1.0)
-    rule = Rule(WEIGHTS, {}, PANEL)
+    rule = PANEL.rule(WEIGHTS)
     (part,) = without(found.principles, "one", rule)
     assert part.logit == pytest.approx(0.0)
     assert decide(without(found.principles, "two", rule), rule).logit == pytest.approx(2.0)
 
 
 def test_a_panel_is_told_who_decides_and_who_agrees() -> None:
-    rule = Rule(WEIGHTS, {}, PANEL)
+    rule = PANEL.rule(WEIGHTS)
     # The first judge decides all, the second always goes with it, the third is against both.
     rows = [of_panel(3.0 * s, 0.5 * s, -1.0 * s) for s in (1, -1, 1, -1, 1, 1)]
     tallies = [(number, tally_panel(row, rule)) for number, row in enumerate(rows)]
@@ -201,13 +205,13 @@ def test_only_answers_of_similar_length_are_paired() -> None:
 def test_what_programs_alone_decide_owes_nothing_to_a_critics_taste_for_length() -> None:
     passed, failed = CheckResult(passed=True, detail="x"), CheckResult(passed=False, detail="x")
     decided = Matchup(a="a", b="b", verdicts=(), checks=(Checked(principle="helpful", a=passed, b=failed),))
-    found = judge_matchup(decided, WEIGHTS, JudgingConfig(), length_shift=9.0, recalibrate=TEMPERATURE.apply)
+    found = judge_matchup(decided, JudgingConfig().rule(WEIGHTS, None, None, TEMPERATURE.apply), length_shift=9.0)
     assert found.logit == found.raw_logit == pytest.approx(math.log(0.98 / 0.02))
 
 
 def test_a_principle_does_not_object_to_itself_because_of_a_correction() -> None:
     rules = JudgingConfig(strategy="pareto")
-    found = judge_matchup(matchup(said("helpful", 2.0)), WEIGHTS, rules, length_shift=4.0)
+    found = judge_matchup(matchup(said("helpful", 2.0)), rules.rule(WEIGHTS), length_shift=4.0)
     assert found.logit == pytest.approx(-2.0)
     assert found.objecting == ()
     assert found.abstention is None

@@ -7,12 +7,11 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
-from rlaif.composition import load_constitution
-from rlaif.config import RunConfig
-from rlaif.datasets.prompts import PromptSet
-from rlaif.records import Critique, Failure, Matchup, Message, Prompt, Response, Trace, Usage, Verdict
+from rlaif.config.run import RunConfig
+from rlaif.constitution.load import load_constitution
+from rlaif.records import Critique, Failure, Matchup, Message, Prompt, PromptSet, Response, Trace, Usage, Verdict
 from rlaif.runs.directory import TRACES, ServedModels, locked, prepare, settle_models
-from rlaif.runs.run import Run
+from rlaif.runs.reader import Run
 from rlaif.runs.store import TraceWriter
 from rlaif.templates import Templates
 

@@ -9,9 +9,9 @@ import pytest
 
 from rlaif.compare.config import compare_config
 from rlaif.compare.job import Compared, compare, compare_async
-from rlaif.models.simulated import PlantedRule, SimulatedModel, SimulatedServer
 from rlaif.report.comparison_page import write_comparison_report
 from rlaif.report.plots import with_interval
+from rlaif.testing.server import PlantedRule, SimulatedModel, SimulatedServer
 from tests.command import serving
 from tests.conftest import CONSTITUTION, MakeConfig, configs_in
 from tests.report.chromium import chromium_page
@@ -122,3 +122,17 @@ async def test_the_pool_can_be_searched_filtered_and_read(compared: Compared) ->
         assert await page.run("document.documentElement.scrollWidth <= innerWidth")
         assert "owned" not in await page.run("document.title")
         assert page.complaints == []
+
+
+def test_a_principle_that_only_criticises_has_its_place_on_the_page(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text(
+        CONSTITUTION.replace("name: testing", "name: one")
+        + "  - {id: only-revises, critique: Point out what is unclear., revise: Say it clearly., critique_only: true}\n"
+    )
+    (tmp_path / "two.yaml").write_text(CONSTITUTION.replace("name: testing", "name: two"))
+    with serving(SimulatedServer()) as server:
+        run = configs_in(tmp_path, tmp_path / "one.yaml")(server, prompts=6)
+        sources = [str(tmp_path / "one.yaml"), str(tmp_path / "two.yaml")]
+        done = compare(compare_config(sources, run, str(tmp_path / "runs" / "compared"), 0))
+    write_comparison_report(done.path, done.path / "report.html")
+    assert "one/only-revises" in (done.path / "report.html").read_text()

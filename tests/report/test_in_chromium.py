@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rlaif.report.run_page import write_run_report
-from rlaif.runs.run import Run
+from rlaif.runs.reader import Run
 from tests.report.chromium import Page, chromium_page
 from tests.report.runs import EVIL, make_run, plain
 
@@ -185,7 +185,7 @@ async def test_verdicts_of_both_orders_are_those_of_the_run(page: Page, run: Run
             ".map((row) => [...row.children].map((cell) => cell.textContent))"
         )
         for part, row in zip(judgement.principles, rows, strict=True):
-            verdicts = matchup.by_voice()["pairwise-logprob", part.principle]
+            verdicts = matchup.verdicts_by_judge()["pairwise-logprob", part.principle]
             ab, ba = verdicts["ab"].logit() or 0, verdicts["ba"].logit() or 0
             assert row[0] == part.principle
             expected = [1 / (1 + math.exp(-ab)), 1 / (1 + math.exp(ba)), part.p, part.position_bias]

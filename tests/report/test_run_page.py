@@ -13,19 +13,19 @@ from pathlib import Path
 
 import pytest
 
-from rlaif.cli import main
-from rlaif.composition import load_constitution
-from rlaif.detectors import detect_refusal
-from rlaif.intervals import Bootstrap, Tally
+from rlaif.cli.main import main
+from rlaif.constitution.load import load_constitution
 from rlaif.records import Message, Prompt
 from rlaif.report.browser import browser_data, view_of
 from rlaif.report.page import embedded, packed
 from rlaif.report.plots_of_answers import texts_plot
 from rlaif.report.run_page import LARGEST_PAGE, write_run_report
-from rlaif.runs.run import Run
+from rlaif.runs.reader import Run
 from rlaif.runs.summary import summarise
-from rlaif.screen.results import summary_lines
+from rlaif.runs.summary_text import summary_lines
 from rlaif.shipped import DATA
+from rlaif.stats.estimates import Bootstrap, Tally
+from rlaif.text import detect_refusal
 from tests.report.runs import EVIL, make_run, make_trace
 
 

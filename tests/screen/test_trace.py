@@ -4,9 +4,9 @@ from io import StringIO
 
 from rich.console import Console
 
+from rlaif.cli.trace import print_overview, print_trace
 from rlaif.generation import generate_async
-from rlaif.models.simulated import SimulatedServer
-from rlaif.screen.trace import print_overview, print_trace
+from rlaif.testing.server import SimulatedServer
 from tests.conftest import MakeConfig
 
 

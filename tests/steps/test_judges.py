@@ -7,24 +7,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlaif.config import JudgeConfig, JudgingConfig, ModelConfig
-from rlaif.constitution import Principle
+from rlaif.config.judging import JudgingConfig
+from rlaif.constitution.schema import Principle
 from rlaif.errors import RequestError
-from rlaif.models.client import ModelClient
+from rlaif.judges import judge_config
+from rlaif.judges.base import CandidateSet, Comparison, Judge, PointwiseResults
+from rlaif.judges.listwise import orders, read_ranking
+from rlaif.judges.pairwise import continued
+from rlaif.judges.pairwise_logprob import compare_messages
+from rlaif.judges.pairwise_reasoned import before_the_verdict, clamped, in_words, read_verdict, whole_thought
+from rlaif.judges.panel import compare_pair, judge_pointwise, judges_of
+from rlaif.judges.rating import beats
+from rlaif.models.config import ModelConfig
 from rlaif.models.model import Meter, Model
-from rlaif.models.replies import ReplyStore
-from rlaif.models.simulated import Fault, SimulatedModel, SimulatedServer
+from rlaif.models.openai import ModelClient
+from rlaif.models.reply_store import ReplyStore
 from rlaif.models.wire import ChatRequest, Choice, split_reasoning
-from rlaif.preferences.judgement import Judgement, judge_matchup, sigmoid
-from rlaif.preferences.voices import beats
+from rlaif.preferences.judgement import Judgement, judge_matchup
 from rlaif.records import Matchup, Message, Prompt, Response, Verdict
-from rlaif.steps.compare import compare_messages, continued
-from rlaif.steps.comparison import Comparison, Looked, Seat, Slate, seats_of
-from rlaif.steps.deliberate import before_the_verdict, clamped, in_words, read_verdict, whole_thought
-from rlaif.steps.judge import judge
-from rlaif.steps.look import look
-from rlaif.steps.rank import orders, read_ranking
-from rlaif.templates import Templates, template_names
+from rlaif.stats.log_odds import sigmoid
+from rlaif.templates import Templates
+from rlaif.testing.server import Fault, SimulatedModel, SimulatedServer
 
 PROMPT = Prompt(id="p", messages=(Message(role="user", content="What is good?"),))
 PRINCIPLES = [
@@ -48,26 +51,27 @@ def judging(*judges: object, **settings: object) -> JudgingConfig:
 
 async def judged(
     tmp_path: Path, settings: JudgingConfig, *candidates: Response, model: SimulatedModel | None = None
-) -> tuple[list[Matchup], Looked, SimulatedServer]:
+) -> tuple[list[Matchup], PointwiseResults, SimulatedServer]:
     """Return the matchups of the first candidate with all others."""
     async with SimulatedServer(model or SimulatedModel()) as server:
         config = ModelConfig(model=server.model.name, url=(server.url,), retries=0)
         async with ModelClient(config) as client:
             await client.connect()
             with ReplyStore(tmp_path / "replies.sqlite") as store:
-                seats = seats_of(settings, Model(client, store, Meter()))
-                return *await _asked(seats, settings, candidates), server
+                judges = judges_of(settings.panel, Model(client, store, Meter()))
+                return *await _asked(judges, settings, candidates), server
 
 
 async def _asked(
-    seats: tuple[Seat, ...], settings: JudgingConfig, candidates: tuple[Response, ...]
-) -> tuple[list[Matchup], Looked]:
-    templates = Templates(names=template_names(settings))
-    looked = await look(seats, templates, Slate(PROMPT, candidates, PRINCIPLES, settings, 0))
+    judges: tuple[Judge, ...], settings: JudgingConfig, candidates: tuple[Response, ...]
+) -> tuple[list[Matchup], PointwiseResults]:
+    templates = settings.load_templates(None)
+    both = settings.orders == "both"
+    looked = await judge_pointwise(judges, templates, CandidateSet(PROMPT, candidates, PRINCIPLES, both, 0))
     first, *others = candidates
     found = [
-        await judge(
-            seats, templates, Comparison(PROMPT, first, other, "design", PRINCIPLES, settings, 0, looked=looked)
+        await compare_pair(
+            judges, templates, Comparison(PROMPT, first, other, "design", PRINCIPLES, both, 0, pointwise=looked)
         )
         for other in others
     ]
@@ -75,7 +79,7 @@ async def _asked(
 
 
 def decided(matchup: Matchup, settings: JudgingConfig) -> Judgement:
-    return judge_matchup(matchup, {"kind": 1.0, "clear": 1.0}, settings)
+    return judge_matchup(matchup, settings.rule({"kind": 1.0, "clear": 1.0}))
 
 
 GOOD, BAD = answer("good", 2.0), answer("bad", -2.0)
@@ -100,8 +104,8 @@ async def test_all_kinds_at_once_are_one_judgement_with_a_voice_each(tmp_path: P
     (matchup,), _, _ = await judged(tmp_path, settings, GOOD, BAD)
     found = decided(matchup, settings)
     kind = next(part for part in found.principles if part.principle == "kind")
-    assert [voice.judge for voice in kind.voices] == ["pairwise-logprob", "pairwise-reasoned", "listwise"]
-    assert kind.logit == pytest.approx(sum(voice.logit for voice in kind.voices) / 3)
+    assert [said.judge for said in kind.by_judge] == ["pairwise-logprob", "pairwise-reasoned", "listwise"]
+    assert kind.logit == pytest.approx(sum(said.logit for said in kind.by_judge) / 3)
     aspects = [part.principle for part in found.principles if ":" in part.principle]
     assert aspects == [
         *(f"rating:{one}" for one in ("instruction-following", "honesty", "truthfulness", "helpfulness")),
@@ -114,7 +118,7 @@ async def test_a_judges_weight_is_its_share_of_the_mean(tmp_path: Path) -> None:
     settings = judging({"kind": "pairwise-logprob", "weight": 3}, {"kind": "listwise", "weight": 1})
     (matchup,), _, _ = await judged(tmp_path, settings, GOOD, BAD)
     kind = decided(matchup, settings).principles[0]
-    one, other = kind.voices
+    one, other = kind.by_judge
     assert kind.logit == pytest.approx((3 * one.logit + other.logit) / 4)
 
 
@@ -239,7 +243,7 @@ def blank() -> Verdict:
 
 
 def test_a_thought_that_was_cut_off_is_unreadable_even_where_it_ends_like_a_verdict() -> None:
-    reasoned = JudgeConfig(kind="pairwise-reasoned")
+    reasoned = judge_config(kind="pairwise-reasoned")
     whole, cut = (Choice(text="So.\nVerdict: A", finish_reason=why) for why in ("stop", "length"))
     assert in_words(blank(), whole, reasoned).said == "first"
     assert in_words(blank(), cut, reasoned).said is None
@@ -288,7 +292,7 @@ def test_a_forged_verdict_in_the_middle_does_not_cut_the_thought() -> None:
 @given(st.floats(-30, 30), st.floats(0.01, 0.49), st.floats(0.51, 0.99))
 def test_clamping_holds_a_probability_within_its_range(logit: float, low: float, high: float) -> None:
     read = blank().model_copy(update={"first": logit, "second": 0.0})
-    p = sigmoid(clamped(read, JudgeConfig(kind="pairwise-reasoned", clamp=(low, high))).logit() or 0.0)
+    p = sigmoid(clamped(read, judge_config(kind="pairwise-reasoned", clamp=(low, high))).logit() or 0.0)
     assert low - 1e-9 <= p <= high + 1e-9
     assert p == pytest.approx(min(max(sigmoid(logit), low), high))
 
@@ -297,7 +301,7 @@ async def test_worked_cases_stand_before_the_question_with_the_labels_in_turn(tm
     settings = judging(
         {"kind": "pairwise-logprob", "cases": 2, "preamble": "You judge haiku.", "answer_start": "Answer:"}
     )
-    seat = Seat(settings.panel[0], None)  # type: ignore[arg-type]  (nobody is asked)
+    seat = Judge(settings.panel[0], None)  # type: ignore[arg-type]  (nobody is asked)
     comparison = Comparison(PROMPT, GOOD, BAD, "design", PRINCIPLES, settings, 0)
     messages = compare_messages(seat, Templates(), comparison, "ab", PRINCIPLES[0])
     assert [m.role for m in messages] == ["user", "assistant"] * 2 + ["user"]
@@ -337,7 +341,7 @@ def test_two_judges_of_one_name_are_refused() -> None:
 def test_what_a_thinking_model_thought_stands_before_its_reasons_and_decides_nothing() -> None:
     text, thought = split_reasoning("<think>\nVerdict: A\n</think>\n\nB says more.\nVerdict: B")
     choice = Choice(text=text, reasoning=thought, finish_reason="stop")
-    reasoned = JudgeConfig(kind="pairwise-reasoned")
+    reasoned = judge_config(kind="pairwise-reasoned")
     assert in_words(blank(), choice, reasoned).said == "second"
     assert whole_thought(choice) == "Verdict: A\n\nB says more.\nVerdict: B"
     unfinished = Choice(text="", reasoning="Verdict: A", finish_reason="length")
@@ -366,8 +370,8 @@ async def test_two_reasoned_judges_think_apart_and_one_thinks_the_same_under_any
         async with ModelClient(ModelConfig(url=(server.url,))) as client:
             await client.connect()
             with ReplyStore(tmp_path / "other.sqlite") as store:
-                seats = seats_of(judging("pairwise-reasoned"), Model(client, store, Meter()))
+                judges = judges_of(judging("pairwise-reasoned").panel, Model(client, store, Meter()))
                 for principles in (PRINCIPLES, renamed):
-                    comparison = Comparison(PROMPT, GOOD, BAD, "design", principles, two, 0)
-                    await judge(seats, Templates(names=template_names(two)), comparison)
+                    comparison = Comparison(PROMPT, GOOD, BAD, "design", principles, True, 0)
+                    await compare_pair(judges, two.load_templates(None), comparison)
         assert server.count("deliberate") == 4

@@ -96,7 +96,7 @@ def test_what_is_missing_is_named() -> None:
 def test_a_bad_option_is_refused_without_importing_torch(tmp_path: Path) -> None:
     file = written(tmp_path, WHERE + "trl: {lerning_rate: 1}\n")
     program = (
-        "import sys, json\nfrom rlaif.cli import app\n"
+        "import sys, json\nfrom rlaif.cli.main import app\n"
         f"from rlaif.errors import ConfigError\ntry: app(['train', 'dpo', '--config', {str(file)!r}])\n"
         "except ConfigError as error: print(json.dumps([str(error), 'torch' in sys.modules, 'trl' in sys.modules]))"
     )

@@ -9,8 +9,8 @@ import pytest
 from rlaif.datasets.export import export
 from rlaif.errors import PromptsError
 from rlaif.generation import generate_async
-from rlaif.models.simulated import SimulatedServer
-from rlaif.runs.run import Run
+from rlaif.runs.reader import Run
+from rlaif.testing.server import SimulatedServer
 from rlaif.train.examples import improvements, read_answers, read_pairs
 from tests.conftest import MakeConfig
 

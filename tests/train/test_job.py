@@ -13,7 +13,7 @@ import pytest
 
 from rlaif.errors import RunDirectoryError, StoppedError, TrainingError, UsageError
 from rlaif.generation import generate_async
-from rlaif.models.simulated import SimulatedServer
+from rlaif.testing.server import SimulatedServer
 from rlaif.train.config import CaiConfig, DpoConfig, RewardConfig, SftConfig
 from rlaif.train.job import train
 from rlaif.train.progress import Progress, read_metrics

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from rlaif.preferences.odds import LARGEST, log_odds
+from rlaif.stats.log_odds import LARGEST, log_odds
 from rlaif.train.config import DpoConfig
 from rlaif.train.load import load_config
+from rlaif.train.plan_text import count, duration, left_out_line
 from rlaif.train.progress import Progress, keep_until, read_metrics
 from rlaif.train.results import figures_of, said_of
-from rlaif.train.words import count, duration, left_out_line
 
 
 def look(step: int, accuracy: float, loss: float) -> dict[str, float]:

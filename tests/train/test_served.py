@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rlaif import RunConfig, generate
-from rlaif.runs.run import Run
+from rlaif.runs.reader import Run
 
 pytestmark = pytest.mark.server
 

@@ -9,16 +9,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rlaif.errors import EndpointError, ReplyError, RequestError
-from rlaif.evaluate.asking import Failed, Question, Result, ask_each
+from rlaif.evaluate.asking import Question, Result, ask_each
 from rlaif.evaluate.policy.plan import Place, PolicyTest
 from rlaif.evaluate.policy.probes import LETTERS, ChoiceQuestion, NeutralText
-from rlaif.hashing import derive_seed
+from rlaif.executor import Failed
 from rlaif.models.labels import LabelLogprobs, read_labels
 from rlaif.models.model import Model
-from rlaif.models.wire import USUAL_LOGPROBS, ChatRequest, ScoreRequest
+from rlaif.models.wire import USUAL_LOGPROBS, ChatRequest, ScoreRequest, user
 from rlaif.progress import Progress, Screen
 from rlaif.records import Prompt
-from rlaif.steps.examples import user
+from rlaif.seeds import derive_seed
 from rlaif.templates import Templates
 
 

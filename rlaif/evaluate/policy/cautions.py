@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from rlaif.evaluate.asking import Failed
 from rlaif.evaluate.policy.heard import Heard, failures
 from rlaif.evaluate.policy.plan import PolicyTest
 from rlaif.evaluate.policy.wins import WinFigures
+from rlaif.executor import Failed
 
 FEW_PROMPTS = 30
 """With fewer, only large differences show."""

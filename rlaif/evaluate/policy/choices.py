@@ -14,8 +14,8 @@ import numpy as np
 from rlaif.evaluate.policy.asking import Picked
 from rlaif.evaluate.policy.lines import SIDES, Line, Side, What, line, line_of, paired
 from rlaif.evaluate.policy.probes import LETTERS
-from rlaif.intervals import Array, Bootstrap, Figure, Key, Tally
 from rlaif.records import Record
+from rlaif.stats.estimates import Array, Bootstrap, Figure, Key, Tally
 
 BINS = 10
 CHANCE = 1 / len(LETTERS)

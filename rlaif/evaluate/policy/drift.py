@@ -12,7 +12,7 @@ import numpy as np
 
 from rlaif.evaluate.policy.asking import Scored
 from rlaif.evaluate.policy.lines import SIDES, Line, Side, What, concluded, line, line_of, not_measured, paired
-from rlaif.intervals import Array, Bootstrap, Tally
+from rlaif.stats.estimates import Array, Bootstrap, Tally
 
 PERPLEXITY = What("perplexity", "drift", "perplexity of neutral texts", "lower", "number")
 SURPRISE = What("surprise", "drift", "surprise at neutral texts, nats a character", "lower", "nats")

@@ -12,22 +12,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from rlaif.authoring.cases import given_response
 from rlaif.checks import Check, make_ready
-from rlaif.config import JudgingConfig
-from rlaif.constitution import Constitution, Principle
+from rlaif.config.judging import JudgingConfig
+from rlaif.constitution.schema import Constitution, Principle
 from rlaif.evaluate.asking import Asked, ask_all
-from rlaif.evaluate.judge import judge_pair
+from rlaif.evaluate.cases import given_response
 from rlaif.evaluate.policy.asking import Spoken
-from rlaif.hashing import derive_seed
-from rlaif.models.model import Answer, Model
+from rlaif.judges.base import Comparison
+from rlaif.judges.panel import judge_pair, judges_of
+from rlaif.judges.programs import check_answers
+from rlaif.models.model import Model, StoredReply
 from rlaif.preferences.judgement import judge_matchup
+from rlaif.preferences.logits import TIE_LOGIT
 from rlaif.preferences.position import PositionBias
-from rlaif.preferences.voices import TIE_LOGIT
 from rlaif.progress import Progress, Screen
 from rlaif.records import Matchup, Prompt
-from rlaif.steps.check import check_answers
-from rlaif.steps.comparison import Comparison, seats_of
+from rlaif.seeds import derive_seed
 from rlaif.templates import Templates
 
 TUNED, BASE = "tuned", "base"
@@ -95,10 +95,10 @@ async def fight(
 ) -> Bout:
     """Let a critic judge all duels under one constitution. Raises what `ask_all` raises."""
     fought = [duel for duel in duels if not duel.same]
-    seats = seats_of(judging, critic)
+    judges = judges_of(judging.panel, critic)
 
-    async def decide(comparison: Comparison) -> tuple[Matchup, Sequence[Answer]]:
-        matchup, answers = await judge_pair(seats, templates, comparison)
+    async def decide(comparison: Comparison) -> tuple[Matchup, Sequence[StoredReply]]:
+        matchup, answers = await judge_pair(judges, templates, comparison)
         checks = (*constitution.checks(comparison.prompt.tags), *comparison.prompt.checks)
         found = await check_answers(checks, comparison.prompt, (comparison.a, comparison.b))
         return matchup.model_copy(update={"checks": found.of(matchup.a, matchup.b)}), answers
@@ -133,7 +133,7 @@ def _comparison(constitution: Constitution, judging: JudgingConfig, duels: Seque
         b=b,
         purpose="design",
         principles=_principles(constitution, judging, duel),
-        settings=judging,
+        both_orders=judging.orders == "both",
         priority=place,
     )
 
@@ -148,10 +148,10 @@ def _judged(duel: Duel, asked: Asked, constitution: Constitution, judging: Judgi
     if asked.matchup is None:
         return Judged(duel, "failed", None, None)
     weights, levels = constitution.weights, constitution.priorities
-    read = judge_matchup(asked.matchup, weights, judging.without_thresholds, None, levels)
+    read = judge_matchup(asked.matchup, judging.without_thresholds.rule(weights, levels))
     sign = 1 if read.a == TUNED else -1
     logit = None if read.logit is None else sign * read.logit
-    judgement = judge_matchup(asked.matchup, weights, judging, bias, levels)
+    judgement = judge_matchup(asked.matchup, judging.rule(weights, levels, bias))
     p = judgement.p_of(TUNED)
     if judgement.abstention is not None or p is None:
         return Judged(duel, judgement.abstention or "unreadable", logit, p)

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from rlaif.config import JudgingConfig, SamplingConfig
+from rlaif.config.judging import JudgingConfig
+from rlaif.config.run import SamplingConfig
 from rlaif.evaluate.policy.asking import Spoken
 from rlaif.evaluate.policy.cautions import cautions
 from rlaif.evaluate.policy.choices import (
@@ -29,9 +30,9 @@ from rlaif.evaluate.policy.phrases import Phrases, phrases
 from rlaif.evaluate.policy.plan import Kind, PolicyTest
 from rlaif.evaluate.policy.probing import claim_lines, harmful_lines, harmless_lines
 from rlaif.evaluate.policy.wins import WinFigures, win_figures, win_lines
-from rlaif.hashing import content_hash
-from rlaif.intervals import Bootstrap
 from rlaif.records import Prompt, Record
+from rlaif.seeds import content_hash
+from rlaif.stats.estimates import Bootstrap
 
 
 class ModelNames(Record):

@@ -7,11 +7,11 @@ base does not. They show what is counted; they are chosen, so they show nothing 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from rlaif.detectors import detect_refusal, stance
 from rlaif.evaluate.policy.asking import Spoken
 from rlaif.evaluate.policy.lines import Side
 from rlaif.evaluate.policy.plan import Kind, PolicyTest
 from rlaif.records import Prompt, Record
+from rlaif.text import detect_refusal, stance
 
 MOST = 4
 """Of each kind."""

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from rlaif.evaluate.asking import Failed
 from rlaif.evaluate.policy.asking import Said, Scored, Spoken
 from rlaif.evaluate.policy.duels import Bout
 from rlaif.evaluate.policy.lines import SIDES, Side
 from rlaif.evaluate.policy.opinions import Place, Reading
 from rlaif.evaluate.policy.plan import Kind, PolicyTest
+from rlaif.executor import Failed
 from rlaif.records import Prompt
 
 Key = TypeVar("Key")

@@ -11,9 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from rlaif.config import ModelConfig
 from rlaif.errors import ConfigError, UsageError
-from rlaif.evaluate.asking import Failed
 from rlaif.evaluate.policy.asking import Said, Scored, Spoken, ask_policy, count_of, score_answers
 from rlaif.evaluate.policy.duels import duels_of, fight
 from rlaif.evaluate.policy.evaluation import PolicyEvaluation, evaluation_of
@@ -21,9 +19,11 @@ from rlaif.evaluate.policy.heard import CriticSaid, Heard
 from rlaif.evaluate.policy.lines import Side
 from rlaif.evaluate.policy.opinions import read_answers
 from rlaif.evaluate.policy.plan import PolicyTest
-from rlaif.models.client import ModelClient
+from rlaif.executor import Failed
+from rlaif.models.config import ModelConfig
 from rlaif.models.model import Model
-from rlaif.models.replies import ReplyStore
+from rlaif.models.openai import ModelClient
+from rlaif.models.reply_store import ReplyStore
 from rlaif.models.serving import open_models
 from rlaif.progress import Progress, Screen, Silent
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from rlaif.intervals import Array, Bootstrap, Figure, Key, Tally, unseen
 from rlaif.records import Record
+from rlaif.stats.estimates import Array, Bootstrap, Figure, Key, Tally, unseen
 
 Group = Literal["rules", "refusals", "flattery", "manner", "variety", "knowledge", "drift"]
 Unit = Literal["share", "number", "nats"]

@@ -8,10 +8,10 @@ prompts with several answers.
 
 from collections.abc import Sequence
 
-from rlaif.detectors import detect_refusal, hedges, mattr, self_overlap, word_count, words
 from rlaif.evaluate.policy.asking import Spoken
 from rlaif.evaluate.policy.lines import Line, What, line
-from rlaif.intervals import Bootstrap, Tally
+from rlaif.stats.estimates import Bootstrap, Tally
+from rlaif.text import detect_refusal, hedges, mattr, self_overlap, word_count, words
 
 VARIETY_WINDOW = 50
 

@@ -8,19 +8,19 @@ harmless and harmful requests. Goes out: one line of each kind beside those of t
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from rlaif.detectors import detect_refusal
-from rlaif.evaluate.asking import Failed, ask_each
+from rlaif.evaluate.asking import ask_each
 from rlaif.evaluate.policy.asking import Said, Spoken
 from rlaif.evaluate.policy.lines import SIDES, Line, Side, What, line, not_measured, paired
 from rlaif.evaluate.policy.plan import Kind, PolicyTest
-from rlaif.intervals import Tally
+from rlaif.executor import Failed
 from rlaif.models.model import Model
-from rlaif.models.wire import ChatRequest
+from rlaif.models.wire import ChatRequest, user
 from rlaif.progress import Progress, Screen
 from rlaif.records import Prompt, Record
-from rlaif.steps.examples import user
+from rlaif.stats.estimates import Tally
 from rlaif.tasks import together
 from rlaif.templates import Templates, conversation_text, fence_tag
+from rlaif.text import detect_refusal
 
 LABELS = ("A", "B")
 MEANINGS = ("it declines", "it does what was asked")

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rlaif.detectors import words
 from rlaif.evaluate.policy.lines import SIDES, Side
-from rlaif.intervals import ALPHA, Array
 from rlaif.records import Record
+from rlaif.stats.estimates import ALPHA, Array
+from rlaif.text import words
 
 LONGEST = 3
 PRIOR = 0.1

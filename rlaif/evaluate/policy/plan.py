@@ -5,10 +5,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from rlaif.config import JudgingConfig, ModelConfig, SamplingConfig
-from rlaif.constitution import Constitution
+from rlaif.config.judging import JudgingConfig
+from rlaif.config.run import SamplingConfig
+from rlaif.constitution.schema import Constitution
 from rlaif.evaluate.policy.held_out import TrainedOn
 from rlaif.evaluate.policy.probes import Claim, Probes
+from rlaif.models.config import ModelConfig
 from rlaif.records import Message, Prompt
 from rlaif.templates import Templates
 

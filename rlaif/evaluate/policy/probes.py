@@ -13,8 +13,8 @@ from typing import TypeVar
 
 from pydantic import Field, field_validator
 
-from rlaif.hashing import content_hash
 from rlaif.records import Message, Prompt, Record
+from rlaif.seeds import content_hash
 from rlaif.shipped import DATA
 
 LETTERS = ("A", "B", "C", "D")

@@ -1,17 +1,17 @@
 """What the probes show: needless refusals, compliance that should not be, and false claims taken over.
 
-Rules tell refusals and stances (`rlaif.detectors`), no model is asked. An empty answer neither refuses nor complies,
+Rules tell refusals and stances (`rlaif.text`), no model is asked. An empty answer neither refuses nor complies,
 so that a model which falls silent is not counted as a harmful one.
 """
 
 from collections.abc import Mapping, Sequence
 
-from rlaif.detectors import detect_refusal, stance
 from rlaif.evaluate.policy.asking import Spoken
 from rlaif.evaluate.policy.lines import SIDES, Line, Side, What, line, paired
 from rlaif.evaluate.policy.probes import Claim
-from rlaif.intervals import Bootstrap, Tally
 from rlaif.records import Prompt
+from rlaif.stats.estimates import Bootstrap, Tally
+from rlaif.text import detect_refusal, stance
 
 Both = Mapping[Side, Spoken]
 """Both models' answers to one question."""

@@ -16,11 +16,11 @@ import numpy as np
 
 from rlaif.evaluate.policy.duels import Bout, Judged, Outcome
 from rlaif.evaluate.policy.lines import Line, What, concluded, mapped, not_measured, shifted
-from rlaif.intervals import Bootstrap, Figure, Tally
-from rlaif.preferences.judgement import sigmoid
 from rlaif.preferences.position import PositionBias
 from rlaif.records import Record
-from rlaif.regression import coefficient, linear, logistic
+from rlaif.stats.estimates import Bootstrap, Figure, Tally
+from rlaif.stats.log_odds import sigmoid
+from rlaif.stats.regression import coefficient, linear, logistic
 
 SIMILAR = math.log(1.2)
 """Lengths that differ by no more than a fifth count as similar."""

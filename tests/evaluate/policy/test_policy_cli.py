@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rlaif.evaluate.policy.evaluation import PolicyEvaluation
-from rlaif.models.simulated import SimulatedModel, SimulatedServer
+from rlaif.testing.server import SimulatedModel, SimulatedServer
 from tests.command import Rlaif, commands, serving
 from tests.conftest import CONSTITUTION
 from tests.evaluate.policy.test_policy_job import BASE, TUNED

@@ -7,8 +7,8 @@ import pytest
 
 from rlaif.errors import ConfigError, EndpointError, UsageError
 from rlaif.evaluate.policy.probes import Probes
-from rlaif.models.simulated import Fault, PlantedRule, SimulatedModel
-from rlaif.models.simulated_policy import Habit
+from rlaif.testing.policy import Habit
+from rlaif.testing.server import Fault, PlantedRule, SimulatedModel
 from tests.evaluate.policy.planted import (
     HARMFUL,
     HARMLESS,

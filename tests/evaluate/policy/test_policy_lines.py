@@ -12,8 +12,8 @@ from rlaif.evaluate.policy.choices import (
 )
 from rlaif.evaluate.policy.drift import divergence_lines, same_tokens, surprise_lines
 from rlaif.evaluate.policy.lines import What, bounded, finding_of, line, paired
-from rlaif.intervals import Figure, Tally
 from rlaif.models.labels import LabelLogprobs
+from rlaif.stats.estimates import Figure, Tally
 
 
 def interval(value: float, low: float, high: float) -> Figure:

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from rlaif.evaluate.policy.probes import LETTERS, Probes, neutral_texts, shipped_probes
-from rlaif.hashing import content_hash
+from rlaif.seeds import content_hash
 from rlaif.shipped import DATA
 
 PROBES = shipped_probes()

@@ -1,0 +1,108 @@
+"""`rlaif constitution diff`: how one constitution differs from another."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from rlaif.cli.console import stdout_console
+from rlaif.cli.constitution.show import PARTS, settings
+from rlaif.cli.options import Json
+from rlaif.cli.trace import marked_difference
+from rlaif.constitution.diff import ConstitutionDiff, FieldChange, ListChange, PrincipleChange, compare_constitutions
+from rlaif.constitution.load import load_constitution
+from rlaif.constitution.schema import Principle
+from rlaif.text.wording import counted
+
+
+def constitution_diff(
+    before: Annotated[str, typer.Argument(help="Shipped name or YAML file.")],
+    after: Annotated[str, typer.Argument(help="Shipped name or YAML file.")],
+    json_: Json = False,
+) -> None:
+    """Show how one constitution differs from another, inherited principles included. Exit code 0 either way.
+
+    Words that are gone are marked [-so-], new ones {+so+}.
+
+    \b
+    Examples:
+      rlaif constitution diff honesty mine.yaml
+      rlaif constitution diff old.yaml new.yaml --json
+    """
+    diff_job(before, after, as_json=json_)
+
+
+def diff_job(before: str, after: str, *, as_json: bool) -> None:
+    """Print how one constitution differs from another."""
+    diff = compare_constitutions(load_constitution(before), load_constitution(after))
+    if as_json:
+        print(json.dumps({"differs": diff.differs} | diff.model_dump(mode="json"), ensure_ascii=False))
+        return
+    console = stdout_console()
+    if not diff.differs:
+        console.print(f"no difference: {counted(diff.same, 'principle')}, {diff.after_hash}", markup=False)
+        return
+    for field in diff.head:
+        _print_field(field, "", console)
+    for principle in diff.gone:
+        _print_whole(principle, "-", "red", console)
+    for principle in diff.added:
+        _print_whole(principle, "+", "green", console)
+    for change in diff.changed:
+        _print_change(change, console)
+    console.print(f"\n{_counted(diff)}", style="bold", markup=False)
+
+
+def _print_field(change: FieldChange, indent: str, console: Console) -> None:
+    label = Text(f"{indent}{change.field:9} ")
+    if isinstance(change.before, str) and isinstance(change.after, str) and " " in change.before + change.after:
+        console.print(label.append(marked_difference(change.before, change.after, least=0.0)))
+    else:
+        console.print(label.append(f"{_short(change.before)} → {_short(change.after)}"))
+
+
+def _short(value: Any) -> str:  # noqa: ANN401  (whatever a field holds)
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else "none" if value in (None, "") else str(value)
+
+
+def _print_whole(principle: Principle, sign: str, colour: str, console: Console) -> None:
+    console.print(
+        Text(f"\n{sign} {principle.id}", style=f"bold {colour}").append(f"  {settings(principle)}", "not bold")
+    )
+    for label in PARTS:
+        if text := getattr(principle, label):
+            console.print(f"  {sign} {label:9} {text}", style=colour, markup=False)
+    if principle.check is not None:
+        console.print(f"  {sign} {'check':9} {principle.check}", style=colour, markup=False)
+
+
+def _print_change(change: PrincipleChange, console: Console) -> None:
+    renamed = f"  (was {change.was})" if change.was else ""
+    console.print(Text(f"\n~ {change.id}", style="bold cyan").append(renamed, "not bold"))
+    for field in (*change.settings, *change.words):
+        _print_field(field, "  ", console)
+    for entries in change.lists:
+        console.print(f"  {_list_change(entries)}", markup=False)
+
+
+def _list_change(change: ListChange) -> str:
+    what = f"{change.added} added, {change.gone} gone" if change.added or change.gone else "in another order"
+    return f"{change.field:9} {change.before} → {change.after} ({what})"
+
+
+def _counted(diff: ConstitutionDiff) -> str:
+    renamed = sum(change.was is not None for change in diff.changed)
+    reworded = sum(bool(change.words) for change in diff.changed)
+    parts = [
+        f"{len(diff.added)} added, {len(diff.gone)} gone, {len(diff.changed)} changed "
+        f"({reworded} reworded, {renamed} renamed), {diff.same} the same",
+        *(["in another order"] if diff.moved else []),
+        f"{diff.before_hash} → {diff.after_hash}" if diff.before_hash != diff.after_hash else "the same hash",
+    ]
+    return ";  ".join(parts)

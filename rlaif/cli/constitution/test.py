@@ -1,0 +1,137 @@
+"""`rlaif constitution test`: how a critic did on the cases, a table and plain words."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from rlaif.cli.console import stdout_console
+from rlaif.cli.format import interval
+from rlaif.cli.live import LiveScreen
+from rlaif.cli.options import DEFAULT_CACHE, Json, connection_of, short_job
+from rlaif.cli.stopping import run_stoppable
+from rlaif.constitution.load import load_constitution
+from rlaif.evaluate.case_report import UNANSWERED, CaseReport, PrincipleScore, Score
+from rlaif.evaluate.cases import CaseTest, refuse_without_cases, run_cases
+from rlaif.preferences.position import PositionBias
+from rlaif.templates import Templates
+
+
+def constitution_test(
+    name: Annotated[str, typer.Argument(help="Shipped name or YAML file.")],
+    critic: Annotated[str, typer.Option(help="MODEL to start, URL to ask, or MODEL@URL.")],
+    cache: Annotated[Path | None, typer.Option(help="Reply store; runs/replies.sqlite by default.")] = None,
+    json_: Json = False,
+) -> None:
+    """Ask a critic the labelled cases of every principle, in both orders, and tell which it doesn't understand.
+
+    Accuracy is measured on what was answered; a tie, an unreadable answer and one that turns with the order are
+    counted apart. Answers are kept in the reply store: the same test asks nothing twice. Exit code 0 whatever the
+    critic answers.
+
+    \b
+    Examples:
+      rlaif constitution test honesty --critic http://127.0.0.1:8000/v1
+      rlaif constitution test mine.yaml --critic Qwen/Qwen3-8B --json
+    """
+    test_job(name, critic, cache, as_json=json_)
+
+
+HEADER = [
+    "principle",
+    "cases",
+    "right",
+    "wrong",
+    "neither",
+    "accuracy (95 %)",
+    "p(better)",
+    "orders agree",
+    "label mass",
+]
+
+
+def test_job(name: str, critic: str, cache: Path | None, *, as_json: bool) -> None:
+    """Ask a critic a constitution's cases and print how it did."""
+    constitution = load_constitution(name)
+    refuse_without_cases(constitution)
+    store = cache or DEFAULT_CACHE
+    test = CaseTest(constitution, short_job(connection_of(critic)), store, store.parent / "logs", Templates())
+    with LiveScreen(quiet=as_json) as screen:
+        report = run_stoppable(lambda: run_cases(test, screen))
+    if as_json:
+        print(report.model_dump_json())
+    else:
+        print_report(report, stdout_console())
+
+
+def print_report(report: CaseReport, console: Console) -> None:
+    """Print a table of principles, a line for all, and what follows."""
+    console.print(
+        Text(f"{report.constitution} v{report.version}  {report.hash}", style="bold").append(
+            f"  asked of {report.critic}", style="not bold"
+        )
+    )
+    rows = [HEADER, *([one.principle, *_cells(one.score)] for one in report.principles)]
+    all_asked = "all but programs" if report.programs.cases else "all"
+    rows += [[all_asked, *_cells(report.overall)]] if report.overall.cases else []
+    verdicts = [Text(), *map(_verdict, report.principles), Text()][: len(rows)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row, verdict in zip(rows, verdicts, strict=True):
+        name, *figures = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        console.print(Text("  ".join([name.strip().ljust(widths[0]), *figures, ""])).append(verdict))
+    for line in _below(report):
+        console.print(line, markup=False)
+    for finding in report.findings:
+        console.print(Text(f"! {finding}", style="bold yellow"))
+    if not report.findings and report.overall.cases:
+        console.print(
+            f"nothing speaks against this critic, as far as {report.overall.cases} cases can tell", markup=False
+        )
+
+
+def _cells(score: Score) -> list[str]:
+    return [
+        str(score.cases),
+        str(score.count("right")),
+        str(score.count("wrong")),
+        str(score.unanswered),
+        interval(score.accuracy),
+        "" if score.p_better is None else f"{score.p_better:.2f}",
+        "" if score.order_agreement is None else f"{score.order_agreement:.0%}",
+        "" if score.label_mass is None else f"{score.label_mass:.0%}",
+    ]
+
+
+def _verdict(one: PrincipleScore) -> Text:
+    style = {True: "green", False: "bold yellow", None: "dim"}[one.understood]
+    return Text(one.verdict, style=style)
+
+
+def _below(report: CaseReport) -> list[str]:
+    overall = report.overall
+    neither = [f"{outcome} {overall.count(outcome)}" for outcome in UNANSWERED if overall.count(outcome)]
+    asked = " asked of the critic" if report.programs.cases else ""
+    lines = [
+        f"{overall.cases} cases{asked} = {overall.count('right')} right + {overall.count('wrong')} wrong + "
+        f"{overall.unanswered} neither" + (f" ({', '.join(neither)})" if neither else ""),
+        _bias(report.position_bias),
+    ]
+    if not overall.cases:
+        lines = []
+    if report.programs.cases:
+        lines.append(f"decided by programs: {report.programs.cases}, of these {report.programs.count('right')} right")
+    errors = [result.error for result in report.results if result.error]
+    if errors:
+        lines.append(f"the first that failed: {errors[0]}")
+    if report.untested:
+        lines.append(f"without cases: {', '.join(report.untested)}")
+    return lines
+
+
+def _bias(bias: PositionBias) -> str:
+    if bias.overall is None:
+        return "position bias: too few cases to measure it; answers are taken as they came"
+    shown = "first" if bias.overall > 0 else "second"
+    return f"position bias: {abs(bias.overall):.2f} logits for the answer shown {shown}; it is taken out before judging"

@@ -1,0 +1,32 @@
+"""A run against a simulated model: what mistakes and costs there are, before a GPU is paid for."""
+
+from pathlib import Path
+
+from rlaif.config.judging import JudgingConfig
+from rlaif.config.run import RunConfig
+from rlaif.models.config import ModelConfig
+from rlaif.testing.server import SimulatedServer
+
+DRY_RUN_PROMPTS = 8
+
+
+def _by_the_critic(judging: JudgingConfig) -> JudgingConfig:
+    """Return the judges with no critic of their own, and without a gate: of a stand-in there is nothing to measure."""
+    judges = tuple(judge.model_copy(update={"critic": None}) for judge in judging.judges)
+    return judging.model_copy(update={"judges": judges, "require": None, "recalibration": None})
+
+
+def simulated_config(config: RunConfig, server: SimulatedServer, folder: Path) -> RunConfig:
+    """Return the same settings for a few prompts and a simulated model, with everything in `folder`."""
+    endpoint = ModelConfig(model=server.model.name, url=(server.url,))
+    limit = min(config.prompts.limit or DRY_RUN_PROMPTS, DRY_RUN_PROMPTS)
+    return config.model_copy(
+        update={
+            "policy": endpoint,
+            "critic": endpoint,
+            "judging": _by_the_critic(config.judging),
+            "prompts": config.prompts.model_copy(update={"limit": limit}),
+            "cache": None,
+            "out": str(folder / "run"),
+        }
+    )

@@ -1,0 +1,133 @@
+"""What `rlaif evaluate judge` prints: figures side by side, and whether each critic is fit to judge."""
+
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rlaif.cli.console import plain
+from rlaif.cli.format import interval
+from rlaif.evaluate.figures import JudgeFigures
+from rlaif.evaluate.judge import CriticReport, Evaluation
+from rlaif.evaluate.overlap import Overlap
+from rlaif.stats.estimates import Figure
+
+STYLES = {"fit": "green", "fit with these settings": "yellow", "not fit": "bold yellow"}
+
+
+def print_evaluation(found: Evaluation, console: Console) -> None:
+    """Print figures, subsets, and what follows."""
+    console.print(Text(f"{found.constitution} v{found.constitution_version}  {found.constitution_hash}", style="bold"))
+    console.print(
+        f"{found.gold}: {found.items} items, {found.prompts} prompts · 95 % intervals, over prompts", markup=False
+    )
+    console.print(_figures(found))
+    if found.subsets:
+        console.print(_subsets(found))
+    for line in _below(found):
+        console.print(line, markup=False)
+    for critic in found.critics:
+        for text in _verdict(critic, _column(found, critic) if len(found.critics) > 1 else ""):
+            console.print(text)
+
+
+def _figures(found: Evaluation) -> Table:
+    table = Table("", box=SIMPLE_HEAD)
+    for critic in found.critics:
+        table.add_column(plain(_column(found, critic)))
+    cells = [_cells(critic) for critic in found.critics]
+    for name in cells[0]:
+        table.add_row(name, *(column[name] for column in cells))
+    return table
+
+
+def _cells(critic: CriticReport) -> dict[str, str]:
+    of, cost = critic.overall, critic.cost
+    abstained = [f"{why} {count}" for why, count in of.outcomes.items() if why not in {"right", "wrong"}]
+    return {
+        "items with a label": interval(of.labelled),
+        "without": ", ".join(abstained) or "–",
+        "labels that are right": _of_how_many(of.accuracy_labels),
+        "sign of the mean log-odds is right": _of_how_many(of.accuracy_sign),
+        "single verdicts that are right": interval(of.accuracy_one_order),
+        "orders agree, as they came": interval(of.order_agreement),
+        "favours the answer shown first": interval(of.first),
+        "position bias, logits": _decimals(of.position_bias, "+.2f"),
+        "favours the longer answer": interval(of.longer),
+        "length bias, logits for e times the length": _decimals(of.length_bias, "+.2f"),
+        "the same, from choices": _decimals(of.length_choice, "+.2f"),
+        "Brier score (0.25: always one half)": _decimals(of.brier, ".3f"),
+        "expected calibration error": _decimals(of.calibration_error, ".3f"),
+        "slope that would calibrate (1: honest)": _decimals(critic.recalibration.slope, ".2f"),
+        "label mass": interval(of.label_mass),
+        "verdicts (from the reply store)": f"{cost.verdicts:,} ({cost.from_store:,})",
+        "prompt tokens a verdict (cached)": f"{cost.prompt_tokens:,.0f}"
+        + ("" if cost.cached is None else f" ({cost.cached:.0%})"),
+        "seconds a verdict": "–" if cost.seconds is None else f"{cost.seconds:.3f}",
+    }
+
+
+def _subsets(found: Evaluation) -> Table:
+    table = Table("subset", "items", "critic", box=SIMPLE_HEAD)
+    for column in ("labels", "right", "sign right", "orders agree", "position bias", "longer wins"):
+        table.add_column(column, justify="right")
+    for subset, count in found.subsets.items():
+        for critic in found.critics:
+            of: JudgeFigures = critic.subsets[subset]
+            shares = [of.labelled, of.accuracy_labels, of.accuracy_sign, of.order_agreement]
+            cells = [*map(interval, shares), _decimals(of.position_bias, "+.2f"), interval(of.longer_wins)]
+            table.add_row(plain(subset), str(count), plain(_column(found, critic)), *cells)
+    return table
+
+
+def _column(found: Evaluation, critic: CriticReport) -> str:
+    """Return what tells a column from the others: the critic, the kind of judge, or both."""
+    critics = {one.critic for one in found.critics}
+    kinds = {one.judge for one in found.critics}
+    parts = [critic.critic] * (len(critics) > 1 or len(kinds) == 1) + [critic.judge] * (len(kinds) > 1)
+    return " ".join(parts)
+
+
+def _below(found: Evaluation) -> Sequence[str]:
+    first = found.baselines.first_wins
+    in_file = "" if first.value is None else f" ({interval(first)} in the file's own order)"
+    return [
+        f'baselines: "the longer answer wins" {interval(found.baselines.longer_wins)}; "the first wins" 50%, asked in '
+        f"both orders{in_file}; a coin 50%",
+        *map(_overlap, found.overlaps),
+    ]
+
+
+def _overlap(one: Overlap) -> str:
+    agree = f"{one.one} and {one.other}: the same answer {interval(one.agree)}"
+    if one.both_wrong.value is None or one.by_chance is None:
+        return agree
+    chance = f"both wrong {interval(one.both_wrong)}, {one.by_chance:.0%} if their errors were independent"
+    phi = "" if one.correlation.value is None else f", correlation of errors {_decimals(one.correlation, '+.2f')}"
+    return f"{agree}; {chance}{phi}"
+
+
+def _verdict(critic: CriticReport, title: str) -> list[Text]:
+    fitness = critic.fitness
+    settings = ", ".join(f"{place}: {value}" for place, value in fitness.settings.items())
+    head = f"{title}: " if title else ""
+    lines = [
+        Text(f"{head}{fitness.verdict}{f' ({settings})' if settings else ''}", style=STYLES[fitness.verdict]),
+        *(Text(f"  because {reason}") for reason in fitness.reasons),
+        *(Text(f"  ! {note}") for note in fitness.notes),
+    ]
+    if critic.error:
+        lines.append(Text(f"  the first that failed: {critic.error}"))
+    return lines
+
+
+def _of_how_many(figure: Figure) -> str:
+    return interval(figure) + (f" of {figure.n:g}" if figure.n else "")
+
+
+def _decimals(figure: Figure, form: str) -> str:
+    if figure.value is None:
+        return "–"
+    return f"{figure.value:{form}}{figure.ends(form)}"

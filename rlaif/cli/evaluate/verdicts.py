@@ -1,0 +1,142 @@
+"""`rlaif evaluate verdicts`: the arithmetic on verdicts that somebody else collected."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from rlaif.cli.console import plain, stdout_console
+from rlaif.cli.format import interval
+from rlaif.cli.options import Json, columns_of
+from rlaif.errors import UsageError
+from rlaif.evaluate.tables import check_ending, refuse_a_strangers_file, write_verdict_report
+from rlaif.evaluate.verdictrows import Names, read_verdicts
+from rlaif.evaluate.verdicts import VerdictFigures, VerdictReport, evaluate_verdicts
+from rlaif.stats.estimates import Figure
+
+
+def verdicts_command(
+    file: Annotated[Path, typer.Argument(help="JSONL, JSON or CSV (each also .gz), or Parquet.")],
+    by: Annotated[list[str] | None, typer.Option(help="Group by this column, too; may be given again.")] = None,
+    column: Annotated[list[str] | None, typer.Option(help="FIELD=NAME, such as winner_original=first_pass.")] = None,
+    names: Annotated[
+        str, typer.Option(help="What a winner of 1 means: `answer` 1, or the first `position`.")
+    ] = "answer",
+    out: Annotated[Path | None, typer.Option(help="A .csv, .parquet or .json file to write.")] = None,
+    json_: Json = False,
+) -> None:
+    """Measure verdicts that somebody else collected: order agreement, accuracy, first-position share, abstentions.
+
+    One row per item: label (1 or 2), winner_original (answer 1 shown first) and winner_swapped (answer 2 shown
+    first), each 1, 2, tie or null; where there are, p_original and p_swapped (probability that answer 1 is better),
+    judge, strategy, subset and idx. Ties and unreadable verdicts are counted apart. Nothing is asked of any model.
+
+    \b
+    Examples:
+      rlaif evaluate verdicts verdicts.jsonl.gz
+      rlaif evaluate verdicts verdicts.jsonl --by subset --out figures.csv
+      rlaif evaluate verdicts mine.csv --column winner_original=ab --column winner_swapped=ba --names position --json
+    """
+    verdicts_job(file, columns_of(column), by or [], names, out, as_json=json_)
+
+
+COLUMNS = (
+    "n",
+    "orders agree",
+    "right",
+    "right, original",
+    "right, swapped",
+    "right where agreed",
+    "agreed",
+    "shown first",
+    "unread",
+    "ties",
+)
+
+
+def verdicts_job(
+    file: Path, columns: dict[str, str], by: list[str], names: str, out: Path | None, *, as_json: bool
+) -> None:
+    """Measure verdicts that somebody else collected, print the figures, write them where asked."""
+    named: dict[str, Names] = {"answer": "answer", "position": "position"}
+    if names not in named:
+        raise UsageError(f"--names {names}: must be answer or position")
+    if out is not None:
+        check_ending(out)
+        refuse_a_strangers_file(out, file)
+    report = evaluate_verdicts(str(file), read_verdicts(file, columns, by, named[names]), by)
+    if out is not None:
+        write_verdict_report(out, report)
+    if as_json:
+        print(report.model_dump_json())
+    else:
+        print_verdicts(report, stdout_console())
+        if out is not None:
+            print(f"figures  {out}")
+
+
+def print_verdicts(report: VerdictReport, console: Console) -> None:
+    """Print the table, and what its columns are measured on."""
+    console.print(
+        f"{report.file}: {report.rows:,} rows, each judged in both orders · percent, 95 % intervals over items",
+        markup=False,
+    )
+    table = Table("judge", "strategy", box=SIMPLE_HEAD)
+    for column in report.by:
+        table.add_column(plain(column))
+    for column in COLUMNS:
+        table.add_column(column, justify="right")
+    briers = any(group.brier.value is not None for group in report.groups)
+    if briers:
+        table.add_column("Brier", justify="right")
+    for group in report.groups:
+        names = map(plain, (group.judge, group.strategy, *group.by.values()))
+        figures = [*map(interval, _figures(group)), *([brier(group.brier)] if briers else [])]
+        table.add_row(*names, str(group.rows), *figures)
+    console.print(table)
+    for line in _below(report):
+        console.print(line, markup=False)
+
+
+def _figures(group: VerdictFigures) -> list[Figure]:
+    return [
+        group.order_agreement,
+        group.accuracy,
+        group.accuracy_original,
+        group.accuracy_swapped,
+        group.accuracy_agreed,
+        group.agreed,
+        group.first,
+        group.unreadable,
+        group.ties,
+    ]
+
+
+def brier(figure: Figure) -> str:
+    """Return a score with its interval: 0.18 (0.15–0.21)."""
+    if figure.value is None or figure.low is None or figure.high is None:
+        return "–" if figure.value is None else f"{figure.value:.2f}"
+    return f"{figure.value:.2f} ({figure.low:.2f}–{figure.high:.2f})"
+
+
+def _below(report: VerdictReport) -> list[str]:
+    shares = [group.baselines.first_original.value for group in report.groups]
+    known = [share for share in shares if share is not None]
+    lines = [
+        "orders agree, right, shown first: of the verdicts that name a winner; ties and unreadable ones are neither "
+        "right nor wrong",
+        "agreed: of all rows, those whose two orders name the same answer",
+    ]
+    if known:
+        spread = f"{min(known):.0%}" if max(known) - min(known) < 0.005 else f"{min(known):.0%} to {max(known):.0%}"
+        lines.append(
+            f'baselines: "first wins" is right in {spread} in the original order, and in 50% over both orders, as is '
+            "a coin; a coin's orders agree in 50%"
+        )
+    unlabelled = sum(group.unlabelled for group in report.groups)
+    if unlabelled:
+        lines.append(f"{unlabelled:,} rows have no label: they count for order agreement only")
+    return lines

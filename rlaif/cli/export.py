@@ -1,0 +1,49 @@
+"""`rlaif export`: a run's dataset in one of several layouts."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rlaif.cli.options import Json
+from rlaif.cli.results import exported_rows
+from rlaif.datasets.export import FORMATS, export
+from rlaif.errors import UsageError
+from rlaif.runs.reader import Run
+
+EXPORT_FORMATS = "trl, sft, ultrafeedback, jsonl, kto, reward, ranking, openrlhf or nemo-rl."
+
+
+def export_command(
+    run: Annotated[Path, typer.Argument(help="A run directory.")],
+    format_: Annotated[str, typer.Option("--format", help=EXPORT_FORMATS)] = "trl",
+    out: Annotated[Path | None, typer.Option(help="Folder to write; inside the run by default.")] = None,
+    json_: Json = False,
+) -> None:
+    """Write a run's dataset in one of several layouts.
+
+    \b
+    Examples:
+      rlaif export runs/first --format trl
+      rlaif export runs/first --format ultrafeedback --out data/uf
+      rlaif export runs/first --format nemo-rl        # also kto, reward, ranking, openrlhf: docs/training.md
+    """
+    export_job(run, format_, out, as_json=json_)
+
+
+def export_job(path: Path, format_: str, out: Path | None, *, as_json: bool) -> None:
+    """Write a dataset and say where."""
+    known = [name for name in FORMATS if name == format_]
+    if not known:
+        raise UsageError(f"no format {format_!r}; choose one of {', '.join(FORMATS)}")
+    folder = export(Run(path), known[0], out)
+    rows = exported_rows(folder)
+    if not any(rows.values()):
+        why = "there is no revision" if format_ == "sft" else "no pair got a label"
+        print(f"! {folder} has no row: {why} in {path}; `rlaif show {path}` tells more", file=sys.stderr)
+    if as_json:
+        print(json.dumps({"folder": str(folder), "rows": rows}))
+    else:
+        print(f"{folder}   ({', '.join(f'{name} {count}' for name, count in rows.items())})")

@@ -1,0 +1,114 @@
+"""`rlaif generate`: make a preference dataset, or go on with one."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rlaif.cli.console import replies_line
+from rlaif.cli.dry_run import simulated_config
+from rlaif.cli.live import LiveScreen
+from rlaif.cli.options import Json, columns_given, count_given
+from rlaif.cli.results import exported_rows, json_summary, judge_lines, print_summary
+from rlaif.cli.run_settings import run_settings
+from rlaif.cli.stopping import run_stoppable
+from rlaif.config.run import RunConfig
+from rlaif.evaluate.gate import gate_of
+from rlaif.generation import generate_async
+from rlaif.runs.reader import Run
+from rlaif.runs.summary import Summary, summarise
+from rlaif.runs.summary_text import summary_lines
+from rlaif.testing.server import SimulatedServer
+
+
+def generate(  # noqa: PLR0913, PLR0917  (a command line's flags)
+    source: Annotated[Path | None, typer.Argument(help="Run file or run directory.")] = None,
+    constitution: Annotated[str | None, typer.Option(help="Shipped name or YAML file.")] = None,
+    prompts: Annotated[str | None, typer.Option(help="JSONL, JSON, CSV, Parquet, hub dataset id, or `seed`.")] = None,
+    policy: Annotated[str | None, typer.Option(help="MODEL to start, URL to ask, or MODEL@URL.")] = None,
+    critic: Annotated[str | None, typer.Option(help="The same; the policy itself by default.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run directory.")] = None,
+    samples: Annotated[int | None, typer.Option(help="Answers to each prompt.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Of the policy's answers.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Longest answer and revision, in tokens.")] = None,
+    rounds: Annotated[int | None, typer.Option(help="Rounds of critique and revision.")] = None,
+    judge: Annotated[list[str] | None, typer.Option(help="Kind of judge; give several for a panel.")] = None,
+    judging_principles: Annotated[str | None, typer.Option(help="`all`, or how many are drawn per prompt.")] = None,
+    select: Annotated[str | None, typer.Option(help="best-vs-worst, best-vs-random or revision-vs-parent.")] = None,
+    min_margin: Annotated[float | None, typer.Option(help="Smallest distance of p from one half.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Take only the first so many prompts.")] = None,
+    column: Annotated[list[str] | None, typer.Option(help="FIELD=NAME, such as prompt=instruction.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Reply store; `replies.sqlite` beside the run by default.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="A simulated model, 8 prompts, nothing kept.")] = False,
+    json_: Json = False,
+) -> None:
+    """Make a preference dataset: sample, criticise, revise, judge in both orders, pair.
+
+    SOURCE is a run file (YAML) or a run directory to go on with. Flags override the run file.
+
+    \b
+    Examples:
+      rlaif generate examples/demo.yaml
+      rlaif generate --constitution harmlessness --prompts my.jsonl --policy Qwen/Qwen3-8B \\
+                     --critic http://127.0.0.1:8000/v1 --samples 4 --out runs/first
+      rlaif generate runs/first                      # goes on where it was stopped
+      rlaif generate examples/demo.yaml --constitution honesty --out runs/second
+      rlaif generate examples/demo.yaml --dry-run    # a simulated model, nothing kept
+    """
+    flags = {
+        ("constitution",): constitution,
+        ("prompts", "path"): prompts,
+        ("prompts", "limit"): limit,
+        ("prompts", "columns"): columns_given(column),
+        ("policy",): policy,
+        ("critic",): critic,
+        ("out",): str(out) if out else None,
+        ("sampling", "n"): samples,
+        ("sampling", "temperature"): temperature,
+        ("sampling", "max_tokens"): max_tokens,
+        ("revision", "max_tokens"): max_tokens,
+        ("revision", "rounds"): rounds,
+        ("judging", "judges"): judge or None,
+        ("judging", "principles"): count_given(judging_principles),
+        ("judging", "min_margin"): min_margin,
+        ("pairs", "select"): select,
+        ("seed",): seed,
+        ("cache",): str(cache) if cache else None,
+    }
+    config = run_settings(
+        source, {place: value for place, value in flags.items() if value is not None}, dry_run=dry_run
+    )
+    (dry_run_job if dry_run else generate_job)(config, as_json=json_)
+
+
+def generate_job(config: RunConfig, *, as_json: bool) -> None:
+    """Make or finish a run and print what came out."""
+    with LiveScreen(quiet=as_json) as screen:
+        run = run_stoppable(lambda: generate_async(config, screen=screen, make_gate=gate_of))
+    summary = Summary.model_validate_json((run.path / "summary.json").read_bytes())
+    rows = exported_rows(run.path / "dataset")
+    if as_json:
+        print(json_summary(run, summary, rows))
+    else:
+        print_summary(run, summary, rows)
+
+
+def dry_run_job(config: RunConfig, *, as_json: bool) -> None:
+    """Run a few prompts against a simulated model, print what would come out, and keep nothing."""
+    with tempfile.TemporaryDirectory(prefix="rlaif-dry-run-") as folder, LiveScreen(quiet=as_json) as screen:
+        run = run_stoppable(lambda: _simulated(config, Path(folder), screen))
+        summary = summarise(run)
+        if as_json:
+            print(json_summary(run, summary, {}))
+            return
+        screen.say("a dry run: the model is simulated, its answers are made up, nothing is kept")
+        for line in (*summary_lines(summary), *judge_lines(summary)):
+            print(line)
+        print(replies_line(summary.usage.requests, summary.traces))
+
+
+async def _simulated(config: RunConfig, folder: Path, screen: LiveScreen) -> Run:
+    async with SimulatedServer() as server:
+        return await generate_async(simulated_config(config, server, folder), screen=screen)

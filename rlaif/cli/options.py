@@ -1,0 +1,62 @@
+"""Flags that several commands share, and what is typed after them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from rlaif.errors import ConfigError, UsageError
+from rlaif.evaluate.gold import FIELDS
+from rlaif.models.builtin import SMOLLM2
+from rlaif.models.config import ModelConfig, model_from_text
+from rlaif.models.managed import on_gpu
+from rlaif.yaml_file import explain_validation
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines instead.")]
+
+
+def columns_given(entries: list[str] | None) -> dict[str, str] | None:
+    """Return FIELD=NAME entries as a mapping; None where there are none. Raises UsageError."""
+    if not entries:
+        return None
+    columns = {}
+    for entry in entries:
+        field, equals, name = entry.partition("=")
+        if not equals or field not in {"prompt", "messages", "id", "tags"}:
+            raise UsageError(f"--column {entry}: must be FIELD=NAME with prompt, messages, id or tags as the field")
+        columns[field] = name
+    return columns
+
+
+def count_given(text: str | None) -> str | int | None:
+    """Return a number that is typed as one; anything else as it is."""
+    return int(text) if text is not None and text.isdecimal() else text
+
+
+DEFAULT_CACHE = Path("runs") / "replies.sqlite"
+"""Where runs in `runs/` keep their replies, too."""
+
+
+def short_job(critic: ModelConfig) -> ModelConfig:
+    """Return how to reach a critic for a few questions: compiling smollm2 on a CPU takes longer than asking them."""
+    return critic.model_copy(update={"eager": True}) if critic.model == SMOLLM2 and not on_gpu() else critic
+
+
+def connection_of(text: str) -> ModelConfig:
+    """Read the short form of --critic. Raises ConfigError."""
+    try:
+        return ModelConfig.model_validate(model_from_text(text))
+    except ValidationError as error:
+        raise ConfigError(f"--critic {text}: {explain_validation(error, ModelConfig)}") from None
+
+
+def columns_of(entries: list[str] | None, fields: tuple[str, ...] = FIELDS) -> dict[str, str]:
+    """Read --column FIELD=NAME entries. Raises UsageError."""
+    columns = {}
+    for entry in entries or []:
+        field, equals, name = entry.partition("=")
+        if not equals or field not in fields:
+            raise UsageError(f"--column {entry}: must be FIELD=NAME with one of {', '.join(fields)} as the field")
+        columns[field] = name
+    return columns

@@ -1,0 +1,80 @@
+"""`rlaif report`: one HTML file to read and to send."""
+
+import json
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from rlaif.cli.options import Json
+from rlaif.compare.job import SETTINGS
+from rlaif.errors import UsageError
+from rlaif.evaluate.policy.evaluation import PolicyEvaluation
+from rlaif.evaluate.tables import EVALUATION
+from rlaif.report.comparison_page import write_comparison_report
+from rlaif.report.page import refuse_strangers
+from rlaif.report.policy_page import write_policy_report
+from rlaif.report.run_page import Written, write_run_report
+from rlaif.runs.reader import Run
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="A run, a comparison, or an evaluation of a policy.")],
+    out: Annotated[Path | None, typer.Option(help="The file to write; report.html in the run by default.")] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the web browser.")] = False,
+    json_: Json = False,
+) -> None:
+    """Write one HTML file to read and to send: counts, plots, warnings, and a browser of the traces.
+
+    It works without a network and without this program. Of a run with more than 1,000 prompts it holds a sample of
+    the traces; counts and plots are always of the whole run.
+
+    \b
+    Examples:
+      rlaif report runs/first --open
+      rlaif report runs/first --out first.html
+      rlaif report runs/ev        # what `rlaif evaluate policy --out runs/ev` found, as a page
+    """
+    report_job(run, out, open_it=open_, as_json=json_)
+
+
+def report_job(path: Path, out: Path | None, *, open_it: bool, as_json: bool) -> None:
+    """Write the report of a run, a comparison or a policy's evaluation, and say where it is."""
+    file = out or path / "report.html"
+    if (path / EVALUATION).is_file():
+        said, shown = _evaluation(path / EVALUATION, file)
+    else:
+        written = _traces(path, file)
+        said, shown = written.model_dump_json(), _line(written)
+    print(said if as_json else shown)
+    if open_it and not webbrowser.open(file.resolve().as_uri()):
+        print(f"no browser could be started; open {file.resolve()} by hand")
+
+
+def _evaluation(figures: Path, file: Path) -> tuple[str, str]:
+    """Write the page of an evaluation; return what is said of it, for machines and for people."""
+    try:
+        found = PolicyEvaluation.model_validate_json(figures.read_bytes())
+    except ValidationError:
+        raise UsageError(
+            f"{figures}: is not what `rlaif evaluate policy` of this version writes; only that has a page"
+        ) from None
+    refuse_strangers(file)
+    size = write_policy_report(found, file)
+    return json.dumps({"file": str(file), "bytes": size}), f"{file}   ({size / 1e6:.1f} MB)"
+
+
+def _traces(path: Path, file: Path) -> Written:
+    if (path / SETTINGS).is_file():
+        refuse_strangers(file)
+        return write_comparison_report(path, file)
+    run = Run(path)
+    refuse_strangers(file)
+    return write_run_report(run, file)
+
+
+def _line(written: Written) -> str:
+    some = f"{written.traces_shown:,}" + (f" of {written.traces:,}" if written.traces_shown < written.traces else "")
+    return f"{written.file}   ({written.bytes / 1e6:.1f} MB, {some} traces to browse)"

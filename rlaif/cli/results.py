@@ -1,0 +1,74 @@
+"""The end of a run in a few lines that add up, and one pair to look at."""
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from rlaif.cli.console import stdout_console
+from rlaif.runs.judge_text import corrected_words, panel_words
+from rlaif.runs.reader import Run
+from rlaif.runs.summary import Summary
+from rlaif.runs.summary_text import summary_lines
+
+
+def print_summary(run: Run, summary: Summary, rows: dict[str, int]) -> None:
+    """Print the summary of a run to stdout."""
+    console = stdout_console()
+    for line in (*summary_lines(summary), *judge_lines(summary)):
+        console.print(line, markup=False)
+    for note in summary.notes:
+        console.print(Text(f"  {note}", style="dim"))
+    for warning in summary.warnings:
+        console.print(Text(f"! {warning}", style="bold yellow"))
+    print_one_pair(run, console)
+    shown = ", ".join(f"{name} {count}" for name, count in rows.items()) or "no rows"
+    console.print(f"dataset  {run.path / 'dataset'}   ({shown}; card in README.md)", markup=False)
+    console.print(f"next     rlaif show {run.path}", markup=False)
+    if summary.open:
+        console.print(
+            f"         rlaif generate {run.path}   # goes on with the {summary.open} not reached", markup=False
+        )
+
+
+def judge_lines(summary: Summary) -> list[str]:
+    """Return what was corrected, and how several judges get on."""
+    panel = panel_words(summary.panel) if summary.panel else []
+    return [*(f"corrected  {words}" for words in corrected_words(summary.corrected)), *(f"judge  {w}" for w in panel)]
+
+
+def print_one_pair(run: Run, console: Console) -> None:
+    """Print the pair with the largest margin, shortened."""
+    best = None
+    for trace, conclusion in run.conclusions():
+        for pair in conclusion.pairs:
+            if best is None or pair.margin > best[1].margin:
+                best = (trace, pair)
+    if best is None:
+        return
+    trace, pair = best
+    console.print(Text(f"\n{pair.prompt_id}   p_chosen {pair.p_chosen:.2f}", style="bold"))
+    console.print(f"  prompt    {_short(trace.prompt.messages[-1].content)}", markup=False)
+    for label, response_id in (("chosen", pair.chosen), ("rejected", pair.rejected)):
+        console.print(f"  {label:9} {_short(trace.response(response_id).text)}  [{response_id}]", markup=False)
+    console.print()
+
+
+def json_summary(run: Run, summary: Summary, rows: dict[str, int]) -> str:
+    """Return the summary for machines."""
+    return json.dumps({"run": str(run.path), **summary.model_dump(mode="json"), "dataset": rows}, ensure_ascii=False)
+
+
+def exported_rows(folder: Path) -> dict[str, int]:
+    """Return rows per `config/split` of an export."""
+    try:
+        found = json.loads((folder / "rlaif.json").read_text(encoding="utf-8"))["rows"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    return {str(name): int(count) for name, count in found.items()}
+
+
+def _short(text: str, limit: int = 160) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -1,0 +1,57 @@
+"""`rlaif serve`: a managed vLLM server in the foreground."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rlaif.cli.live import LiveScreen
+from rlaif.cli.stopping import run_stoppable
+from rlaif.errors import ServerStartError
+from rlaif.models.config import ModelConfig
+from rlaif.models.managed import managed_server
+
+
+def serve(
+    model: Annotated[str, typer.Argument(help="smollm2, a folder or a hub id.")],
+    port: Annotated[int | None, typer.Option(help="A free one by default.", min=1, max=65535)] = None,
+    eager: Annotated[bool, typer.Option("--eager", help="No compilation: ready sooner, slower after.")] = False,
+) -> None:
+    """Run a managed vLLM server in the foreground, until Ctrl-C.
+
+    Its API key is $RLAIF_API_KEY, or a random one that is printed.
+
+    \b
+    Examples:
+      rlaif serve smollm2
+      rlaif serve Qwen/Qwen3-8B --port 8000
+    """
+    serve_job(model, port, eager=eager)
+
+
+def serve_job(model: str, port: int | None, *, eager: bool) -> None:
+    """Serve a model until Ctrl-C."""
+    key = os.environ.get("RLAIF_API_KEY") or secrets.token_urlsafe(24)
+    log = Path("runs") / "logs" / f"serve-{model.strip('/').replace('/', '--')}.log"
+
+    async def serve() -> None:
+        with LiveScreen() as screen:
+            config = ModelConfig(model=model, eager=eager)
+            async with managed_server(config, log, say=screen.say, port=port, api_key=key) as server:
+                print(f"url      {server.url}")
+                print("key      " + ("$RLAIF_API_KEY" if os.environ.get("RLAIF_API_KEY") else key))
+                print(f"log      {log}")
+                print(_how_to_use(server.url, None if os.environ.get("RLAIF_API_KEY") else key), flush=True)
+                await server.process.wait()
+                raise ServerStartError(await server.died() or "the server ended")
+
+    run_stoppable(serve, stopped="server stopped")
+
+
+def _how_to_use(url: str, key: str | None) -> str:
+    """Return what to paste into another terminal; without a key where the person has set it."""
+    head = "in another terminal" + (", with the same RLAIF_API_KEY:" if key is None else ":")
+    keys = [] if key is None else [f"  export RLAIF_API_KEY={key}"]
+    return "\n".join([head, *keys, f"  rlaif constitution test mine.yaml --critic {url}"])

@@ -1,0 +1,232 @@
+"""One trace, readable: the answers, what was found in them, how they were changed, the verdicts, the pair."""
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rlaif.checks import CheckResult
+from rlaif.cli.console import visible
+from rlaif.cli.decision import decided_by
+from rlaif.preferences.judgement import Judgement, PrincipleJudgement
+from rlaif.preferences.logits import PrincipleLogit
+from rlaif.preferences.pairs import Conclusion
+from rlaif.records import Response, Score, Trace, Verdict
+from rlaif.runs.reader import Run
+from rlaif.runs.summary import warnings_of
+from rlaif.stats.log_odds import sigmoid
+from rlaif.text.difference import difference
+
+LEGEND = (
+    "s0, s1: answers of the policy; s0.r1: the first revision of s0; score: mean probability of beating the prompt's "
+    "other answers; position bias in logits, all else in probabilities"
+)
+
+
+def print_trace(run: Run, trace: Trace, console: Console) -> None:
+    """Print everything about one prompt."""
+    conclusion = run.conclude(trace)
+    _heading(
+        console,
+        f"prompt {trace.prompt.id}" + (f"  [{', '.join(trace.prompt.tags)}]" if trace.prompt.tags else ""),
+    )
+    console.print(LEGEND, style="dim", markup=False)
+    for message in trace.prompt.messages:
+        console.print(Text(f"{message.role}: ", style="bold").append(Text(message.content, style="default")))
+    for response in trace.responses:
+        _print_response(trace, conclusion, response, console)
+    for dropped in trace.dropped:
+        words = trace.response(dropped.response).copied
+        because = f'{dropped.reason} from the question to the reviser ("{words} …")' if words else dropped.reason
+        console.print(f"{dropped.response} was not compared: {because}", markup=False)
+    for judgement in conclusion.judgements:
+        _print_judgement(trace, judgement, console)
+    _print_outcome(run, trace, conclusion, console)
+    _print_warnings(run, console)
+    console.print(
+        f"made with {run.manifest.constitution} ({run.manifest.constitution_hash}), seed {run.config.seed}; "
+        f"{trace.usage.requests} replies, {trace.usage.prompt_tokens:,} prompt tokens, "
+        f"{trace.usage.completion_tokens:,} generated",
+        style="dim",
+        markup=False,
+    )
+
+
+def print_overview(run: Run, console: Console, limit: int = 40) -> None:
+    """Print one line for each of the first prompts."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("prompt", "answers", "p_chosen", "pair, or why there is none"):
+        table.add_column(column, overflow="fold")
+    shown = 0
+    for trace, conclusion in run.conclusions():
+        if shown == limit:
+            break
+        shown += 1
+        pairs = ", ".join(f"{pair.chosen} > {pair.rejected}" for pair in conclusion.pairs)
+        ps = ", ".join(f"{pair.p_chosen:.2f}" for pair in conclusion.pairs)
+        table.add_row(
+            Text(visible(trace.prompt.id)), str(len(trace.candidates())), ps, Text(pairs or conclusion.no_pair or "")
+        )
+    console.print(table)
+    rest = run.prompt_count() - shown
+    if rest > 0:
+        console.print(f"… and {rest} more prompts", markup=False)
+    for failure in run.failures()[:limit]:
+        console.print(f"failed  {failure.prompt_id}: {failure.error}", style="red", markup=False)
+    _print_warnings(run, console)
+    console.print(f"one of them whole: rlaif show {run.path} PROMPT_ID", markup=False)
+
+
+def _print_warnings(run: Run, console: Console) -> None:
+    for warning in warnings_of(run):
+        console.print(Text(f"! {warning}", style="bold yellow"))
+
+
+def marked_difference(before: str, after: str, *, least: float = 0.5) -> Text:
+    """Return `after` with the words that are new in green and those that are gone in red.
+
+    The marks are also spelled out, {+new+} and [-gone-], for places without colour. Where less than `least` of the
+    words stayed, marks would hide more than they show: then it says so, and the new text stands plain.
+    """
+    change = difference(before, after)
+    if change.kept < least:
+        return Text(f"(rewritten, {change.kept:.0%} of the {change.unit} stayed) ", style="dim").append(
+            Text(after, style="not dim")
+        )
+    text = Text()
+    for step in change.steps:
+        if not step.changed:
+            text.append(step.new)
+            continue
+        if step.old:
+            text.append(f"[-{step.old.rstrip()}-]", style="red strike").append(" ")
+        if step.new:
+            text.append(f"{{+{step.new.rstrip()}+}}", style="green").append(step.new[len(step.new.rstrip()) :] or " ")
+    return text
+
+
+def _print_response(trace: Trace, conclusion: Conclusion, response: Response, console: Console) -> None:
+    strength = conclusion.strengths.get(response.id)
+    cut = ["cut at max_tokens"] if response.finish_reason == "length" else []
+    facts = [response.id, response.origin, response.model, f"seed {response.seed}", *cut]
+    if strength is not None:
+        facts.append(f"score {_strength(strength.value, strength.se)}")
+    _heading(console, "  ".join(facts))
+    if response.parent is None:
+        console.print(Text(response.text or "(empty)"))
+        return
+    parent = trace.response(response.parent)
+    critique = next(c for c in trace.critiques if c.of == parent.id)
+    console.print(
+        Text(f"critique of {parent.id} by {', '.join(critique.principles)}: ", style="bold").append(
+            Text(critique.text, style="italic not bold")
+        )
+    )
+    console.print(Text(f"revision, difference to {parent.id}:", style="bold"))
+    console.print(marked_difference(parent.text, response.text))
+
+
+def _print_judgement(trace: Trace, judgement: Judgement, console: Console) -> None:
+    matchup = next(m for m in trace.matchups if (m.a, m.b) == (judgement.a, judgement.b))
+    p = "unreadable" if judgement.p is None else f"p({judgement.a} better) {judgement.p:.3f}"
+    reason = f"   abstains: {judgement.abstention}" if judgement.abstention else ""
+    extra = "   (asked after the ranking)" if judgement.purpose == "final" else ""
+    _heading(console, f"{judgement.a} against {judgement.b}   {p}{reason}{extra}")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in (
+        f"p({judgement.a} better) by",
+        "both orders",
+        f"{judgement.a} first",
+        f"{judgement.b} first",
+        "position bias",
+        "label mass",
+    ):
+        table.add_column(column, justify="left" if column.endswith(" by") else "right")
+    parts = {part.principle: part for part in judgement.principles}
+    several = any(part.by_judge for part in judgement.principles)
+    for (judge, principle), by_order in sorted(matchup.verdicts_by_judge().items(), key=lambda item: item[0][::-1]):
+        voice = _voice(parts.get(principle), judge)
+        table.add_row(
+            f"{principle} · {judge}" if several else principle,
+            f"{sigmoid(voice.logit):.3f}" if voice else "unreadable",
+            _p_of_a(by_order.get("ab"), 1),
+            _p_of_a(by_order.get("ba"), -1),
+            f"{voice.position_bias:+.2f}" if voice and voice.position_bias is not None else "",
+            " ".join(f"{v.label_mass:.2f}" for v in by_order.values()),
+        )
+    for ranked in matchup.rankings:
+        voice = _voice(parts.get(ranked.principle), ranked.judge)
+        table.add_row(
+            f"{ranked.principle} · {ranked.judge}",
+            f"{sigmoid(voice.logit):.3f}" if voice else "unreadable",
+            f"{ranked.a_first[0]} : {ranked.a_first[1]}",
+            f"{ranked.b_first[0]} : {ranked.b_first[1]}",
+            f"{voice.position_bias:+.2f}" if voice and voice.position_bias is not None else "",
+            "",
+        )
+    for scored in matchup.scores:
+        voice = _voice(parts.get(scored.principle), scored.judge)
+        table.add_row(
+            scored.principle,
+            f"{sigmoid(voice.logit):.3f}" if voice else "unreadable",
+            f"{matchup.a}: {_rating(scored.a)}",
+            f"{matchup.b}: {_rating(scored.b)}",
+            "",
+            " ".join(f"{s.label_mass:.2f}" for s in (scored.a, scored.b) if s and s.label_mass is not None),
+        )
+    for one in matchup.checks:
+        part = parts[one.principle]
+        said = "–" if part.silent else f"{part.p:.3f}"
+        table.add_row(one.principle, said, _found(one.a), _found(one.b), "by a program", "")
+    console.print(table)
+
+
+def _voice(part: PrincipleJudgement | None, judge: str) -> PrincipleLogit | PrincipleJudgement | None:
+    """Return what one judge says under a principle: the principle itself where it is the only one."""
+    if part is None or not part.by_judge:
+        return part
+    return next((voice for voice in part.by_judge if voice.judge == judge), None)
+
+
+def _rating(score: Score | None) -> str:
+    return "?" if score is None else f"{score.value:.2f}"
+
+
+def _print_outcome(run: Run, trace: Trace, conclusion: Conclusion, console: Console) -> None:
+    _heading(console, "outcome")
+    for pair in conclusion.pairs:
+        console.print(
+            Text(f"{pair.chosen} chosen over {pair.rejected}", style="bold green").append(
+                f"   p_chosen {pair.p_chosen:.3f}, margin {pair.margin:.3f}, "
+                f"scores {_strength(pair.score_chosen, pair.score_chosen_se)} and "
+                f"{_strength(pair.score_rejected, pair.score_rejected_se)}",
+                style="default",
+            )
+        )
+        judgement = conclusion.judgement_of(pair)
+        matchup = next(m for m in trace.matchups if (m.a, m.b) == (judgement.a, judgement.b))
+        for line in decided_by(pair, judgement, matchup, run.rule):
+            console.print(line, markup=False)
+    if conclusion.no_pair:
+        console.print(Text(f"no pair: {conclusion.no_pair}", style="bold yellow"))
+
+
+def _strength(value: float, se: float | None) -> str:
+    return f"{value:+.2f}" if se is None else f"{value:+.2f} (se {se:.2f})"
+
+
+def _heading(console: Console, text: str) -> None:
+    console.print()
+    console.print(Text(f"── {text}", style="bold cyan"))
+
+
+def _found(result: CheckResult) -> Text:
+    """Return what a program found in one answer; it stands in the column of the order in which that one comes first."""
+    return Text(f"{'pass' if result.passed else 'FAIL'}: {visible(result.detail)}")
+
+
+def _p_of_a(verdict: Verdict | None, sign: int) -> str:
+    """Return the probability that a is better by one verdict; `sign` is -1 where b was shown first."""
+    if verdict is None:
+        return "not asked"
+    logit = verdict.logit()
+    return "?" if logit is None else f"{sigmoid(sign * logit):.3f}"

@@ -1,0 +1,1 @@
+"""What a person sets: run files, models, judges; YAML in, checked settings out."""

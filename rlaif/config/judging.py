@@ -1,0 +1,210 @@
+"""How answers are judged: the `judging` part of a run file.
+
+A judge is a kind of question and the model that is asked it (`rlaif.judges`). Several judges at once are a panel.
+"""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import Field, field_validator, model_validator
+
+from rlaif.base import Section
+from rlaif.judges import KINDS, PAIRWISE, JudgeConfig, judge_config
+from rlaif.judges.base import Reading
+from rlaif.judges.pairwise import Labels, check_labels
+from rlaif.judges.panel import logits_of
+from rlaif.models.config import ModelConfig
+from rlaif.preferences.position import PositionBias
+from rlaif.preferences.rule import Rule, Strategy
+from rlaif.templates import AGAIN, TEMPLATE_NAMES, Templates
+
+AnyPrinciple = TypeVar("AnyPrinciple")
+
+
+class RequireConfig(Section):
+    """What the judges must reach on labelled pairs before anything else is asked."""
+
+    gold: str = "cases"
+    """`cases`, the constitution's own, or a file of gold labels as `rlaif evaluate judge` reads it."""
+    limit: int | None = Field(default=None, ge=1)
+    """Take only so many pairs."""
+    accuracy: float | None = Field(default=0.65, ge=0, le=1)
+    """Share of the labels given that are right."""
+    labelled: float | None = Field(default=0.2, ge=0, le=1)
+    """Share of the pairs that get a label under the run's thresholds."""
+    order_agreement: float | None = Field(default=None, ge=0, le=1)
+    label_mass: float | None = Field(default=None, ge=0, le=1)
+    calibration_error: float | None = Field(default=None, ge=0, le=1)
+    """At most so much; the others are at least."""
+
+
+class JudgingConfig(Section):
+    """How answers are compared, and what a verdict must be like to count."""
+
+    kind: Literal[*KINDS, "none"] = "pairwise-logprob"  # type: ignore[valid-type]
+    """`none` compares nothing: revisions for supervised fine-tuning, no pairs."""
+    judges: tuple[JudgeConfig, ...] = ()
+    """Several judges at once, or one with settings of its own; in place of `kind`."""
+    principles: Literal["all"] | int = "all"
+    """How many principles are put to the judges, drawn for each prompt; the same ones for all its matchups."""
+    orders: Literal["both", "one"] = "both"
+    """`one` shows each matchup in one order only: half the price, and the position bias stays in."""
+    labels: Labels = ("A", "B")
+    """What the judge answers with; each must be a single token for the model."""
+    strategy: Strategy = "by-priority"
+    """How principles become one label. `by-priority`: their weighted mean, level by level. `weighted`: the mean of all,
+    whatever their level. `pareto`: as `by-priority`, and no label where a principle by itself says the contrary."""
+    min_margin: float = Field(default=0.1, ge=0, lt=0.5)
+    """A matchup is too close to call when p is nearer to one half than this."""
+    min_label_mass: float = Field(default=0.5, ge=0, le=1)
+    """A verdict is unreadable when the labels get less probability than this."""
+    allow_order_noise: bool = False
+    """Let a matchup count although its orders disagree by more than the critic's constant position bias."""
+    length_effect: Annotated[float, Field(ge=-1000, le=1000, allow_inf_nan=False)] | Literal["run"] | None = None
+    """Taken out of every label: what e times the characters is worth to the critic in log-odds, as measured elsewhere
+    (`rlaif evaluate judge`), or `run` to estimate it over this run. Both p are kept."""
+    recalibration: str | None = None
+    """A file from `rlaif evaluate judge --recalibrate`, or `noise`: probabilities are held back by how far the two
+    orders disagree, which needs no gold labels. Applied to every label; both p are kept."""
+    require: RequireConfig | None = None
+    """What the judges must reach before anything is generated."""
+
+    @field_validator("judges", mode="before")
+    @classmethod
+    def _a_kind_is_enough(cls, judges: object) -> object:
+        if isinstance(judges, str | dict):
+            judges = [judges]
+        if not isinstance(judges, list | tuple):
+            return judges
+        return [{"kind": judge} if isinstance(judge, str) else judge for judge in judges]
+
+    @field_validator("labels")
+    @classmethod
+    def _labels_differ(cls, labels: Labels) -> Labels:
+        return check_labels(labels)
+
+    @field_validator("principles")
+    @classmethod
+    def _at_least_one(cls, principles: Literal["all"] | int) -> Literal["all"] | int:
+        if isinstance(principles, int) and principles < 1:
+            raise ValueError('give "all", or a number of at least 1')
+        return principles
+
+    @model_validator(mode="after")
+    def _judges_stand_alone(self) -> Self:
+        if self.judges and self.kind != "pairwise-logprob":
+            raise ValueError("give `kind` or `judges`, not both")
+        if self.judges and self.labels != ("A", "B"):
+            raise ValueError("`labels` belong to a judge: put them inside `judges`")
+        if self.kind == "none" and self.require is not None:
+            raise ValueError("`require` measures judges, and `kind: none` has none")
+        if self.recalibration == "noise" and self.orders == "one":
+            raise ValueError("`recalibration: noise` is read from how far the two orders disagree; take `orders: both`")
+        names = [judge.called for judge in self.judges]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f'two judges are called "{twice}"; give each a `name` of its own')
+        return self
+
+    @property
+    def panel(self) -> tuple[JudgeConfig, ...]:
+        """All judges; none where nothing is judged."""
+        if self.judges or self.kind == "none":
+            return self.judges
+        options = {"labels": self.labels} if self.kind in PAIRWISE else {}
+        return (judge_config(self.kind, **options),)
+
+    @property
+    def scores(self) -> bool:
+        """Whether a judge needs no principle: it rates, or it is a reward model."""
+        return any(not KINDS[judge.kind].asks_rules for judge in self.panel)
+
+    @property
+    def asks_rules(self) -> bool:
+        """Whether a judge is asked about the constitution's principles; ratings and rewards are not."""
+        return any(KINDS[judge.kind].asks_rules for judge in self.panel)
+
+    @property
+    def own_critics(self) -> dict[str, ModelConfig]:
+        """By the judges' names, the models of those that have a critic of their own."""
+        return {judge.called: judge.critic for judge in self.panel if judge.critic is not None}
+
+    @property
+    def worked_cases(self) -> int:
+        """The most worked cases of a principle that a judge is shown."""
+        return max((judge.worked_cases for judge in self.panel), default=0)
+
+    @property
+    def judge_templates(self) -> tuple[str, ...]:
+        """Names of the templates that the judges are asked with."""
+        kinds = {judge.kind for judge in self.panel}
+        return tuple(kind.template for name, kind in KINDS.items() if name in kinds and kind.template)
+
+    def load_templates(self, folder: str | None, *, again: bool = False) -> Templates:
+        """Load the templates that a run needs, a person's own where `folder` has them, and try them out.
+
+        `again`: with the comparison question in other words. Raises ConfigError.
+        """
+        names = dict.fromkeys((*TEMPLATE_NAMES, *self.judge_templates, *((AGAIN,) if again else ())))
+        templates = Templates(Path(folder) if folder else None, names=tuple(names))
+        stand_ins = {kind.template: kind.stand_ins for kind in KINDS.values() if kind.template}
+        templates.check(stand_ins | {AGAIN: stand_ins["compare"]})
+        return templates
+
+    @property
+    def nothing_asked(self) -> str | None:
+        """Why a prompt has no matchup where no principle and no check was put to anybody; None where that can't be."""
+        return None if self.scores else "not judged" if self.kind == "none" else "no principle applies"
+
+    def rule(
+        self,
+        weights: Mapping[str, float],
+        priorities: Mapping[str, int] | None = None,
+        bias: PositionBias | None = None,
+        recalibrate: Callable[[float], float] | None = None,
+    ) -> Rule:
+        """Return how what the judges say under principles of these weights and levels becomes one decision."""
+        panel, reading = self.panel, Reading(self.orders == "both", self.min_label_mass)
+        return Rule(
+            read=lambda matchup: logits_of(matchup, panel, reading),
+            weights=weights,
+            priorities=priorities or {},
+            strategy=self.strategy,
+            min_margin=self.min_margin,
+            allow_order_noise=self.allow_order_noise,
+            judge_weights={judge.called: judge.weight for judge in panel},
+            aspect_weights={name: w for judge in panel for name, w in judge.aspect_weights.items()},
+            keeps_judges_apart=len(self.judges) > 1,
+            bias=bias,
+            recalibrate=recalibrate,
+        )
+
+    @property
+    def without_thresholds(self) -> Self:
+        """The same with nothing that would make a readable matchup abstain, to see what it says."""
+        return self.model_copy(update={"min_label_mass": 0.0, "min_margin": 0.0, "allow_order_noise": True})
+
+    def drawn(self, principles: Sequence[AnyPrinciple], seed: int) -> Sequence[AnyPrinciple]:
+        """Return the principles put to the judges, in their order: all, or as many as are to be drawn by a seed."""
+        if self.principles == "all" or self.principles >= len(principles):
+            return principles
+        some = random.Random(seed).sample(principles, self.principles)
+        return [principle for principle in principles if principle in some]
+
+    def asked(self) -> dict[str, Any]:
+        """Return how the judges are asked, whichever way the settings say it."""
+        judges = [judge.questions() | {"weight": judge.weight} for judge in self.panel]
+        return {
+            "judges": judges,
+            "orders": self.orders,
+            "principles": self.principles,
+            "strategy": self.strategy,
+            "length_effect": self.length_effect,
+        }
+
+    def questions(self) -> dict[str, Any]:
+        """Return what decides which questions are asked."""
+        found = self.model_dump(mode="json", include={"kind", "principles", "orders", "labels"})
+        return found | ({"judges": [judge.questions() for judge in self.judges]} if self.judges else {})

@@ -1,0 +1,135 @@
+"""What became of a constitution: principles added, gone, renamed, and what changed inside the others.
+
+Two resolved constitutions in, records out; where the words of a field differ, both versions are kept, and the
+screen marks them. A principle that is reworded *and* renamed counts as gone and added: nothing is guessed.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rlaif.constitution.schema import Constitution, Principle
+from rlaif.records import Record
+
+WORDS = ("why", "critique", "revise", "compare")
+SETTINGS = ("weight", "priority", "group", "applies_to", "tags", "critique_only", "compare_only", "check", "ignore")
+LISTS = ("examples", "cases")
+HEAD = ("name", "version", "description", "after", "ignore")
+
+
+class FieldChange(Record):
+    """One field whose value differs."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+class ListChange(Record):
+    """Worked examples or cases that came and went; a changed one is one gone and one added."""
+
+    field: str
+    before: int
+    """How many there were."""
+    after: int
+    added: int
+    gone: int
+
+
+class PrincipleChange(Record):
+    """A principle that both constitutions have, and what differs."""
+
+    id: str
+    was: str | None = None
+    """Its id before, where it was renamed."""
+    words: tuple[FieldChange, ...] = ()
+    settings: tuple[FieldChange, ...] = ()
+    lists: tuple[ListChange, ...] = ()
+
+    @property
+    def differs(self) -> bool:
+        """Whether there is anything to tell."""
+        return bool(self.was or self.words or self.settings or self.lists)
+
+
+class ConstitutionDiff(Record):
+    """How one constitution differs from another."""
+
+    before_hash: str
+    after_hash: str
+    """Equal when all that differs are cases and lint settings."""
+    head: tuple[FieldChange, ...]
+    added: tuple[Principle, ...]
+    gone: tuple[Principle, ...]
+    changed: tuple[PrincipleChange, ...]
+    same: int
+    """Principles in which nothing differs."""
+    moved: bool
+    """Whether the principles that both have stand in another order."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether there is anything to tell."""
+        return bool(self.head or self.added or self.gone or self.changed or self.moved)
+
+
+def compare_constitutions(before: Constitution, after: Constitution) -> ConstitutionDiff:
+    """Return what differs, in the order of `after` (what is gone: of `before`)."""
+    pairs = _paired(before.principles, after.principles)
+    old, new = {one.id for one, _ in pairs}, {other.id for _, other in pairs}
+    changes = [_principle_change(one, other) for one, other in pairs]
+    return ConstitutionDiff(
+        before_hash=before.hash,
+        after_hash=after.hash,
+        head=_fields(before, after, HEAD),
+        added=tuple(p for p in after.principles if p.id not in new),
+        gone=tuple(p for p in before.principles if p.id not in old),
+        changed=tuple(change for change in changes if change.differs),
+        same=sum(not change.differs for change in changes),
+        moved=[one.id for one, _ in pairs] != [p.id for p in before.principles if p.id in old],
+    )
+
+
+def _paired(before: Sequence[Principle], after: Sequence[Principle]) -> list[tuple[Principle, Principle]]:
+    """Pair principles by their ids, then those without a partner by their words."""
+    by_id = {principle.id: principle for principle in before}
+    ids = {principle.id for principle in after}
+    alone = [principle for principle in before if principle.id not in ids]
+    pairs = []
+    for principle in after:
+        partner = by_id.get(principle.id) or next((p for p in alone if _asks(p) == _asks(principle)), None)
+        if partner is not None:
+            pairs.append((partner, principle))
+            alone = [p for p in alone if p is not partner]
+    return pairs
+
+
+def _asks(principle: Principle) -> tuple[str | None, ...]:
+    return (principle.critique, principle.revise, principle.decides_by or None)
+
+
+def _principle_change(before: Principle, after: Principle) -> PrincipleChange:
+    return PrincipleChange(
+        id=after.id,
+        was=before.id if before.id != after.id else None,
+        words=_fields(before, after, WORDS),
+        settings=_fields(before, after, SETTINGS),
+        lists=tuple(change for field in LISTS if (change := _list_change(before, after, field))),
+    )
+
+
+def _fields(before: Record, after: Record, fields: Sequence[str]) -> tuple[FieldChange, ...]:
+    changes = (FieldChange(field=field, before=getattr(before, field), after=getattr(after, field)) for field in fields)
+    return tuple(change for change in changes if change.before != change.after)
+
+
+def _list_change(before: Principle, after: Principle, field: str) -> ListChange | None:
+    old, new = getattr(before, field), getattr(after, field)
+    if old == new:
+        return None
+    return ListChange(
+        field=field,
+        before=len(old),
+        after=len(new),
+        added=sum(entry not in old for entry in new),
+        gone=sum(entry not in new for entry in old),
+    )

@@ -1,0 +1,282 @@
+"""From constitution files to one constitution: `extends`, `drop`, `override`, `weights`.
+
+    extends: [harmlessness, {from: honesty, only: [admits-doubt]}, ../mine.yaml]
+    drop: [speaks-with-respect]
+    override: {admits-doubt: {compare: "Which answer …?"}}
+    weights: {declines-with-a-way-forward: 3}
+    principles: [...]                   # one's own, after the inherited ones
+
+Inherited principles keep the order of `extends`; the same principle by two ways counts once. Whatever cannot be put
+together (a cycle, two principles of one id, an id nobody has) is a ConfigError with file and line.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+
+from rlaif.checks.check import Check
+from rlaif.constitution.schema import (
+    Case,
+    Constitution,
+    Example,
+    LintCode,
+    Principle,
+    Slug,
+    Text,
+    Weight,
+    refuse_repeated_ids,
+)
+from rlaif.errors import ConfigError
+from rlaif.records import Record
+from rlaif.shipped import CONSTITUTIONS, constitution_names, find_constitution
+from rlaif.yaml_file import Lines, explain_validation, read_yaml_lines, refuse_mistaken, shortened
+
+DEEPEST = 50
+"""Generations of files; more is no constitution a person can read, and less than what Python's stack holds."""
+
+
+class Parent(Record):
+    """One constitution that a file extends."""
+
+    from_: str = Field(alias="from")
+    """A shipped name, or a file, seen from the file that names it."""
+    only: tuple[Slug, ...] = ()
+    """Take these principles alone; all when empty."""
+    drop: tuple[Slug, ...] = ()
+    """Take all but these."""
+
+
+class PrincipleChanges(Record):
+    """What an `override` changes of an inherited principle; what is not named stays."""
+
+    why: str | None = None
+    group: Slug | None = None
+    critique: Text | None = None
+    revise: Text | None = None
+    compare: Text | None = None
+    check: Check | None = None
+    weight: Weight | None = None
+    priority: int | None = None
+    applies_to: tuple[Slug, ...] | None = None
+    tags: tuple[Slug, ...] | None = None
+    examples: tuple[Example, ...] | None = None
+    cases: tuple[Case, ...] | None = None
+    critique_only: bool | None = None
+    compare_only: bool | None = None
+    ignore: tuple[LintCode, ...] | None = None
+
+
+class ConstitutionFile(Record):
+    """A constitution as it stands in one file."""
+
+    name: Slug
+    """Lower-case words with hyphens; stands in every row of a dataset."""
+    version: int = Field(ge=1)
+    """Raised by whoever changes the rules."""
+    description: Text
+    """One or two sentences for people."""
+    after: tuple[str, ...] = ()
+    ignore: tuple[LintCode, ...] = ()
+    extends: tuple[Parent, ...] = ()
+    """Constitutions whose principles are inherited, in this order: shipped names, or files seen from this one."""
+    drop: tuple[Slug, ...] = ()
+    """Inherited principles that are left out."""
+    override: dict[Slug, PrincipleChanges] = Field(default={})
+    """What is changed of inherited principles, under their ids."""
+    weights: dict[Slug, Weight] = Field(default={})
+    """New weights of inherited principles, under their ids."""
+    principles: tuple[Principle, ...] = ()
+    """The file's own principles; they come after the inherited ones."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_run_file(cls, data: object) -> object:
+        says = "this is a run file, no constitution; a constitution lists its rules under `principles:`"
+        refuse_mistaken(data, {"principles", "extends"}, {"constitution", "prompts"}, says)
+        return data
+
+    @field_validator("extends", mode="before")
+    @classmethod
+    def _a_name_is_enough(cls, extends: object) -> object:
+        entries = [extends] if isinstance(extends, str | dict) else extends
+        return [{"from": e} if isinstance(e, str) else e for e in entries] if isinstance(entries, list) else entries
+
+    @field_validator("principles")
+    @classmethod
+    def _ids_are_unique(cls, principles: tuple[Principle, ...], info: ValidationInfo) -> tuple[Principle, ...]:
+        if not principles and not info.data.get("extends", True):  # absent where it is broken itself
+            raise ValueError("a constitution needs at least one principle")
+        refuse_repeated_ids(principles)
+        return principles
+
+    @model_validator(mode="after")
+    def _has_something_to_change(self) -> Self:
+        if not self.principles and not self.extends:
+            raise ValueError("key `principles` is missing")
+        if not self.extends and (self.drop or self.override or self.weights):
+            raise ValueError(
+                "drop, override and weights change what is inherited, and nothing is: `extends` is missing"
+            )
+        refuse_repeated_ids(self.principles)
+        return self
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a principle of a resolved constitution stands."""
+
+    file: str
+    """As it was named: a path, or a shipped name."""
+    line: int
+    changed_in: str | None = None
+    """`FILE:LINE` of the last override or new weight."""
+
+    def __str__(self) -> str:
+        """Return `FILE:LINE`, and where it was changed."""
+        return f"{self.file}:{self.line}" + (f" (changed in {self.changed_in})" if self.changed_in else "")
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A constitution put together, and where each of its principles comes from."""
+
+    constitution: Constitution
+    origins: Mapping[str, Origin]
+    lines: Lines
+    """Of the file itself."""
+    file: ConstitutionFile
+
+
+def load_constitution(name_or_path: str | Path) -> Constitution:
+    """Load a constitution from a YAML file, or a shipped one by its name, with all that it extends.
+
+    Raises UsageError when there is no such file, ConfigError with file and line when it is not as it must be.
+    """
+    return resolve_constitution(name_or_path).constitution
+
+
+def resolve_constitution(name_or_path: str | Path) -> Resolved:
+    """Load a constitution and say where each principle comes from. Raises what `load_constitution` raises."""
+    return _resolve(find_constitution(name_or_path), (), {})
+
+
+def _resolve(path: Path, above: tuple[Path, ...], known: dict[Path, Resolved]) -> Resolved:
+    """Put a file together; `above` are the files that wait for it, `known` those that are done."""
+    file, lines = read_yaml_lines(path, ConstitutionFile)
+    here = (*above, path.resolve())
+    inherited: dict[str, tuple[Principle, Origin]] = {}
+    after: list[str] = []
+    for place, parent in enumerate(file.extends):
+        resolved = _parent(path, parent, lines.at("extends", place), here, known)
+        after += resolved.constitution.after
+        _take(inherited, parent, resolved, lines.at("extends", place))
+    for place, dropped in enumerate(file.drop):
+        _refuse_unknown(dropped, inherited, lines.at("drop", place), file)
+        del inherited[dropped]
+    _change(inherited, file, lines)
+    _add_own(inherited, file, lines, path)
+    if not inherited:
+        where = lines.at("drop") if file.drop else lines.at("extends")
+        raise ConfigError(f"{where}: every principle is dropped; a constitution needs at least one")
+    constitution = Constitution(
+        name=file.name,
+        version=file.version,
+        description=file.description,
+        after=tuple(dict.fromkeys([*file.after, *after])),
+        ignore=file.ignore,
+        principles=tuple(principle for principle, _ in inherited.values()),
+    )
+    return Resolved(constitution, {name: origin for name, (_, origin) in inherited.items()}, lines, file)
+
+
+def _parent(path: Path, parent: Parent, where: str, here: tuple[Path, ...], known: dict[Path, Resolved]) -> Resolved:
+    found = _find_parent(path, parent, where)
+    key = found.resolve()
+    if key == here[-1]:
+        raise ConfigError(f"{where}: this file extends itself")
+    if key in here:
+        raise ConfigError(f"{where}: extends {parent.from_}, which extends this file in turn: a cycle")
+    if key not in known:
+        if len(here) > DEEPEST:
+            raise ConfigError(f"{where}: more than {DEEPEST} files extend one another; put some of them together")
+        known[key] = _resolve(found, here, known)
+    return known[key]
+
+
+def _find_parent(path: Path, parent: Parent, where: str) -> Path:
+    """Return the file beside `path`, or the shipped one; where a command is called from has no say in it."""
+    try:
+        beside = path.parent / parent.from_
+        if beside.is_file():
+            return beside
+        if parent.from_ in constitution_names():
+            return find_constitution(CONSTITUTIONS / f"{parent.from_}.yaml")
+    except OSError as error:
+        raise ConfigError(f"{where}: extends {shortened(repr(parent.from_))}: {error.strerror}") from None
+    seen_from = f"seen from {path.parent}/" if beside.name != parent.from_ else f"beside {path.name}"
+    raise ConfigError(
+        f"{where}: extends {shortened(repr(parent.from_))}, but there is no such file {seen_from}, "
+        f"and the shipped ones are {', '.join(constitution_names())}"
+    )
+
+
+def _take(inherited: dict[str, tuple[Principle, Origin]], parent: Parent, resolved: Resolved, where: str) -> None:
+    theirs = {principle.id: principle for principle in resolved.constitution.principles}
+    for name in (*parent.only, *parent.drop):
+        _refuse_unknown(name, theirs, where)
+    for name, principle in theirs.items():
+        if name in parent.drop or (parent.only and name not in parent.only):
+            continue
+        if name in inherited and inherited[name][0] != principle:
+            raise ConfigError(
+                f'{where}: principle "{name}" comes from {inherited[name][1]} and from {resolved.origins[name]}, '
+                f"and the two differ; write {{from: {parent.from_}, drop: [{name}]}} to keep the first"
+            )
+        inherited.setdefault(name, (principle, resolved.origins[name]))
+
+
+def _change(inherited: dict[str, tuple[Principle, Origin]], file: ConstitutionFile, lines: Lines) -> None:
+    """Apply overrides and new weights."""
+    for name in file.weights:
+        if name in file.override and file.override[name].weight is not None:
+            raise ConfigError(f'{lines.at("weights", name)}: the weight of "{name}" is also given under `override`')
+    changes: list[tuple[str, dict[str, Any], str]] = [
+        *(
+            (name, change.model_dump(mode="json", exclude_unset=True), lines.at("override", name))
+            for name, change in file.override.items()
+        ),
+        *((name, {"weight": weight}, lines.at("weights", name)) for name, weight in file.weights.items()),
+    ]
+    for name, change, where in changes:
+        _refuse_unknown(name, inherited, where, file)
+        principle, origin = inherited[name]
+        try:
+            changed = Principle.model_validate(principle.model_dump(mode="json") | change)
+        except ValidationError as error:
+            raise ConfigError(f"{where}: {explain_validation(error, Principle)}") from None
+        inherited[name] = (changed, Origin(origin.file, origin.line, changed_in=where))
+
+
+def _add_own(inherited: dict[str, tuple[Principle, Origin]], file: ConstitutionFile, lines: Lines, path: Path) -> None:
+    shown = path.stem if path.parent == CONSTITUTIONS else str(path)
+    for place, principle in enumerate(file.principles):
+        if principle.id in inherited:
+            raise ConfigError(
+                f'{lines.at("principles", place)}: principle "{principle.id}" is inherited from '
+                f"{inherited[principle.id][1].file}; change it under `override`, or name it under `drop` to replace it"
+            )
+        inherited[principle.id] = (principle, Origin(shown, lines.line("principles", place)))
+
+
+def _refuse_unknown(name: str, known: Iterable[str], where: str, file: ConstitutionFile | None = None) -> None:
+    known = list(known)
+    if name not in known:
+        if file is not None and any(principle.id == name for principle in file.principles):
+            raise ConfigError(f'{where}: principle "{name}" is this file\'s own; change it where it stands')
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known) or 'none'}"
+        raise ConfigError(f'{where}: no inherited principle "{name}"; {hint}')

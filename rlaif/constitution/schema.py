@@ -1,0 +1,218 @@
+"""A constitution: the rules, as data. Checked principles with a content hash.
+
+Files may be put together from others (`rlaif.constitution.load`); what stands here is the result. Nothing here talks
+to a model; the words around the rules (what a critique or a comparison looks like) live in the templates.
+"""
+
+from collections.abc import Collection
+from typing import Annotated, Self
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from rlaif.checks.check import Check, NamedCheck
+from rlaif.records import Message, Record
+from rlaif.seeds import canonical_json, content_hash
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+Weight = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
+LintCode = Annotated[str, StringConstraints(pattern=r"^C\d{3}$")]
+
+
+class Example(Record):
+    """A worked example of a critique and a revision, shown to the critic before the real question."""
+
+    prompt: Text
+    response: Text
+    critique: Text
+    revision: Text
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_no_case(cls, data: object) -> object:
+        if isinstance(data, dict) and {"better", "worse"} & set(data):
+            raise ValueError("this looks like a case (it has better and worse); put it under `cases:`")
+        return data
+
+
+class Case(Record):
+    """A labelled comparison that tests whether a critic understands a principle; never shown to a model as advice."""
+
+    prompt: Text | None = None
+    messages: tuple[Message, ...] = ()
+    """A conversation that ends with the user, where one turn is not enough; instead of `prompt`."""
+    better: Text
+    """The answer that is the better one under this principle."""
+    worse: Text
+    why: str = ""
+    """What makes the difference: for people, never sent to a model."""
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Self:
+        if (self.prompt is None) == (not self.messages):
+            raise ValueError("a case has either a `prompt` or `messages`")
+        if self.messages and self.messages[-1].role != "user":
+            raise ValueError("the messages of a case end with a user's turn")
+        if self.better == self.worse:
+            raise ValueError("the better and the worse answer of a case are the same")
+        return self
+
+    @property
+    def conversation(self) -> tuple[Message, ...]:
+        """The turns before the answer."""
+        return self.messages or (Message(role="user", content=self.prompt or ""),)
+
+
+class Principle(Record):
+    """One rule: what to look for, what to change, and what to ask of two answers."""
+
+    id: Slug
+    why: str = ""
+    """Why the rule exists: for people, never sent to a model."""
+    group: Slug | None = None
+    """What the rule serves, such as `helpful`; the tension between groups is measured."""
+    critique: Text | None = None
+    """Tells the critic what to look for in an answer."""
+    revise: Text | None = None
+    """Tells the reviser what to change."""
+    compare: Text | None = None
+    """The question put to the judge about answer A and answer B."""
+    check: Check | None = None
+    """What a program finds out in place of a `compare` question: an answer that passes beats one that does not."""
+    weight: Weight = 1.0
+    """Share in the weighted mean of the logits of its priority level."""
+    priority: int = Field(default=1, ge=1, le=100)
+    """Level, 1 the highest: principles of level 2 decide only where those of level 1 abstain."""
+    applies_to: tuple[Slug, ...] = ()
+    """Tags of prompts: used only for prompts that carry one of them; for all prompts when empty."""
+    tags: tuple[Slug, ...] = ()
+    examples: tuple[Example, ...] = ()
+    cases: tuple[Case, ...] = ()
+    """Tests of the critic, for `rlaif constitution test`."""
+    critique_only: bool = False
+    """Used for critique and revision, never put to the judge."""
+    compare_only: bool = False
+    """Put to the judge, never used for critique and revision."""
+    ignore: tuple[LintCode, ...] = ()
+    """Codes of `rlaif constitution check` that are not reported for this principle."""
+
+    @model_validator(mode="after")
+    def _has_what_it_is_used_for(self) -> Self:
+        if self.critique_only and self.compare_only:
+            raise ValueError(f'principle "{self.id}" is critique_only and compare_only, so it is used for nothing')
+        if self.check is not None:
+            self._refuse_idle_parts()
+        elif not self.critique_only and self.compare is None:
+            raise ValueError(
+                f'principle "{self.id}" has no "compare" question, so nothing can be ranked by it; '
+                "add one or a check, or mark it critique_only"
+            )
+        for part in ("critique", "revise"):
+            if not self.compare_only and getattr(self, part) is None and not self._only_checks:
+                raise ValueError(f'principle "{self.id}" has no "{part}" instruction; add one, or mark it compare_only')
+        if self.cases and self.compare is None and self.check is None:
+            raise ValueError(f'principle "{self.id}" has cases but no "compare" question to test with them')
+        return self
+
+    def _refuse_idle_parts(self) -> None:
+        if self.compare is not None:
+            raise ValueError(
+                f'principle "{self.id}" is decided by its check, so its "compare" question would never be asked; '
+                "leave one of them out (where it is inherited: `compare: null`)"
+            )
+        if self.critique_only:
+            raise ValueError(f'principle "{self.id}" is critique_only, so its check would never be used')
+
+    @property
+    def _only_checks(self) -> bool:
+        """Whether it is a check without a word on how to revise: then it is never drawn for a revision."""
+        return self.check is not None and self.critique is None and self.revise is None
+
+    @property
+    def decides_by(self) -> str:
+        """The question put to the judge, or what a program looks for, for people; empty for a critique_only one."""
+        return f"a program: {self.check}" if self.check is not None else self.compare or ""
+
+    @property
+    def revises(self) -> bool:
+        """Whether it is drawn for critique and revision."""
+        return not self.compare_only and not self._only_checks
+
+    def applies(self, tags: Collection[str]) -> bool:
+        """Whether the principle is used for a prompt with these tags."""
+        return not self.applies_to or any(tag in tags for tag in self.applies_to)
+
+
+class Constitution(Record):
+    """A named set of principles."""
+
+    name: Slug
+    version: int = Field(ge=1)
+    description: Text
+    after: tuple[str, ...] = ()
+    """Published work behind the rules."""
+    ignore: tuple[LintCode, ...] = ()
+    """Codes of `rlaif constitution check` that are not reported for this file."""
+    principles: tuple[Principle, ...]
+
+    @field_validator("principles")
+    @classmethod
+    def _ids_are_unique(cls, principles: tuple[Principle, ...]) -> tuple[Principle, ...]:
+        if not principles:
+            raise ValueError("a constitution needs at least one principle")
+        refuse_repeated_ids(principles)
+        return principles
+
+    @property
+    def hash(self) -> str:
+        """Twelve hex characters that name this content; comments, layout, cases and lint settings do not count."""
+        content = self.model_dump(
+            mode="json",
+            exclude_defaults=True,
+            exclude={"ignore": True, "principles": {"__all__": {"ignore": True, "cases": True}}},
+        )
+        return content_hash(canonical_json(content))
+
+    @property
+    def revising(self) -> tuple[Principle, ...]:
+        """The principles that critique and revise."""
+        return tuple(p for p in self.principles if p.revises)
+
+    @property
+    def comparing(self) -> tuple[Principle, ...]:
+        """The principles that rank answers: those put to the judge and those that a program decides."""
+        return tuple(p for p in self.principles if not p.critique_only)
+
+    @property
+    def asked(self) -> tuple[Principle, ...]:
+        """Of these, the ones put to the judge."""
+        return tuple(p for p in self.comparing if p.check is None)
+
+    def checks(self, tags: Collection[str]) -> tuple[NamedCheck, ...]:
+        """The programs among them that are used for a prompt with these tags."""
+        return tuple(
+            NamedCheck(id=p.id, check=p.check) for p in self.comparing if p.check is not None and p.applies(tags)
+        )
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Weight of every principle."""
+        return {principle.id: principle.weight for principle in self.principles}
+
+    @property
+    def priorities(self) -> dict[str, int]:
+        """Priority level of every principle."""
+        return {principle.id: principle.priority for principle in self.principles}
+
+    def principle(self, principle_id: str) -> Principle:
+        """Return one principle by its id."""
+        return next(p for p in self.principles if p.id == principle_id)
+
+
+def refuse_repeated_ids(principles: Collection[Principle]) -> None:
+    """Raise ValueError when two principles have the same id."""
+    seen: set[str] = set()
+    for principle in principles:
+        if principle.id in seen:
+            raise ValueError(f'principle id "{principle.id}" is used twice')
+        seen.add(principle.id)

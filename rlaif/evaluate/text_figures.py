@@ -1,0 +1,72 @@
+"""What answers of several kinds are like, as texts: length, refusals, hedging, boilerplate, variety of words."""
+
+from collections.abc import Hashable
+
+from rlaif.records import Record
+from rlaif.stats.estimates import Bootstrap, Figure, Tally
+from rlaif.text.diversity import mattr, word_count
+from rlaif.text.hedging import hedges
+from rlaif.text.refusal import detect_refusal
+
+VARIETY_WINDOW = 50
+"""Words in the window over which variety is measured; shorter texts are left out of it."""
+
+
+class TextFigures(Record):
+    """The answers of one kind: those of one maker, say, or those that were chosen."""
+
+    answers: int
+    words: Figure
+    """Mean number of words."""
+    refusals: Figure
+    """Share that refuses, by rules (English only)."""
+    partial_refusals: Figure
+    """Share that refuses a part."""
+    hedged: Figure
+    """Share with a hedge or a stock phrase in it, by rules (English only)."""
+    hedges: Figure
+    """Epistemic hedges per 100 words."""
+    boilerplate: Figure
+    """Stock phrases per 100 words."""
+    variety: Figure
+    """Mean share of different words in a window of 50 (MATTR): it does not depend on length."""
+
+
+def tally_text(question: str, text: str) -> Tally:
+    """Return counts over one answer, by what they are counts of."""
+    tally: Tally = Tally()
+    length, found, variety = word_count(text), hedges(text), mattr(text, VARIETY_WINDOW)
+    tally["answers"] = 1
+    tally["words"] = length
+    tally["hundreds"] = length / 100
+    tally[detect_refusal(question, text)] = 1
+    tally["hedged"] = bool(found.spans)
+    tally["hedges"] = found.epistemic_rate * length / 100
+    tally["boilerplate"] = found.boilerplate_rate * length / 100
+    if variety is not None:
+        tally["variety"] = variety
+        tally["long enough"] = 1
+    return tally
+
+
+def under(kind: Hashable, tally: Tally) -> Tally:
+    """Return the counts under ("text", kind, what), as `text_figures` wants them."""
+    return Tally({("text", kind, what): count for what, count in tally.items()})
+
+
+def text_figures(bootstrap: Bootstrap, kind: Hashable) -> TextFigures:
+    """Return the figures of one kind of answers."""
+
+    def ratio(above: str, below: str, *, share: bool = False) -> Figure:
+        return bootstrap.ratio(("text", kind, above), ("text", kind, below), share=share)
+
+    return TextFigures(
+        answers=int(bootstrap.total(("text", kind, "answers"))),
+        words=ratio("words", "answers"),
+        refusals=ratio("refusal", "answers", share=True),
+        partial_refusals=ratio("partial", "answers", share=True),
+        hedged=ratio("hedged", "answers", share=True),
+        hedges=ratio("hedges", "hundreds"),
+        boilerplate=ratio("boilerplate", "hundreds"),
+        variety=ratio("variety", "long enough"),
+    )

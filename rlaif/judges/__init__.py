@@ -1,0 +1,80 @@
+"""The kinds of judges, one file each, and the panel that asks them.
+
+A new kind is one file here that ends in a `JudgeKind`, its template in prompts/, and one line in each of the two lists
+below. What a kind is made of stands in `base.py`.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import BeforeValidator, Discriminator, Tag, TypeAdapter
+
+from rlaif.judges import listwise, pairwise_logprob, pairwise_reasoned, rating, reward
+from rlaif.judges.base import JudgeKind
+
+KINDS: Mapping[str, JudgeKind] = {
+    kind.KIND.name: kind.KIND for kind in (pairwise_logprob, pairwise_reasoned, rating, listwise, reward)
+}
+"""By what stands in a run file under `kind`."""
+
+PAIRWISE = tuple(name for name, kind in KINDS.items() if kind.ask_pair is not None)
+"""The kinds that compare two responses."""
+
+_DEFAULTS = {
+    option: (
+        field.get_default(call_default_factory=True),
+        [n for n, k in KINDS.items() if option in k.config.model_fields],
+    )
+    for kind in KINDS.values()
+    for option, field in kind.config.model_fields.items()
+}
+"""By option: its default, and the kinds that know it."""
+
+
+def _without_other_options(data: object) -> object:
+    """Refuse an option of another kind by name; one that says nothing but the default is let pass.
+
+    Runs made before every kind had its own options name all options of all kinds.
+    """
+    if not isinstance(data, dict):
+        return data
+    if data.get("kind") not in KINDS:
+        raise ValueError(f"`kind` must be one of {', '.join(KINDS)}, not {data.get('kind')!r}")
+    own = KINDS[data["kind"]].config.model_fields
+    kept = {}
+    for option, value in data.items():
+        default, kinds = _DEFAULTS.get(option, (None, []))
+        if option in own or not kinds:
+            kept[option] = value
+        elif (tuple(value) if isinstance(value, list) else value) != default:
+            raise ValueError(f"`{option}` means nothing to a {data['kind']} judge; it goes with {', '.join(kinds)}")
+    return kept
+
+
+JudgeConfig: TypeAlias = Annotated[
+    Annotated[pairwise_logprob.PairwiseLogprobConfig, Tag("pairwise-logprob")]
+    | Annotated[pairwise_reasoned.PairwiseReasonedConfig, Tag("pairwise-reasoned")]
+    | Annotated[rating.RatingConfig, Tag("rating")]
+    | Annotated[listwise.ListwiseConfig, Tag("listwise")]
+    | Annotated[reward.RewardConfig, Tag("reward")],
+    Discriminator(lambda judge: judge.get("kind") if isinstance(judge, dict) else getattr(judge, "kind", None)),
+    BeforeValidator(_without_other_options),
+]
+"""One judge: a kind of question, and who is asked."""
+
+_ADAPTER: TypeAdapter[JudgeConfig] = TypeAdapter(JudgeConfig)
+
+
+def judge_config(kind: str, **options: Any) -> JudgeConfig:  # noqa: ANN401
+    """Return the configuration of one judge. Raises pydantic's ValidationError."""
+    return _ADAPTER.validate_python({"kind": kind, **options})
+
+
+def own_options(judge: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a manifest says of a judge, without options that mean nothing to its kind (as it once named all)."""
+    kind = KINDS.get(str(judge.get("kind")))
+    others = set(_DEFAULTS) - set(kind.config.model_fields if kind else _DEFAULTS)
+    return {option: value for option, value in judge.items() if option not in others}
+
+
+__all__ = ["KINDS", "PAIRWISE", "JudgeConfig", "JudgeKind", "judge_config", "own_options"]

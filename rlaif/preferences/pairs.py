@@ -1,0 +1,202 @@
+"""From a trace to its preference pairs, or to the reason why it has none.
+
+A pure function of the verdicts, the constitution's weights, the critic's position bias over the run, and the
+thresholds: the same run concluded with another threshold needs no model.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+from rlaif.preferences.bradley_terry import Strength
+from rlaif.preferences.correction import NO_CORRECTION, Correction
+from rlaif.preferences.judgement import Judgement, judge_matchup, order_noise
+from rlaif.preferences.logits import weighted_mean
+from rlaif.preferences.ranking import PairsConfig, rank, scores_of, wanted_pairs
+from rlaif.preferences.rule import Rule
+from rlaif.records import Probability, Record, Trace
+from rlaif.seeds import derive_seed
+from rlaif.stats.log_odds import sigmoid
+
+
+class Pair(Record):
+    """One row of a preference dataset, by reference to the trace that explains it."""
+
+    prompt_id: str
+    chosen: str
+    rejected: str
+    p_chosen: Probability
+    """Probability that the chosen answer is the better one, from their own matchup in both orders; what counts."""
+    p_raw: Probability
+    """The same before length and sureness were corrected; p_chosen itself where nothing was."""
+    margin: float
+    """p_chosen - 0.5: how far from a tie, above 0 and at most 0.5."""
+    score_chosen: float
+    """How strong it is among the candidates of the prompt: logits above their mean (Bradley-Terry)."""
+    score_rejected: float
+    score_chosen_se: float | None
+    """Standard error of its score; None where there are too few matchups to tell."""
+    score_rejected_se: float | None
+    principles: dict[str, Probability]
+    """For each principle that was read, the probability that the chosen answer is the better one."""
+    position_bias: float | None
+    label_mass: float | None
+    order_agreement: float | None
+    sd_principles: float | None
+    """How far the principles' log-odds lie from their mean (weighted standard deviation); None of fewer than two."""
+    sd_judges: float | None
+    """How far the judges lie apart within a principle, on average; None where no two spoke under one."""
+    sd_orders: float | None
+    """How far the two orders disagree beyond the judges' constant position bias, in logits; None with one order."""
+    objecting: tuple[str, ...]
+    """Principles that by themselves would have chosen the other answer."""
+
+
+class Conclusion(Record):
+    """All that follows from one trace."""
+
+    prompt_id: str
+    judgements: tuple[Judgement, ...]
+    strengths: dict[str, Strength]
+    """Of every candidate with a readable matchup."""
+    pairs: tuple[Pair, ...]
+    no_pair: str | None
+    """Why there is no pair at all; None when there is one."""
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """How strong the candidates are, in logits above their mean."""
+        return scores_of(self.strengths)
+
+    def judgement_of(self, pair: Pair) -> Judgement:
+        """Return the direct verdict that a pair comes from."""
+        return next(j for j in self.judgements if {j.a, j.b} == {pair.chosen, pair.rejected})
+
+
+def conclude(
+    trace: Trace,
+    rule: Rule,
+    pairs: PairsConfig,
+    run_seed: int,
+    correction: Correction = NO_CORRECTION,
+    *,
+    nothing_asked: str | None = None,
+) -> Conclusion:
+    """Judge every matchup of a trace, rank its candidates, and select its pairs.
+
+    `nothing_asked` is the reason for no pair where neither a principle nor a check was put to anybody.
+    """
+    lengths = {response.id: len(response.text) for response in trace.responses}
+    corrected = replace(rule, recalibrate=correction.recalibrate)
+    judgements = tuple(
+        judge_matchup(
+            matchup, corrected, length_shift=correction.shift(math.log(lengths[matchup.a] / lengths[matchup.b]))
+        )
+        for matchup in trace.matchups
+    )
+    strengths = rank(judgements)
+    scores = scores_of(strengths)
+    wanted = wanted_pairs(scores, trace.ancestors(scores), pairs, pairs_seed(run_seed, trace.prompt.id), lengths)
+    by_ids = {frozenset((j.a, j.b)): j for j in judgements}
+    found: list[Pair] = []
+    refused: list[str] = []
+    for first, second in wanted:
+        free = pairs.select == "revision-vs-parent"
+        outcome = _pair(trace.prompt.id, first, second, by_ids, strengths, rule, free=free)
+        if isinstance(outcome, Pair):
+            found.append(outcome)
+        else:
+            refused.append(outcome)
+    found.sort(key=lambda pair: -pair.margin)
+    return Conclusion(
+        prompt_id=trace.prompt.id,
+        judgements=judgements,
+        strengths=strengths,
+        pairs=tuple(found[: pairs.per_prompt]),
+        no_pair=None if found else _why_none(trace, judgements, refused, nothing_asked),
+    )
+
+
+def pairs_seed(run_seed: int, prompt_id: str) -> int:
+    """Return the seed of the random opponent in `best-vs-random`."""
+    return derive_seed(run_seed, prompt_id, "pairs")
+
+
+def _pair(
+    prompt_id: str,
+    first: str,
+    second: str,
+    by_ids: Mapping[frozenset[str], Judgement],
+    strengths: Mapping[str, Strength],
+    rule: Rule,
+    *,
+    free: bool,
+) -> Pair | str:
+    """Return the pair of two candidates or why it may not be one; `free` lets the verdict choose the winner."""
+    judgement = by_ids.get(frozenset((first, second)))
+    if judgement is None:
+        return "not compared directly"
+    if judgement.abstention is not None or judgement.p is None:
+        return judgement.abstention or "unreadable"
+    winner, loser = (judgement.a, judgement.b) if judgement.p > 0.5 else (judgement.b, judgement.a)
+    if not free and winner != first:
+        return "ranking and direct verdict disagree"
+    p_chosen = max(judgement.p, 1 - judgement.p)
+    raw = judgement.logit if judgement.raw_logit is None else judgement.raw_logit
+    p_raw = sigmoid((raw or 0.0) if winner == judgement.a else -(raw or 0.0))
+    return Pair(
+        prompt_id=prompt_id,
+        chosen=winner,
+        rejected=loser,
+        p_chosen=p_chosen,
+        p_raw=p_raw,
+        margin=p_chosen - 0.5,
+        score_chosen=strengths[winner].value,
+        score_rejected=strengths[loser].value,
+        score_chosen_se=strengths[winner].se,
+        score_rejected_se=strengths[loser].se,
+        principles={part.principle: part.p if winner == judgement.a else 1 - part.p for part in judgement.principles},
+        position_bias=judgement.position_bias,
+        label_mass=judgement.label_mass,
+        order_agreement=judgement.order_agreement,
+        **spread(judgement, rule),
+        objecting=judgement.objecting,
+    )
+
+
+def spread(judgement: Judgement, rule: Rule) -> dict[str, float | None]:
+    """Return how far principles, judges and orders lie apart in one judgement, in logits."""
+    parts = [part for part in judgement.principles if not part.silent]
+    weights = [rule.weight(part.principle) for part in parts]
+    judges = rule.judge_weights
+    within = [
+        (weight, _sd([(judges.get(said.judge, 1.0), said.logit) for said in part.by_judge]))
+        for weight, part in zip(weights, parts, strict=True)
+        if len(part.by_judge) > 1
+    ]
+    ordered = any(part.position_bias is not None for part in parts)
+    bias = rule.bias
+    return {
+        "sd_principles": _sd([(w, part.logit) for w, part in zip(weights, parts, strict=True)]) if parts[1:] else None,
+        "sd_judges": weighted_mean(within),
+        "sd_orders": abs(order_noise(parts, rule, bias)) if ordered and bias is not None else None,
+    }
+
+
+def _sd(pairs: list[tuple[float, float]]) -> float:
+    mean = weighted_mean(pairs) or 0.0
+    return math.sqrt(weighted_mean([(weight, (value - mean) ** 2) for weight, value in pairs]) or 0.0)
+
+
+def _why_none(trace: Trace, judgements: tuple[Judgement, ...], refused: list[str], nothing_asked: str | None) -> str:
+    if refused:
+        return refused[0]
+    if nothing_asked is not None and not trace.judged_by and not trace.checked_by:
+        return nothing_asked
+    if not trace.matchups:
+        return "fewer than two different answers"
+    if all(judgement.p is None for judgement in judgements):
+        return "unreadable"
+    if all(judgement.abstention == "tie" for judgement in judgements):
+        return "tie"
+    return "nothing to pair under this selection"

@@ -1,0 +1,1 @@
+"""Estimates with intervals; nothing here knows of language models."""

@@ -1,0 +1,87 @@
+"""Logistic and linear regression without intercept, with intervals from a bootstrap over clusters.
+
+The logistic outcome may be anything in [0, 1] (fractional logit: Papke & Wooldridge 1996, Journal of Applied
+Econometrics 11). Regressed are what length is worth to a judge, and how sure it is compared with how right.
+
+Shapes: x (n, k) what explains, y (n,) what is explained, w (r, n) one row of weights per regression; out comes (r, k),
+a row of NaN where a regression has no answer (nothing to tell two columns apart, or outcomes that are separated).
+"""
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+
+import numpy as np
+
+from rlaif.stats.estimates import Array, Figure, tail
+
+RESAMPLES = 1000
+STEPS = 30
+TOLERANCE = 1e-8
+SINGULAR = 1e-10
+LARGEST = 50.0
+"""A coefficient beyond this is on its way to infinity: the outcome is separated, and there is no estimate."""
+MOST_CELLS = 2_000_000
+"""Weights held at a time: 16 MB, and a few arrays of the same size."""
+
+Fit = Callable[[Array, Array, Array], Array]
+
+
+def linear(x: Array, y: Array, w: Array) -> Array:
+    """Return the coefficients of y ~ x @ b by least squares."""
+    return _solved(_curves(x, w), (w * y) @ x)
+
+
+def logistic(x: Array, y: Array, w: Array) -> Array:
+    """Return the coefficients of y ~ sigmoid(x @ b), y in [0, 1], by Newton's method."""
+    b = np.zeros((len(w), x.shape[1]))
+    for _ in range(STEPS):
+        p = 1 / (1 + np.exp(-np.clip(b @ x.T, -500, 500)))
+        step = _solved(_curves(x, w * p * (1 - p)), (w * (y - p)) @ x)
+        b = b + np.clip(step, -5, 5)
+        b[np.abs(b).max(axis=1) > LARGEST] = np.nan
+        if not (np.abs(step[np.isfinite(b).all(axis=1)]) >= TOLERANCE).any():
+            return b
+    b[~(np.abs(step).max(axis=1) < TOLERANCE)] = np.nan
+    return b
+
+
+def _curves(x: Array, w: Array) -> Array:
+    """Return x' diag(w) x for every row of w, (r, k, k)."""
+    k = x.shape[1]
+    products = (x[:, :, None] * x[:, None, :]).reshape(len(x), k * k)
+    return np.asarray((w @ products).reshape(len(w), k, k), dtype=float)
+
+
+def _solved(a: Array, b: Array) -> Array:
+    """Return the solutions of a @ x = b, (r, k); NaN where a is singular or as good as that."""
+    # The product of its diagonal is the largest determinant a matrix with no negative eigenvalue can have.
+    largest = np.diagonal(a, axis1=1, axis2=2).prod(axis=1)
+    sound = np.isfinite(a).all(axis=(1, 2)) & (largest > 0)
+    sound[sound] = np.linalg.det(a[sound]) > SINGULAR * largest[sound]
+    found = np.full(b.shape, np.nan)
+    found[sound] = np.linalg.solve(a[sound], b[sound][:, :, None])[:, :, 0]
+    return found
+
+
+def coefficient(fit: Fit, x: Array, y: Array, clusters: Sequence[Hashable], seed: int = 0) -> Figure:
+    """Return the first coefficient with its 95 % interval; whole clusters are drawn, quantiles as in `Bootstrap`."""
+    names = {name: place for place, name in enumerate(dict.fromkeys(clusters))}
+    n = len(names)
+    value = float(fit(x, y, np.ones((1, len(y))))[0, 0]) if n else np.nan
+    if not np.isfinite(value):
+        return Figure(value=None, n=len(y), prompts=n)
+    if n < 2:
+        return Figure(value=value, n=len(y), prompts=n)
+    places = np.array([names[cluster] for cluster in clusters])
+    again = np.concatenate([fit(x, y, weights[:, places])[:, 0] for weights in _drawn(n, len(y), seed)])
+    drawn = again[np.isfinite(again)]
+    low, high = np.quantile(drawn, [tail(n), 1 - tail(n)]) if len(drawn) else (value, value)
+    return Figure(value=value, low=float(low), high=float(high), n=len(y), prompts=n)
+
+
+def _drawn(clusters: int, items: int, seed: int) -> Iterator[Array]:
+    """Yield how often each cluster is in each resample, (some resamples, clusters), as many as fit into memory."""
+    rng = np.random.default_rng(seed)
+    at_once = max(1, min(RESAMPLES, MOST_CELLS // items))
+    for start in range(0, RESAMPLES, at_once):
+        size = min(at_once, RESAMPLES - start)
+        yield rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=size).astype(float)

@@ -1,0 +1,290 @@
+"""YAML in, a strict pydantic model out; whatever is wrong is said with file and line.
+
+Plain YAML (the safe subset) only. Repeated keys, which YAML parsers accept in silence, are errors here.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from rlaif.errors import ConfigError
+
+Model = TypeVar("Model", bound=BaseModel)
+Location = tuple[int | str, ...]
+
+PATTERNS = {r"^[a-z0-9]+(-[a-z0-9]+)*$": "small letters, digits and hyphens, such as too-short"}
+"""What a pattern asks for, in words; a person should not have to read regular expressions."""
+
+MOST_VALUES = 100_000
+"""Aliases make 43 million values out of 400 bytes; no file written by a person has this many."""
+
+_UNBUILDABLE = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, ArithmeticError, RecursionError)
+"""What PyYAML raises on values that contradict their tag; for `!!bool x` it is a KeyError."""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Where in a file each of its values stands, for messages about what only shows later."""
+
+    name: str
+    lines: Mapping[Location, int]
+
+    def at(self, *location: int | str) -> str:
+        """Return `FILE:LINE` of a value, or of the nearest one around it."""
+        return f"{self.name}:{_nearest_line(location, self.lines)}"
+
+    def line(self, *location: int | str) -> int:
+        """Return the line of a value, or of the nearest one around it."""
+        return _nearest_line(location, self.lines)
+
+
+def read_yaml(path: Path, model: type[Model]) -> Model:
+    """Read `path` and validate it as `model`.
+
+    Raises ConfigError, `FILE:LINE: what is wrong`, for unreadable files, broken YAML, repeated or unknown
+    keys and values that do not fit.
+    """
+    return read_yaml_lines(path, model)[0]
+
+
+def refuse_mistaken(data: object, own: set[str], other: set[str], says: str) -> None:
+    """Raise ValueError, with what it is, for a file of another kind: with keys of that, and none of its own."""
+    given = data.keys() if isinstance(data, dict) else set()
+    if given & other and not given & own:
+        raise ValueError(says)
+
+
+def read_yaml_lines(path: Path, model: type[Model]) -> tuple[Model, Lines]:
+    """The same, and where everything stands in the file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}:{line}: is not UTF-8 text ({error.reason} at byte {error.start})") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    return parse_yaml_lines(text, model, name=str(path))
+
+
+def parse_yaml(text: str, model: type[Model], *, name: str) -> Model:
+    """Validate YAML text as `model`; `name` stands for the file in messages. Raises ConfigError."""
+    return parse_yaml_lines(text, model, name=name)[0]
+
+
+def parse_yaml_lines(text: str, model: type[Model], *, name: str) -> tuple[Model, Lines]:
+    """The same, and where everything stands in the text."""
+    root = _compose(text, name)
+    lines: dict[Location, int] = {}
+    _note_lines(root, (), lines, name)
+    try:
+        data = yaml.constructor.SafeConstructor().construct_document(root)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{name}:{line}: {error.problem or error.context}") from None
+    except _UNBUILDABLE as error:
+        raise ConfigError(f"{name}:{root.start_mark.line + 1}: {_one_line(error)}") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{name}:1: expected `key: value` lines, found {_kind(data)}")
+    try:
+        return model.model_validate(data), Lines(name, lines)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, model, lines, name)) from None
+
+
+def explain_validation(error: ValidationError, model: type[BaseModel]) -> str:
+    """Return the first fault of a validation error as one line without a file."""
+    detail = error.errors()[0]
+    where = ".".join(str(step) for step in _shown(detail["loc"]))
+    return f"{where}: {_say(detail, model)}" if where else _say(detail, model)
+
+
+def shortened(text: str) -> str:
+    """Return what a message quotes, 60 characters at most."""
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _compose(text: str, name: str) -> yaml.Node:
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        problem = error.problem or error.context or ""
+        hint = next((advice for sign, advice in _ADVICE.items() if sign in problem), "")
+        raise ConfigError(f"{name}:{line}: not valid YAML: {problem}{hint}") from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ConfigError(f"{name}:{line}: not valid YAML: {error.reason}: {chr(error.character)!r}") from None
+    except RecursionError:
+        raise ConfigError(f"{name}:1: not valid YAML: nested too deeply") from None
+    except _UNBUILDABLE as error:
+        raise ConfigError(f"{name}:1: not valid YAML: {_one_line(error)}") from None
+    if root is None:
+        raise ConfigError(f"{name}:1: the file is empty")
+    return root
+
+
+_ADVICE = {
+    "'?'": "; within { } and [ ], put quotes around text that holds a ?",
+    "mapping values are not allowed": '; where a text holds ": ", put the text in quotes',
+}
+"""By a part of what the parser says."""
+
+
+def _note_lines(node: yaml.Node, location: Location, lines: dict[Location, int], name: str) -> None:
+    lines.setdefault(location, node.start_mark.line + 1)
+    if len(lines) > MOST_VALUES:
+        raise ConfigError(f"{name}:{node.start_mark.line + 1}: more than {MOST_VALUES} values, aliases counted out")
+    if len(location) > 50:
+        raise ConfigError(f"{name}:{node.start_mark.line + 1}: nested too deeply")
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise ConfigError(f"{name}:{line}: a key must be plain text")
+            if key.value in seen:
+                raise ConfigError(f"{name}:{line}: key {key.value!r} is given twice")
+            seen.add(key.value)
+            if key.tag != "tag:yaml.org,2002:merge":
+                _check_scalar(key, name)
+            lines[(*location, key.value)] = line
+            _note_lines(value, (*location, key.value), lines, name)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _note_lines(value, (*location, index), lines, name)
+    else:
+        _check_scalar(node, name)
+
+
+def _check_scalar(node: yaml.Node, name: str) -> None:
+    """Build one value by itself, so that one that cannot be built (the 45th of a month) is said with its line."""
+    try:
+        repr(yaml.constructor.SafeConstructor().construct_document(node))  # some whole numbers are too long to show
+    except _UNBUILDABLE as error:
+        unfit = _one_line(error) if isinstance(error, ValueError) else f"is no {node.tag.rpartition(':')[2]}"
+        problem = getattr(error, "problem", None) or unfit
+        raise ConfigError(f"{name}:{node.start_mark.line + 1}: {problem}") from None
+
+
+def _explain(error: ValidationError, model: type[BaseModel], lines: dict[Location, int], name: str) -> str:
+    found = error.errors()
+    for detail in found:
+        detail["loc"] = _untagged(detail["loc"], lines)
+    details = [detail for group in _by_union(found, lines) for detail in _told(group)]
+    messages = []
+    for detail in details[:3]:
+        location = detail["loc"]
+        line = _nearest_line(location, lines)
+        where = ".".join(str(step) for step in _written(location, lines))
+        says = _say(detail, model)
+        messages.append(f"{name}:{line}: {where}: {says}" if where and "`" not in says else f"{name}:{line}: {says}")
+    if len(details) > 3:
+        messages.append(f"and {len(details) - 3} more")
+    return "; ".join(messages)
+
+
+def _untagged(location: Location, lines: Mapping[Location, int]) -> Location:
+    """Return a fault's location without the tags that pydantic puts where one of several models was chosen."""
+    kept: Location = ()
+    for place, step in enumerate(location):
+        following = location[place + 1 : place + 2]
+        tag = isinstance(step, str) and "[" not in step  # a shape such as tuple[int, ...] is told of by `_by_union`
+        if tag and (*kept, step) not in lines and following and (*kept, *following) in lines:
+            continue
+        kept = (*kept, step)
+    return kept
+
+
+def _by_union(details: list[ErrorDetails], lines: Mapping[Location, int]) -> list[list[ErrorDetails]]:
+    """Put the faults of one value together that pydantic found by trying one shape after the other."""
+    groups: dict[Location, list[ErrorDetails]] = {}
+    for number, detail in enumerate(details):
+        where = _written(detail["loc"], lines)
+        tried = detail["loc"][len(where) :]
+        groups.setdefault((*where, "union") if tried else (*where, number), []).append(detail)
+    return list(groups.values())
+
+
+def _told(group: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Return the faults to tell of one value: what it comes closest to, or all that it might have been in one."""
+    plain = [detail for detail in group if detail["type"] == "literal_error"]
+    if not plain or len(plain) == len(group) == 1:
+        return group
+    others = [detail for detail in group if detail["type"] != "literal_error"]
+    if not isinstance(plain[0]["input"], str):
+        return others or plain[:1]
+    numbers = [one for one in others if _UNPARSED.search(one["msg"])]
+    words = [detail["msg"] for detail in (*plain, *numbers)]
+    joined = ", or ".join([words[0], *(text.removeprefix("Input should be ") for text in words[1:])])
+    return [{**plain[0], "msg": _UNPARSED.sub("", joined)}]
+
+
+def _nearest_line(location: Location, lines: Mapping[Location, int]) -> int:
+    for length in range(len(location), -1, -1):
+        if location[:length] in lines:
+            return lines[location[:length]]
+    return 1
+
+
+def _written(location: Location, lines: Mapping[Location, int]) -> Location:
+    """Return the part of a fault's location that stands in the file, and a key that is missing there."""
+    length = max((n for n in range(len(location) + 1) if location[:n] in lines), default=0)
+    following = location[length : length + 1]
+    return location[:length] + (following if length == len(location) - 1 and length and _is_key(following[0]) else ())
+
+
+def _is_key(step: int | str) -> bool:
+    return isinstance(step, str) and step.isidentifier() and step not in {"int", "str", "float", "bool"}
+
+
+def _shown(location: Location) -> Location:
+    """Drop pydantic's names of union branches: a person does not know them."""
+    return tuple(step for step in location if not (isinstance(step, str) and not step.replace("_", "").isalnum()))
+
+
+def _say(detail: ErrorDetails, model: type[BaseModel]) -> str:
+    key = shortened(str(detail["loc"][-1])) if detail["loc"] else ""
+    match detail["type"]:
+        case "extra_forbidden":
+            near = difflib.get_close_matches(key, _all_keys(model), n=1)
+            return f"unknown key `{key}`" + (f"; did you mean `{near[0]}`?" if near else "")
+        case "missing":
+            return f"key `{key}` is missing"
+        case "string_pattern_mismatch" if (pattern := detail["ctx"]["pattern"]) in PATTERNS:
+            return f"must be {PATTERNS[pattern]}, not {shortened(repr(detail['input']))}"
+        case "value_error":
+            return detail["msg"].removeprefix("Value error, ")
+        case _:
+            message = _SHAPES.sub(lambda found: _SHAPE[found[1]], detail["msg"][:1].lower() + detail["msg"][1:])
+            return f"{message}, not {shortened(repr(detail['input']))}"
+
+
+_UNPARSED = re.compile(r", unable to parse string as an? (number|integer)$")
+_SHAPE = {"tuple": "a list", "list": "a list", "dictionary": "lines of key: value"}
+_SHAPES = re.compile(r"a valid (tuple|list|dictionary)( or instance of \w+)?")
+"""What YAML calls them."""
+
+
+def _all_keys(model: type[BaseModel]) -> list[str]:
+    keys: list[str] = []
+    for key, field in model.model_fields.items():
+        keys.append(field.alias or key)
+        for inner in (field.annotation, *getattr(field.annotation, "__args__", ())):
+            if isinstance(inner, type) and issubclass(inner, BaseModel) and inner is not model:
+                keys.extend(_all_keys(inner))
+    return keys
+
+
+def _kind(data: object) -> str:
+    return {"list": "a list", "str": "a text", "NoneType": "nothing"}.get(type(data).__name__, type(data).__name__)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
