@@ -273,11 +273,11 @@ async def test_rule_sets_with_checks_are_compared(tmp_path: Path, make_haiku: Ca
     assert counting.pool_usage.requests == 0
     assert [one.compare for one in counting.principles] == ["a program: lines: 2"]
     for pool in pooled(out):
-        sitting = pool.sitting("counting")
-        assert sitting is not None
-        assert sitting.checked_by == ("two-lines", "check:1")
+        judging_pass = pool.judging_pass("counting")
+        assert judging_pass is not None
+        assert judging_pass.checked_by == ("two-lines", "check:1")
         texts = {candidate.id: candidate.text for candidate in pool.candidates}
-        for matchup in sitting.matchups:
+        for matchup in judging_pass.matchups:
             found = next(one for one in matchup.checks if one.principle == "two-lines")
             assert found.a.passed == (len(texts[matchup.a].splitlines()) == 2)
     done = CliRunner().invoke(app, ["report", str(out)])

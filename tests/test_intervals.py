@@ -7,25 +7,25 @@ from rlaif.stats.estimates import Bootstrap, Tally, apart, highest_is_shown, kap
 
 
 def test_a_ratio_is_that_of_the_totals_and_not_the_mean_of_ratios() -> None:
-    figure = Bootstrap([Tally({"yes": 1, "all": 1}), Tally({"yes": 0, "all": 3})]).ratio("yes", "all")
-    assert figure.value == 0.25
-    assert (figure.n, figure.prompts) == (4, 2)
+    estimate = Bootstrap([Tally({"yes": 1, "all": 1}), Tally({"yes": 0, "all": 3})]).ratio("yes", "all")
+    assert estimate.value == 0.25
+    assert (estimate.n, estimate.prompts) == (4, 2)
 
 
 def test_a_ratio_of_sums_is_measured_on_all_that_it_divides_by() -> None:
     tallies = [Tally({"wins two": 1, "two": 2}), Tally({"wins two": 2, "two": 4}), Tally({"wins one": 3, "one": 4})]
-    figure = Bootstrap(tallies).ratio_of_sums(["wins one", "wins two"], ["one", "two"])
-    assert figure.value == 0.6
-    assert (figure.n, figure.prompts) == (10, 3)
+    estimate = Bootstrap(tallies).ratio_of_sums(["wins one", "wins two"], ["one", "two"])
+    assert estimate.value == 0.6
+    assert (estimate.n, estimate.prompts) == (10, 3)
     never = Bootstrap(tallies[:2]).ratio_of_sums(["none of one", "none of two"], ["one", "two"])
     assert (never.low, never.high) == (0, pytest.approx(1 - 0.025**0.5))
 
 
 def test_no_event_in_twenty_prompts_is_no_certainty() -> None:
-    figure = Bootstrap([Tally({"all": 5})] * 20).ratio("yes", "all")
-    assert figure.value == 0
-    assert figure.low == 0
-    assert figure.high == pytest.approx(1 - 0.025 ** (1 / 20))
+    estimate = Bootstrap([Tally({"all": 5})] * 20).ratio("yes", "all")
+    assert estimate.value == 0
+    assert estimate.low == 0
+    assert estimate.high == pytest.approx(1 - 0.025 ** (1 / 20))
 
 
 def test_nothing_to_measure_gives_no_number() -> None:
@@ -45,9 +45,9 @@ def test_kappa_is_cohens() -> None:
     [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
 )
 def test_wilsons_interval_agrees_with_the_table_in_newcombe_1998(hits: int, n: int, low: float, high: float) -> None:
-    figure = wilson(hits, n)
-    assert figure.value == hits / n
-    assert (figure.low, figure.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
+    estimate = wilson(hits, n)
+    assert estimate.value == hits / n
+    assert (estimate.low, estimate.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
     other = wilson(n - hits, n)
     assert (other.low, other.high) == (pytest.approx(1 - high, abs=5e-5), pytest.approx(1 - low, abs=5e-5))
 

@@ -1,24 +1,24 @@
 """What a comparison says: the shape of `comparison.json`. Every number that can have one comes with its interval."""
 
 from rlaif.compare.disagreements import Disagreement
-from rlaif.evaluate.text_figures import TextFigures
+from rlaif.evaluate.text_metrics import TextMetrics
 from rlaif.preferences.position import PositionBias
 from rlaif.records import Record, Usage
-from rlaif.stats.estimates import Figure
+from rlaif.stats.estimates import Estimate
 
 
-class PrincipleFigures(Record):
+class PrincipleMetrics(Record):
     """What one principle did in its own rule set, over the pool."""
 
     id: str
     group: str | None
     compare: str
     weight: float
-    decisive: Figure
+    decisive: Estimate
     """Share of the labels that would be another, or none, without it."""
-    agrees: Figure
+    agrees: Estimate
     """Share of matchups in which it names the same winner as the others together."""
-    turned: Figure
+    turned: Estimate
     """Share of matchups in which its two orders name different winners."""
 
 
@@ -27,17 +27,17 @@ class Conflict(Record):
 
     one: str
     other: str
-    against: Figure
+    against: Estimate
     """Share of the matchups in which both name a winner, and not the same; of groups, of all pairs of their principles
     in all matchups."""
 
 
-class Guilt(Record):
+class FlipCause(Record):
     """A principle that makes labels differ."""
 
     rules: str
     principle: str
-    undone: Figure
+    undone: Estimate
     """Share of the flips where `rules` would give the other rule set's label without it."""
 
 
@@ -46,22 +46,22 @@ class Two(Record):
 
     one: str
     other: str
-    flips: Figure
+    flips: Estimate
     """Share of matchups labelled by both that get different labels."""
-    kappa: Figure
+    kappa: Estimate
     """Cohen's kappa of these labels: 1 the same, 0 as by chance."""
-    beyond_noise: Figure | None
+    beyond_noise: Estimate | None
     """Flips between a sitting of one and another sitting of the other, minus the mean of the two noise floors; None
     when nothing was judged twice."""
-    rank_correlation: Figure
+    rank_correlation: Estimate
     """Mean over prompts of Kendall's tau-b between the orders of the answers."""
-    one_sided: Figure
+    one_sided: Estimate
     """Share of the matchups labelled by at least one that the other abstains on."""
-    guilty: list[Guilt]
+    guilty: list[FlipCause]
     """Principles by the share of flips they make, those of both sides, largest first."""
 
 
-class RuleSetFigures(Record):
+class RuleSetMetrics(Record):
     """One rule set."""
 
     name: str
@@ -69,22 +69,22 @@ class RuleSetFigures(Record):
     constitution_hash: str
     run: str
     matchups: int
-    labelled: Figure
+    labelled: Estimate
     abstained: dict[str, int]
-    noise_floor: Figure | None
+    noise_floor: Estimate | None
     """Share of labels that flip when the same rules judge again with another seed and in other words."""
-    order_agreement: Figure
-    label_mass: Figure
+    order_agreement: Estimate
+    label_mass: Estimate
     critic: PositionBias
-    over_own_parent: Figure
+    over_own_parent: Estimate
     """Mean probability that a revision by these rules beats its sample, under these rules."""
-    over_parent_elsewhere: Figure
+    over_parent_elsewhere: Estimate
     """The same revisions under the other rule sets."""
-    principles: list[PrincipleFigures]
+    principles: list[PrincipleMetrics]
     conflicts: list[Conflict]
     """Pairs of principles, those against each other most often first."""
     group_conflicts: list[Conflict]
-    texts: TextFigures
+    texts: TextMetrics
     run_usage: Usage
     """Tokens behind its own run (samples, critiques, revisions, its own verdicts)."""
     pool_usage: Usage
@@ -98,7 +98,7 @@ class Matrix(Record):
 
     judges: list[str]
     makers: list[str]
-    cells: list[list[Figure]]
+    cells: list[list[Estimate]]
     """cells[judge][maker]: mean probability of winning."""
 
 
@@ -119,13 +119,13 @@ class Comparison(Record):
     """Prompts behind the noise floor."""
     policy: str
     critic: str
-    rule_sets: list[RuleSetFigures]
+    rule_sets: list[RuleSetMetrics]
     pairs: list[Two]
     over_parent: Matrix
     """Mean probability that a revision beats the sample it goes back to."""
     rivals: Matrix
     """Mean probability that a revision beats another rule set's revision of the same sample."""
-    samples: TextFigures
+    samples: TextMetrics
     """The policy's own answers."""
     disagreements: list[Disagreement]
     warnings: list[str]

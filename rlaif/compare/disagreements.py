@@ -12,7 +12,7 @@ from rlaif.records import PROMPT_CHECK, Message, Record
 SHOWN = 12
 
 
-class Voice(Record):
+class PrincipleLogit(Record):
     """What one rule set says about a matchup, and the rule that weighed most."""
 
     rules: str
@@ -41,7 +41,7 @@ class Disagreement(Record):
     """Whether two rule sets give it different labels."""
     spread: float
     """Largest minus smallest probability of `a`."""
-    voices: list[Voice]
+    voices: list[PrincipleLogit]
 
 
 def strongest_disagreements(
@@ -90,10 +90,10 @@ def strength(judgements: Sequence[Judgement]) -> tuple[bool, float]:
     return len(labels) > 1, max(ps) - min(ps) if len(ps) > 1 else 0.0
 
 
-def _voice(name: str, judgement: Judgement, rule: Rule, constitution: Constitution) -> Voice:
+def _voice(name: str, judgement: Judgement, rule: Rule, constitution: Constitution) -> PrincipleLogit:
     decided = _deciding(judgement, rule)
     part = next((p for p in judgement.principles if p.principle == decided), None)
-    return Voice(
+    return PrincipleLogit(
         rules=name,
         p=judgement.p,
         abstention=judgement.abstention,

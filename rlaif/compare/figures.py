@@ -8,10 +8,10 @@ from rlaif.compare.comparable import left_out, other_differences
 from rlaif.compare.comparison import (
     Comparison,
     Conflict,
-    Guilt,
+    FlipCause,
     Matrix,
-    PrincipleFigures,
-    RuleSetFigures,
+    PrincipleMetrics,
+    RuleSetMetrics,
     Two,
 )
 from rlaif.compare.disagreements import strongest_disagreements
@@ -20,13 +20,13 @@ from rlaif.compare.tallies import Judge, tally_pool
 from rlaif.compare.warnings import plain_warnings
 from rlaif.config.run import RunConfig
 from rlaif.constitution.schema import Constitution
-from rlaif.evaluate.text_figures import tally_text, text_figures, under
+from rlaif.evaluate.text_metrics import tally_text, text_metrics, under
 from rlaif.preferences.judgement import Abstention
 from rlaif.preferences.position import PositionBias
 from rlaif.preferences.rule import Rule
 from rlaif.records import Usage
 from rlaif.runs.reader import Run
-from rlaif.stats.estimates import Array, Bootstrap, Figure, Tally, kappa_of, unseen
+from rlaif.stats.estimates import Array, Bootstrap, Estimate, Tally, kappa_of, unseen
 
 FEWEST_FOR_A_CONFLICT = 5
 """Prompts in which two principles met; what fewer say is chance."""
@@ -66,7 +66,7 @@ def compare_pool(
         pairs=[two_rule_sets(bootstrap, one, other, constitutions) for one, other in combinations(names, 2)],
         over_parent=_matrix(bootstrap, names, "over-parent", "parents"),
         rivals=_matrix(bootstrap, names, "beats", "met"),
-        samples=text_figures(bootstrap, None),
+        samples=text_metrics(bootstrap, None),
         disagreements=strongest_disagreements(prompts, rules, constitutions),
         warnings=[],
         pool_seconds=spent.get("pool.sqlite", {}).get("seconds"),
@@ -105,7 +105,7 @@ def pool_rules(
 
 def _bias(judge: Judge, config: RunConfig, prompts: Sequence[PooledPrompt]) -> PositionBias:
     sittings = (s for prompt in prompts for s in prompt.sittings if (s.rules, s.again) == judge)
-    matchups = (matchup for sitting in sittings for matchup in sitting.matchups)
+    matchups = (matchup for judging_pass in sittings for matchup in judging_pass.matchups)
     return PositionBias.measure(matchups, config.judging.min_label_mass)
 
 
@@ -116,16 +116,16 @@ def _rule_set(
     rule: Rule,
     prompts: Sequence[PooledPrompt],
     seconds: float | None,
-) -> RuleSetFigures:
+) -> RuleSetMetrics:
     run = runs[name]
     assert rule.bias is not None
     reasons = get_args(Abstention)
     others = [other for other in runs if other != name]
     pool_usage = Usage()
     for prompt in prompts:
-        for sitting in prompt.sittings:
-            pool_usage += sitting.usage if sitting.rules == name else Usage()
-    return RuleSetFigures(
+        for judging_pass in prompt.sittings:
+            pool_usage += judging_pass.usage if judging_pass.rules == name else Usage()
+    return RuleSetMetrics(
         name=name,
         constitution=run.manifest.constitution,
         constitution_hash=run.manifest.constitution_hash,
@@ -142,19 +142,19 @@ def _rule_set(
         principles=[_principle(bootstrap, name, run.constitution, p.id) for p in run.constitution.comparing],
         conflicts=_conflicts(bootstrap, name, run.constitution),
         group_conflicts=_group_conflicts(bootstrap, name, run.constitution),
-        texts=text_figures(bootstrap, name),
+        texts=text_metrics(bootstrap, name),
         run_usage=_usage(run),
         pool_usage=pool_usage,
         seconds=seconds if seconds is not None else run.session.get("seconds"),
     )
 
 
-def _floor(bootstrap: Bootstrap, name: str) -> Figure | None:
+def _floor(bootstrap: Bootstrap, name: str) -> Estimate | None:
     floor = bootstrap.ratio(("flip", name, name, "again"), ("both", name, name, "again"))
     return floor if bootstrap.total(("either", name, name, "again")) else None
 
 
-def _rest(share: Figure) -> Figure:
+def _rest(share: Estimate) -> Estimate:
     """Return one minus a share."""
 
     def rest(x: float | None) -> float | None:
@@ -163,7 +163,7 @@ def _rest(share: Figure) -> Figure:
     return share.model_copy(update={"value": rest(share.value), "low": rest(share.high), "high": rest(share.low)})
 
 
-def _elsewhere(bootstrap: Bootstrap, name: str, others: list[str]) -> Figure:
+def _elsewhere(bootstrap: Bootstrap, name: str, others: list[str]) -> Estimate:
     wins = [("over-parent", other, name) for other in others]
     met = [("parents", other, name) for other in others]
     return bootstrap.ratio_of_sums(wins, met, share=False)
@@ -176,9 +176,9 @@ def _usage(run: Run) -> Usage:
     return usage
 
 
-def _principle(bootstrap: Bootstrap, name: str, constitution: Constitution, k: str) -> PrincipleFigures:
+def _principle(bootstrap: Bootstrap, name: str, constitution: Constitution, k: str) -> PrincipleMetrics:
     principle = constitution.principle(k)
-    return PrincipleFigures(
+    return PrincipleMetrics(
         id=k,
         group=principle.group,
         compare=principle.decides_by,
@@ -228,7 +228,7 @@ def two_rule_sets(bootstrap: Bootstrap, one: str, other: str, constitutions: Map
     )
 
 
-def _kappa(bootstrap: Bootstrap, cells: Sequence[tuple[str, ...]], both: tuple[str, ...]) -> Figure:
+def _kappa(bootstrap: Bootstrap, cells: Sequence[tuple[str, ...]], both: tuple[str, ...]) -> Estimate:
     """Return kappa; where not one label differs, its lower end follows from how many flips could have been missed."""
     kappa = bootstrap.function(kappa_of, cells, of=[both])
     if kappa.value != 1 or kappa.low != kappa.high:
@@ -239,7 +239,7 @@ def _kappa(bootstrap: Bootstrap, cells: Sequence[tuple[str, ...]], both: tuple[s
     return kappa.model_copy(update={"low": max(-1, 1 - missed / (2 * a * (1 - a))) if 0 < a < 1 else None})
 
 
-def _beyond_noise(bootstrap: Bootstrap, one: str, other: str) -> Figure | None:
+def _beyond_noise(bootstrap: Bootstrap, one: str, other: str) -> Estimate | None:
     """Return the flips between two rule sets minus those of each with itself.
 
     Questions that both rule sets ask are asked once, so their noise is in both labels and hides in the flips between
@@ -258,20 +258,20 @@ def _beyond_noise(bootstrap: Bootstrap, one: str, other: str) -> Figure | None:
         result: Array = t[0] / t[1] - (t[2] / t[3] + t[4] / t[5]) / 2
         return result
 
-    figure = bootstrap.function(beyond, keys, of=[keys[1]])
-    if figure.value is None or figure.low is None or figure.low != figure.high:
-        return figure
-    slack = unseen(figure.prompts)  # no spread to resample is no certainty
-    return figure.model_copy(update={"low": figure.value - slack, "high": figure.value + slack})
+    estimate = bootstrap.function(beyond, keys, of=[keys[1]])
+    if estimate.value is None or estimate.low is None or estimate.low != estimate.high:
+        return estimate
+    slack = unseen(estimate.prompts)  # no spread to resample is no certainty
+    return estimate.model_copy(update={"low": estimate.value - slack, "high": estimate.value + slack})
 
 
-def _guilty(bootstrap: Bootstrap, one: str, other: str, constitutions: Mapping[str, Constitution]) -> list[Guilt]:
+def _guilty(bootstrap: Bootstrap, one: str, other: str, constitutions: Mapping[str, Constitution]) -> list[FlipCause]:
     found = []
     for mine, theirs in permutations((one, other)):
         for principle in constitutions[mine].comparing:
             undone = bootstrap.ratio(("undone", mine, theirs, principle.id), ("flips", mine, theirs))
             if undone.value:
-                found.append(Guilt(rules=mine, principle=principle.id, undone=undone))
+                found.append(FlipCause(rules=mine, principle=principle.id, undone=undone))
     return sorted(found, key=lambda guilt: -(guilt.undone.value or 0))
 
 

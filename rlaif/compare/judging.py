@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rlaif.compare.pool import PooledPrompt, PoolMatchup, Sitting
+from rlaif.compare.pool import JudgingPass, PooledPrompt, PoolMatchup
 from rlaif.config.run import RunConfig
 from rlaif.constitution.schema import Constitution, Principle
 from rlaif.judges.base import Comparison, Judge
@@ -38,10 +38,10 @@ async def judge_pool(panel: Panel, pool: PooledPrompt, priority: int) -> PooledP
     """Return the pool with what every rule set said. Raises RequestError when a model call fails for good."""
     rounds = (False, True) if pool.prompt.id in panel.twice else (False,)
     sittings = await together(*(_sit(panel, pool, priority, again=again) for again in rounds))
-    return pool.model_copy(update={"sittings": tuple(sitting for found in sittings for sitting in found)})
+    return pool.model_copy(update={"sittings": tuple(judging_pass for found in sittings for judging_pass in found)})
 
 
-async def _sit(panel: Panel, pool: PooledPrompt, priority: int, *, again: bool) -> list[Sitting]:
+async def _sit(panel: Panel, pool: PooledPrompt, priority: int, *, again: bool) -> list[JudgingPass]:
     # Another seed in its full sense: where principles are drawn, others are.
     seed = derive_seed(panel.config.seed, "again") if again else panel.config.seed
     config = panel.config.model_copy(update={"seed": seed})
@@ -104,7 +104,7 @@ def _sitting(
     asked: Sequence[tuple[Matchup, list[list[StoredReply]]]],
     *,
     again: bool,
-) -> Sitting:
+) -> JudgingPass:
     """Pick one rule set's verdicts out of what all were asked together, and add what its programs found."""
     matchups, answers = [], []
     for matchup, given in asked:
@@ -117,7 +117,7 @@ def _sitting(
         matchups.append(
             matchup.model_copy(update={"verdicts": tuple(own[name]), "checks": found.of(matchup.a, matchup.b)})
         )
-    return Sitting(
+    return JudgingPass(
         rules=name,
         again=again,
         judged_by=tuple(principle.id for principle in principles),

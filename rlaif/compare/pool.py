@@ -44,7 +44,7 @@ class PoolMatchup(Record):
     kind: Kind
 
 
-class Sitting(Record):
+class JudgingPass(Record):
     """What one rule set said about all matchups of a prompt, once."""
 
     rules: str
@@ -66,13 +66,13 @@ class PooledPrompt(Record):
     matchups: tuple[PoolMatchup, ...]
     identical: int
     """Matchups left out because both answers are the same text."""
-    sittings: tuple[Sitting, ...] = ()
+    sittings: tuple[JudgingPass, ...] = ()
 
     def candidate(self, candidate_id: str) -> Candidate:
         """Return one answer by its id."""
         return next(c for c in self.candidates if c.id == candidate_id)
 
-    def sitting(self, rules: str, *, again: bool = False) -> Sitting | None:
+    def judging_pass(self, rules: str, *, again: bool = False) -> JudgingPass | None:
         """Return what a rule set said, or None when it was not asked (again)."""
         return next((s for s in self.sittings if s.rules == rules and s.again == again), None)
 

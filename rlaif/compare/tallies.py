@@ -34,10 +34,10 @@ Judge: TypeAlias = tuple[str, bool]
 def judge_all(pool: PooledPrompt, rules: Mapping[Judge, Rule]) -> dict[Judge, tuple[Judgement, ...]]:
     """Return every sitting's judgements, in the order of the pool's matchups."""
     return {
-        (sitting.rules, sitting.again): tuple(judge_matchup(m, rule) for m in sitting.matchups)
-        for sitting in pool.sittings
-        if sitting.matchups
-        for rule in [rules[sitting.rules, sitting.again]]
+        (judging_pass.rules, judging_pass.again): tuple(judge_matchup(m, rule) for m in judging_pass.matchups)
+        for judging_pass in pool.sittings
+        if judging_pass.matchups
+        for rule in [rules[judging_pass.rules, judging_pass.again]]
     }
 
 

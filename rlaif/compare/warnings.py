@@ -1,6 +1,6 @@
 """What a reader of a comparison must know before believing it, in plain words."""
 
-from rlaif.compare.comparison import Comparison, RuleSetFigures, Two
+from rlaif.compare.comparison import Comparison, RuleSetMetrics, Two
 from rlaif.config.run import RunConfig
 from rlaif.runs.summary import ONE_ORDER, switched_off
 
@@ -46,7 +46,7 @@ def _of_the_critic(comparison: Comparison) -> list[str]:
     return [unfit[0][1].replace("not fit to judge:", f"not fit to judge under {names}:")]
 
 
-def _of_rule_set(rules: RuleSetFigures, pooled: int) -> list[str]:
+def _of_rule_set(rules: RuleSetMetrics, pooled: int) -> list[str]:
     share = rules.labelled.value
     if share is None:
         return [f"{rules.name} judged nothing: none of its principles applies to these prompts"] if pooled else []

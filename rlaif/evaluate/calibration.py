@@ -15,7 +15,7 @@ import numpy as np
 from rlaif.preferences.logits import TIE_LOGIT
 from rlaif.records import Record
 from rlaif.seeds import content_hash
-from rlaif.stats.estimates import Array, Bootstrap, Figure, Key, Tally
+from rlaif.stats.estimates import Array, Bootstrap, Estimate, Key, Tally
 from rlaif.stats.log_odds import sigmoid
 from rlaif.stats.regression import coefficient, logistic
 
@@ -35,14 +35,14 @@ class Bin(Record):
     items: int
     confidence: float | None
     """Their mean; None where there are no items."""
-    right: Figure
+    right: Estimate
     """Share that is right."""
 
 
 class Recalibration(Record):
     """What a single temperature, fitted on the gold labels, would make of the probabilities."""
 
-    slope: Figure
+    slope: Estimate
     """Factor for the log-odds that fits the labels best (Cox 1958): 1 honest, below 1 too sure, above 1 too modest."""
     temperature: float | None
     """1 / slope: divide log-odds by it; None where the slope is not positive, or all are right."""
@@ -84,7 +84,7 @@ def _bin(found: Bootstrap, number: int) -> Bin:
     )
 
 
-def calibration_error(found: Bootstrap) -> Figure:
+def calibration_error(found: Bootstrap) -> Estimate:
     """Return the mean distance of confidence and share right over the bins, weighted by items."""
     keys: list[Key] = [(name, number) for name in ("confidence", "right") for number in range(BINS)]
 

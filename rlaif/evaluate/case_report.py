@@ -17,7 +17,7 @@ from rlaif.constitution.schema import Constitution, Principle
 from rlaif.preferences.judgement import judge_matchup
 from rlaif.preferences.position import UNFIT_LABEL_MASS, UNFIT_TURNED, PositionBias
 from rlaif.records import Checked, Matchup, Record, Verdict
-from rlaif.stats.estimates import Figure, wilson
+from rlaif.stats.estimates import Estimate, wilson
 
 Outcome = Literal["right", "wrong", "by position", "tie", "unreadable", "failed"]
 UNANSWERED: tuple[Outcome, ...] = ("by position", "tie", "unreadable", "failed")
@@ -53,7 +53,7 @@ class Score(Record):
     cases: int
     outcomes: dict[Outcome, int]
     """Those that occurred; they add up to `cases`."""
-    accuracy: Figure
+    accuracy: Estimate
     """Right ones among right and wrong ones."""
     order_agreement: float | None
     label_mass: float | None

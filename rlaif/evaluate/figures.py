@@ -9,54 +9,54 @@ from rlaif.evaluate.calibration import calibration_error
 from rlaif.evaluate.outcomes import Judged, Outcome, tally_item
 from rlaif.records import Record
 from rlaif.stats.bootstrap import bootstrap_of
-from rlaif.stats.estimates import Bootstrap, Figure
+from rlaif.stats.estimates import Bootstrap, Estimate
 from rlaif.stats.log_odds import sigmoid
 from rlaif.stats.regression import Fit, coefficient, linear, logistic
 
 
-class JudgeFigures(Record):
+class JudgeMetrics(Record):
     """How a critic did on some gold items."""
 
     items: int
     prompts: int
     outcomes: dict[Outcome, int]
     """What a run would make of them; they add up to `items`."""
-    labelled: Figure
+    labelled: Estimate
     """Share of the items that get a label."""
-    accuracy_labels: Figure
+    accuracy_labels: Estimate
     """Right ones among the labels given; abstentions are neither right nor wrong."""
-    longer_on_labels: Figure
+    longer_on_labels: Estimate
     """What "the longer answer wins" scores on the same labelled items."""
-    accuracy_sign: Figure
+    accuracy_sign: Estimate
     """Right ones among all items whose averaged log-odds name an answer, without any threshold."""
-    accuracy_one_order: Figure
+    accuracy_one_order: Estimate
     """Right ones among single verdicts, each as it came."""
-    order_agreement: Figure
+    order_agreement: Estimate
     """Share of (item, principle) whose two orders, as they came, name the same answer."""
-    first: Figure
+    first: Estimate
     """Share of single verdicts that favour the answer shown first."""
-    position_bias: Figure
+    position_bias: Estimate
     """Mean log-odds for being shown first."""
-    longer: Figure
+    longer: Estimate
     """Share of the items, with answers of different length, in which the longer one is favoured."""
-    length_bias: Figure
+    length_bias: Estimate
     """Log-odds for e times the length, the gold label held fixed: b of log-odds ~ b ln(length ratio) + c gold."""
-    length_choice: Figure
+    length_choice: Estimate
     """The same from a logistic regression of the choice, p ~ sigmoid(b ln(length ratio) + c gold): nearer to zero where
     answers differ in more than length and label, as all do, but hardly moved by a few verdicts of great certainty."""
-    brier: Figure
+    brier: Estimate
     """Mean squared error of the probability of the better answer; 0.25 for always saying one half."""
-    calibration_error: Figure
-    label_mass: Figure
+    calibration_error: Estimate
+    label_mass: Estimate
     """Mean probability of the two labels."""
-    longer_wins: Figure
+    longer_wins: Estimate
     """Baseline: share of the items whose better answer is the longer one, in characters."""
 
 
-def measure(judged: Sequence[Judged]) -> JudgeFigures:
+def measure(judged: Sequence[Judged]) -> JudgeMetrics:
     """Return all figures of some items."""
     found = resampled(judged)
-    return JudgeFigures(
+    return JudgeMetrics(
         items=len(judged),
         prompts=found.prompts,
         outcomes=dict(Counter(one.outcome for one in judged)),
@@ -83,7 +83,7 @@ def resampled(judged: Sequence[Judged]) -> Bootstrap:
     return bootstrap_of((one.item.conversation, tally_item(one)) for one in judged)
 
 
-def length_bias(judged: Sequence[Judged], fit: Fit) -> Figure:
+def length_bias(judged: Sequence[Judged], fit: Fit) -> Estimate:
     """Return what length is worth to the critic, in log-odds for e times the characters.
 
     For log-odds l of the better answer, l ~ b ln(length better / length worse) + c. Turned round so that an arbitrary

@@ -12,14 +12,14 @@ from typing import Literal
 
 from rlaif.config.judging import JudgingConfig
 from rlaif.evaluate.calibration import Recalibration
-from rlaif.evaluate.figures import JudgeFigures
+from rlaif.evaluate.figures import JudgeMetrics
 from rlaif.evaluate.outcomes import Judged
 from rlaif.judges import KINDS
 from rlaif.judges.base import THINKING
 from rlaif.preferences.position import UNFIT_LABEL_MASS, UNFIT_TURNED
 from rlaif.records import Record
 from rlaif.stats.bootstrap import bootstrap_of
-from rlaif.stats.estimates import Figure, Tally
+from rlaif.stats.estimates import Estimate, Tally
 
 FEWEST_LABELS = 30
 """With fewer labels nothing is shown."""
@@ -51,7 +51,7 @@ class Fitness(Record):
 
 
 def fitness(
-    figures: JudgeFigures, judged: Sequence[Judged], judging: JudgingConfig, recalibration: Recalibration
+    figures: JudgeMetrics, judged: Sequence[Judged], judging: JudgingConfig, recalibration: Recalibration
 ) -> Fitness:
     """Return the answer for one critic."""
     notes = tuple(_notes(figures, recalibration))
@@ -67,7 +67,7 @@ def fitness(
     return Fitness(verdict=verdict, settings=settings, reasons=(*reasons, *turned), notes=notes)
 
 
-def against_labels(labelled: Figure, accuracy: Figure, longer: Figure) -> list[str]:
+def against_labels(labelled: Estimate, accuracy: Estimate, longer: Estimate) -> list[str]:
     """Return what speaks against the labels given; nothing when they are good."""
     if accuracy.n < FEWEST_LABELS:
         return [f"only {accuracy.n:g} of {labelled.n:g} items get a label: too few to show anything"]
@@ -84,7 +84,7 @@ def against_labels(labelled: Figure, accuracy: Figure, longer: Figure) -> list[s
     return found
 
 
-def _against_the_critic(figures: JudgeFigures, judging: JudgingConfig) -> list[str]:
+def _against_the_critic(figures: JudgeMetrics, judging: JudgingConfig) -> list[str]:
     """Return what no threshold mends."""
     found = []
     mass = figures.label_mass.value
@@ -102,7 +102,7 @@ def _no_answer(mass: float, judging: JudgingConfig) -> str:
     )
 
 
-def _turned(figures: JudgeFigures) -> list[str]:
+def _turned(figures: JudgeMetrics) -> list[str]:
     """Return what speaks against asking in one order only."""
     agreement, first = figures.order_agreement.value, figures.first.value or 0.0
     if agreement is None or 1 - agreement <= UNFIT_TURNED:
@@ -131,7 +131,7 @@ def _labels_at(judged: Judged, margin: float) -> Tally:
     return tally
 
 
-def _notes(figures: JudgeFigures, recalibration: Recalibration) -> list[str]:
+def _notes(figures: JudgeMetrics, recalibration: Recalibration) -> list[str]:
     found = []
     error, slope = figures.calibration_error, recalibration.slope.value
     if (error.low or 0.0) > CALIBRATION_ERROR:
@@ -148,6 +148,6 @@ def _notes(figures: JudgeFigures, recalibration: Recalibration) -> list[str]:
     return found
 
 
-def _range(figure: Figure) -> str:
-    ends = "" if figure.low is None or figure.high is None else f", {figure.low:.0%} to {figure.high:.0%}"
-    return f"{figure.value:.0%}{ends}"
+def _range(estimate: Estimate) -> str:
+    ends = "" if estimate.low is None or estimate.high is None else f", {estimate.low:.0%} to {estimate.high:.0%}"
+    return f"{estimate.value:.0%}{ends}"

@@ -15,7 +15,7 @@ from rlaif.constitution.schema import Constitution
 from rlaif.errors import ConfigError, RunError, UnfitJudgeError
 from rlaif.evaluate.asking import MOST_FAILED
 from rlaif.evaluate.case_report import FEWEST_FOR_PROOF
-from rlaif.evaluate.figures import JudgeFigures
+from rlaif.evaluate.figures import JudgeMetrics
 from rlaif.evaluate.gold import Gold, GoldItem, read_gold
 from rlaif.evaluate.judge import Contender, CriticReport, JudgeTest, measure_contender
 from rlaif.generation import Gate
@@ -26,7 +26,7 @@ from rlaif.records import Prompt
 from rlaif.runs.calibrate import recalibrator_at
 from rlaif.runs.directory import write_text
 from rlaif.seeds import content_hash
-from rlaif.stats.estimates import Figure
+from rlaif.stats.estimates import Estimate
 from rlaif.templates import Templates
 
 CASES = "cases"
@@ -122,27 +122,27 @@ def _cases(constitution: Constitution, judging: JudgingConfig) -> Iterator[GoldI
             )
 
 
-def _missed(found: JudgeFigures, require: RequireConfig) -> Iterator[str]:
+def _missed(found: JudgeMetrics, require: RequireConfig) -> Iterator[str]:
     if require.accuracy is not None and found.accuracy_labels.n < FEWEST_FOR_PROOF:
         n, items = found.accuracy_labels.n, found.items
         yield f"only {n:g} of {items} pairs get a label: {FEWEST_FOR_PROOF} are the fewest that show anything"
         return
-    least: list[tuple[str, Figure, float | None]] = [
+    least: list[tuple[str, Estimate, float | None]] = [
         ("pairs that get a label", found.labelled, require.labelled),
         ("labels that are right", found.accuracy_labels, require.accuracy),
         ("orders that agree", found.order_agreement, require.order_agreement),
         ("label mass", found.label_mass, require.label_mass),
     ]
-    for name, figure, bar in least:
-        if bar is not None and (figure.value is None or figure.value < bar):
-            yield f"{name} {_range(figure)}, wanted {bar:.0%}"
+    for name, estimate, bar in least:
+        if bar is not None and (estimate.value is None or estimate.value < bar):
+            yield f"{name} {_range(estimate)}, wanted {bar:.0%}"
     error, most = found.calibration_error, require.calibration_error
     if most is not None and (error.value is None or error.value > most):
         shown = "unknown" if error.value is None else f"{error.value:.3f}"
         yield f"calibration error {shown}, wanted at most {most:g}"
 
 
-def _range(figure: Figure) -> str:
-    if figure.value is None:
+def _range(estimate: Estimate) -> str:
+    if estimate.value is None:
         return "unknown (there were none)"
-    return f"{figure.value:.0%}{figure.ends('.0%')}"
+    return f"{estimate.value:.0%}{estimate.ends('.0%')}"

@@ -16,7 +16,7 @@ from rlaif.errors import ConfigError
 from rlaif.evaluate.asking import Asked, ask_all
 from rlaif.evaluate.calibration import Bin, Recalibration, recalibrate, reliability
 from rlaif.evaluate.cases import given_response
-from rlaif.evaluate.figures import JudgeFigures, measure, resampled
+from rlaif.evaluate.figures import JudgeMetrics, measure, resampled
 from rlaif.evaluate.fitness import Fitness, fitness
 from rlaif.evaluate.gold import Gold, GoldItem
 from rlaif.evaluate.outcomes import BETTER, WORSE, Judged, conclude
@@ -32,7 +32,7 @@ from rlaif.progress import Progress, Screen, Silent
 from rlaif.records import Matchup, Record
 from rlaif.seeds import derive_seed
 from rlaif.stats.bootstrap import bootstrap_of
-from rlaif.stats.estimates import Figure, Tally
+from rlaif.stats.estimates import Estimate, Tally
 from rlaif.templates import Templates
 
 
@@ -91,8 +91,8 @@ class CriticReport(Record):
     identities: dict[str, str]
     """By the judges' names: which model spoke for each."""
     fitness: Fitness
-    overall: JudgeFigures
-    subsets: dict[str, JudgeFigures]
+    overall: JudgeMetrics
+    subsets: dict[str, JudgeMetrics]
     reliability: tuple[Bin, ...]
     recalibration: Recalibration
     position_bias: PositionBias
@@ -110,9 +110,9 @@ class CriticReport(Record):
 class Baselines(Record):
     """What needs no critic."""
 
-    longer_wins: Figure
+    longer_wins: Estimate
     """Share of the items whose better answer is the longer one, in characters; equally long ones count as missed."""
-    first_wins: Figure
+    first_wins: Estimate
     """Share whose better answer stands first in the file; value None where the file has no order. Asked in both orders,
     "the first wins" is right in exactly one half."""
     coin: float = 0.5

@@ -11,7 +11,7 @@ from rlaif.evaluate.outcomes import Judged
 from rlaif.preferences.logits import TIE_LOGIT
 from rlaif.records import Record
 from rlaif.stats.bootstrap import bootstrap_of
-from rlaif.stats.estimates import Array, Figure, Tally
+from rlaif.stats.estimates import Array, Estimate, Tally
 
 PANEL = "panel"
 """What several judges together go by; they overlap with each of themselves, which says nothing."""
@@ -22,12 +22,12 @@ class Overlap(Record):
 
     one: str
     other: str
-    agree: Figure
+    agree: Estimate
     """Share of these items for which they name the same answer."""
-    both_wrong: Figure
+    both_wrong: Estimate
     by_chance: float | None
     """Share in which both would be wrong if one's errors told nothing of the other's."""
-    correlation: Figure
+    correlation: Estimate
     """Phi of being wrong: 0 independent errors, 1 the same ones; None where one of them never errs."""
 
 

@@ -18,21 +18,21 @@ from typing import Literal
 from rlaif.evaluate.verdictrows import VerdictRow
 from rlaif.records import Record
 from rlaif.stats.bootstrap import bootstrap_of
-from rlaif.stats.estimates import Bootstrap, Figure, Tally
+from rlaif.stats.estimates import Bootstrap, Estimate, Tally
 
 
 class Coin(Record):
     """What needs no judge: the shares that a judge has to beat."""
 
-    first_original: Figure
+    first_original: Estimate
     """Accuracy of "the answer shown first wins" in the original order: labels that say 1."""
-    first_swapped: Figure
+    first_swapped: Estimate
     """The same in the swapped order: labels that say 2. Both orders together always give one half."""
     coin: float = 0.5
     """Accuracy, order agreement and share of the first position of a coin that is thrown for every verdict."""
 
 
-class VerdictFigures(Record):
+class VerdictMetrics(Record):
     """How one judge, asked in one way, did on some items."""
 
     judge: str
@@ -42,24 +42,24 @@ class VerdictFigures(Record):
     rows: int
     items: int
     """Different items (subset and idx); intervals are over these."""
-    order_agreement: Figure
+    order_agreement: Estimate
     """Of the rows decided in both orders, those that name the same answer in both."""
-    accuracy: Figure
+    accuracy: Estimate
     """Of all decided verdicts, both orders, on items with a label."""
-    accuracy_original: Figure
-    accuracy_swapped: Figure
-    accuracy_agreed: Figure
+    accuracy_original: Estimate
+    accuracy_swapped: Estimate
+    accuracy_agreed: Estimate
     """Of the rows whose orders agree."""
-    agreed: Figure
+    agreed: Estimate
     """Rows whose orders agree, of all rows: what asking in both orders leaves."""
-    first: Figure
+    first: Estimate
     """Of the decided verdicts, those that name the answer shown first."""
-    unreadable: Figure
+    unreadable: Estimate
     """Of all verdicts (two a row)."""
-    ties: Figure
+    ties: Estimate
     unlabelled: int
     """Rows whose label is missing or a tie: they count for agreement, not for accuracy."""
-    brier: Figure
+    brier: Estimate
     """Mean squared error of the probability given to the labelled answer, orders averaged; value None without any."""
     baselines: Coin
 
@@ -70,7 +70,7 @@ class VerdictReport(Record):
     file: str
     rows: int
     by: tuple[str, ...]
-    groups: tuple[VerdictFigures, ...]
+    groups: tuple[VerdictMetrics, ...]
 
 
 def evaluate_verdicts(file: str, rows: Iterable[VerdictRow], by: Sequence[str] = ()) -> VerdictReport:
@@ -126,9 +126,9 @@ def _both_orders(row: VerdictRow, *, labelled: bool) -> Tally:
     return tally
 
 
-def _figures(rows: Sequence[VerdictRow], by: Sequence[str]) -> VerdictFigures:
+def _figures(rows: Sequence[VerdictRow], by: Sequence[str]) -> VerdictMetrics:
     found = bootstrap_of((row.item, tally_row(row)) for row in rows)
-    return VerdictFigures(
+    return VerdictMetrics(
         judge=rows[0].judge,
         strategy=rows[0].strategy,
         by=dict(zip(by, rows[0].by, strict=True)),

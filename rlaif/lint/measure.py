@@ -16,7 +16,7 @@ from rlaif.preferences.principles import tally_principles
 from rlaif.preferences.rule import Rule
 from rlaif.records import PROMPT_CHECK, Matchup, Prompt
 from rlaif.runs.reader import Run
-from rlaif.stats.estimates import Bootstrap, Figure, Tally
+from rlaif.stats.estimates import Bootstrap, Estimate, Tally
 
 FEWEST_PROMPTS = 30
 """With fewer prompts an interval says more about them than about the critic."""
@@ -64,27 +64,27 @@ class Measurement:
         """How many prompts had any matchups."""
         return self.figures.prompts
 
-    def decisive(self, principle: str) -> Figure:
+    def decisive(self, principle: str) -> Estimate:
         """Share of the labels that would be another, or none, without the principle."""
         return self._share(("decisive", principle), ("labelled", principle))
 
-    def agreement(self, one: str, other: str) -> Figure:
+    def agreement(self, one: str, other: str) -> Estimate:
         """Share of the matchups in which both name a winner where it is the same one; `one` stands before `other`."""
         return self._share(("same", one, other), ("both", one, other))
 
-    def turned(self, principle: str) -> Figure:
+    def turned(self, principle: str) -> Estimate:
         """Share of the matchups whose two orders name different winners under the principle."""
         return self._share(("turned", principle), ("ordered", principle))
 
-    def faint(self, principle: str) -> Figure:
+    def faint(self, principle: str) -> Estimate:
         """Share of the verdicts in which the two labels get less than half of the probability."""
         return self._share(("faint", principle), ("verdicts", principle))
 
-    def _share(self, above: tuple[str, ...], below: tuple[str, ...]) -> Figure:
+    def _share(self, above: tuple[str, ...], below: tuple[str, ...]) -> Estimate:
         """Return a share, without an interval where too few prompts had any of it."""
-        figure = self.figures.ratio(above, below)
-        few = figure.prompts < FEWEST_PROMPTS
-        return figure.model_copy(update={"low": None, "high": None}) if few else figure
+        estimate = self.figures.ratio(above, below)
+        few = estimate.prompts < FEWEST_PROMPTS
+        return estimate.model_copy(update={"low": None, "high": None}) if few else estimate
 
 
 def refuse_other_questions(run: Run, constitution: Constitution) -> None:

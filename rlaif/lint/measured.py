@@ -9,7 +9,7 @@ from itertools import combinations
 
 from rlaif.lint.measure import Measurement
 from rlaif.lint.subject import Hit, Subject
-from rlaif.stats.estimates import Figure
+from rlaif.stats.estimates import Estimate
 
 NEVER = 0.05
 """`Never` and `always` mean all but at most so large a share, with 95 % confidence."""
@@ -26,12 +26,12 @@ def never_decides(subject: Subject) -> Iterator[Hit]:
     """C301."""
 
     def finding(name: str, measured: Measurement) -> str | None:
-        figure = measured.decisive(name)
-        if not _below(figure, NEVER) or (figure.value or 0) > NEVER_DECIDES:
+        estimate = measured.decisive(name)
+        if not _below(estimate, NEVER) or (estimate.value or 0) > NEVER_DECIDES:
             return None
         level = subject.constitution.principle(name).priority
         lower = f"; at level {level} it only decides where higher levels abstain" if level > 1 else ""
-        return f"decides {_told(figure, 'labels')}: without it, all the others stay as they are{lower}"
+        return f"decides {_told(estimate, 'labels')}: without it, all the others stay as they are{lower}"
 
     return _each(subject, finding)
 
@@ -40,12 +40,12 @@ def always_agrees(subject: Subject) -> Iterator[Hit]:
     """C302: told at the later of the two."""
 
     def finding(name: str, measured: Measurement) -> str | None:
-        partners = [(other, figure) for other, figure in _agreements(subject, name) if _above(figure, 1 - NEVER)]
+        partners = [(other, estimate) for other, estimate in _agreements(subject, name) if _above(estimate, 1 - NEVER)]
         if not partners:
             return None
-        first, figure = partners[0]
+        first, estimate = partners[0]
         also = f"; as good as always with {', '.join(other for other, _ in partners[1:4])}, too" if partners[1:] else ""
-        return f'names the same winner as "{first}" in {_told(figure, "matchups")}{also}'
+        return f'names the same winner as "{first}" in {_told(estimate, "matchups")}{also}'
 
     return _each(subject, finding)
 
@@ -53,11 +53,11 @@ def always_agrees(subject: Subject) -> Iterator[Hit]:
 def always_contradicts(subject: Subject) -> Iterator[Hit]:
     """C303: told at the later of the two. One of a lower level takes nothing away from a higher one."""
     for name in _names(subject):
-        for other, figure in _agreements(subject, name):
+        for other, estimate in _agreements(subject, name):
             levels = {subject.constitution.principle(each).priority for each in (name, other)}
-            if _below(figure, NEVER) and len(levels) == 1:
+            if _below(estimate, NEVER) and len(levels) == 1:
                 yield Hit(
-                    f'names the same winner as "{other}" in only {_told(figure, "matchups")}: the two cancel out',
+                    f'names the same winner as "{other}" in only {_told(estimate, "matchups")}: the two cancel out',
                     name,
                     "compare",
                 )
@@ -67,9 +67,9 @@ def answered_by_position(subject: Subject) -> Iterator[Hit]:
     """C304."""
 
     def finding(name: str, measured: Measurement) -> str | None:
-        figure = measured.turned(name)
-        told = f"the winner changes with the order of the answers in {_told(figure, 'matchups')}"
-        return told if _above(figure, MOSTLY) else None
+        estimate = measured.turned(name)
+        told = f"the winner changes with the order of the answers in {_told(estimate, 'matchups')}"
+        return told if _above(estimate, MOSTLY) else None
 
     return _each(subject, finding)
 
@@ -78,9 +78,9 @@ def not_answered(subject: Subject) -> Iterator[Hit]:
     """C305."""
 
     def finding(name: str, measured: Measurement) -> str | None:
-        figure = measured.faint(name)
-        told = f"the two labels together get less than half of the probability in {_told(figure, 'verdicts')}"
-        return told if _above(figure, MOSTLY) else None
+        estimate = measured.faint(name)
+        told = f"the two labels together get less than half of the probability in {_told(estimate, 'verdicts')}"
+        return told if _above(estimate, MOSTLY) else None
 
     return _each(subject, finding)
 
@@ -103,7 +103,7 @@ def _each(subject: Subject, finding: Callable[[str, Measurement], str | None]) -
         yield Hit(told, name, "compare")
 
 
-def _agreements(subject: Subject, name: str) -> Iterator[tuple[str, Figure]]:
+def _agreements(subject: Subject, name: str) -> Iterator[tuple[str, Estimate]]:
     """Yield how often a principle names the same winner as each of those before it."""
     if subject.measured is not None:
         for other, later in combinations(_names(subject), 2):
@@ -115,16 +115,16 @@ def _names(subject: Subject) -> list[str]:
     return [principle.id for principle in subject.constitution.comparing]
 
 
-def _below(figure: Figure, share: float) -> bool:
-    return figure.high is not None and figure.high < share
+def _below(estimate: Estimate, share: float) -> bool:
+    return estimate.high is not None and estimate.high < share
 
 
-def _above(figure: Figure, share: float) -> bool:
-    return figure.low is not None and figure.low > share
+def _above(estimate: Estimate, share: float) -> bool:
+    return estimate.low is not None and estimate.low > share
 
 
-def _told(figure: Figure, things: str) -> str:
+def _told(estimate: Estimate, things: str) -> str:
     return (
-        f"{figure.value or 0:.1%} of {figure.n:,.0f} {things} (95 % interval {figure.low or 0:.1%} to "
-        f"{figure.high or 0:.1%}, {figure.prompts} prompts)"
+        f"{estimate.value or 0:.1%} of {estimate.n:,.0f} {things} (95 % interval {estimate.low or 0:.1%} to "
+        f"{estimate.high or 0:.1%}, {estimate.prompts} prompts)"
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from rlaif.preferences.denoise import Noise, denoised
 from rlaif.preferences.recalibration import Recalibrator
 from rlaif.records import Record
-from rlaif.stats.estimates import Figure
+from rlaif.stats.estimates import Estimate
 
 
 class Corrected(Record):
@@ -18,7 +18,7 @@ class Corrected(Record):
 
     length_effect: float | None = None
     """Log-odds for e times the characters that were taken out."""
-    length_measured: Figure | None = None
+    length_measured: Estimate | None = None
     """The same with its interval, where it was measured over the run itself."""
     noise: Noise | None = None
     """What the disagreement of the two orders told, where probabilities were shrunk by it."""

@@ -18,7 +18,7 @@ from rlaif.preferences.judgement import Judgement
 from rlaif.preferences.logits import TIE_LOGIT
 from rlaif.records import Record, Trace
 from rlaif.seeds import content_hash
-from rlaif.stats.estimates import Figure
+from rlaif.stats.estimates import Estimate
 from rlaif.stats.log_odds import sigmoid
 from rlaif.stats.regression import coefficient, linear, logistic
 
@@ -41,9 +41,9 @@ class LengthReading:
 class LengthEffect(Record):
     """Log-odds for e times the characters; 0 where length is worth nothing."""
 
-    linear: Figure
+    linear: Estimate
     """Of the log-odds: what has to be taken out of them. Very sure verdicts weigh heavily."""
-    choice: Figure
+    choice: Estimate
     """Of the probability (fractional logistic regression): nearer to zero, because answers differ in more than length,
     but hardly moved by very sure verdicts."""
 

@@ -21,7 +21,7 @@ from rlaif.preferences.judgement import Judgement, PrincipleJudgement, decide
 from rlaif.preferences.logits import TIE_LOGIT, weighted_mean
 from rlaif.preferences.rule import Rule
 from rlaif.records import Record
-from rlaif.stats.estimates import Array, Bootstrap, Figure, Tally
+from rlaif.stats.estimates import Array, Bootstrap, Estimate, Tally
 
 
 class PanelMember(Record):
@@ -33,9 +33,9 @@ class PanelMember(Record):
     """Families of models that it and the policy both belong to, by their names: it may favour the policy's answers."""
     read: int
     """Matchups in which it could be read."""
-    agrees: Figure
+    agrees: Estimate
     """Share of the matchups in which it names the same winner as all others together."""
-    decisive: Figure
+    decisive: Estimate
     """Share of the labels that would be another, or none, without it."""
 
 
@@ -44,9 +44,9 @@ class PanelPair(Record):
 
     one: str
     other: str
-    same: Figure
+    same: Estimate
     """Share of the matchups in which they name the same winner."""
-    correlation: Figure
+    correlation: Estimate
     """Of their log-odds."""
 
 
@@ -92,7 +92,7 @@ def without(parts: Sequence[PrincipleJudgement], judge: str, rule: Rule) -> list
     return found
 
 
-def panel_figures(found: Bootstrap, members: Sequence[tuple[str, str, frozenset[str]]]) -> Panel:
+def panel_estimates(found: Bootstrap, members: Sequence[tuple[str, str, frozenset[str]]]) -> Panel:
     """Return the figures of a panel; `members` are name, model, and families shared with the policy."""
     return Panel(
         members=tuple(

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from rlaif.preferences.logits import TIE_LOGIT, ranking_logits
 from rlaif.records import Matchup, Record
-from rlaif.stats.estimates import Figure
+from rlaif.stats.estimates import Estimate
 from rlaif.stats.median import median_interval
 
 FEWEST_FOR_BIAS = 8
@@ -31,9 +31,9 @@ class PositionBias(Record):
     by_principle: dict[str, float]
     """Median of (x_ab + x_ba) / 2 in logits; positive favours the answer shown first."""
     overall: float | None
-    intervals: dict[str, Figure] = Field(default_factory=dict)
+    intervals: dict[str, Estimate] = Field(default_factory=dict)
     """The same medians with their 95 % intervals (Woodruff 1952), prompts drawn as a whole."""
-    overall_interval: Figure | None = None
+    overall_interval: Estimate | None = None
     """Of `overall`."""
     matchups: int
     verdicts: int
@@ -132,7 +132,7 @@ class _Seen:
         asked = {k: v.median for k, v in sorted(self.readable.items()) if len(v.values) >= FEWEST_FOR_BIAS}
         overall = everything.median if len(everything.values) >= FEWEST_FOR_BIAS else None
         return {
-            "by_principle": {k: figure.value for k, figure in asked.items()},
+            "by_principle": {k: estimate.value for k, estimate in asked.items()},
             "intervals": asked,
             "overall": None if overall is None else overall.value,
             "overall_interval": overall,
@@ -151,7 +151,7 @@ class _Biases:
         self.values, self.prompts = array("d"), array("q")
 
     @property
-    def median(self) -> Figure:
+    def median(self) -> Estimate:
         return median_interval(np.array(self.values), np.array(self.prompts))
 
 

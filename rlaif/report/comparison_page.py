@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rlaif.compare.comparison import Comparison
 from rlaif.compare.config import CompareConfig
-from rlaif.compare.disagreements import Disagreement, Voice, strength
+from rlaif.compare.disagreements import Disagreement, PrincipleLogit, strength
 from rlaif.compare.figures import pool_rules
 from rlaif.compare.job import pooled, read_comparison, read_settings
 from rlaif.compare.pool import Candidate, PooledPrompt
@@ -67,7 +67,7 @@ def write_comparison_report(path: Path, file: Path) -> Written:
 def _refuse_other_rules(path: Path, found: Comparison, names: set[str], prompts: Sequence[PooledPrompt]) -> None:
     """Raise RunDirectoryError where the files of a comparison are not of one piece."""
     figured = {rules.name for rules in found.rule_sets}
-    judged = {sitting.rules for prompt in prompts for sitting in prompt.sittings}
+    judged = {judging_pass.rules for prompt in prompts for judging_pass in prompt.sittings}
     if figured != names or not judged <= names:
         raise RunDirectoryError(
             f"{path}: comparison.yaml, comparison.json and pool.sqlite speak of different rule sets "
@@ -160,7 +160,7 @@ class ShownDisagreement:
     of: Disagreement
     a_text: str
     b_text: str
-    voices: list[Voice]
+    voices: list[PrincipleLogit]
 
 
 def _shown(one: Disagreement) -> ShownDisagreement:

@@ -97,8 +97,8 @@ def agreement_plot(found: Comparison) -> Plot:
         name_rows(left, names)
         for ax, figures in ((left, [t.kappa for t in found.pairs]), (right, [t.rank_correlation for t in found.pairs])):
             at_value(ax, 0)
-            for place, figure in enumerate(figures):
-                interval(ax, place, figure)
+            for place, estimate in enumerate(figures):
+                interval(ax, place, estimate)
             ax.set_xlim(-1.05, 1.05)
             ax.set_xticks([-1, -0.5, 0, 0.5, 1])
         left.set_xlabel("Cohen's kappa of the labels")

@@ -2,8 +2,8 @@
 
 from matplotlib.figure import Figure as Canvas
 
-from rlaif.compare.comparison import Comparison, RuleSetFigures
-from rlaif.evaluate.text_figures import TextFigures
+from rlaif.compare.comparison import Comparison, RuleSetMetrics
+from rlaif.evaluate.text_metrics import TextMetrics
 from rlaif.report.plots import (
     INTERVALS,
     ONE,
@@ -22,7 +22,7 @@ from rlaif.report.plots import (
     with_interval,
 )
 from rlaif.report.plots_of_texts import plot_of_texts
-from rlaif.stats.estimates import Figure, apart, highest_is_shown
+from rlaif.stats.estimates import Estimate, apart, highest_is_shown
 
 MOST_GUILTY = 12
 MOST_CONFLICTS = 12
@@ -54,7 +54,7 @@ def guilty_plot(found: Comparison) -> Plot:
     )
 
 
-def principles_plot(rules: RuleSetFigures) -> Plot:
+def principles_plot(rules: RuleSetMetrics) -> Plot:
     """Return what every principle of one rule set contributes."""
     # By what is shown, not by a lucky few matchups.
     rows = sorted(rules.principles, key=lambda p: (-(p.decisive.low or 0), -(p.decisive.value or 0)))
@@ -73,8 +73,10 @@ def principles_plot(rules: RuleSetFigures) -> Plot:
         name_rows(axes[0], [row.id for row in rows])
         at_value(axes[1], 0.5)
         for place, row in enumerate(rows):
-            for ax, figure, colour in zip(axes, (row.decisive, row.agrees, row.turned), (ONE, THREE, TWO), strict=True):
-                interval(ax, place, figure, colour)
+            for ax, estimate, colour in zip(
+                axes, (row.decisive, row.agrees, row.turned), (ONE, THREE, TWO), strict=True
+            ):
+                interval(ax, place, estimate, colour)
         for ax, label in zip(axes, ("tips the label", "agrees with the rest", "turns with the order"), strict=True):
             ax.set_xlim(-0.04, 1.04)
             ax.set_xticks([0, 0.5, 1], ["0%", "50%", ""])
@@ -99,7 +101,7 @@ def principles_plot(rules: RuleSetFigures) -> Plot:
     )
 
 
-def conflicts_plot(rules: RuleSetFigures) -> Plot:
+def conflicts_plot(rules: RuleSetMetrics) -> Plot:
     """Return which principles of one rule set vote against each other."""
     conflicts = [*rules.group_conflicts, *rules.conflicts[:MOST_CONFLICTS]]
     names = [f"{c.one} / {c.other}" for c in conflicts]
@@ -134,7 +136,7 @@ def conflicts_plot(rules: RuleSetFigures) -> Plot:
 
 def texts_plot(found: Comparison) -> Plot:
     """Return what the revisions are like as texts, beside the samples they come from."""
-    makers: list[tuple[str, TextFigures]] = [
+    makers: list[tuple[str, TextMetrics]] = [
         ("the policy's samples", found.samples),
         *((f"revisions by {rules.name}", rules.texts) for rules in found.rule_sets if rules.texts.answers),
     ]
@@ -163,7 +165,7 @@ def judge_plot(found: Comparison) -> Plot:
         for place, rules in enumerate(found.rule_sets):
             interval(agree, place, rules.order_agreement)
             interval(mass, place, rules.label_mass, THREE)
-            interval(bias, place, Figure(value=rules.critic.overall), TWO)
+            interval(bias, place, Estimate(value=rules.critic.overall), TWO)
         for ax, label in ((agree, "orders agree"), (mass, "label mass")):
             ax.set_xlim(-0.04, 1.04)
             ax.set_xticks([0, 0.5, 1], ["0%", "50%", ""])

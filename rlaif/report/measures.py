@@ -9,7 +9,7 @@ Goes out: numbers for the distributions, and for every prompt a tally of which r
     ("more refusals",), ("pairs",)            pairs whose chosen answer refuses less those whose rejected one; pairs
     ("more hedges",)                          the same of answers with a hedge or a stock phrase
     (either, "prompts")                       prompts where these are not zero
-    ("text", kind, …)                         as `rlaif.evaluate.text_figures` has them; by KINDS_OF_ANSWERS
+    ("text", kind, …)                         as `rlaif.evaluate.text_metrics` has them; by KINDS_OF_ANSWERS
     and those of `rlaif.preferences.principles`
 """
 
@@ -19,7 +19,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from rlaif.evaluate.text_figures import tally_text, under
+from rlaif.evaluate.text_metrics import tally_text, under
 from rlaif.preferences.judgement import Judgement
 from rlaif.preferences.pairs import Conclusion
 from rlaif.preferences.position import asked_both_ways

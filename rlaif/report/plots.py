@@ -22,7 +22,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
-from rlaif.stats.estimates import Figure
+from rlaif.stats.estimates import Estimate
 
 WIDTH = 6.4
 """Inches of 72 points: as many CSS pixels wide as a column of the page."""
@@ -97,7 +97,7 @@ class Row:
     """A row of `interval_rows` or `spread_rows`: its name, and what is drawn in it."""
 
     name: str
-    figure: Figure
+    estimate: Estimate
     note: str = ""
     """Stands at the right end, such as how many it was measured on."""
 
@@ -173,15 +173,15 @@ def name_rows(ax: Axes, names: Sequence[str]) -> None:
         )
 
 
-def interval(ax: Axes, place: float, figure: Figure, colour: str = ONE, *, upright: bool = False) -> None:
+def interval(ax: Axes, place: float, estimate: Estimate, colour: str = ONE, *, upright: bool = False) -> None:
     """Draw a figure with its interval at a row (or, upright, at a column)."""
-    if figure.value is None:
+    if estimate.value is None:
         return
-    low, high = (figure.value if end is None else end for end in (figure.low, figure.high))
+    low, high = (estimate.value if end is None else end for end in (estimate.low, estimate.high))
     ends, places = (low, high), (place, place)
     line = (places, ends) if upright else (ends, places)
     ax.plot(*line, color=colour, linewidth=2, solid_capstyle="butt")
-    dot = (place, figure.value) if upright else (figure.value, place)
+    dot = (place, estimate.value) if upright else (estimate.value, place)
     ax.plot(*dot, "o", color=colour, markersize=6, clip_on=False)
 
 
@@ -218,7 +218,7 @@ def percent_axis(axis: Any, *, step: float = 0.25) -> None:  # noqa: ANN401
 
 
 def share_rows(
-    name: str, title: str, names: Sequence[str], figures: Sequence[Figure], label: str, *, middle: float | None = None
+    name: str, title: str, names: Sequence[str], figures: Sequence[Estimate], label: str, *, middle: float | None = None
 ) -> Markup:
     """Return a plot of one panel of shares, a row to each; `middle` marks a share that says nothing."""
 
@@ -227,8 +227,8 @@ def share_rows(
         name_rows(ax, names)
         if middle is not None:
             at_value(ax, middle)
-        for place, figure in enumerate(figures):
-            interval(ax, place, figure)
+        for place, estimate in enumerate(figures):
+            interval(ax, place, estimate)
         ax.set_xlim(-0.02, 1.02)
         percent_axis(ax.xaxis)
         ax.set_xlabel(label)
@@ -247,15 +247,15 @@ def number(value: float | None, digits: int = 2) -> str:
     return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
 
 
-def with_interval(figure: Figure, *, percent: bool = True) -> str:
+def with_interval(estimate: Estimate, *, percent: bool = True) -> str:
     """Return a figure for a table, such as `62% [58, 66]`."""
-    if figure.value is None:
+    if estimate.value is None:
         return "–"
     scale, digits, unit = (100, 0, "%") if percent else (1, 2, "")
-    text = f"{figure.value * scale:.{digits}f}{unit}"
-    if figure.low is None or figure.high is None:
+    text = f"{estimate.value * scale:.{digits}f}{unit}"
+    if estimate.low is None or estimate.high is None:
         return text
-    return f"{text} [{figure.low * scale:.{digits}f}, {figure.high * scale:.{digits}f}]"
+    return f"{text} [{estimate.low * scale:.{digits}f}, {estimate.high * scale:.{digits}f}]"
 
 
 def _drawing() -> AbstractContextManager[None]:

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from matplotlib.figure import Figure as Canvas
 
-from rlaif.evaluate.text_figures import text_figures
+from rlaif.evaluate.text_metrics import text_metrics
 from rlaif.report.measures import KINDS_OF_ANSWERS, LENGTH_RATIOS
 from rlaif.report.plots import (
     FAINT,
@@ -27,7 +27,7 @@ from rlaif.report.plots import (
     with_interval,
 )
 from rlaif.report.plots_of_texts import plot_of_texts
-from rlaif.stats.estimates import Bootstrap, Figure
+from rlaif.stats.estimates import Bootstrap, Estimate
 
 MOST_TAGS = 12
 """Rows of the plot by tag."""
@@ -46,9 +46,9 @@ def lengths_plot(bootstrap: Bootstrap) -> Plot:
     def draw(canvas: Canvas) -> None:
         ax = canvas.subplots(gridspec_kw={"left": 0.14, "right": 0.97, "bottom": 0.18, "top": 0.95})
         at_value(ax, 0.5, upright=False)
-        for place, figure in enumerate(figures):
-            interval(ax, place, figure, upright=True)
-            ax.text(place, 0.02, f"{figure.n:,.0f}", ha="center", fontsize=10.5, color=FAINT)
+        for place, estimate in enumerate(figures):
+            interval(ax, place, estimate, upright=True)
+            ax.text(place, 0.02, f"{estimate.n:,.0f}", ha="center", fontsize=10.5, color=FAINT)
         ax.set_xticks(range(len(names)), names)
         ax.set_xlim(-0.6, len(names) - 0.4)
         ax.set_ylim(0, 1)
@@ -74,7 +74,7 @@ def lengths_plot(bootstrap: Bootstrap) -> Plot:
 
 def texts_plot(bootstrap: Bootstrap) -> Plot:
     """Return what was chosen and what was rejected as texts, beside all samples and revisions."""
-    kinds = {kind: text_figures(bootstrap, kind) for kind in KINDS_OF_ANSWERS}
+    kinds = {kind: text_metrics(bootstrap, kind) for kind in KINDS_OF_ANSWERS}
     return plot_of_texts(
         _what_training_would_learn(bootstrap),
         [(name, figures) for name, figures in kinds.items() if figures.answers],
@@ -85,10 +85,10 @@ def texts_plot(bootstrap: Bootstrap) -> Plot:
 def _what_training_would_learn(bootstrap: Bootstrap) -> str:
     """Return the first way in which chosen answers are shown to differ from the rejected ones of the same pairs."""
     for what, verb in (("more refusals", "refuses"), ("more hedges", "hedges")):
-        figure = bootstrap.ratio((what,), ("pairs",), share=False)
-        if bootstrap.total((what, "prompts")) >= FEWEST_PROMPTS and not figure.holds(0):
-            more = "chosen" if (figure.value or 0) > 0 else "rejected"
-            share = 100 * abs(figure.value or 0)
+        estimate = bootstrap.ratio((what,), ("pairs",), share=False)
+        if bootstrap.total((what, "prompts")) >= FEWEST_PROMPTS and not estimate.holds(0):
+            more = "chosen" if (estimate.value or 0) > 0 else "rejected"
+            share = 100 * abs(estimate.value or 0)
             points = "less than a point" if share < 1 else f"{share:.0f} points"
             return f"The {more} answer {verb} more often than the other of its pair, by {points}"
     return "Chosen and rejected answers are not shown to differ in refusing or hedging"
@@ -98,15 +98,15 @@ def revisions_plot(bootstrap: Bootstrap, kind: str, names: Sequence[str]) -> Plo
     """Return where a revision beats what it goes back to, by `principle` drawn for its critique or by `tag`."""
     overall = bootstrap.ratio(("p revision",), ("revised",))
     rows = [
-        Row(name, figure, f"{figure.n:,.0f}")
+        Row(name, estimate, f"{estimate.n:,.0f}")
         for name in names
-        if (figure := bootstrap.ratio(("p revision", kind, name), ("revised", kind, name))).value is not None
+        if (estimate := bootstrap.ratio(("p revision", kind, name), ("revised", kind, name))).value is not None
     ]
     left_out = 0
     if kind == "tag":
-        by_count = sorted(rows, key=lambda row: (-row.figure.n, row.name))
+        by_count = sorted(rows, key=lambda row: (-row.estimate.n, row.name))
         rows, left_out = by_count[:MOST_TAGS], max(0, len(rows) - MOST_TAGS)
-    rows.sort(key=lambda row: -(row.figure.value or 0))
+    rows.sort(key=lambda row: -(row.estimate.value or 0))
     title = (
         f"A revision beats its parent with a mean probability of {with_interval(overall)}"
         if kind == "principle"
@@ -123,20 +123,20 @@ def revisions_plot(bootstrap: Bootstrap, kind: str, names: Sequence[str]) -> Plo
         ),
         table=Table(
             (kind, "p(revision better)", "revisions", "prompts"),
-            tuple((r.name, with_interval(r.figure), r.note, str(r.figure.prompts)) for r in rows),
+            tuple((r.name, with_interval(r.estimate), r.note, str(r.estimate.prompts)) for r in rows),
         ),
         svg=drawn(f"revisions-{kind}", title, rows_height(len(rows)), lambda canvas: _draw_rows(canvas, rows, overall)),
     )
 
 
-def _draw_rows(canvas: Canvas, rows: Sequence[Row], overall: Figure) -> None:
+def _draw_rows(canvas: Canvas, rows: Sequence[Row], overall: Estimate) -> None:
     (ax,) = panels(canvas, len(rows), [1])
     name_rows(ax, [row.name for row in rows])
     at_value(ax, 0.5, "made worse  |  made better")
     if overall.value is not None:
         ax.axvline(overall.value, color=THREE, linewidth=1, linestyle=(0, (4, 2)), zorder=0)
     for place, row in enumerate(rows):
-        interval(ax, place, row.figure)
+        interval(ax, place, row.estimate)
         ax.text(
             1,
             place - 0.34,
@@ -154,5 +154,5 @@ def _draw_rows(canvas: Canvas, rows: Sequence[Row], overall: Figure) -> None:
 
 def _extremes(rows: Sequence[Row]) -> str:
     """Return what the best and the worst tag show; of many, some differ by chance, so no more is said."""
-    ends = [f"{row.figure.value or 0:.0%} (“{row.name}”)" for row in (rows[-1], rows[0])]
+    ends = [f"{row.estimate.value or 0:.0%} (“{row.name}”)" for row in (rows[-1], rows[0])]
     return f"By tag, a revision wins with {' to '.join(dict.fromkeys(ends))}"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
-from rlaif.evaluate.text_figures import TextFigures
+from rlaif.evaluate.text_metrics import TextMetrics
 from rlaif.report.plots import (
     FAINT,
     INTERVALS,
@@ -20,9 +20,9 @@ from rlaif.report.plots import (
     rows_height,
     with_interval,
 )
-from rlaif.stats.estimates import Figure
+from rlaif.stats.estimates import Estimate
 
-_COLUMNS: tuple[tuple[str, Callable[[TextFigures], Figure], bool], ...] = (
+_COLUMNS: tuple[tuple[str, Callable[[TextMetrics], Estimate], bool], ...] = (
     ("words", lambda t: t.words, False),
     ("refuse", lambda t: t.refusals, True),
     ("hedge", lambda t: t.hedged, True),
@@ -31,7 +31,7 @@ _COLUMNS: tuple[tuple[str, Callable[[TextFigures], Figure], bool], ...] = (
 """What is drawn: its name, the figure, whether it is a share."""
 
 
-def plot_of_texts(title: str, kinds: Sequence[tuple[str, TextFigures]], reading: str = "") -> Plot:
+def plot_of_texts(title: str, kinds: Sequence[tuple[str, TextMetrics]], reading: str = "") -> Plot:
     """Return a plot with one row for each kind of answers; the first, what others are held against, is faint."""
     return Plot(
         name="texts",
@@ -46,12 +46,12 @@ def plot_of_texts(title: str, kinds: Sequence[tuple[str, TextFigures]], reading:
     )
 
 
-def _draw(canvas: Canvas, kinds: Sequence[tuple[str, TextFigures]]) -> None:
+def _draw(canvas: Canvas, kinds: Sequence[tuple[str, TextMetrics]]) -> None:
     axes = panels(canvas, len(kinds), [1] * len(_COLUMNS))
     name_rows(axes[0], [name for name, _ in kinds])
-    for ax, (label, figure, share) in zip(axes, _COLUMNS, strict=True):
+    for ax, (label, estimate, share) in zip(axes, _COLUMNS, strict=True):
         for place, (_, texts) in enumerate(kinds):
-            interval(ax, place, figure(texts), FAINT if place == 0 else ONE)
+            interval(ax, place, estimate(texts), FAINT if place == 0 else ONE)
         ax.margins(x=0.15)
         ax.set_xlabel(label)
         if share:
@@ -60,7 +60,7 @@ def _draw(canvas: Canvas, kinds: Sequence[tuple[str, TextFigures]]) -> None:
             ax.xaxis.set_major_locator(MaxNLocator(2))
 
 
-def _table(kinds: Sequence[tuple[str, TextFigures]]) -> Table:
+def _table(kinds: Sequence[tuple[str, TextMetrics]]) -> Table:
     columns = (
         "answers", "how many", "words", "refuse", "refuse in part", "hedge",
         "hedges per 100 words", "stock phrases per 100 words", "variety",
@@ -68,7 +68,7 @@ def _table(kinds: Sequence[tuple[str, TextFigures]]) -> Table:
     return Table(columns, tuple(_row(name, texts) for name, texts in kinds))
 
 
-def _row(name: str, texts: TextFigures) -> tuple[str, ...]:
+def _row(name: str, texts: TextMetrics) -> tuple[str, ...]:
     return (
         name,
         str(texts.answers),

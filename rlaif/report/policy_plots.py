@@ -30,7 +30,7 @@ from rlaif.report.plots import (
     share_rows,
     with_interval,
 )
-from rlaif.stats.estimates import Figure
+from rlaif.stats.estimates import Estimate
 
 
 def policy_plots(found: PolicyEvaluation) -> list[Plot]:
@@ -46,14 +46,14 @@ def policy_plots(found: PolicyEvaluation) -> list[Plot]:
 
 def wins_plot(found: PolicyEvaluation) -> Plot:
     """Return the win rates under all constitutions, as they came and with length taken out."""
-    rows: list[tuple[str, Figure]] = []
+    rows: list[tuple[str, Estimate]] = []
     for one in found.wins:
         rows += [
             (f"{one.constitution}: wins, ties apart", one.win_rate),
             (f"{one.constitution}: at equal length", one.at_equal_length),
             (f"{one.constitution}: answers of similar length", one.similar_length),
         ]
-    names, figures = [name for name, _ in rows], [figure for _, figure in rows]
+    names, figures = [name for name, _ in rows], [estimate for _, estimate in rows]
     title = "How often the tuned model's answer wins against the base's"
     counts = [
         (f"{one.constitution}: {outcome}", str(count)) for one in found.wins for outcome, count in one.outcomes.items()
@@ -67,7 +67,7 @@ def wins_plot(found: PolicyEvaluation) -> Plot:
         ),
         table=Table(
             ("what", "share or duels"),
-            (*((name, with_interval(figure)) for name, figure in rows), *counts),
+            (*((name, with_interval(estimate)) for name, estimate in rows), *counts),
         ),
         svg=share_rows("wins", title, names, figures, "share of the decided duels", middle=0.5),
     )

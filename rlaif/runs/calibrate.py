@@ -21,7 +21,7 @@ from rlaif.preferences.recalibration import Recalibrator
 from rlaif.records import Trace
 from rlaif.runs.directory import Manifest, shown_cases, with_own_options
 from rlaif.seeds import canonical_json
-from rlaif.stats.estimates import Figure
+from rlaif.stats.estimates import Estimate
 
 
 class RunFacts(Protocol):
@@ -77,7 +77,7 @@ FEWEST_FOR_LENGTH = 50
 """With fewer matchups an effect of length says more about them than about the judges."""
 
 
-def _is_shown(effect: Figure) -> bool:
+def _is_shown(effect: Estimate) -> bool:
     """Whether an effect was measured well enough to be taken out of labels: its interval leaves out zero."""
     return effect.n >= FEWEST_FOR_LENGTH and effect.low is not None and not effect.holds(0.0)
 

@@ -4,7 +4,7 @@ from rlaif.config.judging import JudgingConfig
 from rlaif.judges import KINDS, JudgeConfig
 from rlaif.preferences.correction import Corrected
 from rlaif.preferences.panel import Panel
-from rlaif.stats.estimates import Figure
+from rlaif.stats.estimates import Estimate
 
 
 def judge_words(judge: JudgeConfig) -> str:
@@ -66,6 +66,10 @@ def panel_words(panel: Panel) -> list[str]:
     return lines
 
 
-def _share(figure: Figure) -> str:
-    ends = "" if figure.low is None or figure.high is None else f" ({100 * figure.low:.0f} to {100 * figure.high:.0f})"
-    return f"{figure.value:.0%}{ends}"
+def _share(estimate: Estimate) -> str:
+    ends = (
+        ""
+        if estimate.low is None or estimate.high is None
+        else f" ({100 * estimate.low:.0f} to {100 * estimate.high:.0f})"
+    )
+    return f"{estimate.value:.0%}{ends}"

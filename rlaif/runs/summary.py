@@ -15,7 +15,7 @@ from rlaif.preferences.correction import Corrected
 from rlaif.preferences.judgement import Judgement, deciding_principles
 from rlaif.preferences.length import LengthEffect
 from rlaif.preferences.pairs import Conclusion, Pair
-from rlaif.preferences.panel import Panel, panel_figures, tally_panel
+from rlaif.preferences.panel import Panel, panel_estimates, tally_panel
 from rlaif.preferences.position import PositionBias
 from rlaif.preferences.rule import Rule
 from rlaif.records import Record, Trace, Usage
@@ -123,7 +123,7 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
         corrected=run.correction.what,
         conflicts=n["conflicts"],
         judged_otherwise=n["otherwise"] > 0,
-        panel=panel_figures(bootstrap_of(tallies), _members(run)) if several else None,
+        panel=panel_estimates(bootstrap_of(tallies), _members(run)) if several else None,
         notes=[*_notes(run), *(not_applied(run.config.judging, run.correction.what) if n["matchups"] else [])],
         warnings=warnings_of(run),
         usage=usage,

@@ -43,7 +43,7 @@ RESAMPLES = 2000
 ALPHA = 0.05
 
 
-class Figure(Record):
+class Estimate(Record):
     """A number measured over prompts."""
 
     value: float | None
@@ -84,25 +84,25 @@ class Bootstrap:
         """Return a sum over all prompts."""
         return float(self._column(key).sum())
 
-    def ratio(self, above: Key, below: Key, *, share: bool = True) -> Figure:
+    def ratio(self, above: Key, below: Key, *, share: bool = True) -> Estimate:
         """Return sum(above) / sum(below). `share` says that it is a share of `below`, in [0, 1]."""
         return self.ratio_of_sums((above,), (below,), share=share)
 
-    def ratio_of_sums(self, above: Sequence[Key], below: Sequence[Key], *, share: bool = True) -> Figure:
+    def ratio_of_sums(self, above: Sequence[Key], below: Sequence[Key], *, share: bool = True) -> Estimate:
         """Return the ratio of two sums over several keys each, with all of `below` as what it is measured on."""
 
         def divided(totals: Array) -> Array:
             result: Array = totals[: len(above)].sum(axis=0) / totals[len(above) :].sum(axis=0)
             return result
 
-        figure = self.function(divided, (*above, *below), of=below)
-        if not share or figure.value not in {0.0, 1.0} or figure.low != figure.high:
-            return figure
-        slack = unseen(figure.prompts)
-        ends = {"low": 0.0, "high": slack} if figure.value == 0 else {"low": 1 - slack, "high": 1.0}
-        return figure.model_copy(update=ends)
+        estimate = self.function(divided, (*above, *below), of=below)
+        if not share or estimate.value not in {0.0, 1.0} or estimate.low != estimate.high:
+            return estimate
+        slack = unseen(estimate.prompts)
+        ends = {"low": 0.0, "high": slack} if estimate.value == 0 else {"low": 1 - slack, "high": 1.0}
+        return estimate.model_copy(update=ends)
 
-    def function(self, of_totals: Callable[[Array], Array], keys: Sequence[Key], *, of: Sequence[Key]) -> Figure:
+    def function(self, of_totals: Callable[[Array], Array], keys: Sequence[Key], *, of: Sequence[Key]) -> Estimate:
         """Return a function of the totals of `keys`.
 
         `of_totals` takes an array (keys, …) and returns one of shape (…); `of` names all that it is measured on.
@@ -115,14 +115,14 @@ class Bootstrap:
         with np.errstate(divide="ignore", invalid="ignore"):
             value = float(of_totals(columns.sum(axis=1)))
             if not np.isfinite(value):
-                return Figure(value=None, n=n, prompts=prompts)
+                return Estimate(value=None, n=n, prompts=prompts)
             if prompts < 2:
-                return Figure(value=value, n=n, prompts=prompts)
+                return Estimate(value=value, n=n, prompts=prompts)
             drawn = of_totals(columns @ self._drawn().T)
         drawn = drawn[np.isfinite(drawn)]
         outside = tail(prompts)
         low, high = np.quantile(drawn, [outside, 1 - outside]) if len(drawn) else (value, value)
-        return Figure(value=value, low=float(low), high=float(high), n=n, prompts=prompts)
+        return Estimate(value=value, low=float(low), high=float(high), n=n, prompts=prompts)
 
     def _column(self, key: Key) -> Array:
         if key not in self._columns:
@@ -143,32 +143,32 @@ def unseen(n: int) -> float:
     return 1 - float((ALPHA / 2) ** (1 / n))
 
 
-def apart(one: Figure, other: Figure) -> bool:
+def apart(one: Estimate, other: Estimate) -> bool:
     """Whether the intervals of two figures have nothing in common, so that the two are shown to differ."""
     if one.low is None or one.high is None or other.low is None or other.high is None:
         return False
     return one.high < other.low or other.high < one.low
 
 
-def highest_is_shown(figures: Sequence[Figure]) -> bool:
+def highest_is_shown(figures: Sequence[Estimate]) -> bool:
     """Whether the highest of several figures is shown to be higher than all others; one alone is."""
-    known = [figure for figure in figures if figure.value is not None]
+    known = [estimate for estimate in figures if estimate.value is not None]
     if not known:
         return False
-    highest = max(known, key=lambda figure: figure.value or 0)
-    return all(apart(highest, figure) for figure in known if figure is not highest)
+    highest = max(known, key=lambda estimate: estimate.value or 0)
+    return all(apart(highest, estimate) for estimate in known if estimate is not highest)
 
 
-def wilson(hits: int, n: int) -> Figure:
+def wilson(hits: int, n: int) -> Estimate:
     """Return the share of hits among n independent trials with its 95 % score interval (Wilson 1927, JASA 22)."""
     if n == 0:
-        return Figure(value=None)
+        return Estimate(value=None)
     z2 = NormalDist().inv_cdf(1 - ALPHA / 2) ** 2
     middle = (hits + z2 / 2) / (n + z2)
     half = (z2 * (hits * (n - hits) / n + z2 / 4)) ** 0.5 / (n + z2)
     low = 0.0 if hits == 0 else middle - half
     high = 1.0 if hits == n else middle + half
-    return Figure(value=hits / n, low=low, high=high, n=n, prompts=n)
+    return Estimate(value=hits / n, low=low, high=high, n=n, prompts=n)
 
 
 def kappa_of(totals: Array) -> Array:

@@ -10,30 +10,30 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from rlaif.stats.estimates import Array, Figure, student_t
+from rlaif.stats.estimates import Array, Estimate, student_t
 
 
-def median_interval(values: npt.ArrayLike, clusters: Sequence[str] | npt.NDArray[np.int64]) -> Figure:
+def median_interval(values: npt.ArrayLike, clusters: Sequence[str] | npt.NDArray[np.int64]) -> Estimate:
     """Return the median of (n,) values; values of one cluster (a prompt's) are not taken for independent.
 
     No interval with fewer than two clusters, nor where so few can't tell on which side of all values the median is.
     """
     found = np.asarray(values, dtype=float)
     if not len(found):
-        return Figure(value=None)
+        return Estimate(value=None)
     middle = float(np.median(found))
     _, places = np.unique(np.asarray(clusters), return_inverse=True)
     count = int(places.max()) + 1
-    figure = Figure(value=middle, n=len(found), prompts=count)
+    estimate = Estimate(value=middle, n=len(found), prompts=count)
     if count < 2:
-        return figure
+        return estimate
     # A value at the median itself counts as half below it.
     below = (np.sign(middle - found)) / 2
     half = student_t(count - 1) * _error_of_mean(below, places, count)
     if half > 0.5:
-        return figure
+        return estimate
     low, high = _outwards(np.sort(found), 0.5 - half, 0.5 + half)
-    return figure.model_copy(update={"low": low, "high": high})
+    return estimate.model_copy(update={"low": low, "high": high})
 
 
 def _error_of_mean(values: Array, places: npt.NDArray[np.intp], count: int) -> float:

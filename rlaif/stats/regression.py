@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 
 import numpy as np
 
-from rlaif.stats.estimates import Array, Figure, tail
+from rlaif.stats.estimates import Array, Estimate, tail
 
 RESAMPLES = 1000
 STEPS = 30
@@ -62,20 +62,20 @@ def _solved(a: Array, b: Array) -> Array:
     return found
 
 
-def coefficient(fit: Fit, x: Array, y: Array, clusters: Sequence[Hashable], seed: int = 0) -> Figure:
+def coefficient(fit: Fit, x: Array, y: Array, clusters: Sequence[Hashable], seed: int = 0) -> Estimate:
     """Return the first coefficient with its 95 % interval; whole clusters are drawn, quantiles as in `Bootstrap`."""
     names = {name: place for place, name in enumerate(dict.fromkeys(clusters))}
     n = len(names)
     value = float(fit(x, y, np.ones((1, len(y))))[0, 0]) if n else np.nan
     if not np.isfinite(value):
-        return Figure(value=None, n=len(y), prompts=n)
+        return Estimate(value=None, n=len(y), prompts=n)
     if n < 2:
-        return Figure(value=value, n=len(y), prompts=n)
+        return Estimate(value=value, n=len(y), prompts=n)
     places = np.array([names[cluster] for cluster in clusters])
     again = np.concatenate([fit(x, y, weights[:, places])[:, 0] for weights in _drawn(n, len(y), seed)])
     drawn = again[np.isfinite(again)]
     low, high = np.quantile(drawn, [tail(n), 1 - tail(n)]) if len(drawn) else (value, value)
-    return Figure(value=value, low=float(low), high=float(high), n=len(y), prompts=n)
+    return Estimate(value=value, low=float(low), high=float(high), n=len(y), prompts=n)
 
 
 def _drawn(clusters: int, items: int, seed: int) -> Iterator[Array]:

@@ -40,8 +40,8 @@ async def test_flips_kappa_and_the_guilty_principle_are_recovered_in_200_repetit
         "kappa": sum(two.kappa.holds(KAPPA) for two in found),
         "undone": sum(two.guilty[0].undone.holds(UNDONE) for two in found),
     }
-    for figure, times in held.items():
-        assert 0.92 <= times / REPETITIONS <= 0.98, (figure, times)
+    for estimate, times in held.items():
+        assert 0.92 <= times / REPETITIONS <= 0.98, (estimate, times)
     assert [(two.guilty[0].rules, two.guilty[0].principle) for two in found] == [("bold", "guilty")] * REPETITIONS
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rlaif.compare.pool import Candidate, PooledPrompt, PoolMatchup, Sitting
+from rlaif.compare.pool import Candidate, JudgingPass, PooledPrompt, PoolMatchup
 from rlaif.compare.tallies import Judge, kendall_tau, tally_pool
 from rlaif.config.judging import JudgingConfig
 from rlaif.preferences.rule import Rule
@@ -29,13 +29,13 @@ def matchup(a: str, b: str, logits: dict[str, float]) -> Matchup:
 def pool(one: list[dict[str, float]], two: list[dict[str, float]], again: list[dict[str, float]] | None = None):
     places = [("s0", "one/s0.r1", "parent"), ("two/s0.r1", "s0", "parent"), ("one/s0.r1", "two/s0.r1", "rivals")]
 
-    def sitting(name: str, logits: list[dict[str, float]], *, again: bool = False) -> Sitting:
+    def judging_pass(name: str, logits: list[dict[str, float]], *, again: bool = False) -> JudgingPass:
         matchups = tuple(matchup(a, b, given) for (a, b, _), given in zip(places, logits, strict=False))
-        return Sitting(rules=name, again=again, judged_by=tuple(logits[0]), matchups=matchups)
+        return JudgingPass(rules=name, again=again, judged_by=tuple(logits[0]), matchups=matchups)
 
-    sittings = [sitting("one", one), sitting("two", two)]
+    sittings = [judging_pass("one", one), judging_pass("two", two)]
     if again:
-        sittings.append(sitting("one", again, again=True))
+        sittings.append(judging_pass("one", again, again=True))
     matchups = tuple(PoolMatchup(a=a, b=b, kind=kind) for (a, b, kind), _ in zip(places, one, strict=False))
     return PooledPrompt(prompt=PROMPT, candidates=CANDIDATES, matchups=matchups, identical=0, sittings=tuple(sittings))
 
@@ -93,7 +93,7 @@ def test_a_second_sitting_is_compared_with_the_first() -> None:
 def test_a_rule_set_without_a_principle_for_the_prompt_counts_nowhere() -> None:
     judged = pool([{"kind": 2.0}], [{"kind": 2.0}])
     silent = judged.model_copy(
-        update={"sittings": (judged.sittings[0], Sitting(rules="two", judged_by=(), matchups=()))}
+        update={"sittings": (judged.sittings[0], JudgingPass(rules="two", judged_by=(), matchups=()))}
     )
     found = tally_pool(silent, RULES)
     assert found["judged", "one"] == 1

@@ -17,7 +17,7 @@ from rlaif.evaluate.judge import Contender, CriticReport, Evaluation, JudgeTest,
 from rlaif.evaluate.outcomes import Judged
 from rlaif.evaluate.verdicttable import verdict_rows
 from rlaif.models.config import ModelConfig
-from rlaif.stats.estimates import Figure
+from rlaif.stats.estimates import Estimate
 from rlaif.templates import Templates
 from rlaif.testing.server import Fault, SimulatedModel, SimulatedServer
 
@@ -244,8 +244,8 @@ async def test_a_constitution_that_compares_nothing_asks_nobody(tmp_path: Path) 
         )
 
 
-def share(value: float, low: float, high: float, n: int = 100) -> Figure:
-    return Figure(value=value, low=low, high=high, n=n, prompts=n)
+def share(value: float, low: float, high: float, n: int = 100) -> Estimate:
+    return Estimate(value=value, low=low, high=high, n=n, prompts=n)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def share(value: float, low: float, high: float, n: int = 100) -> Figure:
         (share(0.1, 0, 0.2), share(0.8, 0.7, 0.9), share(0.5, 0.4, 0.6), ["10% of the items only"]),
     ],
 )
-def test_what_speaks_against_labels(labelled: Figure, accuracy: Figure, longer: Figure, words: list[str]) -> None:
+def test_what_speaks_against_labels(labelled: Estimate, accuracy: Estimate, longer: Estimate, words: list[str]) -> None:
     found = against_labels(labelled, accuracy, longer)
     assert len(found) == len(words)
     assert all(word in line for word, line in zip(words, found, strict=True))

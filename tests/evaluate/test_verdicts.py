@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rlaif.errors import GoldError, RlaifError
 from rlaif.evaluate.verdictrows import VerdictRow, Winner, read_verdicts
-from rlaif.evaluate.verdicts import VerdictFigures, evaluate_verdicts
+from rlaif.evaluate.verdicts import VerdictMetrics, evaluate_verdicts
 
 ROWS = [  # label, shown 1 first, shown 2 first
     (1, "1", "1"),  # right in both
@@ -31,7 +31,7 @@ def written(path: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-def measured(path: Path, columns: dict[str, str] | None = None, **options: Any) -> VerdictFigures:
+def measured(path: Path, columns: dict[str, str] | None = None, **options: Any) -> VerdictMetrics:
     (group,) = evaluate_verdicts(str(path), read_verdicts(path, columns or {}, **options)).groups
     return group
 
@@ -124,16 +124,16 @@ def test_shares_equal_a_plain_count_whatever_was_said(rows: list[tuple[Winner, W
     both = [(one, two) for _, one, two in rows if one in (1, 2) and two in (1, 2)]
     single = [(label, said) for label, *saids in rows for said in saids if said in (1, 2) and label in (1, 2)]
     agreed = [(label, one) for label, one, two in rows if one == two and one in (1, 2) and label in (1, 2)]
-    for figure, hits in (
+    for estimate, hits in (
         (found.order_agreement, [one == two for one, two in both]),
         (found.accuracy, [label == said for label, said in single]),
         (found.accuracy_agreed, [label == said for label, said in agreed]),
         (found.agreed, [one == two and one in (1, 2) for _, one, two in rows]),
     ):
-        assert figure.value == (sum(hits) / len(hits) if hits else None)
-        assert figure.n == len(hits)
-        if figure.low is not None:
-            assert 0 <= figure.low <= figure.value <= figure.high <= 1
+        assert estimate.value == (sum(hits) / len(hits) if hits else None)
+        assert estimate.n == len(hits)
+        if estimate.low is not None:
+            assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from rlaif.preferences.logits import TIE_LOGIT
 from rlaif.preferences.pairs import Conclusion, conclude
 from rlaif.preferences.position import PositionBias, asked_both_ways
 from rlaif.records import Matchup, Order, Trace, Verdict
-from rlaif.stats.estimates import Array, Figure
+from rlaif.stats.estimates import Array, Estimate
 from rlaif.stats.median import median_interval
 
 CANDIDATES = ("s0", "s1", "s0.r1", "s1.r1")
@@ -120,7 +120,7 @@ class Found:
     """The same with the measured effect of length taken out of the log-odds."""
     error_without_noise: float
     """The same with the measured noise taken out, too."""
-    position: Figure
+    position: Estimate
     length: LengthEffect
 
 
@@ -166,7 +166,7 @@ def told(judgement: Judgement) -> bool:
     return judgement.logit is not None and abs(judgement.logit) >= TIE_LOGIT
 
 
-def position_interval(planted: Planted) -> Figure:
+def position_interval(planted: Planted) -> Estimate:
     """Return the median position bias with its interval, ties left out: exactly even in both orders knows no place."""
     values, prompts = [], []
     for prompt, matchup in zip(planted.prompts, planted.matchups, strict=True):

@@ -10,7 +10,7 @@ from rlaif.preferences.denoise import Noise, denoised, denoised_all, measure_noi
 noises = st.builds(Noise, noise=st.floats(0, 9), signal=st.floats(0, 20))
 
 
-def sitting(noise: float, n: int = 20_000, bias: float = 1.5, seed: int = 0) -> tuple[np.ndarray, ...]:
+def judging_pass(noise: float, n: int = 20_000, bias: float = 1.5, seed: int = 0) -> tuple[np.ndarray, ...]:
     """Return true differences, and log-odds and position biases of verdicts with that noise each."""
     rng = np.random.default_rng(seed)
     true = rng.normal(0, 2**0.5, n)
@@ -29,7 +29,7 @@ def sigma(x: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("noise", [0.3, 1.0, 2.0])
 def test_the_planted_noise_and_signal_are_found_whatever_the_position_bias(noise: float):
-    _, logits, biases = sitting(noise, bias=3.0)
+    _, logits, biases = judging_pass(noise, bias=3.0)
     found = measure_noise(logits, biases)
     # Two verdicts are averaged, so half of one's variance is left.
     assert found.noise == pytest.approx(noise**2 / 2, rel=0.05)
@@ -39,7 +39,7 @@ def test_the_planted_noise_and_signal_are_found_whatever_the_position_bias(noise
 
 @pytest.mark.parametrize("noise", [0.7, 1.0, 2.0])
 def test_probabilities_are_honest_afterwards_and_were_not_before(noise: float):
-    true, logits, biases = sitting(noise)
+    true, logits, biases = judging_pass(noise)
     found = measure_noise(logits, biases)
     assert calibration_error(sigma(logits), sigma(true)) > 0.02
     assert calibration_error(sigma(denoised_all(logits, found)), sigma(true)) < 0.01
@@ -80,17 +80,17 @@ def test_the_order_of_verdicts_stays(logits: list[float], noise: Noise):
 
 
 def test_ties_say_nothing_about_noise():
-    _, logits, biases = sitting(0.5, bias=3.0)
+    _, logits, biases = judging_pass(0.5, bias=3.0)
     with_ties = measure_noise(np.append(logits, np.zeros(2000)), np.append(biases, np.zeros(2000)))
     assert with_ties == measure_noise(logits, biases)
 
 
 def test_matchups_that_were_not_asked_in_both_orders_do_not_pass_for_free_of_noise():
-    _, logits, biases = sitting(1.0)
+    _, logits, biases = judging_pass(1.0)
     with_others = measure_noise(np.append(logits, np.full(5000, 3.9)), np.append(biases, np.full(5000, np.nan)))
     assert with_others == measure_noise(logits, biases)
 
 
 def test_a_few_matchups_say_too_little():
-    _, logits, biases = sitting(1.0, n=49)
+    _, logits, biases = judging_pass(1.0, n=49)
     assert measure_noise(logits, biases) is None

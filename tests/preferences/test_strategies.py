@@ -11,7 +11,7 @@ from rlaif.config.run import PairsConfig
 from rlaif.preferences.correction import Corrected, Correction
 from rlaif.preferences.denoise import Noise
 from rlaif.preferences.judgement import Judgement, decide, judge_matchup
-from rlaif.preferences.panel import panel_figures, tally_panel, without
+from rlaif.preferences.panel import panel_estimates, tally_panel, without
 from rlaif.preferences.position import PositionBias
 from rlaif.preferences.ranking import wanted_pairs
 from rlaif.preferences.recalibration import FittedOn, Recalibrator
@@ -167,7 +167,7 @@ def test_a_panel_is_told_who_decides_and_who_agrees() -> None:
     rows = [of_panel(3.0 * s, 0.5 * s, -1.0 * s) for s in (1, -1, 1, -1, 1, 1)]
     tallies = [(number, tally_panel(row, rule)) for number, row in enumerate(rows)]
     members = [(name, "m", frozenset({"qwen"} if name == "two" else ())) for name in ("one", "two", "three")]
-    found = panel_figures(bootstrap_of(tallies), members)
+    found = panel_estimates(bootstrap_of(tallies), members)
     one, two, three = found.members
     assert (one.decisive.value, two.decisive.value, three.decisive.value) == (1.0, 0.0, 0.0)
     assert (one.agrees.value, two.agrees.value, three.agrees.value) == (0.0, 1.0, 0.0)
@@ -179,7 +179,7 @@ def test_a_panel_is_told_who_decides_and_who_agrees() -> None:
 
 
 def test_a_panel_that_said_nothing_has_no_figures() -> None:
-    found = panel_figures(bootstrap_of([(0, Tally())]), [("one", "m", frozenset()), ("two", "m", frozenset())])
+    found = panel_estimates(bootstrap_of([(0, Tally())]), [("one", "m", frozenset()), ("two", "m", frozenset())])
     assert found.members[0].agrees.value is None
     assert found.pairs[0].correlation.value is None
 

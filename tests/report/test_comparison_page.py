@@ -47,8 +47,8 @@ async def test_the_numbers_on_the_page_are_those_of_the_comparison(compared: Com
     text = html.unescape((compared.path / "report.html").read_text())
     found = compared.comparison
     two = found.pairs[0]
-    for figure in (two.flips, two.beyond_noise, found.rule_sets[0].noise_floor, found.over_parent.cells[0][1]):
-        assert with_interval(figure) in text
+    for estimate in (two.flips, two.beyond_noise, found.rule_sets[0].noise_floor, found.over_parent.cells[0][1]):
+        assert with_interval(estimate) in text
     for rules in found.rule_sets:
         labelled = rules.matchups - sum(rules.abstained.values())
         assert f"{rules.name}: {rules.matchups:,} matchups = {labelled:,} labelled" in text

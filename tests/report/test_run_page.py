@@ -105,10 +105,10 @@ def test_every_plot_has_a_name_a_reading_and_its_numbers(run: Run):
         "revisions-by-tag",
     ]
     figures = re.findall(r'<figure class="plot".*?</figure>', page, re.DOTALL)
-    for figure in figures:
-        assert re.search(r'<svg role="img" aria-label="[^"]+"', figure)
-        assert re.search(r"<figcaption>.{40,}</figcaption>", figure, re.DOTALL)
-        assert "<tbody>" in figure
+    for estimate in figures:
+        assert re.search(r'<svg role="img" aria-label="[^"]+"', estimate)
+        assert re.search(r"<figcaption>.{40,}</figcaption>", estimate, re.DOTALL)
+        assert "<tbody>" in estimate
 
 
 def test_what_was_chosen_stands_as_text_beside_what_was_rejected(tmp_path: Path, constitution_file: Path):

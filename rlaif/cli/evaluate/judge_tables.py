@@ -9,10 +9,10 @@ from rich.text import Text
 
 from rlaif.cli.console import plain
 from rlaif.cli.format import interval
-from rlaif.evaluate.figures import JudgeFigures
+from rlaif.evaluate.figures import JudgeMetrics
 from rlaif.evaluate.judge import CriticReport, Evaluation
 from rlaif.evaluate.overlap import Overlap
-from rlaif.stats.estimates import Figure
+from rlaif.stats.estimates import Estimate
 
 STYLES = {"fit": "green", "fit with these settings": "yellow", "not fit": "bold yellow"}
 
@@ -75,7 +75,7 @@ def _subsets(found: Evaluation) -> Table:
         table.add_column(column, justify="right")
     for subset, count in found.subsets.items():
         for critic in found.critics:
-            of: JudgeFigures = critic.subsets[subset]
+            of: JudgeMetrics = critic.subsets[subset]
             shares = [of.labelled, of.accuracy_labels, of.accuracy_sign, of.order_agreement]
             cells = [*map(interval, shares), _decimals(of.position_bias, "+.2f"), interval(of.longer_wins)]
             table.add_row(plain(subset), str(count), plain(_column(found, critic)), *cells)
@@ -123,11 +123,11 @@ def _verdict(critic: CriticReport, title: str) -> list[Text]:
     return lines
 
 
-def _of_how_many(figure: Figure) -> str:
-    return interval(figure) + (f" of {figure.n:g}" if figure.n else "")
+def _of_how_many(estimate: Estimate) -> str:
+    return interval(estimate) + (f" of {estimate.n:g}" if estimate.n else "")
 
 
-def _decimals(figure: Figure, form: str) -> str:
-    if figure.value is None:
+def _decimals(estimate: Estimate, form: str) -> str:
+    if estimate.value is None:
         return "–"
-    return f"{figure.value:{form}}{figure.ends(form)}"
+    return f"{estimate.value:{form}}{estimate.ends(form)}"

@@ -14,8 +14,8 @@ from rlaif.cli.options import Json, columns_of
 from rlaif.errors import UsageError
 from rlaif.evaluate.tables import check_ending, refuse_a_strangers_file, write_verdict_report
 from rlaif.evaluate.verdictrows import Names, read_verdicts
-from rlaif.evaluate.verdicts import VerdictFigures, VerdictReport, evaluate_verdicts
-from rlaif.stats.estimates import Figure
+from rlaif.evaluate.verdicts import VerdictMetrics, VerdictReport, evaluate_verdicts
+from rlaif.stats.estimates import Estimate
 
 
 def verdicts_command(
@@ -101,7 +101,7 @@ def print_verdicts(report: VerdictReport, console: Console) -> None:
         console.print(line, markup=False)
 
 
-def _figures(group: VerdictFigures) -> list[Figure]:
+def _figures(group: VerdictMetrics) -> list[Estimate]:
     return [
         group.order_agreement,
         group.accuracy,
@@ -115,11 +115,11 @@ def _figures(group: VerdictFigures) -> list[Figure]:
     ]
 
 
-def brier(figure: Figure) -> str:
+def brier(estimate: Estimate) -> str:
     """Return a score with its interval: 0.18 (0.15–0.21)."""
-    if figure.value is None or figure.low is None or figure.high is None:
-        return "–" if figure.value is None else f"{figure.value:.2f}"
-    return f"{figure.value:.2f} ({figure.low:.2f}–{figure.high:.2f})"
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return "–" if estimate.value is None else f"{estimate.value:.2f}"
+    return f"{estimate.value:.2f} ({estimate.low:.2f}–{estimate.high:.2f})"
 
 
 def _below(report: VerdictReport) -> list[str]:

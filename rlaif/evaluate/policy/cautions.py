@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 
 from rlaif.evaluate.policy.heard import Heard, failures
 from rlaif.evaluate.policy.plan import PolicyTest
-from rlaif.evaluate.policy.wins import WinFigures
+from rlaif.evaluate.policy.wins import WinMetrics
 from rlaif.executor import Failed
 
 FEW_PROMPTS = 30
 """With fewer, only large differences show."""
 
 
-def cautions(test: PolicyTest, heard: Heard, wins: Sequence[WinFigures], prompts: int) -> Iterator[str]:
+def cautions(test: PolicyTest, heard: Heard, wins: Sequence[WinMetrics], prompts: int) -> Iterator[str]:
     """Yield what speaks against the figures, each a sentence without its full stop."""
     if test.dropped:
         named = ", ".join(test.dropped[:5]) + (", …" if len(test.dropped) > 5 else "")

@@ -15,7 +15,7 @@ from rlaif.evaluate.policy.asking import Picked
 from rlaif.evaluate.policy.lines import SIDES, Line, Side, What, line, line_of, paired
 from rlaif.evaluate.policy.probes import LETTERS
 from rlaif.records import Record
-from rlaif.stats.estimates import Array, Bootstrap, Figure, Key, Tally
+from rlaif.stats.estimates import Array, Bootstrap, Estimate, Key, Tally
 
 BINS = 10
 CHANCE = 1 / len(LETTERS)
@@ -29,7 +29,7 @@ class ChoiceBin(Record):
     questions: int
     confidence: float | None
     """Their mean; None where there are no questions."""
-    right: Figure
+    right: Estimate
     """Share that is right."""
 
 

@@ -69,7 +69,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Bout:
+class WinRates:
     """All duels under one constitution."""
 
     constitution: Constitution
@@ -92,7 +92,7 @@ async def fight(
     duels: Sequence[Duel],
     progress: Progress,
     screen: Screen,
-) -> Bout:
+) -> WinRates:
     """Let a critic judge all duels under one constitution. Raises what `ask_all` raises."""
     fought = [duel for duel in duels if not duel.same]
     judges = judges_of(judging.panel, critic)
@@ -113,7 +113,7 @@ async def fight(
         Judged(duel, "same", 0.0, 0.5) if duel.same else _judged(duel, next(answered), constitution, judging, bias)
         for duel in duels
     ]
-    return Bout(constitution, tuple(judged), bias, next((one.error for one in asked if one.error), None))
+    return WinRates(constitution, tuple(judged), bias, next((one.error for one in asked if one.error), None))
 
 
 def _programs(constitution: Constitution, duel: Duel) -> list[Check]:

@@ -29,7 +29,7 @@ from rlaif.evaluate.policy.opinions import Agreement, agreement, opinion_lines
 from rlaif.evaluate.policy.phrases import Phrases, phrases
 from rlaif.evaluate.policy.plan import Kind, PolicyTest
 from rlaif.evaluate.policy.probing import claim_lines, harmful_lines, harmless_lines
-from rlaif.evaluate.policy.wins import WinFigures, win_figures, win_lines
+from rlaif.evaluate.policy.wins import WinMetrics, win_lines, win_metrics
 from rlaif.records import Prompt, Record
 from rlaif.seeds import content_hash
 from rlaif.stats.estimates import Bootstrap
@@ -62,7 +62,7 @@ class PolicyEvaluation(Record):
     judging: JudgingConfig
     seed: int
     lines: tuple[Line, ...]
-    wins: tuple[WinFigures, ...]
+    wins: tuple[WinMetrics, ...]
     agreement: Agreement | None
     """How the critic's readings of refusals go with the rules; None where it was not asked."""
     phrases: Phrases
@@ -78,7 +78,7 @@ class PolicyEvaluation(Record):
 def evaluation_of(test: PolicyTest, heard: Heard) -> PolicyEvaluation:
     """Return the evaluation."""
     prompts = list(answered(test, heard, "prompt"))
-    wins = tuple(win_figures(bout) for bout in heard.critic.bouts)
+    wins = tuple(win_metrics(bout) for bout in heard.critic.bouts)
     picked = [in_common(heard.base.picked, heard.tuned.picked, one.id) for one in test.probes.questions]
     choices = bootstrap_of_choices([one for one in picked if one is not None])
     failed: dict[Side, int] = {side: len(failures(heard.said(side))) for side in SIDES}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from rlaif.evaluate.policy.asking import Said, Scored, Spoken
-from rlaif.evaluate.policy.duels import Bout
+from rlaif.evaluate.policy.duels import WinRates
 from rlaif.evaluate.policy.lines import SIDES, Side
 from rlaif.evaluate.policy.opinions import Place, Reading
 from rlaif.evaluate.policy.plan import Kind, PolicyTest
@@ -25,7 +25,7 @@ class CriticSaid:
 
     name: str
     """It is served under."""
-    bouts: Sequence[Bout]
+    bouts: Sequence[WinRates]
     readings: Mapping[Place, Reading | Failed]
     """Of answers to harmless and harmful requests; empty where no second opinion was asked for."""
 

@@ -2,7 +2,7 @@
 
 from rlaif.evaluate.policy.evaluation import PolicyEvaluation
 from rlaif.evaluate.policy.lines import Finding, Group, Line, Unit
-from rlaif.stats.estimates import Figure
+from rlaif.stats.estimates import Estimate
 
 GROUPS: dict[Group, str] = {
     "rules": "Under the rules",
@@ -23,24 +23,24 @@ HEADINGS: dict[Finding, str] = {
 }
 
 
-def value_of(figure: Figure | None, unit: Unit) -> str:
+def value_of(estimate: Estimate | None, unit: Unit) -> str:
     """Return a figure without its interval: 31 %, 4.20; a dash for none."""
-    if figure is None or figure.value is None:
+    if estimate is None or estimate.value is None:
         return "–"
-    return f"{figure.value:.0%}" if unit == "share" else _number(figure.value)
+    return f"{estimate.value:.0%}" if unit == "share" else _number(estimate.value)
 
 
 def difference_of(line: Line) -> str:
     """Return a line's difference with its interval: +26 points (+18 to +34)."""
-    figure = line.difference
-    if figure.value is None:
+    estimate = line.difference
+    if estimate.value is None:
         return "–"
     scale, unit = (100.0, " points") if line.unit == "share" else (1.0, "")
     form = _signed_points if line.unit == "share" else _signed
     ends = ""
-    if figure.low is not None and figure.high is not None:
-        ends = f" ({form(scale * figure.low)} to {form(scale * figure.high)})"
-    return f"{form(scale * figure.value)}{unit}{ends}"
+    if estimate.low is not None and estimate.high is not None:
+        ends = f" ({form(scale * estimate.low)} to {form(scale * estimate.high)})"
+    return f"{form(scale * estimate.value)}{unit}{ends}"
 
 
 def sentence(line: Line) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from rlaif.records import Record
-from rlaif.stats.estimates import Array, Bootstrap, Figure, Key, Tally, unseen
+from rlaif.stats.estimates import Array, Bootstrap, Estimate, Key, Tally, unseen
 
 Group = Literal["rules", "refusals", "flattery", "manner", "variety", "knowledge", "drift"]
 Unit = Literal["share", "number", "nats"]
@@ -49,10 +49,10 @@ class Line(Record):
     label: str
     unit: Unit
     better: Better | None
-    base: Figure | None
+    base: Estimate | None
     """None where the figure is of both models together, such as a win rate."""
-    tuned: Figure | None
-    difference: Figure
+    tuned: Estimate | None
+    difference: Estimate
     """Tuned minus base; for a win rate what is above one half; for a divergence itself."""
     finding: Finding
     note: str = ""
@@ -80,7 +80,7 @@ def line_of(found: Bootstrap, what: What, of_totals: OfTotals, keys: Sequence[Ke
     return concluded(what, base, tuned, difference)
 
 
-def concluded(what: What, base: Figure | None, tuned: Figure | None, difference: Figure) -> Line:
+def concluded(what: What, base: Estimate | None, tuned: Estimate | None, difference: Estimate) -> Line:
     """Return a line with what its difference shows."""
     finding = finding_of(difference, what.better)
     if difference.value is not None and finding == "not measured" and not what.note:
@@ -90,10 +90,10 @@ def concluded(what: What, base: Figure | None, tuned: Figure | None, difference:
 
 def not_measured(what: What, why: str) -> Line:
     """Return the line of something that could not be asked."""
-    return concluded(replace(what, note=why), None, None, Figure(value=None))
+    return concluded(replace(what, note=why), None, None, Estimate(value=None))
 
 
-def finding_of(difference: Figure, better: Better | None) -> Finding:
+def finding_of(difference: Estimate, better: Better | None) -> Finding:
     """Return what a difference shows."""
     if difference.value is None or difference.low is None or difference.high is None:
         return "not measured"
@@ -104,7 +104,7 @@ def finding_of(difference: Figure, better: Better | None) -> Finding:
     return "gain" if (difference.value > 0) == (better == "higher") else "loss"
 
 
-def bounded(difference: Figure) -> Figure:
+def bounded(difference: Estimate) -> Estimate:
     """Return the difference of two shares with an interval that never has no width.
 
     Where every prompt says the same there is no spread to resample; what could have been missed in so many prompts is.
@@ -124,17 +124,17 @@ def paired(tallies: Sequence[Mapping[Side, Tally]]) -> Bootstrap:
     )
 
 
-def shifted(figure: Figure, by: float) -> Figure:
+def shifted(estimate: Estimate, by: float) -> Estimate:
     """Return a figure moved by a constant."""
-    ends = {end: None if value is None else value + by for end, value in _ends(figure)}
-    return figure.model_copy(update=ends)
+    ends = {end: None if value is None else value + by for end, value in _ends(estimate)}
+    return estimate.model_copy(update=ends)
 
 
-def mapped(figure: Figure, onto: Callable[[float], float]) -> Figure:
+def mapped(estimate: Estimate, onto: Callable[[float], float]) -> Estimate:
     """Return a figure under a function that never falls."""
-    ends = {end: None if value is None else onto(value) for end, value in _ends(figure)}
-    return figure.model_copy(update=ends)
+    ends = {end: None if value is None else onto(value) for end, value in _ends(estimate)}
+    return estimate.model_copy(update=ends)
 
 
-def _ends(figure: Figure) -> list[tuple[str, float | None]]:
-    return [("value", figure.value), ("low", figure.low), ("high", figure.high)]
+def _ends(estimate: Estimate) -> list[tuple[str, float | None]]:
+    return [("value", estimate.value), ("low", estimate.low), ("high", estimate.high)]

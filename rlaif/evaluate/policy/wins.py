@@ -14,11 +14,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from rlaif.evaluate.policy.duels import Bout, Judged, Outcome
+from rlaif.evaluate.policy.duels import Judged, Outcome, WinRates
 from rlaif.evaluate.policy.lines import Line, What, concluded, mapped, not_measured, shifted
 from rlaif.preferences.position import PositionBias
 from rlaif.records import Record
-from rlaif.stats.estimates import Bootstrap, Figure, Tally
+from rlaif.stats.estimates import Bootstrap, Estimate, Tally
 from rlaif.stats.log_odds import sigmoid
 from rlaif.stats.regression import coefficient, linear, logistic
 
@@ -29,7 +29,7 @@ FEW_ALIKE = 20
 DECIDED = ("tuned", "base")
 
 
-class WinFigures(Record):
+class WinMetrics(Record):
     """How the tuned model fares against its base under one constitution."""
 
     constitution: str
@@ -38,33 +38,33 @@ class WinFigures(Record):
     duels: int
     outcomes: dict[Outcome, int]
     """They add up to `duels`."""
-    win_rate: Figure
+    win_rate: Estimate
     """Of the duels decided, the share that the tuned answer wins."""
-    decided: Figure
+    decided: Estimate
     """Share of all duels."""
-    mean_p: Figure
+    mean_p: Estimate
     """Mean probability of the tuned answer over all that could be read, thresholds aside; two equal answers count as
     one half."""
-    at_equal_length: Figure
+    at_equal_length: Estimate
     """Win rate at a length ratio of one; value None where all went one way, or where length tells the winner."""
-    similar_length: Figure
+    similar_length: Estimate
     """Win rate among the decided whose lengths differ by a fifth at most."""
-    longer: Figure
+    longer: Estimate
     """Share of the duels in which the tuned answer is the longer one, of those of different length."""
-    longer_wins: Figure
+    longer_wins: Estimate
     """Of the decided of different length, the share that the longer answer wins."""
-    length_worth: Figure
+    length_worth: Estimate
     """Log-odds for e times the length: b of log-odds ~ a + b ln(length ratio)."""
     position_bias: PositionBias
     warnings: tuple[str, ...]
     """Why the critic is not fit to judge, as a run would say it."""
 
 
-def win_figures(bout: Bout) -> WinFigures:
+def win_metrics(bout: WinRates) -> WinMetrics:
     """Return the figures of all duels under one constitution."""
     found = Bootstrap([_tally(one) for one in bout.judged])
     rules = bout.constitution
-    return WinFigures(
+    return WinMetrics(
         constitution=rules.name,
         version=rules.version,
         hash=rules.hash,
@@ -83,7 +83,7 @@ def win_figures(bout: Bout) -> WinFigures:
     )
 
 
-def win_lines(figures: WinFigures) -> list[Line]:
+def win_lines(figures: WinMetrics) -> list[Line]:
     """Return the lines of one constitution; the difference is what is above one half."""
     name = figures.constitution
     rate = What(f"wins-{name}", "rules", f"wins under {name}, ties apart", "higher")
@@ -102,7 +102,7 @@ def win_lines(figures: WinFigures) -> list[Line]:
     ]
 
 
-def _against_a_half(what: What, rate: Figure, why_none: str) -> Line:
+def _against_a_half(what: What, rate: Estimate, why_none: str) -> Line:
     return not_measured(what, why_none) if rate.value is None else concluded(what, None, rate, shifted(rate, -0.5))
 
 
@@ -121,7 +121,7 @@ def _tally(judged: Judged) -> Tally:
     return tally
 
 
-def win_rate_at_equal_length(judged: Sequence[Judged]) -> Figure:
+def win_rate_at_equal_length(judged: Sequence[Judged]) -> Estimate:
     """Return the win rate at a length ratio of one, from a logistic regression of the decided duels."""
     decided = [one for one in judged if one.outcome in DECIDED]
     x = np.array([(1.0, one.duel.length_ratio) for one in decided], dtype=float).reshape(-1, 2)
@@ -132,7 +132,7 @@ def win_rate_at_equal_length(judged: Sequence[Judged]) -> Figure:
     return mapped(coefficient(logistic, x, y, prompts), sigmoid)
 
 
-def _length_worth(judged: Sequence[Judged]) -> Figure:
+def _length_worth(judged: Sequence[Judged]) -> Estimate:
     read = [one for one in judged if one.logit is not None and not one.duel.same]
     x = np.array([(one.duel.length_ratio, 1.0) for one in read], dtype=float).reshape(-1, 2)
     y = np.array([one.logit for one in read], dtype=float)

@@ -13,11 +13,11 @@ from rlaif.evaluate.policy.choices import (
 from rlaif.evaluate.policy.drift import divergence_lines, same_tokens, surprise_lines
 from rlaif.evaluate.policy.lines import What, bounded, finding_of, line, paired
 from rlaif.models.labels import LabelLogprobs
-from rlaif.stats.estimates import Figure, Tally
+from rlaif.stats.estimates import Estimate, Tally
 
 
-def interval(value: float, low: float, high: float) -> Figure:
-    return Figure(value=value, low=low, high=high, n=10, prompts=10)
+def interval(value: float, low: float, high: float) -> Estimate:
+    return Estimate(value=value, low=low, high=high, n=10, prompts=10)
 
 
 @pytest.mark.parametrize(
@@ -29,12 +29,12 @@ def interval(value: float, low: float, high: float) -> Figure:
         (interval(-0.2, -0.3, -0.1), None, "change"),
         (interval(0.2, -0.1, 0.3), "lower", "nothing shown"),
         (interval(1e-17, 1e-18, 1e-16), "lower", "nothing shown"),
-        (Figure(value=0.5, prompts=1), "lower", "not measured"),
-        (Figure(value=None), "lower", "not measured"),
+        (Estimate(value=0.5, prompts=1), "lower", "not measured"),
+        (Estimate(value=None), "lower", "not measured"),
     ],
 )
 def test_a_finding_is_an_interval_without_zero_and_a_direction(
-    difference: Figure, better: str | None, finding: str
+    difference: Estimate, better: str | None, finding: str
 ) -> None:
     assert finding_of(difference, better) == finding
 
@@ -47,13 +47,13 @@ def test_one_prompt_shows_nothing_and_that_is_said() -> None:
 
 
 def test_a_difference_of_shares_never_has_an_interval_without_width() -> None:
-    none_of_40 = bounded(Figure(value=0.0, low=0.0, high=0.0, n=40, prompts=40))
+    none_of_40 = bounded(Estimate(value=0.0, low=0.0, high=0.0, n=40, prompts=40))
     assert none_of_40.low == pytest.approx(-(1 - 0.025 ** (1 / 40)))
     assert none_of_40.high == pytest.approx(1 - 0.025 ** (1 / 40))
-    assert bounded(Figure(value=1.0, low=1.0, high=1.0, n=9, prompts=9)).high == 1
-    all_differ = [bounded(Figure(value=1.0, low=1.0, high=1.0, n=n, prompts=n)) for n in (2, 5, 6)]
+    assert bounded(Estimate(value=1.0, low=1.0, high=1.0, n=9, prompts=9)).high == 1
+    all_differ = [bounded(Estimate(value=1.0, low=1.0, high=1.0, n=n, prompts=n)) for n in (2, 5, 6)]
     assert [finding_of(one, "lower") for one in all_differ] == ["nothing shown", "nothing shown", "loss"]  # a sign test
-    assert finding_of(bounded(Figure(value=1.0, n=1, prompts=1)), "lower") == "not measured"
+    assert finding_of(bounded(Estimate(value=1.0, n=1, prompts=1)), "lower") == "not measured"
 
 
 def test_a_difference_pairs_the_prompts() -> None:

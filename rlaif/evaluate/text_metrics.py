@@ -3,7 +3,7 @@
 from collections.abc import Hashable
 
 from rlaif.records import Record
-from rlaif.stats.estimates import Bootstrap, Figure, Tally
+from rlaif.stats.estimates import Bootstrap, Estimate, Tally
 from rlaif.text.diversity import mattr, word_count
 from rlaif.text.hedging import hedges
 from rlaif.text.refusal import detect_refusal
@@ -12,23 +12,23 @@ VARIETY_WINDOW = 50
 """Words in the window over which variety is measured; shorter texts are left out of it."""
 
 
-class TextFigures(Record):
+class TextMetrics(Record):
     """The answers of one kind: those of one maker, say, or those that were chosen."""
 
     answers: int
-    words: Figure
+    words: Estimate
     """Mean number of words."""
-    refusals: Figure
+    refusals: Estimate
     """Share that refuses, by rules (English only)."""
-    partial_refusals: Figure
+    partial_refusals: Estimate
     """Share that refuses a part."""
-    hedged: Figure
+    hedged: Estimate
     """Share with a hedge or a stock phrase in it, by rules (English only)."""
-    hedges: Figure
+    hedges: Estimate
     """Epistemic hedges per 100 words."""
-    boilerplate: Figure
+    boilerplate: Estimate
     """Stock phrases per 100 words."""
-    variety: Figure
+    variety: Estimate
     """Mean share of different words in a window of 50 (MATTR): it does not depend on length."""
 
 
@@ -54,13 +54,13 @@ def under(kind: Hashable, tally: Tally) -> Tally:
     return Tally({("text", kind, what): count for what, count in tally.items()})
 
 
-def text_figures(bootstrap: Bootstrap, kind: Hashable) -> TextFigures:
+def text_metrics(bootstrap: Bootstrap, kind: Hashable) -> TextMetrics:
     """Return the figures of one kind of answers."""
 
-    def ratio(above: str, below: str, *, share: bool = False) -> Figure:
+    def ratio(above: str, below: str, *, share: bool = False) -> Estimate:
         return bootstrap.ratio(("text", kind, above), ("text", kind, below), share=share)
 
-    return TextFigures(
+    return TextMetrics(
         answers=int(bootstrap.total(("text", kind, "answers"))),
         words=ratio("words", "answers"),
         refusals=ratio("refusal", "answers", share=True),
