@@ -4,14 +4,18 @@ Work is counted in prompt tokens read: a token that is written costs as much as 
 measured). Before the first reply the plan alone speaks; then what was measured replaces it.
 """
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rlaif.config.run import RunConfig
 from rlaif.constitution.schema import Constitution, Principle
 from rlaif.judges import PAIRWISE
+from rlaif.models.launch import Launch
 from rlaif.models.model import Meter, Step, StepUse
+from rlaif.models.slowness import slowness
 from rlaif.preferences.matchups import expected_matchups
+from rlaif.progress import SHOW_EVERY_S, Progress, Screen
 from rlaif.records import Usage
 
 WRITTEN_COSTS = 2.5
@@ -23,6 +27,8 @@ TOKENS_AROUND = 150
 CHARACTERS_PER_TOKEN = 4.0
 LEAST_LEFT = 0.1
 """Share of an unfinished prompt's work that is left at the least: one that takes more than expected isn't done."""
+SURE_OF_SPEED_S = 20.0
+"""Seconds of work after which the measured speed is trusted."""
 PRIOR_S = 10.0
 """Seconds of measured work after which measured and expected speed count the same."""
 
@@ -79,7 +85,7 @@ def _plan_judging(config: RunConfig, constitution: Constitution, sample: float) 
 
 
 @dataclass
-class Forecast:
+class WorkForecast:
     """How long the rest takes, as far as can be told now."""
 
     plan: Plan
@@ -131,3 +137,27 @@ def _cost(planned: PlannedStep, seen: StepUse | None) -> float:
 def _question_tokens(principles: Iterable[Principle]) -> float:
     lengths = [len(principle.compare or "") for principle in principles]
     return 35 + sum(lengths) / max(1, len(lengths)) / CHARACTERS_PER_TOKEN
+
+
+async def time_for_another(progress: Progress, screen: Screen, launches: Sequence[Launch]) -> bool:
+    """Wait until another prompt fits into the time that is left; False when it can't any more."""
+    while not progress.has_time_for_another():
+        if progress.open == 0:
+            return False
+        if progress.seconds > SURE_OF_SPEED_S and not progress.said_slow:
+            progress.said_slow = True
+            screen.say(await asyncio.to_thread(_slow_line, progress, launches))
+        await asyncio.sleep(SHOW_EVERY_S)
+    return True
+
+
+def _slow_line(progress: Progress, launches: Sequence[Launch]) -> str:
+    """Return what will be made within the time there is, why it is not more, and what would help."""
+    assert progress.limit_s is not None
+    made, limit = progress.done + progress.open, f"{progress.limit_s / 60:g}"
+    causes, helps = slowness(launches)
+    return (
+        f"! slow: about {made} of {progress.prompts} prompts in max_minutes: {limit}"
+        + (f" ({'; '.join(causes)})" if causes else "")
+        + f". Starting the run again makes the rest; what would help: {', '.join(helps)}"
+    )

@@ -10,24 +10,21 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from rlaif.checks import NamedCheck, make_ready
-from rlaif.config.judging import JudgingConfig
 from rlaif.config.run import RunConfig
 from rlaif.constitution.load import load_constitution
 from rlaif.constitution.schema import Constitution
 from rlaif.datasets.prompts import read_prompts
-from rlaif.errors import ConfigError, RlaifError, RunError
+from rlaif.errors import RlaifError, RunError
 from rlaif.executor import ALL_FAIL_LIMIT, Failed, execute
-from rlaif.forecast import Forecast, plan_prompt
-from rlaif.judges.panel import judges_through
+from rlaif.forecast import WorkForecast, plan_prompt, time_for_another
 from rlaif.models.launch import Launch
 from rlaif.models.reply_store import ReplyStore
-from rlaif.models.serving import Clients, asked_through, expected_speed, launches_of, open_clients
-from rlaif.models.slowness import slowness
-from rlaif.pipeline import Work, trace_prompt
-from rlaif.progress import SHOW_EVERY_S, Progress, Screen, Silent
+from rlaif.models.serving import Clients, expected_speed, launches_of
+from rlaif.pipeline import Way, open_work, trace_prompt
+from rlaif.progress import Progress, Screen, Silent
 from rlaif.records import Failure, Prompt, PromptSet, Trace
 from rlaif.runs.calibrate import COPY, recalibrator_at
 from rlaif.runs.directory import (
@@ -44,17 +41,8 @@ from rlaif.runs.store import TraceReader, TraceWriter
 from rlaif.runs.summary import Summary, summarise
 from rlaif.templates import Templates
 
-SURE_OF_SPEED_S = 20.0
-"""Seconds of work after which the speed is taken for what it is."""
-
-
-class Gate(Protocol):
-    """Decides, once the models are connected, whether the judges may judge this run; raises where they may not."""
-
-    async def __call__(self, templates: Templates, clients: Clients, store: ReplyStore, screen: Screen) -> object:
-        """Measure the judges. Raises UnfitJudgeError."""
-
-
+Gate: TypeAlias = Callable[[Templates, Clients, ReplyStore, Screen], Awaitable[object]]
+"""Measures the judges once the models are connected; raises where they may not judge this run."""
 MakeGate: TypeAlias = Callable[[RunConfig, Constitution], Gate | None]
 """Checks beforehand that there is something to measure on; None where the run asks for no gate."""
 
@@ -71,7 +59,7 @@ async def generate_async(
     path = Path(config.out)
     resumed = (path / "manifest.json").is_file()
     constitution, templates = load_constitution(config.constitution), config.judging.load_templates(config.templates)
-    check_usable(config, constitution)
+    config.check_usable(constitution)
     gate = None if make_gate is None else make_gate(config, constitution)
     recalibrator = recalibrator_at(config)
     given = None if _is_own(config, path) else read_prompts(config.prompts, config.seed)
@@ -91,7 +79,7 @@ async def generate_async(
                 await asyncio.to_thread(_write_results, Run(path), {})
             raise
         run = Run(path)
-        summary = _write_results(run, session_of(progress))
+        summary = _write_results(run, progress.session())
         if summary.traces == 0:
             raise RunError(f"{path}: none of the {summary.prompts} prompts became a trace; {run.failures()[0].error}")
     return run
@@ -115,41 +103,6 @@ def _write_results(run: Run, session: dict[str, float]) -> Summary:
     return summary
 
 
-def check_usable(config: RunConfig, constitution: Constitution) -> None:
-    """Raise ConfigError when the settings cannot lead to a pair."""
-    judged = config.judging.kind != "none"
-    if judged and not constitution.comparing and config.judging.asks_rules:
-        raise ConfigError(
-            f"constitution {constitution.name} has no principle with a compare question or a check, so nothing can be "
-            "ranked by it"
-        )
-    if config.revision.rounds and not constitution.revising:
-        raise ConfigError(
-            f"constitution {constitution.name} has nothing to revise by; set revision.rounds to 0 (generate --rounds 0)"
-        )
-    if not judged and config.revision.rounds == 0:
-        raise ConfigError("judging.kind none and no revision leave nothing to do; raise revision.rounds")
-    if judged and config.sampling.n == 1 and config.revision.rounds == 0:
-        raise ConfigError("one sample and no revision leave nothing to compare; raise sampling.n or revision.rounds")
-    refuse_idle_margin(config.judging)
-    if judged and config.judging.require is not None and config.judging.length_effect == "run":
-        raise ConfigError("judging.require measures before a run, when length_effect: run is not known; give a number")
-    if config.pairs.select == "revision-vs-parent" and config.revision.rounds == 0:
-        raise ConfigError("pairs.select revision-vs-parent needs revision.rounds of at least 1")
-
-
-def refuse_idle_margin(judging: JudgingConfig) -> None:
-    """Raise ConfigError where the judges' range leaves no p far enough from one half for a label."""
-    ranges = [judge.range for judge in judging.panel]
-    if ranges and all(ranges):
-        reach = max(max(0.5 - low, high - 0.5) for low, high in filter(None, ranges))
-        if judging.min_margin > reach + 1e-9 or (judging.recalibration and judging.min_margin > reach - 1e-9):
-            raise ConfigError(
-                f"judging.min_margin {judging.min_margin:g} is more than the judges' range allows: clamp leaves p at "
-                f"most {reach:g} from one half; lower min_margin, or widen clamp"
-            )
-
-
 async def _finish_traces(
     config: RunConfig,
     constitution: Constitution,
@@ -169,29 +122,16 @@ async def _finish_traces(
         writer = TraceWriter(path / TRACES)
         try:
             with ReplyStore(reply_store_path(config)) as store:
-                async with contextlib.AsyncExitStack() as stack:
-                    if clients is None:
-                        opened = open_clients(
-                            config.policy,
-                            config.critic,
-                            judges=config.judging.own_critics,
-                            logs=path / "logs",
-                            say=screen.say,
-                        )
-                        clients = await stack.enter_async_context(opened)
-                    policy, critic = asked_through(clients, config.policy, config.critic, store, progress.meter)
-                    judges = judges_through(clients, config.judging.panel, critic, store, progress.meter)
-                    settle_models(path, _served(clients), config, anew=progress.done == 0)
-                    work = Work(config, constitution, templates, policy, critic, judges)
-                    progress.forecast = Forecast(plan_prompt(config, constitution), expected_speed(clients))
+                way = Way(store, progress.meter, path / "logs", screen.say)
+                async with open_work(config, constitution, templates, way, clients) as work:
+                    settle_models(path, ServedModels.of(work.clients), config, anew=progress.done == 0)
+                    progress.forecast = WorkForecast(plan_prompt(config, constitution), expected_speed(work.clients))
                     progress.limit_s = config.max_minutes * 60 if config.max_minutes else None
                     if gate is not None:
-                        await gate(templates, clients, store, screen)
+                        await gate(templates, work.clients, store, screen)
                     progress.started = time.monotonic()
-                    job = partial(trace_prompt, work)
-                    await trace_all(
-                        reader.todo(), job, writer, progress, screen, config.open_prompts, launches_of(clients)
-                    )
+                    job, launches = partial(trace_prompt, work), launches_of(work.clients)
+                    await trace_all(reader.todo(), job, writer, progress, screen, config.open_prompts, launches)
                 store.flush()
             writer.flush()
         finally:
@@ -243,31 +183,7 @@ async def trace_all(
         progress=progress,
         screen=screen,
         give_up=give_up,
-        may_begin=partial(_time_for_another, progress, screen, launches),
-    )
-
-
-async def _time_for_another(progress: Progress, screen: Screen, launches: Sequence[Launch]) -> bool:
-    """Wait until another prompt fits into the time that is left; False when it can't any more."""
-    while not progress.has_time_for_another():
-        if progress.open == 0:
-            return False
-        if progress.seconds > SURE_OF_SPEED_S and not progress.said_slow:
-            progress.said_slow = True
-            screen.say(await asyncio.to_thread(_slow_line, progress, launches))
-        await asyncio.sleep(SHOW_EVERY_S)
-    return True
-
-
-def _slow_line(progress: Progress, launches: Sequence[Launch]) -> str:
-    """Return what will be made within the time there is, why it is not more, and what would help."""
-    assert progress.limit_s is not None
-    made, limit = progress.done + progress.open, f"{progress.limit_s / 60:g}"
-    causes, helps = slowness(launches)
-    return (
-        f"! slow: about {made} of {progress.prompts} prompts in max_minutes: {limit}"
-        + (f" ({'; '.join(causes)})" if causes else "")
-        + f". Starting the run again makes the rest; what would help: {', '.join(helps)}"
+        may_begin=partial(time_for_another, progress, screen, launches),
     )
 
 
@@ -282,32 +198,6 @@ def _prompts_of(path: Path) -> PromptSet:
     with TraceReader(path / TRACES, Trace) as reader:
         prompts = reader.prompts()
     return PromptSet(prompts, manifest.duplicates, manifest.prompts)
-
-
-def _served(clients: Clients) -> ServedModels:
-    policy, critic = clients.policy, clients.critic
-    return ServedModels(
-        policy=policy.model,
-        policy_identity=policy.identity,
-        critic=critic.model,
-        critic_identity=critic.identity,
-        judges={name: client.model for name, client in clients.judges.items()},
-        judge_identities={name: client.identity for name, client in clients.judges.items()},
-    )
-
-
-def session_of(progress: Progress) -> dict[str, float]:
-    """Return what this process did and spent so far."""
-    meter = progress.meter
-    return {
-        "seconds": round(progress.seconds, 1),
-        "traces": progress.done - progress.done_before,
-        "replies": meter.replies,
-        "from_store": meter.from_store,
-        "prompt_tokens": meter.prompt_tokens,
-        "cached_tokens": meter.cached_tokens,
-        "completion_tokens": meter.completion_tokens,
-    }
 
 
 def _headline(config: RunConfig, constitution: Constitution, prompts: int, duplicates: int, *, resumed: bool) -> str:

@@ -11,17 +11,21 @@ Nothing is mutated and nothing is written here; what a trace means is for `rlaif
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from rlaif.checks import NamedCheck
 from rlaif.config.run import RunConfig
 from rlaif.constitution.schema import Constitution, Principle
 from rlaif.judges.base import CandidateSet, Comparison, Judge, PointwiseResults
-from rlaif.judges.panel import compare_pair, judge_pointwise
+from rlaif.judges.panel import compare_pair, judge_pointwise, judges_through
 from rlaif.judges.programs import check_answers
-from rlaif.models.model import Model, StoredReply, total_usage
+from rlaif.models.model import Meter, Model, StoredReply, total_usage
+from rlaif.models.reply_store import ReplyStore
+from rlaif.models.serving import Clients, asked_through, open_clients
 from rlaif.preferences.judgement import judge_matchup
 from rlaif.preferences.matchups import design
 from rlaif.preferences.pairs import pairs_seed
@@ -45,6 +49,38 @@ class Work:
     policy: Model
     critic: Model
     judges: Sequence[Judge]
+    clients: Clients
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the models of a run are reached, beside what its configuration says."""
+
+    store: ReplyStore
+    meter: Meter
+    logs: Path
+    """Folder for the logs of servers that are started."""
+    say: Callable[[str], None]
+    """Takes a line for people, such as that a server is being started."""
+
+
+@asynccontextmanager
+async def open_work(
+    config: RunConfig, constitution: Constitution, templates: Templates, way: Way, clients: Clients | None = None
+) -> AsyncIterator[Work]:
+    """Connect the models of a run and yield what `trace_prompt` needs; the only way from a configuration to that.
+
+    Servers that `rlaif` manages are started, and stopped on leaving. `clients` are models that are connected already.
+    Raises what `open_clients` raises.
+    """
+    async with AsyncExitStack() as stack:
+        if clients is None:
+            judges = config.judging.own_critics
+            opened = open_clients(config.policy, config.critic, judges=judges, logs=way.logs, say=way.say)
+            clients = await stack.enter_async_context(opened)
+        policy, critic = asked_through(clients, config.policy, config.critic, way.store, way.meter)
+        asked = judges_through(clients, config.judging.panel, critic, way.store, way.meter)
+        yield Work(config, constitution, templates, policy, critic, asked, clients)
 
 
 async def trace_prompt(work: Work, prompt: Prompt, priority: int) -> Trace:

@@ -7,10 +7,23 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from rlaif.forecast import Forecast
 from rlaif.models.model import Meter
+from rlaif.records import Usage
 
 SHOW_EVERY_S = 0.25
+
+
+class Forecast(Protocol):
+    """Tells how long the rest of a job takes."""
+
+    finished: int
+    """Items finished in this session."""
+
+    def finish(self, usage: Usage) -> None:
+        """Count a finished item and what it took."""
+
+    def seconds_for(self, unfinished: int, meter: Meter, elapsed: float) -> float | None:
+        """Return the seconds that so many unfinished items still take, open ones included; None where unknown."""
 
 
 @dataclass
@@ -63,6 +76,19 @@ class Progress:
             return True
         needed = self.forecast.seconds_for(self.open + 1, self.meter, self.seconds)
         return needed is None or self.seconds + needed <= self.limit_s
+
+    def session(self) -> dict[str, float]:
+        """Return what this process did and spent so far."""
+        meter = self.meter
+        return {
+            "seconds": round(self.seconds, 1),
+            "traces": self.done - self.done_before,
+            "replies": meter.replies,
+            "from_store": meter.from_store,
+            "prompt_tokens": meter.prompt_tokens,
+            "cached_tokens": meter.cached_tokens,
+            "completion_tokens": meter.completion_tokens,
+        }
 
 
 class Screen(Protocol):

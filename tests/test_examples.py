@@ -7,7 +7,6 @@ import pytest
 from rlaif.config.run import RunConfig
 from rlaif.constitution.load import load_constitution
 from rlaif.datasets.prompts import read_prompts
-from rlaif.generation import check_usable
 from rlaif.train.config import CONFIGS, CaiConfig
 from rlaif.train.load import load_config
 from tests.command import commands
@@ -18,7 +17,7 @@ EXAMPLES = Path("examples")
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.yaml")), ids=lambda file: file.stem)
 def test_a_run_file_names_prompts_and_rules_that_are_there(file: Path) -> None:
     config = RunConfig.load(file)
-    check_usable(config, load_constitution(config.constitution))
+    config.check_usable(load_constitution(config.constitution))
     if config.prompts.path == "seed" or Path(config.prompts.path).exists():
         assert read_prompts(config.prompts).prompts
 

@@ -7,7 +7,7 @@ import pytest
 
 from rlaif.cli.live import Recent, progress_line
 from rlaif.constitution.load import load_constitution
-from rlaif.forecast import WRITTEN_COSTS, Forecast, PlannedStep, plan_prompt
+from rlaif.forecast import WRITTEN_COSTS, PlannedStep, WorkForecast, plan_prompt
 from rlaif.generation import generate_async
 from rlaif.models.model import Meter, StepUse
 from rlaif.progress import Progress
@@ -22,13 +22,13 @@ PLAN = {"sampling": PlannedStep(1, read=100, written=40), "judging": PlannedStep
 
 def test_before_the_first_reply_the_plan_and_the_expected_speed_tell() -> None:
     assert WRITTEN_COSTS == 2.5
-    assert Forecast(PLAN, speed=40.0).seconds_for(16, Meter(), 0.0) == pytest.approx(16 * 400 / 40)
-    assert Forecast(PLAN).seconds_for(16, Meter(), 5.0) is None  # of a server elsewhere nothing is known
+    assert WorkForecast(PLAN, speed=40.0).seconds_for(16, Meter(), 0.0) == pytest.approx(16 * 400 / 40)
+    assert WorkForecast(PLAN).seconds_for(16, Meter(), 5.0) is None  # of a server elsewhere nothing is known
 
 
 def test_what_was_measured_replaces_what_was_expected() -> None:
     meter = Meter(steps={"sampling": StepUse(replies=98, prompt_tokens=9_800, completion_tokens=1_960)})
-    forecast = Forecast(PLAN, speed=1e6)
+    forecast = WorkForecast(PLAN, speed=1e6)
     # 98 of 100 requests took 100 + 2.5 x 20, two count as planned; of 10 + 1,990 seconds nearly all were measured.
     work = 98 * 150
     speed = (work + 10 * 1e6) / (1990 + 10)
@@ -37,7 +37,7 @@ def test_what_was_measured_replaces_what_was_expected() -> None:
 
 
 def test_finished_prompts_tell_what_a_prompt_costs() -> None:
-    forecast = Forecast(PLAN, speed=100.0)
+    forecast = WorkForecast(PLAN, speed=100.0)
     for _ in range(3):
         forecast.finish(Usage(requests=11, prompt_tokens=900, cached_tokens=100, completion_tokens=0))
     assert forecast.work_per_prompt(Meter()) == (400 + 3 * 800) / 4
@@ -45,7 +45,7 @@ def test_finished_prompts_tell_what_a_prompt_costs() -> None:
 
 def test_what_is_unfinished_is_never_about_to_take_no_time() -> None:
     meter = Meter(steps={"judging": StepUse(replies=1000, prompt_tokens=10**6)})
-    left = Forecast(PLAN, speed=100.0).seconds_for(1, meter, 1000.0)
+    left = WorkForecast(PLAN, speed=100.0).seconds_for(1, meter, 1000.0)
     assert left is not None
     assert left > 0
 
@@ -85,7 +85,7 @@ async def test_a_run_with_too_little_time_makes_the_first_prompts_and_goes_on_wi
 
 
 def test_the_first_prompt_is_begun_however_little_time_there_is() -> None:
-    progress = Progress(prompts=3, forecast=Forecast(PLAN, speed=1.0), limit_s=1.0)
+    progress = Progress(prompts=3, forecast=WorkForecast(PLAN, speed=1.0), limit_s=1.0)
     assert progress.has_time_for_another()
     progress.open = 1
     assert not progress.has_time_for_another()

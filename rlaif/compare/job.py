@@ -27,7 +27,7 @@ from rlaif.compare.tables import write_tables
 from rlaif.datasets.prompts import read_prompts
 from rlaif.errors import ConfigError, RunDirectoryError, RunError
 from rlaif.evaluate.gate import gate_of
-from rlaif.generation import generate_async, reply_store_path, session_of, trace_all
+from rlaif.generation import generate_async, reply_store_path, trace_all
 from rlaif.judges import PAIRWISE
 from rlaif.judges.base import Judge
 from rlaif.judges.panel import judges_through
@@ -231,7 +231,7 @@ async def _judge(
             writer.flush()
         finally:
             writer.close()
-    return session_of(progress)
+    return progress.session()
 
 
 async def _one_prompt(panel: Panel, runs: dict[str, Run], prompt: Prompt, position: int) -> PooledPrompt:

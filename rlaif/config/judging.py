@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import Field, field_validator, model_validator
 
 from rlaif.base import Section
+from rlaif.errors import ConfigError
 from rlaif.judges import KINDS, PAIRWISE, JudgeConfig, judge_config
 from rlaif.judges.base import Reading
 from rlaif.judges.pairwise import Labels, check_labels
@@ -180,6 +181,17 @@ class JudgingConfig(Section):
             bias=bias,
             recalibrate=recalibrate,
         )
+
+    def refuse_idle_margin(self) -> None:
+        """Raise ConfigError where the judges' range leaves no p far enough from one half for a label."""
+        ranges = [judge.range for judge in self.panel]
+        if ranges and all(ranges):
+            reach = max(max(0.5 - low, high - 0.5) for low, high in filter(None, ranges))
+            if self.min_margin > reach + 1e-9 or (self.recalibration and self.min_margin > reach - 1e-9):
+                raise ConfigError(
+                    f"judging.min_margin {self.min_margin:g} is more than the judges' range allows: clamp leaves p at "
+                    f"most {reach:g} from one half; lower min_margin, or widen clamp"
+                )
 
     @property
     def without_thresholds(self) -> Self:

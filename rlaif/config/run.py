@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from rlaif.base import Section
 from rlaif.config.judging import JudgingConfig
+from rlaif.constitution.schema import Constitution
 from rlaif.errors import ConfigError
 from rlaif.models.config import ModelConfig, model_from_text
 from rlaif.preferences.ranking import PairsConfig
@@ -119,6 +120,33 @@ class RunConfig(Section):
             return cls.model_validate(data)
         except ValidationError as error:
             raise ConfigError(explain_validation(error, cls)) from None
+
+    def check_usable(self, constitution: Constitution) -> None:
+        """Raise ConfigError when the settings cannot lead to a pair."""
+        judged = self.judging.kind != "none"
+        if judged and not constitution.comparing and self.judging.asks_rules:
+            raise ConfigError(
+                f"constitution {constitution.name} has no principle with a compare question or a check, so nothing can "
+                "be ranked by it"
+            )
+        if self.revision.rounds and not constitution.revising:
+            raise ConfigError(
+                f"constitution {constitution.name} has nothing to revise by; set revision.rounds to 0 "
+                "(generate --rounds 0)"
+            )
+        if not judged and self.revision.rounds == 0:
+            raise ConfigError("judging.kind none and no revision leave nothing to do; raise revision.rounds")
+        if judged and self.sampling.n == 1 and self.revision.rounds == 0:
+            raise ConfigError(
+                "one sample and no revision leave nothing to compare; raise sampling.n or revision.rounds"
+            )
+        self.judging.refuse_idle_margin()
+        if judged and self.judging.require is not None and self.judging.length_effect == "run":
+            raise ConfigError(
+                "judging.require measures before a run, when length_effect: run is not known; give a number"
+            )
+        if self.pairs.select == "revision-vs-parent" and self.revision.rounds == 0:
+            raise ConfigError("pairs.select revision-vs-parent needs revision.rounds of at least 1")
 
     def questions(self) -> dict[str, Any]:
         """Return what decides which questions are asked of the models; the rest never makes a trace stale."""

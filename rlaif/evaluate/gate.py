@@ -5,9 +5,10 @@ anything is generated. Measured on labelled pairs, by the run's own judges and t
 each under its own principle, or a file of gold labels.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from rlaif.config.judging import JudgingConfig, RequireConfig
 from rlaif.config.run import RunConfig
@@ -18,7 +19,6 @@ from rlaif.evaluate.case_report import FEWEST_FOR_PROOF
 from rlaif.evaluate.figures import JudgeMetrics
 from rlaif.evaluate.gold import Gold, GoldItem, read_gold
 from rlaif.evaluate.judge import Contender, CriticReport, JudgeTest, measure_contender
-from rlaif.generation import Gate
 from rlaif.models.reply_store import ReplyStore
 from rlaif.models.serving import Clients
 from rlaif.progress import Screen
@@ -32,9 +32,11 @@ from rlaif.templates import Templates
 CASES = "cases"
 MEASURED = "judges.json"
 """What was measured at the gate; stands in the run directory."""
+JudgeGate: TypeAlias = Callable[[Templates, Clients, ReplyStore, Screen], Coroutine[Any, Any, CriticReport]]
+"""Measures the judges of a run; raises UnfitJudgeError where they may not judge."""
 
 
-def gate_of(config: RunConfig, constitution: Constitution) -> Gate | None:
+def gate_of(config: RunConfig, constitution: Constitution) -> JudgeGate | None:
     """Return the gate of a run, its labelled pairs read; None where the run asks for none.
 
     Raises ConfigError or GoldError where there is nothing to measure on.

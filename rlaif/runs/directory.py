@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import filelock
 import yaml
@@ -31,6 +31,7 @@ from rlaif.config.run import RunConfig
 from rlaif.constitution.schema import Constitution
 from rlaif.errors import RunDirectoryError, StorageError
 from rlaif.judges import own_options
+from rlaif.models.serving import Clients
 from rlaif.records import PromptSet, Record
 from rlaif.runs.store import TraceWriter
 from rlaif.seeds import canonical_json, content_hash
@@ -69,6 +70,18 @@ class ServedModels(Record):
     judges: dict[str, str] = Field(default_factory=dict)
     """By the judges' names, the models of those that have a critic of their own."""
     judge_identities: dict[str, str] = Field(default_factory=dict)
+
+    @classmethod
+    def of(cls, clients: Clients) -> Self:
+        """Return the models behind connected clients."""
+        return cls(
+            policy=clients.policy.model,
+            policy_identity=clients.policy.identity,
+            critic=clients.critic.model,
+            critic_identity=clients.critic.identity,
+            judges={name: client.model for name, client in clients.judges.items()},
+            judge_identities={name: client.identity for name, client in clients.judges.items()},
+        )
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from rlaif.records import Record
+from rlaif.base import Record
 
 Key = Hashable
 Array = npt.NDArray[np.float64]
