@@ -23,10 +23,10 @@ from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 
+from rlaif.models.backend import ChatRequest
+from rlaif.models.client import ModelClient
 from rlaif.models.config import ModelConfig
-from rlaif.models.openai import ModelClient
-from rlaif.models.starting import ManagedClient
-from rlaif.models.wire import ChatRequest
+from rlaif.models.managed import ManagedClient
 from rlaif.records import Message
 
 ROUNDS = 3
@@ -57,7 +57,7 @@ async def chats(client: ModelClient, round_: int) -> float:
         for n in range(CHATS)
     ]
     began = time.monotonic()
-    replies = await asyncio.gather(*(client.post(request.body()) for request in asked))
+    replies = await asyncio.gather(*(client.post(request) for request in asked))
     return sum(reply.usage.completion_tokens for reply in replies) / (time.monotonic() - began)
 
 
@@ -75,9 +75,8 @@ async def verdicts(client: ModelClient, round_: int) -> float:
     return PAIRS * QUESTIONS / (time.monotonic() - began)
 
 
-def _verdict(text: str) -> str:
-    request = ChatRequest(messages=(_user(text),), max_tokens=1, temperature=0.0, logprobs=True, top_logprobs=20)
-    return request.body()
+def _verdict(text: str) -> ChatRequest:
+    return ChatRequest(messages=(_user(text),), max_tokens=1, temperature=0.0, logprobs=True, top_logprobs=20)
 
 
 def _user(text: str) -> Message:

@@ -19,7 +19,7 @@ import numpy as np
 
 from rlaif.config.judging import JudgingConfig
 from rlaif.constitution.load import load_constitution
-from rlaif.evaluate.cases import given_response
+from rlaif.evaluate.comparisons import given_response
 from rlaif.judges.base import Comparison, Judge
 from rlaif.judges.panel import compare_pair, judges_of
 from rlaif.models.config import ModelConfig, model_from_text

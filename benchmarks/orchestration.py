@@ -13,7 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from rlaif import RunConfig, generate
+from rlaif.api import generate
+from rlaif.config.run import RunConfig
 from rlaif.runs.summary import Summary
 
 CONSTITUTION = """
@@ -33,7 +34,7 @@ def main() -> None:
     judged = "--judged" in sys.argv
     prompts = int(next((argument for argument in sys.argv[1:] if argument.isdigit()), "4000"))
     server = subprocess.Popen(
-        [sys.executable, "-m", "rlaif.testing.server", "0", '{"words": 60}'], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "rlaif.testing", "0", '{"words": 60}'], stdout=subprocess.PIPE, text=True
     )
     try:
         assert server.stdout is not None

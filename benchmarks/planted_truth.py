@@ -15,8 +15,7 @@ from statistics import fmean
 import numpy as np
 
 from rlaif.compare.tallies import kendall_tau
-from rlaif.preferences.bradley_terry import Result, strengths
-from rlaif.preferences.matchups import design
+from rlaif.preferences.ranking import Result, design, strengths
 from rlaif.stats.estimates import Array
 from tests.preferences.planted import sigma, study, world
 
@@ -41,7 +40,7 @@ def main() -> None:
 def _probabilities(seeds: int, matchups: int, noise: float) -> str:
     worlds = [world(seed, matchups, noise) for seed in range(seeds)]
     found = [study(one) for one in worlds]
-    errors = [(one.error_as_said, one.error_without_length, one.error_without_noise) for one in found]
+    errors = [(one.error_of_critic, one.error_without_length, one.error_without_noise) for one in found]
     position = fmean(one.position.holds(true.position) for true, one in zip(worlds, found, strict=True))
     length = fmean(one.length.linear.holds(true.length) for true, one in zip(worlds, found, strict=True))
     wrong, labels = sum(one.wrongly_labelled for one in found), sum(one.labels for one in found)

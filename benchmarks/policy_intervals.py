@@ -7,16 +7,15 @@ import math
 import random
 import sys
 
-from rlaif.evaluate.policy.duels import Duel, Judged
-from rlaif.evaluate.policy.lines import SIDES, What, line, paired
-from rlaif.evaluate.policy.wins import win_rate_at_equal_length
+from rlaif.evaluate.policy.gains_and_losses import SIDES, Measure, paired_bootstrap, ratio_line
+from rlaif.evaluate.policy.win_rates import JudgedPair, ResponsePair, win_rate_at_equal_length
 from rlaif.records import Message, Prompt
 from rlaif.stats.estimates import Tally
 from rlaif.stats.log_odds import sigmoid
 
-DUELS, PROMPTS, ANSWERS = 100, 42, 4
+PAIRS, PROMPTS, RESPONSES = 100, 42, 4
 ADVANTAGE, WORTH = 0.3, 2.0
-"""Log-odds of the tuned answer at equal length, and for e times the length."""
+"""Log-odds of the tuned response at equal length, and logits per unit of log length ratio."""
 
 
 def main() -> None:
@@ -28,14 +27,14 @@ def main() -> None:
 
 
 def _at_equal_length(seed: int):  # noqa: ANN202
-    """Return the figure for duels whose winner hangs on an advantage and, twice as much, on length."""
+    """Return the win rate of pairs whose winner depends on an advantage and, twice as much, on length."""
     rng, judged = random.Random(seed), []
-    for place in range(DUELS):
+    for place in range(PAIRS):
         length = round(200 * math.exp(rng.gauss(0.4, 0.3)))
         prompt = Prompt(id=str(place), messages=(Message(role="user", content="x"),))
-        duel = Duel(prompt, base="x" * 200, tuned="y" * length)
-        won = rng.random() < sigmoid(ADVANTAGE + WORTH * duel.length_ratio)
-        judged.append(Judged(duel, "tuned" if won else "base", None, None))
+        pair = ResponsePair(prompt, base="x" * 200, tuned="y" * length)
+        won = rng.random() < sigmoid(ADVANTAGE + WORTH * pair.length_ratio)
+        judged.append(JudgedPair(pair, "tuned" if won else "base", None))
     return win_rate_at_equal_length(judged)
 
 
@@ -44,9 +43,9 @@ def _share_line(seed: int):  # noqa: ANN202
     rng, tallies = random.Random(seed), []
     for _ in range(PROMPTS):
         share = rng.betavariate(0.6, 3)
-        counts = {side: sum(rng.random() < share for _ in range(ANSWERS)) for side in SIDES}
-        tallies.append({side: Tally({"so": counts[side], "answers": ANSWERS}) for side in SIDES})
-    return line(paired(tallies), What("x", "manner", "x", "lower"), "so", "answers")
+        counts = {side: sum(rng.random() < share for _ in range(RESPONSES)) for side in SIDES}
+        tallies.append({side: Tally({"so": counts[side], "answers": RESPONSES}) for side in SIDES})
+    return ratio_line(paired_bootstrap(tallies), Measure("x", "manner", "x", "lower"), "so", "answers")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from typing import Any
 from random_model import random_model
 
 from rlaif.train.config import DpoConfig
-from rlaif.train.job import train
+from rlaif.train.training import train
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported; a model this small gains nothing from more
 

@@ -78,7 +78,7 @@ def ours(folder: Path, method: str, steps: int) -> dict[str, float]:
     """Train as the command does."""
     from rlaif.cli.live import TrainScreen
     from rlaif.train.config import DpoConfig
-    from rlaif.train.job import train
+    from rlaif.train.training import train
 
     config = DpoConfig(
         data=str(folder / "data" / "train.jsonl"), model=str(folder / "base"), out=str(folder / f"ours-{method}"),

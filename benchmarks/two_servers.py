@@ -18,10 +18,10 @@ from pathlib import Path
 from cpu_server import chats, neighbour, say
 from random_model import random_model
 
+from rlaif.models.client import ModelClient
 from rlaif.models.config import ModelConfig
 from rlaif.models.launch import Share
-from rlaif.models.openai import ModelClient
-from rlaif.models.starting import ManagedClient
+from rlaif.models.managed import ManagedClient
 
 SECONDS = 30
 

@@ -13,8 +13,8 @@ from rlaif.constitution.schema import Constitution, Principle
 from rlaif.judges import PAIRWISE
 from rlaif.models.launch import Launch
 from rlaif.models.model import Meter, Step, StepUse
-from rlaif.models.slowness import slowness
-from rlaif.preferences.matchups import expected_matchups
+from rlaif.models.serving import slowness
+from rlaif.preferences.ranking import expected_matchups
 from rlaif.progress import SHOW_EVERY_S, Progress, Screen
 from rlaif.records import Usage
 

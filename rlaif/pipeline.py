@@ -21,15 +21,13 @@ from rlaif.checks import NamedCheck
 from rlaif.config.run import RunConfig
 from rlaif.constitution.schema import Constitution, Principle
 from rlaif.judges.base import CandidateSet, Comparison, Judge, PointwiseResults
-from rlaif.judges.panel import compare_pair, judge_pointwise, judges_through
-from rlaif.judges.programs import check_answers
+from rlaif.judges.panel import check_responses, compare_pair, judge_pointwise, judges_through
 from rlaif.models.model import Meter, Model, StoredReply, total_usage
 from rlaif.models.reply_store import ReplyStore
 from rlaif.models.serving import Clients, asked_through, open_clients
 from rlaif.preferences.judgement import judge_matchup
-from rlaif.preferences.matchups import design
 from rlaif.preferences.pairs import pairs_seed
-from rlaif.preferences.ranking import rank, scores_of, wanted_pairs
+from rlaif.preferences.ranking import design, rank, scores_of, wanted_pairs
 from rlaif.records import Critique, Dropped, Matchup, Prompt, Response, Trace, ancestors
 from rlaif.seeds import derive_seed
 from rlaif.steps.critique import Round, critique
@@ -205,7 +203,7 @@ async def _judge(
     """Compare the candidates as designed, then those the ranking wants to pair and the design left apart."""
     if not panel.principles and not panel.checks and not work.config.judging.scores:
         return [], PointwiseResults(), []
-    found = await check_answers(panel.checks, prompt, candidates)
+    found = await check_responses(panel.checks, prompt, candidates)
     both_orders = work.config.judging.orders == "both"
     candidate_set = CandidateSet(prompt, candidates, panel.principles, both_orders, panel.priority, work.config.seed)
     pointwise = await judge_pointwise(work.judges, work.templates, candidate_set)

@@ -1,6 +1,6 @@
-"""YAML in, a strict pydantic model out; whatever is wrong is said with file and line.
+"""Read YAML into a strict pydantic model; every error names file and line.
 
-Plain YAML (the safe subset) only. Repeated keys, which YAML parsers accept in silence, are errors here.
+The safe subset of YAML only. Repeated keys, which YAML parsers silently accept, are errors here.
 """
 
 import difflib
@@ -20,18 +20,18 @@ Model = TypeVar("Model", bound=BaseModel)
 Location = tuple[int | str, ...]
 
 PATTERNS = {r"^[a-z0-9]+(-[a-z0-9]+)*$": "small letters, digits and hyphens, such as too-short"}
-"""What a pattern asks for, in words; a person should not have to read regular expressions."""
+"""Descriptions of patterns, for messages."""
 
 MOST_VALUES = 100_000
-"""Aliases make 43 million values out of 400 bytes; no file written by a person has this many."""
+"""Limit after aliases are expanded: they can make 43 million values out of 400 bytes."""
 
 _UNBUILDABLE = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, ArithmeticError, RecursionError)
-"""What PyYAML raises on values that contradict their tag; for `!!bool x` it is a KeyError."""
+"""What PyYAML raises on values that contradict their tag; a KeyError for `!!bool x`."""
 
 
 @dataclass(frozen=True)
 class Lines:
-    """Where in a file each of its values stands, for messages about what only shows later."""
+    """The line of each value in a file, for errors that are found later."""
 
     name: str
     lines: Mapping[Location, int]
@@ -55,14 +55,14 @@ def read_yaml(path: Path, model: type[Model]) -> Model:
 
 
 def refuse_mistaken(data: object, own: set[str], other: set[str], says: str) -> None:
-    """Raise ValueError, with what it is, for a file of another kind: with keys of that, and none of its own."""
+    """Raise ValueError(says) for a file of another kind, with keys of that kind and none of its own."""
     given = data.keys() if isinstance(data, dict) else set()
     if given & other and not given & own:
         raise ValueError(says)
 
 
 def read_yaml_lines(path: Path, model: type[Model]) -> tuple[Model, Lines]:
-    """The same, and where everything stands in the file."""
+    """Return what `read_yaml` returns, and the line of every value."""
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -74,12 +74,12 @@ def read_yaml_lines(path: Path, model: type[Model]) -> tuple[Model, Lines]:
 
 
 def parse_yaml(text: str, model: type[Model], *, name: str) -> Model:
-    """Validate YAML text as `model`; `name` stands for the file in messages. Raises ConfigError."""
+    """Validate YAML text as `model`; messages call it `name`. Raises ConfigError."""
     return parse_yaml_lines(text, model, name=name)[0]
 
 
 def parse_yaml_lines(text: str, model: type[Model], *, name: str) -> tuple[Model, Lines]:
-    """The same, and where everything stands in the text."""
+    """Return what `parse_yaml` returns, and the line of every value."""
     root = _compose(text, name)
     lines: dict[Location, int] = {}
     _note_lines(root, (), lines, name)
@@ -99,14 +99,14 @@ def parse_yaml_lines(text: str, model: type[Model], *, name: str) -> tuple[Model
 
 
 def explain_validation(error: ValidationError, model: type[BaseModel]) -> str:
-    """Return the first fault of a validation error as one line without a file."""
+    """Return the first error of a validation as one line without a file."""
     detail = error.errors()[0]
     where = ".".join(str(step) for step in _shown(detail["loc"]))
-    return f"{where}: {_say(detail, model)}" if where else _say(detail, model)
+    return f"{where}: {_message(detail, model)}" if where else _message(detail, model)
 
 
 def shortened(text: str) -> str:
-    """Return what a message quotes, 60 characters at most."""
+    """Return a text for quoting in a message, cut to 60 characters."""
     return text if len(text) <= 60 else text[:57] + "…"
 
 
@@ -134,7 +134,7 @@ _ADVICE = {
     "'?'": "; within { } and [ ], put quotes around text that holds a ?",
     "mapping values are not allowed": '; where a text holds ": ", put the text in quotes',
 }
-"""By a part of what the parser says."""
+"""By a part of the parser's message."""
 
 
 def _note_lines(node: yaml.Node, location: Location, lines: dict[Location, int], name: str) -> None:
@@ -164,11 +164,11 @@ def _note_lines(node: yaml.Node, location: Location, lines: dict[Location, int],
 
 
 def _check_scalar(node: yaml.Node, name: str) -> None:
-    """Build one value by itself, so that one that cannot be built (the 45th of a month) is said with its line."""
+    """Construct one value by itself, so that an invalid one (the 45th of a month) is reported with its line."""
     try:
         repr(yaml.constructor.SafeConstructor().construct_document(node))  # some whole numbers are too long to show
     except _UNBUILDABLE as error:
-        unfit = _one_line(error) if isinstance(error, ValueError) else f"is no {node.tag.rpartition(':')[2]}"
+        unfit = _one_line(error) if isinstance(error, ValueError) else f"is not a valid {node.tag.rpartition(':')[2]}"
         problem = getattr(error, "problem", None) or unfit
         raise ConfigError(f"{name}:{node.start_mark.line + 1}: {problem}") from None
 
@@ -177,13 +177,13 @@ def _explain(error: ValidationError, model: type[BaseModel], lines: dict[Locatio
     found = error.errors()
     for detail in found:
         detail["loc"] = _untagged(detail["loc"], lines)
-    details = [detail for group in _by_union(found, lines) for detail in _told(group)]
+    details = [detail for group in _by_union(found, lines) for detail in _reported(group)]
     messages = []
     for detail in details[:3]:
         location = detail["loc"]
         line = _nearest_line(location, lines)
         where = ".".join(str(step) for step in _written(location, lines))
-        says = _say(detail, model)
+        says = _message(detail, model)
         messages.append(f"{name}:{line}: {where}: {says}" if where and "`" not in says else f"{name}:{line}: {says}")
     if len(details) > 3:
         messages.append(f"and {len(details) - 3} more")
@@ -191,11 +191,11 @@ def _explain(error: ValidationError, model: type[BaseModel], lines: dict[Locatio
 
 
 def _untagged(location: Location, lines: Mapping[Location, int]) -> Location:
-    """Return a fault's location without the tags that pydantic puts where one of several models was chosen."""
+    """Return an error's location without the tags that pydantic adds for the chosen model of a union."""
     kept: Location = ()
     for place, step in enumerate(location):
         following = location[place + 1 : place + 2]
-        tag = isinstance(step, str) and "[" not in step  # a shape such as tuple[int, ...] is told of by `_by_union`
+        tag = isinstance(step, str) and "[" not in step  # `_by_union` handles a shape such as tuple[int, ...]
         if tag and (*kept, step) not in lines and following and (*kept, *following) in lines:
             continue
         kept = (*kept, step)
@@ -203,7 +203,7 @@ def _untagged(location: Location, lines: Mapping[Location, int]) -> Location:
 
 
 def _by_union(details: list[ErrorDetails], lines: Mapping[Location, int]) -> list[list[ErrorDetails]]:
-    """Put the faults of one value together that pydantic found by trying one shape after the other."""
+    """Group the errors of one value that pydantic found by trying the members of a union."""
     groups: dict[Location, list[ErrorDetails]] = {}
     for number, detail in enumerate(details):
         where = _written(detail["loc"], lines)
@@ -212,8 +212,8 @@ def _by_union(details: list[ErrorDetails], lines: Mapping[Location, int]) -> lis
     return list(groups.values())
 
 
-def _told(group: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Return the faults to tell of one value: what it comes closest to, or all that it might have been in one."""
+def _reported(group: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Return the errors to report for one value: for the closest member of the union, or all in one message."""
     plain = [detail for detail in group if detail["type"] == "literal_error"]
     if not plain or len(plain) == len(group) == 1:
         return group
@@ -234,7 +234,7 @@ def _nearest_line(location: Location, lines: Mapping[Location, int]) -> int:
 
 
 def _written(location: Location, lines: Mapping[Location, int]) -> Location:
-    """Return the part of a fault's location that stands in the file, and a key that is missing there."""
+    """Return the part of an error's location that is in the file, and a key that is missing there."""
     length = max((n for n in range(len(location) + 1) if location[:n] in lines), default=0)
     following = location[length : length + 1]
     return location[:length] + (following if length == len(location) - 1 and length and _is_key(following[0]) else ())
@@ -245,11 +245,11 @@ def _is_key(step: int | str) -> bool:
 
 
 def _shown(location: Location) -> Location:
-    """Drop pydantic's names of union branches: a person does not know them."""
+    """Return a location without pydantic's names of union members."""
     return tuple(step for step in location if not (isinstance(step, str) and not step.replace("_", "").isalnum()))
 
 
-def _say(detail: ErrorDetails, model: type[BaseModel]) -> str:
+def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
     key = shortened(str(detail["loc"][-1])) if detail["loc"] else ""
     match detail["type"]:
         case "extra_forbidden":
@@ -269,7 +269,7 @@ def _say(detail: ErrorDetails, model: type[BaseModel]) -> str:
 _UNPARSED = re.compile(r", unable to parse string as an? (number|integer)$")
 _SHAPE = {"tuple": "a list", "list": "a list", "dictionary": "lines of key: value"}
 _SHAPES = re.compile(r"a valid (tuple|list|dictionary)( or instance of \w+)?")
-"""What YAML calls them."""
+"""Their names in YAML."""
 
 
 def _all_keys(model: type[BaseModel]) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from rlaif.testing.server import SimulatedServer
+from rlaif.testing import SimulatedServer
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 from rlaif.config.run import RunConfig
-from rlaif.testing.server import SimulatedServer
+from rlaif.testing import SimulatedServer
 
 # Started in the background of a script, Python inherits that Ctrl-C is ignored, and so would all it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

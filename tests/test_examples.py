@@ -7,8 +7,7 @@ import pytest
 from rlaif.config.run import RunConfig
 from rlaif.constitution.load import load_constitution
 from rlaif.datasets.prompts import read_prompts
-from rlaif.train.config import CONFIGS, CaiConfig
-from rlaif.train.load import load_config
+from rlaif.train.config import CONFIGS, CaiConfig, load_config
 from tests.command import commands
 
 EXAMPLES = Path("examples")

@@ -13,7 +13,7 @@ from rlaif.models.model import Meter, StepUse
 from rlaif.progress import Progress
 from rlaif.records import Usage
 from rlaif.runs.summary import summarise
-from rlaif.testing.server import SimulatedModel, SimulatedServer
+from rlaif.testing import SimulatedModel, SimulatedServer
 from tests.conftest import MakeConfig
 
 PLAN = {"sampling": PlannedStep(1, read=100, written=40), "judging": PlannedStep(10, read=20, written=0)}

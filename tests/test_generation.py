@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from rlaif import generate
+from rlaif.api import generate
 from rlaif.errors import ConfigError, EndpointError, RunDirectoryError, RunError, UsageError
 from rlaif.generation import generate_async
 from rlaif.runs.reader import Run
 from rlaif.runs.summary import summarise
 from rlaif.templates import fence_tag
-from rlaif.testing.server import Fault, SimulatedModel, SimulatedServer
+from rlaif.testing import Fault, SimulatedModel, SimulatedServer
 from tests.conftest import MakeConfig
 
 
@@ -83,7 +83,7 @@ async def test_the_better_answer_is_chosen_when_the_critic_sees_quality(make_con
         run = await generate_async(make_config(server, prompts=25))
         for trace, conclusion in run.conclusions():
             for pair in conclusion.pairs:
-                best, worst = (server.quality(trace.response(r).text) for r in (pair.chosen, pair.rejected))
+                best, worst = (server.model.quality(trace.response(r).text) for r in (pair.chosen, pair.rejected))
                 assert best > worst
 
 

@@ -13,7 +13,7 @@ from rlaif.preferences.recalibration import FittedOn, Recalibrator
 from rlaif.runs.calibrate import words_of
 from rlaif.runs.reader import Run
 from rlaif.runs.summary import summarise
-from rlaif.testing.server import SimulatedModel, SimulatedServer
+from rlaif.testing import SimulatedModel, SimulatedServer
 from tests.conftest import MakeConfig
 
 ALL = ["pairwise-logprob", "pairwise-reasoned", "rating", "listwise", "reward"]

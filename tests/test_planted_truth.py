@@ -6,7 +6,7 @@ import pytest
 from rlaif.generation import generate_async
 from rlaif.runs.reader import Run
 from rlaif.stats.log_odds import sigmoid
-from rlaif.testing.server import SimulatedModel, SimulatedServer
+from rlaif.testing import SimulatedModel, SimulatedServer
 from tests.conftest import MakeConfig
 
 MODEL = SimulatedModel(position_bias=2.0, noise=0.5)
@@ -27,7 +27,7 @@ async def judged(make_config: MakeConfig, orders: str) -> tuple[Run, np.ndarray,
         rows = []
         for trace, conclusion in run.conclusions():
             for pair in conclusion.pairs:
-                chosen, rejected = (server.quality(trace.response(r).text) for r in (pair.chosen, pair.rejected))
+                chosen, rejected = (server.model.quality(trace.response(r).text) for r in (pair.chosen, pair.rejected))
                 rows.append((pair.p_chosen, sigmoid(chosen - rejected), pair.chosen == trace.matchups[0].a))
     p, truth, chose_a = np.array(rows).T
     return run, p, truth, chose_a

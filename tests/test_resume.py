@@ -15,7 +15,7 @@ import yaml
 from rlaif.generation import generate_async
 from rlaif.runs.reader import Run
 from rlaif.runs.summary import summarise
-from rlaif.testing.server import Asked, SimulatedModel, SimulatedServer
+from rlaif.testing import Asked, SimulatedModel, SimulatedServer
 from tests.conftest import MakeConfig
 
 PROMPTS = 12

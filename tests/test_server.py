@@ -15,17 +15,18 @@ from typing import Any
 import psutil
 import pytest
 
-from rlaif import RunConfig, generate
+from rlaif.api import generate
+from rlaif.compare.comparing import compare
 from rlaif.compare.config import compare_config
-from rlaif.compare.job import compare
+from rlaif.config.run import RunConfig
 from rlaif.errors import RlaifError
-from rlaif.models.builtin import model_source
+from rlaif.models.backend import ChatRequest
+from rlaif.models.client import ModelClient
 from rlaif.models.config import ModelConfig
 from rlaif.models.model import Meter, Model
-from rlaif.models.openai import ModelClient
+from rlaif.models.model_files import model_source
 from rlaif.models.reply_store import ReplyStore
 from rlaif.models.serving import open_models
-from rlaif.models.wire import ChatRequest
 from rlaif.records import Message
 from rlaif.runs.reader import Run
 from rlaif.runs.summary import summarise
@@ -69,7 +70,7 @@ def refuse_a_machine_that_is_too_slow(url: str) -> None:
                 for n in range(8)
             ]
             began = time.monotonic()
-            replies = await asyncio.gather(*(client.post(chat.body()) for chat in chats))
+            replies = await asyncio.gather(*(client.post(chat) for chat in chats))
             return sum(reply.usage.completion_tokens for reply in replies) / (time.monotonic() - began)
 
     try:
@@ -111,7 +112,7 @@ def test_a_seeded_request_is_answered_the_same_way_twice_and_n_answers_differ(ur
                 temperature=1.0,
                 seed=7,
             )
-            return [[c.text for c in (await client.post(request.body())).choices] for _ in range(2)]
+            return [[c.text for c in (await client.post(request)).choices] for _ in range(2)]
 
     first, second = run_in_loop(ask)
     assert first == second
@@ -185,7 +186,7 @@ def test_trl_takes_the_exported_dataset_as_it_is(run: Run) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import DPOConfig, DPOTrainer
 
-    from rlaif.models.builtin import smollm2_folder
+    from rlaif.models.model_files import smollm2_folder
 
     data = datasets.load_dataset(str(run.path / "dataset"), "preference", split="train")
     assert len(data) == len(run.pairs) > 0

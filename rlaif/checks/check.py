@@ -1,13 +1,14 @@
-"""What a check is, as data: one key that names its kind, and for some kinds a word on how.
+"""A check as data: one key that names its kind, for some kinds with options; and how it is run on a response.
 
     check: {lines: 2}                      check: {matches: "^Dear "}
     check: {words: {max: 50}}              check: {json: {schema: {type: object}}}
     check: {contains: [cat, dog], any: true}
 
-Whatever can be wrong with it is said when it is read: nothing here looks at an answer.
+Everything that can be wrong with it is found when it is read.
 """
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Self
 
 from pydantic import (
     Field,
@@ -20,54 +21,56 @@ from pydantic import (
 )
 
 from rlaif.base import Record
-from rlaif.checks.patterns import compiled
-from rlaif.checks.settings import Count, JsonShape
+from rlaif.checks import counting, kinds
+from rlaif.checks.counting import Count
+from rlaif.checks.json_shape import JsonShape
+from rlaif.checks.layout import Format
+from rlaif.checks.matching import compiled
 
 Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
-Format = Literal["bullets", "numbered", "table", "code", "plain"]
+Pattern = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+LanguageCode = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
+Entry = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")]
 
-KINDS = (
-    *("lines", "words", "sentences", "characters", "contains", "forbids", "starts_with", "ends_with", "matches"),
-    *("json", "language", "refuses", "format", "python"),
-)
-"""The keys that name a kind of check; a check has exactly one."""
+LONGEST_DETAIL = 160
+"""Characters of a result's detail that are kept."""
 
 
 class Check(Record):
-    """One thing that a program finds out about an answer: exactly one kind, and its settings."""
+    """A program that decides about a response: exactly one kind, and its settings."""
 
-    lines: Count | None = None
+    lines: Annotated[Count | None, kinds.Counted("lines", lambda text: len(counting.lines(text)))] = None
     """Lines with something visible in them; empty lines do not count."""
-    words: Count | None = None
+    words: Annotated[Count | None, kinds.Counted("words", lambda text: len(counting.words(text)))] = None
     """Runs of letters and digits; an apostrophe or hyphen inside belongs to its word."""
-    sentences: Count | None = None
+    sentences: Annotated[Count | None, kinds.Counted("sentences", lambda text: len(counting.sentences(text)))] = None
     """Stretches with a letter in them, up to a full stop, question mark or their like, or the end of a line."""
-    characters: Count | None = None
-    """Unicode characters (code points after NFC), white space around the answer left out."""
-    contains: tuple[Phrase, ...] | None = None
-    """Words or phrases, all of which must stand in the answer as whole words; with `any`, one of them."""
-    forbids: tuple[Phrase, ...] | None = None
-    """Words or phrases, none of which may stand in the answer as whole words."""
-    starts_with: Phrase | None = None
-    """What the answer begins with, white space before it left out."""
-    ends_with: Phrase | None = None
-    """What the answer ends with, white space after it left out."""
-    matches: Annotated[str, StringConstraints(min_length=1, max_length=2000)] | None = None
-    """A regular expression (RE2's syntax) found somewhere in the answer: `^` and `$` stand for its two ends."""
-    json_: JsonShape | None = Field(default=None, alias="json")
-    """The whole answer is one JSON value; with `{schema: …}`, of this shape."""
-    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")] | None = None
-    """ISO 639-1 code of the language that the answer is most likely in."""
-    refuses: StrictBool | None = None
-    """Whether the answer is to decline what was asked (English only); false: it must not."""
-    format: Format | None = None
-    """How the answer is laid out in Markdown; `plain`: not at all."""
-    python: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")] | None = None
-    """`module:function` of one's own: function(text, prompt) returns True or False."""
+    characters: Annotated[Count | None, kinds.Counted("characters", counting.characters)] = None
+    """Unicode characters (code points after NFC), white space around the response left out."""
+    contains: Annotated[tuple[Phrase, ...] | None, kinds.Contains()] = None
+    """Words or phrases, all of which must be in the response as whole words; with `any`, one of them."""
+    forbids: Annotated[tuple[Phrase, ...] | None, kinds.Forbids()] = None
+    """Words or phrases, none of which may be in the response as whole words."""
+    starts_with: Annotated[Phrase | None, kinds.StartsWith()] = None
+    """What the response begins with, white space before it left out."""
+    ends_with: Annotated[Phrase | None, kinds.EndsWith()] = None
+    """What the response ends with, white space after it left out."""
+    matches: Annotated[Pattern | None, kinds.Matches()] = None
+    """A regular expression (RE2's syntax) found somewhere in the response; `^` and `$` are its two ends."""
+    json_: Annotated[JsonShape | None, kinds.IsJson()] = Field(default=None, alias="json")
+    """The whole response is one JSON value; with `{schema: …}`, of this shape."""
+    language: Annotated[LanguageCode | None, kinds.InLanguage()] = None
+    """ISO 639-1 code of the language that the response is most likely in."""
+    refuses: Annotated[StrictBool | None, kinds.Refuses()] = None
+    """Whether the response must decline what was asked (English only); false: it must not decline."""
+    format: Annotated[Format | None, kinds.HasFormat()] = None
+    """The Markdown layout of the response; `plain`: none."""
+    python: Annotated[Entry | None, kinds.OwnFunction()] = None
+    """`module:function` of the user's own: function(text, prompt) returns True or False."""
     any: StrictBool = False
     """With `contains`: one of the words is enough."""
     ignore_case: StrictBool | None = None
-    """With `contains`, `forbids`, `starts_with` and `ends_with`: whether CAPITALS are the same; they are by default."""
+    """With `contains`, `forbids`, `starts_with` and `ends_with`: whether case is ignored; true by default."""
 
     @field_validator("contains", "forbids", mode="before")
     @classmethod
@@ -90,7 +93,7 @@ class Check(Record):
 
     @model_validator(mode="after")
     def _is_one_check(self) -> Self:
-        given = [kind for kind in KINDS if self._setting(kind) is not None]
+        given = self._given()
         if len(given) != 1:
             found = f"this has {' and '.join(given)}" if given else "this has none"
             raise ValueError(f"a check has exactly one kind ({', '.join(KINDS)}); {found}")
@@ -102,7 +105,7 @@ class Check(Record):
 
     @model_serializer(mode="wrap")
     def _short(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write what was given, under the names it is given by."""
+        """Write what was given, under the same keys."""
         found = {name: value for name, value in handler(self).items() if name not in {"json", "json_"}}
         if self.json_ is not None:
             found["json"] = True if self.json_.schema_ is None else {"schema": self.json_.schema_}
@@ -113,18 +116,22 @@ class Check(Record):
 
     @property
     def kind(self) -> str:
-        """The key it was given by."""
-        return next(kind for kind in KINDS if self._setting(kind) is not None)
+        """The key it was given under."""
+        return self._given()[0]
+
+    @property
+    def setting(self) -> Any:  # noqa: ANN401  (each kind has its own)
+        """What stands under that key."""
+        return self.json_ if self.kind == "json" else getattr(self, self.kind)
 
     @property
     def folds_case(self) -> bool:
-        """Whether capitals are the same as small letters."""
+        """Whether upper and lower case are the same."""
         return self.ignore_case is not False
 
     def __str__(self) -> str:
-        """Return the check in a few words, for people."""
-        setting = self._setting(self.kind)
-        match setting:
+        """Return the check in a few words."""
+        match setting := self.setting:
             case tuple():
                 how = "any of " if self.any else ""
                 shown = how + ", ".join(f'"{word}"' for word in setting)
@@ -136,8 +143,17 @@ class Check(Record):
                 shown = str(setting)
         return f"{self.kind.replace('_', ' ')}: {shown}" + (" (exact case)" if self.ignore_case is False else "")
 
-    def _setting(self, kind: str) -> Any:  # noqa: ANN401  (each kind has its own)
-        return self.json_ if kind == "json" else getattr(self, kind)
+    def _given(self) -> list[str]:
+        return [kind for kind in KINDS if getattr(self, "json_" if kind == "json" else kind) is not None]
+
+
+KINDS: Mapping[str, kinds.Kind] = {
+    field.alias or name: kind
+    for name, field in Check.model_fields.items()
+    for kind in field.metadata
+    if isinstance(kind, kinds.Kind)
+}
+"""The keys that name a kind of check; a check has exactly one."""
 
 
 class NamedCheck(Record):
@@ -149,8 +165,29 @@ class NamedCheck(Record):
 
 
 class CheckResult(Record):
-    """What a program found in one answer."""
+    """What a program found in one response."""
 
     passed: bool
     detail: str
     """What was found, in a few words: "3 lines"."""
+
+
+def make_ready(checks: Iterable[Check]) -> None:
+    """Import what these checks need, before a model is asked anything. Raises ConfigError."""
+    for check in checks:
+        KINDS[check.kind].prepare(check.setting)
+
+
+def run_check(check: Check, text: str, prompt: kinds.Asked) -> CheckResult:
+    """Return whether a response passes. Raises CheckError when a function of the user's own fails."""
+    passed, detail = KINDS[check.kind](check.setting, text, check, prompt)
+    return CheckResult(passed=passed, detail=detail if len(detail) <= LONGEST_DETAIL else detail[:LONGEST_DETAIL] + "…")
+
+
+def case_fault(check: Check, better: CheckResult, worse: CheckResult) -> str | None:
+    """Return why a check does not pass exactly the better response of a labelled case; None where it does."""
+    if better.passed and not worse.passed:
+        return None
+    what = "the better response fails and the worse one passes" if better.passed != worse.passed else None
+    what = what or ("both responses pass" if better.passed else "both responses fail")
+    return f"{what} (better: {better.detail}; worse: {worse.detail}; the check: {check})"

@@ -7,8 +7,53 @@ that writes no spaces between words (Chinese, Japanese, Thai) has one word betwe
 
 import re
 import unicodedata
+from typing import Annotated, Self
 
-from rlaif.checks.patterns import findall
+from pydantic import Field, StrictInt, model_validator
+
+from rlaif.base import Record
+from rlaif.checks.matching import findall
+
+CountLimit = Annotated[StrictInt, Field(ge=0, le=1_000_000)]
+
+
+class Count(Record):
+    """How many there may be."""
+
+    min: CountLimit | None = None
+    max: CountLimit | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_number_is_enough(cls, count: object) -> object:
+        if isinstance(count, int) and not isinstance(count, bool):
+            return {"min": count, "max": count}
+        if not isinstance(count, dict | Count):
+            raise ValueError(  # noqa: TRY004  (pydantic takes ValueErrors)
+                f"give a whole number or {{min: …, max: …}}, not {count!r:.40}"
+            )
+        return count
+
+    @model_validator(mode="after")
+    def _can_fail_and_pass(self) -> Self:
+        if self.max is None and not self.min:
+            raise ValueError("every response passes this; give a number, a `min` above 0, a `max`, or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"no response passes this: min {self.min} is above max {self.max}")
+        return self
+
+    def __str__(self) -> str:
+        """Return `2`, `2 to 3`, `at least 2` or `at most 3`."""
+        if self.min == self.max:
+            return str(self.min)
+        if self.min is None:
+            return f"at most {self.max}"
+        return f"at least {self.min}" if self.max is None else f"{self.min} to {self.max}"
+
+    def allows(self, found: int) -> bool:
+        """Whether this number is within the limits."""
+        return (self.min is None or found >= self.min) and (self.max is None or found <= self.max)
+
 
 _WORD = r"[\pL\pN][\pL\pN\pM]*(?:['’ʼ‑-][\pL\pN][\pL\pN\pM]*)*"
 _JOINERS = dict.fromkeys(map(ord, "\u00ad\u200c\u200d\u2060\ufeff"))

@@ -1,13 +1,13 @@
-"""How an answer is laid out in Markdown, told by its lines. What stands in a code block is code and nothing else."""
+"""The Markdown layout of a response, line by line. Inside a code block, nothing but the block itself counts."""
 
 import re
-from collections.abc import Callable, Mapping
 from itertools import pairwise
+from typing import Literal
 
-from rlaif.checks.check import Format
+Format = Literal["bullets", "numbered", "table", "code", "plain"]
 
 FEWEST_ITEMS = 2
-"""One item is no list: a dash or a number can begin any line."""
+"""A single item is not a list: a dash or a number can begin any line."""
 
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
 _BULLET = re.compile(r"^[ \t]{0,8}[-*+•–◦][ \t]+\S")
@@ -20,16 +20,22 @@ _EMPHASIS = re.compile(r"\*\*[^\s*][^*\n]{0,500}\*\*|`[^`\n]{1,500}`")
 def is_laid_out(text: str, wanted: Format) -> tuple[bool, str]:
     """Return whether a text has a layout, and what was found."""
     prose, blocks = _split(text)
-    found = {name: count for name, see in _SEEN.items() if (count := see(prose))}
-    if blocks:
-        found["code"] = blocks
+    counts = {
+        "bullets": sum(map(bool, map(_BULLET.match, prose))),
+        "numbered": sum(map(bool, map(_NUMBER.match, prose))),
+        "table": _tables(prose),
+        "headings": sum(map(bool, map(_HEADING.match, prose))),
+        "emphasis": sum(len(_EMPHASIS.findall(line)) for line in prose),
+        "code": blocks,
+    }
+    found = {name: count for name, count in counts.items() if count}
     shown = ", ".join(f"{name} {count}" for name, count in found.items()) or "no Markdown"
     fewest = FEWEST_ITEMS if wanted in {"bullets", "numbered"} else 1
     return (not found if wanted == "plain" else found.get(wanted, 0) >= fewest), shown
 
 
 def _split(text: str) -> tuple[list[str], int]:
-    """Return the lines outside code blocks, and the number of blocks; one that never ends is none."""
+    """Return the lines outside code blocks, and the number of blocks; an unclosed one does not count."""
     prose: list[str] = []
     inside: list[str] = []
     fence, blocks = "", 0
@@ -46,10 +52,6 @@ def _split(text: str) -> tuple[list[str], int]:
     return prose + (inside if fence else []), blocks
 
 
-def _matching(pattern: re.Pattern[str]) -> Callable[[list[str]], int]:
-    return lambda lines: sum(pattern.match(line) is not None for line in lines)
-
-
 def _tables(lines: list[str]) -> int:
     """Count rules of hyphens under a row of as many cells."""
     return sum(
@@ -60,12 +62,3 @@ def _tables(lines: list[str]) -> int:
 
 def _cells(row: str) -> int:
     return row.strip().strip("|").replace(r"\|", "").count("|") + 1
-
-
-_SEEN: Mapping[str, Callable[[list[str]], int]] = {
-    "bullets": _matching(_BULLET),
-    "numbered": _matching(_NUMBER),
-    "table": _tables,
-    "headings": _matching(_HEADING),
-    "emphasis": lambda lines: sum(len(_EMPHASIS.findall(line)) for line in lines),
-}

@@ -10,20 +10,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rlaif.cli.console import replies_line, stdout_console
+from rlaif.cli.console import replies_line, run_stoppable, stdout_console
 from rlaif.cli.dry_run import simulated_config
 from rlaif.cli.format import decimals, number, percent
 from rlaif.cli.live import LiveScreen
-from rlaif.cli.options import Json, count_given
-from rlaif.cli.run_settings import run_settings
-from rlaif.cli.stopping import run_stoppable
-from rlaif.compare.comparison import Comparison, Matrix
+from rlaif.cli.options import Json, count_given, run_settings
+from rlaif.compare.comparability import KINDS
+from rlaif.compare.comparing import Compared, compare_async
+from rlaif.compare.comparison_schema import Comparison, Matrix
 from rlaif.compare.config import CompareConfig, compare_config
-from rlaif.compare.job import Compared, compare_async, read_spent
-from rlaif.compare.warnings import KINDS
+from rlaif.compare.directory import read_spent
 from rlaif.config.run import RunConfig
 from rlaif.errors import UsageError
-from rlaif.testing.server import SimulatedServer
+from rlaif.testing import SimulatedServer
 from rlaif.text.wording import counted
 
 _FLAGS: dict[tuple[str, ...], str] = {
@@ -31,7 +30,7 @@ _FLAGS: dict[tuple[str, ...], str] = {
     ("sampling", "n"): "samples",
     ("judging", "principles"): "judging-principles",
 }
-"""Flags of `compare` that are called otherwise than what they set."""
+"""Flags of `compare` whose names differ from the settings they change."""
 
 
 def compare(  # noqa: PLR0913, PLR0917  (a command line's flags)
@@ -41,7 +40,7 @@ def compare(  # noqa: PLR0913, PLR0917  (a command line's flags)
     prompts: Annotated[str | None, typer.Option(help="JSONL, JSON, CSV, Parquet, hub dataset id, or `seed`.")] = None,
     policy: Annotated[str | None, typer.Option(help="MODEL to start, URL to ask, or MODEL@URL.")] = None,
     critic: Annotated[str | None, typer.Option(help="The same; the policy itself by default.")] = None,
-    samples: Annotated[int | None, typer.Option(help="Answers to each prompt.")] = None,
+    samples: Annotated[int | None, typer.Option(help="Responses per prompt.")] = None,
     limit: Annotated[int | None, typer.Option(help="Take only the first so many prompts.")] = None,
     judging_principles: Annotated[str | None, typer.Option(help="`all`, or how many are drawn per prompt.")] = None,
     min_margin: Annotated[float | None, typer.Option(help="Smallest distance of p from one half.")] = None,
@@ -51,11 +50,11 @@ def compare(  # noqa: PLR0913, PLR0917  (a command line's flags)
     dry_run: Annotated[bool, typer.Option("--dry-run", help="A simulated model, 8 prompts, nothing kept.")] = False,
     json_: Json = False,
 ) -> None:
-    """What does swapping the rules change? Several rule sets over the same answers, all judging one pool.
+    """What does swapping the rules change? Several rule sets over the same responses, all judging one pool.
 
     SOURCES are constitutions (shipped names or YAML files), or run directories that were made with them. The policy is
-    sampled once; every rule set criticises and revises its own way; then all judge the same matchups, some of them
-    twice to measure the judge's own noise. Started again, it goes on where it was stopped.
+    sampled once; every rule set criticises and revises by itself; then all judge the same matchups, some of them
+    twice to measure the judge's own noise. Started again, it resumes.
 
     \b
     Examples:
@@ -88,7 +87,7 @@ def compare(  # noqa: PLR0913, PLR0917  (a command line's flags)
     compare_job(sources, settings, out, floor_prompts, dry_run=dry_run, as_json=json_)
 
 
-GUILTY_SHOWN = 3
+FLIP_CAUSES_SHOWN = 3
 
 
 def compare_job(
@@ -108,9 +107,9 @@ def compare_job(
 
 
 def _dry_run(sources: list[str], config: CompareConfig, *, as_json: bool) -> None:
-    """Compare a few prompts' answers of a simulated model, print what it would cost, and keep nothing."""
+    """Compare with a simulated model over a few prompts, print the cost, and keep nothing."""
     if not all(config.made_here(rules) for rules in config.rule_sets):
-        raise UsageError("--dry-run asks a simulated model by constitutions; a run that exists has answers of its own")
+        raise UsageError("--dry-run asks a simulated model by constitutions; an existing run has responses of its own")
     with tempfile.TemporaryDirectory(prefix="rlaif-dry-run-") as folder, LiveScreen(quiet=as_json) as screen:
 
         async def compare_simulated() -> Compared:
@@ -123,7 +122,7 @@ def _dry_run(sources: list[str], config: CompareConfig, *, as_json: bool) -> Non
         if as_json:
             print(done.comparison.model_dump_json())
             return
-        screen.say("a dry run: the model is simulated, its answers are made up, nothing is kept")
+        screen.say("a dry run: the model is simulated, its responses are made up, nothing is kept")
         spent = read_spent(done.path).values()
     asked = sum(session.get("replies", 0) - session.get("from_store", 0) for session in spent)
     found = done.comparison
@@ -173,17 +172,17 @@ def _rule_sets(found: Comparison) -> Table:
 
 
 def _pairs(found: Comparison) -> Table:
-    columns = ("two rule sets", "labels that flip", "beyond noise", "kappa", "rank correlation", "made by")
+    columns = ("two rule sets", "labels that flip", "beyond noise", "kappa", "rank correlation", "caused by")
     table = Table(*columns, box=SIMPLE_HEAD)
     for two in found.pairs:
-        guilty = [f"{g.rules}/{g.principle} {g.undone.value or 0:.0%}" for g in two.guilty[:GUILTY_SHOWN]]
+        causes = [f"{c.rules}/{c.principle} {c.undone.value or 0:.0%}" for c in two.guilty[:FLIP_CAUSES_SHOWN]]
         table.add_row(
             f"{two.one} / {two.other}",
             percent(two.flips),
             percent(two.beyond_noise, signed=True) if two.beyond_noise else "not known",
             decimals(two.kappa),
             decimals(two.rank_correlation),
-            "\n".join(guilty) or "no principle alone",
+            "\n".join(causes) or "no principle alone",
         )
     return table
 

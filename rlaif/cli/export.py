@@ -9,7 +9,8 @@ import typer
 
 from rlaif.cli.options import Json
 from rlaif.cli.results import exported_rows
-from rlaif.datasets.export import FORMATS, export
+from rlaif.datasets.export import export
+from rlaif.datasets.formats import FORMATS
 from rlaif.errors import UsageError
 from rlaif.runs.reader import Run
 

@@ -6,20 +6,18 @@ from typing import Annotated
 
 import typer
 
-from rlaif.cli.console import replies_line
+from rlaif.cli.console import replies_line, run_stoppable
 from rlaif.cli.dry_run import simulated_config
 from rlaif.cli.live import LiveScreen
-from rlaif.cli.options import Json, columns_given, count_given
+from rlaif.cli.options import Json, columns_given, count_given, run_settings
 from rlaif.cli.results import exported_rows, json_summary, judge_lines, print_summary
-from rlaif.cli.run_settings import run_settings
-from rlaif.cli.stopping import run_stoppable
 from rlaif.config.run import RunConfig
 from rlaif.evaluate.gate import gate_of
 from rlaif.generation import generate_async
+from rlaif.runs.description import summary_lines
 from rlaif.runs.reader import Run
 from rlaif.runs.summary import Summary, summarise
-from rlaif.runs.summary_text import summary_lines
-from rlaif.testing.server import SimulatedServer
+from rlaif.testing import SimulatedServer
 
 
 def generate(  # noqa: PLR0913, PLR0917  (a command line's flags)

@@ -13,7 +13,7 @@ from rich.text import Text
 from rlaif.cli.console import SafeConsole
 from rlaif.models.model import Meter, Step
 from rlaif.progress import Progress
-from rlaif.train.progress import Progress as TrainingProgress
+from rlaif.train.metrics import Progress as TrainingProgress
 
 PLAIN_EVERY_S = 15.0
 RECENT_S = 30.0

@@ -9,12 +9,12 @@ import typer
 from pydantic import ValidationError
 
 from rlaif.cli.options import Json
-from rlaif.compare.job import SETTINGS
+from rlaif.compare.directory import SETTINGS
 from rlaif.errors import UsageError
-from rlaif.evaluate.policy.evaluation import PolicyEvaluation
-from rlaif.evaluate.tables import EVALUATION
+from rlaif.evaluate.output_files import EVALUATION
+from rlaif.evaluate.policy.policy_report import PolicyEvaluation
 from rlaif.report.comparison_page import write_comparison_report
-from rlaif.report.page import refuse_strangers
+from rlaif.report.html_page import refuse_to_overwrite
 from rlaif.report.policy_page import write_policy_report
 from rlaif.report.run_page import Written, write_run_report
 from rlaif.runs.reader import Run
@@ -44,34 +44,34 @@ def report_job(path: Path, out: Path | None, *, open_it: bool, as_json: bool) ->
     """Write the report of a run, a comparison or a policy's evaluation, and say where it is."""
     file = out or path / "report.html"
     if (path / EVALUATION).is_file():
-        said, shown = _evaluation(path / EVALUATION, file)
+        data, shown = _evaluation(path / EVALUATION, file)
     else:
         written = _traces(path, file)
-        said, shown = written.model_dump_json(), _line(written)
-    print(said if as_json else shown)
+        data, shown = written.model_dump_json(), _line(written)
+    print(data if as_json else shown)
     if open_it and not webbrowser.open(file.resolve().as_uri()):
         print(f"no browser could be started; open {file.resolve()} by hand")
 
 
 def _evaluation(figures: Path, file: Path) -> tuple[str, str]:
-    """Write the page of an evaluation; return what is said of it, for machines and for people."""
+    """Write the page of an evaluation; return the output for machines and for people."""
     try:
         found = PolicyEvaluation.model_validate_json(figures.read_bytes())
     except ValidationError:
         raise UsageError(
             f"{figures}: is not what `rlaif evaluate policy` of this version writes; only that has a page"
         ) from None
-    refuse_strangers(file)
+    refuse_to_overwrite(file)
     size = write_policy_report(found, file)
     return json.dumps({"file": str(file), "bytes": size}), f"{file}   ({size / 1e6:.1f} MB)"
 
 
 def _traces(path: Path, file: Path) -> Written:
     if (path / SETTINGS).is_file():
-        refuse_strangers(file)
+        refuse_to_overwrite(file)
         return write_comparison_report(path, file)
     run = Run(path)
-    refuse_strangers(file)
+    refuse_to_overwrite(file)
     return write_run_report(run, file)
 
 

@@ -7,10 +7,9 @@ from rich.console import Console
 from rich.text import Text
 
 from rlaif.cli.console import stdout_console
-from rlaif.runs.judge_text import corrected_words, panel_words
+from rlaif.runs.description import corrected_words, panel_words, summary_lines
 from rlaif.runs.reader import Run
 from rlaif.runs.summary import Summary
-from rlaif.runs.summary_text import summary_lines
 
 
 def print_summary(run: Run, summary: Summary, rows: dict[str, int]) -> None:

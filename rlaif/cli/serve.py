@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from rlaif.cli.console import run_stoppable
 from rlaif.cli.live import LiveScreen
-from rlaif.cli.stopping import run_stoppable
 from rlaif.errors import ServerStartError
 from rlaif.models.config import ModelConfig
 from rlaif.models.managed import managed_server
@@ -33,7 +33,8 @@ def serve(
 
 def serve_job(model: str, port: int | None, *, eager: bool) -> None:
     """Serve a model until Ctrl-C."""
-    key = os.environ.get("RLAIF_API_KEY") or secrets.token_urlsafe(24)
+    given = os.environ.get("RLAIF_API_KEY")
+    key = given or secrets.token_urlsafe(24)
     log = Path("runs") / "logs" / f"serve-{model.strip('/').replace('/', '--')}.log"
 
     async def serve() -> None:
@@ -41,17 +42,13 @@ def serve_job(model: str, port: int | None, *, eager: bool) -> None:
             config = ModelConfig(model=model, eager=eager)
             async with managed_server(config, log, say=screen.say, port=port, api_key=key) as server:
                 print(f"url      {server.url}")
-                print("key      " + ("$RLAIF_API_KEY" if os.environ.get("RLAIF_API_KEY") else key))
+                print("key      " + ("$RLAIF_API_KEY" if given else key))
                 print(f"log      {log}")
-                print(_how_to_use(server.url, None if os.environ.get("RLAIF_API_KEY") else key), flush=True)
+                print("in another terminal" + (", with the same RLAIF_API_KEY:" if given else ":"))
+                if not given:
+                    print(f"  export RLAIF_API_KEY={key}")
+                print(f"  rlaif constitution test mine.yaml --critic {server.url}", flush=True)
                 await server.process.wait()
                 raise ServerStartError(await server.died() or "the server ended")
 
     run_stoppable(serve, stopped="server stopped")
-
-
-def _how_to_use(url: str, key: str | None) -> str:
-    """Return what to paste into another terminal; without a key where the person has set it."""
-    head = "in another terminal" + (", with the same RLAIF_API_KEY:" if key is None else ":")
-    keys = [] if key is None else [f"  export RLAIF_API_KEY={key}"]
-    return "\n".join([head, *keys, f"  rlaif constitution test mine.yaml --critic {url}"])

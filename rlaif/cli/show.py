@@ -10,9 +10,9 @@ from rlaif.cli.console import stdout_console
 from rlaif.cli.options import Json
 from rlaif.cli.results import exported_rows, json_summary, judge_lines
 from rlaif.cli.trace import print_overview, print_trace
+from rlaif.runs.description import summary_lines
 from rlaif.runs.reader import Run
 from rlaif.runs.summary import summarise
-from rlaif.runs.summary_text import summary_lines
 
 
 def show(

@@ -1,4 +1,6 @@
-"""One trace, readable: the answers, what was found in them, how they were changed, the verdicts, the pair."""
+"""One trace on the terminal: responses, critiques, revisions with marked differences, verdicts, the pair."""
+
+from collections.abc import Iterable
 
 from rich.console import Console
 from rich.table import Table
@@ -6,15 +8,52 @@ from rich.text import Text
 
 from rlaif.checks import CheckResult
 from rlaif.cli.console import visible
-from rlaif.cli.decision import decided_by
-from rlaif.preferences.judgement import Judgement, PrincipleJudgement
-from rlaif.preferences.logits import PrincipleLogit
-from rlaif.preferences.pairs import Conclusion
-from rlaif.records import Response, Score, Trace, Verdict
+from rlaif.preferences.judgement import Judgement, PrincipleJudgement, Rule, deciding_principles
+from rlaif.preferences.logits import TIE_LOGIT, PrincipleLogit
+from rlaif.preferences.pairs import Conclusion, Pair
+from rlaif.records import Matchup, Response, Score, Trace, Verdict
 from rlaif.runs.reader import Run
 from rlaif.runs.summary import warnings_of
 from rlaif.stats.log_odds import sigmoid
 from rlaif.text.difference import difference
+
+
+def decided_by(pair: Pair, judgement: Judgement, matchup: Matchup, rule: Rule) -> list[str]:
+    """Return the lines; every p is the probability that the chosen answer is the better one."""
+    speaking = deciding_principles(judgement, rule)
+    even = [part for part in speaking if abs(part.logit) < TIE_LOGIT]
+    of = {part.principle: pair.principles[part.principle] - 0.5 for part in speaking if part not in even}
+    read = {part.principle for part in judgement.principles}
+    silent = [part.principle for part in judgement.principles if part.silent]
+    lower = [p.principle for p in judgement.principles if p not in speaking and p.principle not in silent]
+    asked = dict.fromkeys(
+        [v.principle for v in matchup.verdicts]
+        + [s.principle for s in matchup.scores]
+        + [r.principle for r in matchup.rankings]
+    )
+    return _lines(
+        {
+            "decided by": _with_p((name for name in of if of[name] > 0), pair, rule),
+            "against it": _with_p((name for name in of if of[name] < 0), pair, rule),
+            "no difference": [*_names(even), *(f"{name} (a check that finds both alike)" for name in silent)],
+            "not reached": [f"{name} (priority {rule.priorities.get(name, 1)})" for name in lower],
+            "unreadable": [name for name in asked if name not in read],
+        }
+    )
+
+
+def _with_p(names: Iterable[str], pair: Pair, rule: Rule) -> list[str]:
+    ranked = sorted(names, key=lambda name: -abs(pair.principles[name] - 0.5) * rule.weight(name))
+    return [f"{name} (p {pair.principles[name]:.3f}, weight {rule.weight(name):g})" for name in ranked]
+
+
+def _names(parts: Iterable[PrincipleJudgement]) -> list[str]:
+    return [part.principle for part in parts]
+
+
+def _lines(said: dict[str, list[str]]) -> list[str]:
+    return [f"{head:13} {', '.join(names)}" for head, names in said.items() if names]
+
 
 LEGEND = (
     "s0, s1: answers of the policy; s0.r1: the first revision of s0; score: mean probability of beating the prompt's "
@@ -144,30 +183,30 @@ def _print_judgement(trace: Trace, judgement: Judgement, console: Console) -> No
     parts = {part.principle: part for part in judgement.principles}
     several = any(part.by_judge for part in judgement.principles)
     for (judge, principle), by_order in sorted(matchup.verdicts_by_judge().items(), key=lambda item: item[0][::-1]):
-        voice = _voice(parts.get(principle), judge)
+        logit = _logit_of(parts.get(principle), judge)
         table.add_row(
             f"{principle} · {judge}" if several else principle,
-            f"{sigmoid(voice.logit):.3f}" if voice else "unreadable",
+            f"{sigmoid(logit.logit):.3f}" if logit else "unreadable",
             _p_of_a(by_order.get("ab"), 1),
             _p_of_a(by_order.get("ba"), -1),
-            f"{voice.position_bias:+.2f}" if voice and voice.position_bias is not None else "",
+            f"{logit.position_bias:+.2f}" if logit and logit.position_bias is not None else "",
             " ".join(f"{v.label_mass:.2f}" for v in by_order.values()),
         )
     for ranked in matchup.rankings:
-        voice = _voice(parts.get(ranked.principle), ranked.judge)
+        logit = _logit_of(parts.get(ranked.principle), ranked.judge)
         table.add_row(
             f"{ranked.principle} · {ranked.judge}",
-            f"{sigmoid(voice.logit):.3f}" if voice else "unreadable",
+            f"{sigmoid(logit.logit):.3f}" if logit else "unreadable",
             f"{ranked.a_first[0]} : {ranked.a_first[1]}",
             f"{ranked.b_first[0]} : {ranked.b_first[1]}",
-            f"{voice.position_bias:+.2f}" if voice and voice.position_bias is not None else "",
+            f"{logit.position_bias:+.2f}" if logit and logit.position_bias is not None else "",
             "",
         )
     for scored in matchup.scores:
-        voice = _voice(parts.get(scored.principle), scored.judge)
+        logit = _logit_of(parts.get(scored.principle), scored.judge)
         table.add_row(
             scored.principle,
-            f"{sigmoid(voice.logit):.3f}" if voice else "unreadable",
+            f"{sigmoid(logit.logit):.3f}" if logit else "unreadable",
             f"{matchup.a}: {_rating(scored.a)}",
             f"{matchup.b}: {_rating(scored.b)}",
             "",
@@ -180,11 +219,11 @@ def _print_judgement(trace: Trace, judgement: Judgement, console: Console) -> No
     console.print(table)
 
 
-def _voice(part: PrincipleJudgement | None, judge: str) -> PrincipleLogit | PrincipleJudgement | None:
+def _logit_of(part: PrincipleJudgement | None, judge: str) -> PrincipleLogit | PrincipleJudgement | None:
     """Return what one judge says under a principle: the principle itself where it is the only one."""
     if part is None or not part.by_judge:
         return part
-    return next((voice for voice in part.by_judge if voice.judge == judge), None)
+    return next((logit for logit in part.by_judge if logit.judge == judge), None)
 
 
 def _rating(score: Score | None) -> str:

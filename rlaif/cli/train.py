@@ -10,10 +10,10 @@ import typer
 from rlaif.cli.lazy import group
 from rlaif.cli.live import TrainScreen
 from rlaif.cli.options import Json
-from rlaif.train.config import CONFIGS, CaiConfig, Stage, TrainConfig
+from rlaif.train.config import CONFIGS, CaiConfig, Flags, TrainConfig, load_config, trl_flags
 from rlaif.train.directory import TrainingManifest
-from rlaif.train.load import Flags, load_config, trl_flags
-from rlaif.train.results import said_of
+from rlaif.train.metrics import result_lines
+from rlaif.train.trl_options import Stage
 
 Data = Annotated[str | None, typer.Argument(help="Run directory, exported dataset, file of rows, or hub dataset.")]
 
@@ -198,7 +198,7 @@ def _given(flags: Flags) -> dict[tuple[str, ...], Any]:
 
 def train_job(config: TrainConfig, *, as_json: bool) -> None:
     """Train, and print what came out."""
-    from rlaif.train.job import train  # noqa: PLC0415
+    from rlaif.train.training import train  # noqa: PLC0415
 
     with TrainScreen(quiet=as_json) as screen:
         manifest = train(config, screen)
@@ -207,7 +207,7 @@ def train_job(config: TrainConfig, *, as_json: bool) -> None:
 
 def cai_job(config: CaiConfig, *, as_json: bool) -> None:
     """Train on revisions, then on pairs, and print what came out of both."""
-    from rlaif.train.cai import train_cai  # noqa: PLC0415
+    from rlaif.train.training import train_cai  # noqa: PLC0415
 
     with TrainScreen(quiet=as_json) as screen:
         folders = train_cai(config, screen)
@@ -223,7 +223,7 @@ def _print_result(folder: Path, manifest: TrainingManifest, *, as_json: bool) ->
     if as_json:
         print(json.dumps({"folder": str(folder), **manifest.model_dump(mode="json")}))
         return
-    for line in said_of(manifest.figures, manifest.stage):
+    for line in result_lines(manifest.figures, manifest.stage):
         print(line)
     print(f"model    {folder}   (card in README.md, curves in curves.png)")
 

@@ -1,1 +1,1 @@
-"""What does swapping the rules change? Several rule sets over the same answers of the policy, all judging one pool."""
+"""Compare rule sets: several constitutions over the same responses of the policy, all judging one common pool."""

@@ -54,7 +54,7 @@ class CompareConfig(Section):
 
 
 def compare_config(sources: list[str], run: RunConfig | None, out: str, floor_prompts: int) -> CompareConfig:
-    """Put a comparison together from constitutions and run directories.
+    """Return the comparison of constitutions and run directories.
 
     `run` may be None when all sources are runs; the first one's settings then hold for the pool. Raises ConfigError.
     """
@@ -66,7 +66,7 @@ def compare_config(sources: list[str], run: RunConfig | None, out: str, floor_pr
     if run is None and len(finished) < len(sources):
         named = next(source for source in sources if Path(source) not in finished)
         raise ConfigError(
-            f"{named} is no run directory; to compare constitutions, give the settings with --run FILE, or with "
+            f"{named} is not a run directory; to compare constitutions, give the settings with --run FILE, or with "
             "--prompts and --policy"
         )
     run = run or _uncorrected(Run(finished[0]).config)
@@ -81,7 +81,7 @@ def compare_config(sources: list[str], run: RunConfig | None, out: str, floor_pr
 
 
 def _uncorrected(run: RunConfig) -> RunConfig:
-    """Return a run's settings without what it corrects: rule sets are compared by what the judges said."""
+    """Return a run's settings without what it corrects: rule sets are compared by the verdicts as given."""
     return run.model_copy(
         update={"judging": run.judging.model_copy(update={"length_effect": None, "recalibration": None})}
     )
@@ -105,4 +105,4 @@ def _refuse_other_folders(path: Path) -> None:
     if (path / COMPARISON).is_file():
         raise ConfigError(f"{path} is a comparison; name the runs in {path / 'runs'}")
     if path.is_dir() and not (path / "manifest.json").is_file():
-        raise ConfigError(f"{path} is a folder, but no run directory")
+        raise ConfigError(f"{path} is a folder, but not a run directory")

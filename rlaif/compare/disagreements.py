@@ -1,23 +1,22 @@
-"""The prompts on which rule sets disagree most, with the rules' sentences that decided."""
+"""The matchups on which rule sets disagree most, with the text of the principles that decided."""
 
 from collections.abc import Mapping, Sequence
 
 from rlaif.compare.pool import Kind, PooledPrompt
-from rlaif.compare.tallies import Judge, judge_all
+from rlaif.compare.tallies import PassKey, judge_all
 from rlaif.constitution.schema import Constitution
-from rlaif.preferences.judgement import Judgement, decide
-from rlaif.preferences.rule import Rule
+from rlaif.preferences.judgement import Judgement, Rule, decide
 from rlaif.records import PROMPT_CHECK, Message, Record
 
 SHOWN = 12
 
 
-class PrincipleLogit(Record):
-    """What one rule set says about a matchup, and the rule that weighed most."""
+class RuleSetVerdict(Record):
+    """The verdict of one rule set on a matchup, and the principle that contributed most."""
 
     rules: str
     p: float | None
-    """Probability that `a` is the better answer; None when nothing could be read."""
+    """Probability that `a` is the better response; None when nothing could be read."""
     abstention: str | None
     principle: str | None
     """The principle that moves its decision most towards the winner."""
@@ -41,25 +40,25 @@ class Disagreement(Record):
     """Whether two rule sets give it different labels."""
     spread: float
     """Largest minus smallest probability of `a`."""
-    voices: list[PrincipleLogit]
+    voices: list[RuleSetVerdict]
 
 
 def strongest_disagreements(
     prompts: Sequence[PooledPrompt],
-    rules: Mapping[Judge, Rule],
+    rules: Mapping[PassKey, Rule],
     constitutions: Mapping[str, Constitution],
     shown: int = SHOWN,
 ) -> list[Disagreement]:
     """Return the strongest disagreement of every prompt that has one, the strongest first.
 
-    Two rule sets disagree where they give different labels; probabilities on the same side of one half are no quarrel.
+    Two rule sets disagree where they give different labels; probabilities on the same side of one half do not count.
     """
     found = [one for prompt in prompts if (one := _strongest(prompt, rules, constitutions)) is not None]
     return sorted(found, key=lambda one: (-one.spread, one.prompt_id))[:shown]
 
 
 def _strongest(
-    pool: PooledPrompt, rules: Mapping[Judge, Rule], constitutions: Mapping[str, Constitution]
+    pool: PooledPrompt, rules: Mapping[PassKey, Rule], constitutions: Mapping[str, Constitution]
 ) -> Disagreement | None:
     judged = {name: found for (name, again), found in judge_all(pool, rules).items() if not again}
     if len(judged) < 2:
@@ -79,7 +78,9 @@ def _strongest(
         b_text=pool.candidate(matchup.b).text,
         flips=strengths[widest][0],
         spread=strengths[widest][1],
-        voices=[_voice(name, found[widest], rules[name, False], constitutions[name]) for name, found in judged.items()],
+        voices=[
+            _verdict_of(name, found[widest], rules[name, False], constitutions[name]) for name, found in judged.items()
+        ],
     )
 
 
@@ -90,22 +91,21 @@ def strength(judgements: Sequence[Judgement]) -> tuple[bool, float]:
     return len(labels) > 1, max(ps) - min(ps) if len(ps) > 1 else 0.0
 
 
-def _voice(name: str, judgement: Judgement, rule: Rule, constitution: Constitution) -> PrincipleLogit:
+def _verdict_of(name: str, judgement: Judgement, rule: Rule, constitution: Constitution) -> RuleSetVerdict:
     decided = _deciding(judgement, rule)
     part = next((p for p in judgement.principles if p.principle == decided), None)
-    return PrincipleLogit(
+    text = None
+    if decided:
+        own = decided.startswith(PROMPT_CHECK)
+        text = "a check of the prompt's own" if own else constitution.principle(decided).decides_by
+    return RuleSetVerdict(
         rules=name,
         p=judgement.p,
         abstention=judgement.abstention,
         principle=decided,
-        sentence=_sentence(constitution, decided) if decided else None,
+        sentence=text,
         principle_p=part.p if part else None,
     )
-
-
-def _sentence(constitution: Constitution, decided: str) -> str | None:
-    own = decided.startswith(PROMPT_CHECK)
-    return "a check of the prompt's own" if own else constitution.principle(decided).decides_by
 
 
 def _deciding(judgement: Judgement, rule: Rule) -> str | None:

@@ -1,28 +1,39 @@
-"""The common pool: which answers of a prompt all rule sets compare, and what each said.
+"""The common pool of a prompt: which responses all rule sets compare, and how all of them judge it.
 
-Comes in: one prompt's trace under every rule set. Goes out: the answers, and the matchups of three kinds:
+Comes in: one prompt's trace under every rule set. Goes out: the responses, the verdicts of every rule set, and matchups
+of three kinds:
 
     samples    two samples of the policy                    how alike do the rule sets judge what nobody revised?
-    parent     a revision and the sample it goes back to    does revising help, under one's own and under foreign rules?
+    parent     a revision and the sample it goes back to    does revising help, under one's own and under other rules?
     rivals     two rule sets' revisions of the same sample  whose revisions win under whose rules?
 
-Two answers with the same text are not compared; they are counted.
+Two responses with the same text are not compared; they are counted. The principles of all rule sets are asked
+together, so that they share the server's prefix cache.
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
-from rlaif.preferences.matchups import design
-from rlaif.records import Matchup, Prompt, Record, Response, Trace, Usage
+from rlaif.config.run import RunConfig
+from rlaif.constitution.schema import Constitution, Principle
+from rlaif.judges.base import Comparison, Judge
+from rlaif.judges.panel import Findings, check_responses, compare_pair_apart
+from rlaif.models.model import StoredReply, total_usage
+from rlaif.pipeline import judging_checks, judging_principles
+from rlaif.preferences.ranking import design
+from rlaif.records import Matchup, Prompt, Record, Response, Trace, Usage, Verdict
 from rlaif.seeds import derive_seed
+from rlaif.tasks import together
+from rlaif.templates import AGAIN, Templates
 
 Kind = Literal["samples", "parent", "rivals"]
 
 
 class Candidate(Record):
-    """One answer in the pool."""
+    """One response in the pool."""
 
     id: str
     """`s0` for a sample all rule sets share, `RULES/s0` for one of a single run, `RULES/s0.r1` for a revision."""
@@ -37,7 +48,7 @@ class Candidate(Record):
 
 
 class PoolMatchup(Record):
-    """Two answers of the pool; which one is `a` is drawn."""
+    """Two responses of the pool; which one is `a` is drawn."""
 
     a: str
     b: str
@@ -45,11 +56,11 @@ class PoolMatchup(Record):
 
 
 class JudgingPass(Record):
-    """What one rule set said about all matchups of a prompt, once."""
+    """One rule set's verdicts on all matchups of a prompt, in one pass."""
 
     rules: str
     again: bool = False
-    """The second time, with another seed and in other words: the noise floor."""
+    """The second pass, with another seed and in other words, which gives the noise floor."""
     judged_by: tuple[str, ...]
     checked_by: tuple[str, ...] = ()
     """Principles, and the prompt's own checks, that a program decided."""
@@ -59,21 +70,21 @@ class JudgingPass(Record):
 
 
 class PooledPrompt(Record):
-    """A prompt, its pool, and what every rule set said."""
+    """A prompt, its pool, and the verdicts of every rule set."""
 
     prompt: Prompt
     candidates: tuple[Candidate, ...]
     matchups: tuple[PoolMatchup, ...]
     identical: int
-    """Matchups left out because both answers are the same text."""
+    """Matchups left out because both responses are the same text."""
     sittings: tuple[JudgingPass, ...] = ()
 
     def candidate(self, candidate_id: str) -> Candidate:
-        """Return one answer by its id."""
+        """Return one response by its id."""
         return next(c for c in self.candidates if c.id == candidate_id)
 
     def judging_pass(self, rules: str, *, again: bool = False) -> JudgingPass | None:
-        """Return what a rule set said, or None when it was not asked (again)."""
+        """Return a pass of a rule set, or None when there is none."""
         return next((s for s in self.sittings if s.rules == rules and s.again == again), None)
 
 
@@ -82,8 +93,9 @@ def build_pool(traces: Mapping[str, Trace], seed: int) -> PooledPrompt:
     prompt = next(iter(traces.values())).prompt
     samples = _samples(traces)
     revisions = _revisions(traces, samples)
-    wanted = [
-        *_among_samples(samples, derive_seed(seed, prompt.id, "pool samples")),
+    sample_ids = list(dict.fromkeys(sample.id for sample in samples.values()))
+    wanted: list[tuple[str, str, Kind]] = [
+        *((a, b, "samples") for a, b in design(sample_ids, {}, derive_seed(seed, prompt.id, "pool samples"))),
         *((revision.id, revision.parent or "", "parent") for revision in revisions),
         *_rivals(revisions, samples),
     ]
@@ -102,10 +114,11 @@ def build_pool(traces: Mapping[str, Trace], seed: int) -> PooledPrompt:
 def _samples(traces: Mapping[str, Trace]) -> dict[tuple[str, str], Candidate]:
     """Return the samples under (rule set, id in its run); one that all runs share is one candidate."""
     found: dict[tuple[str, str], Candidate] = {}
+    texts = [{response.id: response.text for response in trace.responses} for trace in traces.values()]
     for rules, trace in traces.items():
         for response in trace.responses:
             if response.origin == "sample" and response.text:
-                shared = all(_text(other, response.id) == response.text for other in traces.values())
+                shared = all(run.get(response.id) == response.text for run in texts)
                 name = response.id if shared else f"{rules}/{response.id}"
                 found[rules, response.id] = Candidate(id=name, text=response.text)
     return found
@@ -135,15 +148,6 @@ def _revisions(traces: Mapping[str, Trace], samples: Mapping[tuple[str, str], Ca
     return found
 
 
-def _text(trace: Trace, response_id: str) -> str | None:
-    return next((response.text for response in trace.responses if response.id == response_id), None)
-
-
-def _among_samples(samples: Mapping[tuple[str, str], Candidate], seed: int) -> list[tuple[str, str, Kind]]:
-    shared = list(dict.fromkeys(sample.id for sample in samples.values()))
-    return [(a, b, "samples") for a, b in design(shared, {}, seed)]
-
-
 def _rivals(revisions: list[Candidate], samples: Mapping[tuple[str, str], Candidate]) -> list[tuple[str, str, Kind]]:
     """Pair the revisions that different rule sets made of the same sample, or of samples with the same number."""
     numbers = {candidate.id: number for (_, number), candidate in samples.items()}
@@ -152,3 +156,112 @@ def _rivals(revisions: list[Candidate], samples: Mapping[tuple[str, str], Candid
         for one, other in combinations(revisions, 2)
         if one.by != other.by and numbers[one.parent or ""] == numbers[other.parent or ""]
     ]
+
+
+_MARK = "\x00"
+"""Stands between rule set and principle while the principles of all rule sets are asked together."""
+
+
+@dataclass(frozen=True)
+class PoolJudging:
+    """How the pool is judged: settings, rule sets, templates and judges."""
+
+    config: RunConfig
+    constitutions: Mapping[str, Constitution]
+    templates: Templates
+    judges: Sequence[Judge]
+    """Pairwise ones only."""
+    twice: frozenset[str]
+    """Ids of the prompts that are judged a second time."""
+
+
+async def judge_pool(judging: PoolJudging, pool: PooledPrompt, priority: int) -> PooledPrompt:
+    """Return the pool with the verdicts of every rule set. Raises RequestError when a model call fails for good."""
+    rounds = (False, True) if pool.prompt.id in judging.twice else (False,)
+    passes = await together(*(_judge_once(judging, pool, priority, again=again) for again in rounds))
+    return pool.model_copy(update={"sittings": tuple(judging_pass for found in passes for judging_pass in found)})
+
+
+async def _judge_once(judging: PoolJudging, pool: PooledPrompt, priority: int, *, again: bool) -> list[JudgingPass]:
+    # Another seed in its full sense: where principles are drawn, others are.
+    seed = derive_seed(judging.config.seed, "again") if again else judging.config.seed
+    config = judging.config.model_copy(update={"seed": seed})
+    drawn = {
+        name: judging_principles(constitution, config, pool.prompt)
+        for name, constitution in judging.constitutions.items()
+    }
+    marked = [
+        principle.model_copy(update={"id": f"{name}{_MARK}{principle.id}"})
+        for name, principles in drawn.items()
+        for principle in principles
+    ]
+    found = {
+        name: await check_responses(judging_checks(constitution, config, pool.prompt), pool.prompt, pool.candidates)
+        for name, constitution in judging.constitutions.items()
+    }
+    if not marked and not any(one.checks for one in found.values()):
+        return []
+    asked = await together(
+        *(_ask(judging, pool, matchup, marked, priority, seed if again else None) for matchup in pool.matchups)
+    )
+    return [_judging_pass(name, principles, found[name], asked, again=again) for name, principles in drawn.items()]
+
+
+async def _ask(
+    judging: PoolJudging,
+    pool: PooledPrompt,
+    matchup: PoolMatchup,
+    principles: Sequence[Principle],
+    priority: int,
+    seed: int | None,
+) -> tuple[Matchup, list[list[StoredReply]]]:
+    return await compare_pair_apart(
+        judging.judges,
+        judging.templates,
+        Comparison(
+            prompt=pool.prompt,
+            a=_shown(pool, matchup.a),
+            b=_shown(pool, matchup.b),
+            purpose="design",
+            principles=principles,
+            both_orders=judging.config.judging.orders == "both",
+            priority=priority,
+            template="compare" if seed is None else AGAIN,
+            seed=seed,
+            run_seed=judging.config.seed,
+        ),
+    )
+
+
+def _shown(pool: PooledPrompt, candidate_id: str) -> Response:
+    text = pool.candidate(candidate_id).text
+    return Response(id=candidate_id, text=text, origin="sample", model="", seed=0, finish_reason="stop", reply="")
+
+
+def _judging_pass(
+    name: str,
+    principles: Sequence[Principle],
+    found: Findings,
+    asked: Sequence[tuple[Matchup, list[list[StoredReply]]]],
+    *,
+    again: bool,
+) -> JudgingPass:
+    """Pick one rule set's verdicts out of what all were asked together, and add what its programs found."""
+    matchups, replies = [], []
+    for matchup, given in asked:
+        own: list[Verdict] = []
+        for verdict, behind in zip(matchup.verdicts, given, strict=True):
+            rules, _, principle = verdict.principle.partition(_MARK)
+            if rules == name:
+                own.append(verdict.model_copy(update={"principle": principle}))
+                replies += behind
+        checks = found.of(matchup.a, matchup.b)
+        matchups.append(matchup.model_copy(update={"verdicts": tuple(own), "checks": checks}))
+    return JudgingPass(
+        rules=name,
+        again=again,
+        judged_by=tuple(principle.id for principle in principles),
+        checked_by=tuple(check.id for check in found.checks),
+        matchups=tuple(matchups) if principles or found.checks else (),
+        usage=total_usage(replies),
+    )

@@ -1,4 +1,4 @@
-"""What every rule set said about the pool of one prompt, as counts that add up over prompts.
+"""Judgements of every rule set on the pool of one prompt, and counts of them that add up over prompts.
 
 Keys, with r, s rule sets and (r, "again") the same rule set judging a second time:
 
@@ -21,18 +21,42 @@ from itertools import combinations, permutations
 from typing import TypeAlias
 
 from rlaif.compare.pool import PooledPrompt, PoolMatchup
-from rlaif.preferences.judgement import Judgement, decide, judge_matchup
-from rlaif.preferences.principles import tally_principles
+from rlaif.config.run import RunConfig
+from rlaif.constitution.schema import Constitution
+from rlaif.preferences.contributions import tally_principles
+from rlaif.preferences.judgement import Judgement, Rule, decide, judge_matchup
+from rlaif.preferences.position import PositionBias
 from rlaif.preferences.ranking import rank, scores_of
-from rlaif.preferences.rule import Rule
 from rlaif.stats.estimates import Tally
 
-Judge: TypeAlias = tuple[str, bool]
-"""A rule set's name, and whether it is its second sitting."""
+PassKey: TypeAlias = tuple[str, bool]
+"""A rule set's name, and whether it is its second judging pass."""
 
 
-def judge_all(pool: PooledPrompt, rules: Mapping[Judge, Rule]) -> dict[Judge, tuple[Judgement, ...]]:
-    """Return every sitting's judgements, in the order of the pool's matchups."""
+def pool_rules(
+    config: RunConfig, constitutions: Mapping[str, Constitution], prompts: Sequence[PooledPrompt]
+) -> dict[PassKey, Rule]:
+    """Return how each rule set decides in each pass: weights, levels, thresholds, and this critic's bias.
+
+    Each pass has a position bias of its own: the second one asks in other words.
+    """
+    keys = [(name, again) for name in constitutions for again in (False, True)]
+    biases = {key: _bias(key, config, prompts) for key in keys}
+    return {
+        (name, again): config.judging.rule(rules.weights, rules.priorities, biases[name, again])
+        for name, again in keys
+        for rules in [constitutions[name]]
+    }
+
+
+def _bias(key: PassKey, config: RunConfig, prompts: Sequence[PooledPrompt]) -> PositionBias:
+    passes = (s for prompt in prompts for s in prompt.sittings if (s.rules, s.again) == key)
+    matchups = (matchup for judging_pass in passes for matchup in judging_pass.matchups)
+    return PositionBias.measure(matchups, config.judging.min_label_mass)
+
+
+def judge_all(pool: PooledPrompt, rules: Mapping[PassKey, Rule]) -> dict[PassKey, tuple[Judgement, ...]]:
+    """Return the judgements of every pass, in the order of the pool's matchups."""
     return {
         (judging_pass.rules, judging_pass.again): tuple(judge_matchup(m, rule) for m in judging_pass.matchups)
         for judging_pass in pool.sittings
@@ -41,7 +65,7 @@ def judge_all(pool: PooledPrompt, rules: Mapping[Judge, Rule]) -> dict[Judge, tu
     }
 
 
-def tally_pool(pool: PooledPrompt, rules: Mapping[Judge, Rule]) -> Tally:
+def tally_pool(pool: PooledPrompt, rules: Mapping[PassKey, Rule]) -> Tally:
     """Return the counts of one prompt."""
     judged = judge_all(pool, rules)
     places = _different_texts(pool)
@@ -67,7 +91,7 @@ def tally_pool(pool: PooledPrompt, rules: Mapping[Judge, Rule]) -> Tally:
 def _different_texts(pool: PooledPrompt) -> list[int]:
     """Return the places of the matchups, each pair of texts once.
 
-    Where two rule sets made the same revision, the same question stands in the pool more than once; it is one opinion.
+    Where two rule sets made the same revision, the same question stands in the pool more than once; it counts once.
     """
     found: dict[frozenset[str], int] = {}
     for place, matchup in enumerate(pool.matchups):
@@ -82,7 +106,7 @@ def _label(judgement: Judgement) -> str | None:
 
 
 def _own(tally: Tally, name: str, pool: PooledPrompt, judgements: Sequence[Judgement], rule: Rule) -> None:
-    """Count what one rule set said in its first sitting."""
+    """Count the judgements of one rule set in its first pass."""
     for matchup, judgement in zip(pool.matchups, judgements, strict=True):
         tally["labelled", name] += judgement.abstention is None
         if judgement.abstention is not None:
@@ -124,7 +148,7 @@ def _two(
     other: Sequence[str | None],
     suffix: tuple[str, ...] = (),
 ) -> None:
-    """Count where two sittings agree."""
+    """Count where two passes agree."""
     for x, y in zip(one, other, strict=True):
         tally[("either", *names, *suffix)] += x is not None or y is not None
         tally[("one-sided", *names, *suffix)] += (x is None) != (y is None)
@@ -153,7 +177,7 @@ def _undone(
             tally["undone", one, other, part.principle] += rest.label == theirs
 
 
-def _rank(tally: Tally, one: str, other: str, judged: Mapping[Judge, Sequence[Judgement]]) -> None:
+def _rank(tally: Tally, one: str, other: str, judged: Mapping[PassKey, Sequence[Judgement]]) -> None:
     tau = kendall_tau(scores_of(rank(judged[one, False])), scores_of(rank(judged[other, False])))
     if tau is not None:
         tally["tau", one, other] += tau

@@ -17,8 +17,8 @@ from rlaif.judges.base import Reading
 from rlaif.judges.pairwise import Labels, check_labels
 from rlaif.judges.panel import logits_of
 from rlaif.models.config import ModelConfig
+from rlaif.preferences.judgement import Rule, Strategy
 from rlaif.preferences.position import PositionBias
-from rlaif.preferences.rule import Rule, Strategy
 from rlaif.templates import AGAIN, TEMPLATE_NAMES, Templates
 
 AnyPrinciple = TypeVar("AnyPrinciple")

@@ -1,7 +1,6 @@
-"""What became of a constitution: principles added, gone, renamed, and what changed inside the others.
+"""The difference of two constitutions: principles added, removed, renamed, and what changed in the others.
 
-Two resolved constitutions in, records out; where the words of a field differ, both versions are kept, and the
-screen marks them. A principle that is reworded *and* renamed counts as gone and added: nothing is guessed.
+Input: two resolved constitutions. A principle that is reworded *and* renamed counts as removed and added.
 """
 
 from collections.abc import Sequence
@@ -25,11 +24,11 @@ class FieldChange(Record):
 
 
 class ListChange(Record):
-    """Worked examples or cases that came and went; a changed one is one gone and one added."""
+    """Worked examples or cases that were added or removed; a changed one counts as both."""
 
     field: str
     before: int
-    """How many there were."""
+    """Number of entries."""
     after: int
     added: int
     gone: int
@@ -40,14 +39,14 @@ class PrincipleChange(Record):
 
     id: str
     was: str | None = None
-    """Its id before, where it was renamed."""
+    """Its former id, where it was renamed."""
     words: tuple[FieldChange, ...] = ()
     settings: tuple[FieldChange, ...] = ()
     lists: tuple[ListChange, ...] = ()
 
     @property
     def differs(self) -> bool:
-        """Whether there is anything to tell."""
+        """Whether anything differs."""
         return bool(self.was or self.words or self.settings or self.lists)
 
 
@@ -56,24 +55,24 @@ class ConstitutionDiff(Record):
 
     before_hash: str
     after_hash: str
-    """Equal when all that differs are cases and lint settings."""
+    """Equal where only cases and lint settings differ."""
     head: tuple[FieldChange, ...]
     added: tuple[Principle, ...]
     gone: tuple[Principle, ...]
     changed: tuple[PrincipleChange, ...]
     same: int
-    """Principles in which nothing differs."""
+    """Number of principles in which nothing differs."""
     moved: bool
-    """Whether the principles that both have stand in another order."""
+    """Whether the common principles are in another order."""
 
     @property
     def differs(self) -> bool:
-        """Whether there is anything to tell."""
+        """Whether anything differs."""
         return bool(self.head or self.added or self.gone or self.changed or self.moved)
 
 
 def compare_constitutions(before: Constitution, after: Constitution) -> ConstitutionDiff:
-    """Return what differs, in the order of `after` (what is gone: of `before`)."""
+    """Return what differs, in the order of `after` (removed principles: of `before`)."""
     pairs = _paired(before.principles, after.principles)
     old, new = {one.id for one, _ in pairs}, {other.id for _, other in pairs}
     changes = [_principle_change(one, other) for one, other in pairs]
@@ -90,7 +89,7 @@ def compare_constitutions(before: Constitution, after: Constitution) -> Constitu
 
 
 def _paired(before: Sequence[Principle], after: Sequence[Principle]) -> list[tuple[Principle, Principle]]:
-    """Pair principles by their ids, then those without a partner by their words."""
+    """Pair principles by their ids, then the remaining ones by their instructions and question."""
     by_id = {principle.id: principle for principle in before}
     ids = {principle.id for principle in after}
     alone = [principle for principle in before if principle.id not in ids]

@@ -1,61 +1,73 @@
-"""From principles as others publish them (JSON) to a constitution of ours.
+"""From principles that others published as JSON to a constitution.
 
-Shapes that are understood: a list, or a dict of names, of entries with a critique and a revision instruction (the
-Constitutional AI paper's `prompt` and `edit_request`, `critic` and `revision`, LangChain's `critique_request` and
-`revision_request`), perhaps with a comparison; and of plain texts, which are taken as comparison questions. The list
-may stand under a key such as `constitutions` or `principles`. Words are taken as they are, without the frames
-("CritiqueRequest:", "Options:") of the prompts they were cut from. What is not understood is an error, never left out.
+Accepted: a list, or a dict by name, of entries with a critique and a revision instruction (the Constitutional AI
+paper's `prompt` and `edit_request`, `critic` and `revision`, LangChain's `critique_request` and `revision_request`),
+with or without a comparison; and of plain texts, which are taken as comparison questions. The list may be under a key
+such as `constitutions` or `principles`. Texts are kept, without the markers ("CritiqueRequest:", "Options:") of the
+prompts that they were cut from. An entry that is not understood is an error with its place, and never skipped.
 """
 
+import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from rlaif.constitution.flat import flat_yaml, from_flat
-from rlaif.constitution.published_shapes import read_drafts
+from rlaif.constitution.load import flat_yaml, from_flat
 from rlaif.constitution.schema import Constitution
 from rlaif.errors import ConfigError
 from rlaif.records import Record
-from rlaif.yaml_file import explain_validation
+from rlaif.yaml_file import explain_validation, shortened
 
+_CONTAINERS = ("constitutions", "constitution", "principles", "rules", "instructions")
+_NAMES = ("id", "name", "title", "key")
+_CRITIQUES = ("critique", "critic", "critique_request", "critique_prompt", "critique_instruction", "prompt")
+_REVISIONS = (
+    *("revise", "revision", "revision_request", "revision_prompt", "revision_instruction"),
+    *("edit", "edit_request", "edit_prompt"),
+)
+_COMPARISONS = (
+    *("compare", "comparison", "comparison_request", "comparison_question", "comparison_prompt"),
+    *("preference", "judge", "question", "principle"),
+)
+_WHYS = ("why", "rationale", "description")
+_MARKERS = "critiquerequest|critique request|critique|revisionrequest|revision request|revision|options"
 _ASKS = re.compile(r"\?|\b(which|choose|select|pick|prefer|compare|indicate)\b", re.I)
 
 
 class Imported(Record):
-    """A constitution made from somebody else's file, and what was done on the way."""
+    """A constitution made from a published file, and what was changed."""
 
     constitution: Constitution
     yaml: str
-    """The same as text; it was read back and is equal."""
+    """The same as YAML."""
     duplicates: int
-    """Entries whose words stood there before."""
+    """Entries with the same text as an earlier one."""
     ignored: tuple[str, ...]
-    """Keys beside the principles that were left out, such as `system_chat`."""
+    """Other keys of the file, which were left out, such as `system_chat`."""
     no_question: int
-    """Comparisons that neither ask nor tell to choose, so that a judge may not know what to do with them."""
+    """Comparisons that neither ask a question nor ask for a choice."""
 
     @property
     def critique_only(self) -> int:
-        """Principles that can't rank."""
+        """Number of principles that can't rank."""
         return sum(principle.critique_only for principle in self.constitution.principles)
 
     @property
     def compare_only(self) -> int:
-        """Principles that can't criticise or revise."""
+        """Number of principles that can't criticise or revise."""
         return sum(principle.compare_only for principle in self.constitution.principles)
 
 
 def import_constitution(path: Path, name: str | None = None) -> Imported:
     """Read a JSON file of principles. Raises ConfigError that says what was found instead."""
-    drafts, ignored = read_drafts(path)
-    kept, seen = [], set()
+    drafts, ignored = _read_drafts(path)
+    unique: dict[tuple[Any, ...], dict[str, Any]] = {}
     for draft in drafts:
-        words = tuple(draft.get(part) for part in ("critique", "revise", "compare"))
-        if words not in seen:
-            kept.append(draft)
-        seen.add(words)
+        unique.setdefault(tuple(draft.get(part) for part in ("critique", "revise", "compare")), draft)
+    kept = list(unique.values())
     content = {
         "name": _slug(name or path.stem) or "imported",
         "version": 1,
@@ -66,9 +78,9 @@ def import_constitution(path: Path, name: str | None = None) -> Imported:
         constitution = Constitution.model_validate(content)
     except ValidationError as error:
         raise ConfigError(f"{path}: {explain_validation(error, Constitution)}") from None
-    text = flat_yaml(constitution, remark=_remark(path, constitution))
+    text = flat_yaml(constitution, comment=_comment(path, constitution))
     if from_flat(text, "the imported file") != constitution:
-        raise ConfigError(f"{path}: holds text that YAML cannot write down")
+        raise ConfigError(f"{path}: contains text that YAML cannot represent")
     return Imported(
         constitution=constitution,
         yaml=text,
@@ -79,7 +91,7 @@ def import_constitution(path: Path, name: str | None = None) -> Imported:
 
 
 def _ids(drafts: list[dict[str, Any]]) -> list[str]:
-    """Return one id for each: made from its name, or `imported-N`; a number tells equal ones apart."""
+    """Return one id for each: made from its name, or `imported-N`; a number distinguishes equal ones."""
     taken: dict[str, None] = {}
     for number, draft in enumerate(drafts, start=1):
         wanted = _slug(draft["id"] or "") or f"imported-{number}"
@@ -95,10 +107,123 @@ def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:64].rstrip("-")
 
 
-def _remark(path: Path, constitution: Constitution) -> str:
-    lines = [f"Imported from {path.name!r}; the words are its authors', and so is the licence."]
+def _comment(path: Path, constitution: Constitution) -> str:
+    lines = [f"Imported from {path.name!r}; the text is its authors', under their licence."]
     if any(principle.critique_only for principle in constitution.principles):
-        lines.append(
-            "Principles marked critique_only can't rank: give them a `compare` question and take the mark away."
-        )
+        lines.append("Principles marked critique_only can't rank: give them a `compare` question and remove the mark.")
     return "\n".join(lines)
+
+
+def _read_drafts(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the fields of each principle, with its name under `id`, and the other keys of the file."""
+    entries, ignored = _entries(_read(path), path)
+    return [_draft(entry, where) | {"id": given} for given, entry, where in entries], ignored
+
+
+def _read(path: Path) -> Any:  # noqa: ANN401  (whatever somebody published)
+    try:
+        return json.loads(path.read_bytes().decode("utf-8-sig"), object_pairs_hook=_no_key_twice)
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except _RepeatedKeyError as error:
+        raise ConfigError(f"{path}: key {shortened(repr(error.args[0]))} is given twice") from None
+    except (ValueError, RecursionError) as error:
+        line = getattr(error, "lineno", 1)
+        raise ConfigError(f"{path}:{line}: not valid JSON: {getattr(error, 'msg', 'nested too deeply')}") from None
+
+
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _RepeatedKeyError(next(key for key in keys if keys.count(key) > 1))
+    return found
+
+
+def _entries(data: Any, path: Path) -> tuple[list[tuple[str | None, Any, str]], list[str]]:  # noqa: ANN401
+    """Return (given name, entry, place) of every principle, and the other keys."""
+    ignored: list[str] = []
+    if isinstance(data, dict):
+        inside = next((key for key in _CONTAINERS if isinstance(data.get(key), list | dict)), None)
+        if inside is not None:
+            ignored = [key for key in data if key != inside]
+            data = data[inside]
+    if isinstance(data, dict) and _is_entry(data):
+        data = [data]
+    if not isinstance(data, list | dict) or not data:
+        kind = "nothing" if data in ({}, [], None) else f"{type(data).__name__} {shortened(json.dumps(data))}"
+        raise ConfigError(f"{path}: found {kind}; expected a list or a dict of principles")
+    return list(_walk(data, path)), ignored
+
+
+def _walk(data: list[Any] | dict[str, Any], path: Path) -> Iterator[tuple[str | None, Any, str]]:
+    if isinstance(data, dict):
+        for name, entry in data.items():
+            where = f"{path}: entry {shortened(json.dumps(name, ensure_ascii=False))}"
+            yield _given(entry) or (None if name.isdecimal() else name), entry, where
+        return
+    for number, entry in enumerate(data, start=1):
+        yield _given(entry), entry, f"{path}: entry {number}"
+
+
+def _given(entry: Any) -> str | None:  # noqa: ANN401
+    return next((text for key in _NAMES if isinstance(text := _lowered(entry).get(key), str)), None)
+
+
+def _is_entry(data: dict[str, Any]) -> bool:
+    parts = (*_CRITIQUES, *_REVISIONS, *_COMPARISONS)
+    return any(isinstance(value, str | list) for key, value in _lowered(data).items() if key in parts)
+
+
+def _draft(entry: Any, where: str) -> dict[str, Any]:  # noqa: ANN401
+    """Return the fields of a principle, without its id."""
+    if isinstance(entry, str):
+        return {"compare": _text(entry, where), "compare_only": True}
+    if not isinstance(entry, dict):
+        raise ConfigError(f"{where}: is {type(entry).__name__}; expected a text or a dict with critique and revision")
+    fields = _lowered(entry)
+    parts = {"critique": _CRITIQUES, "revise": _REVISIONS, "compare": _COMPARISONS, "why": _WHYS}
+    found = {part: _first(fields, keys, where) for part, keys in parts.items()}
+    draft: dict[str, Any] = {part: text for part, text in found.items() if text is not None}
+    if "critique" in draft and "revise" in draft:
+        return draft if "compare" in draft else draft | {"critique_only": True}
+    if "compare" in draft:
+        return draft | {"compare_only": True}
+    missing = [part for part in ("critique", "revise") if part not in draft]
+    raise ConfigError(
+        f"{where}: has no {' and no '.join(missing)} instruction and no comparison; "
+        f"found the keys {shortened(', '.join(entry) or 'none')}"
+    )
+
+
+def _first(fields: dict[str, Any], keys: tuple[str, ...], where: str) -> str | None:
+    return next((_text(fields[key], f"{where}: {key}") for key in keys if fields.get(key) is not None), None)
+
+
+def _text(value: Any, where: str) -> str:  # noqa: ANN401
+    """Return a text, or a list of texts as one, without markers."""
+    pieces = value if isinstance(value, list) else [value]
+    if not pieces or not all(isinstance(piece, str) for piece in pieces):
+        raise ConfigError(f"{where}: expected a text, found {shortened(json.dumps(value, ensure_ascii=False))}")
+    text = "\n".join(_unmarked(piece) for piece in pieces).strip()
+    if not text:
+        raise ConfigError(f"{where}: is empty")
+    return text
+
+
+def _unmarked(text: str) -> str:
+    text = re.sub(rf"^\s*(?:{_MARKERS})\s*:\s*", "", text, flags=re.I)
+    return re.sub(rf"(?:^|(?<=\s))(?:{_MARKERS})\s*:\s*$", "", text, flags=re.I).strip()
+
+
+def _lowered(entry: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return an entry with keys like `critiqueRequest` and `Critique Request` as `critique_request`."""
+    if not isinstance(entry, dict):
+        return {}
+    return {re.sub(r"(?<=[a-z])(?=[A-Z])|[\s-]+", "_", key.strip()).lower(): value for key, value in entry.items()}
+
+
+class _RepeatedKeyError(Exception):
+    """Of two values under one key, a JSON parser silently keeps one."""

@@ -1,6 +1,6 @@
 """The JSON Schema of a constitution file, with the fields' docstrings as descriptions: for editors.
 
-What a schema can't say (unique ids, ids that must exist in a parent) is left to `rlaif constitution check`.
+What a schema can't express (unique ids, ids that must exist in a parent) is left to `rlaif constitution check`.
 """
 
 import ast
@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from rlaif.checks.check import KINDS, Check
-from rlaif.checks.settings import Count, JsonShape
+from rlaif.checks.counting import Count
+from rlaif.checks.json_shape import JsonShape
 from rlaif.constitution.load import ConstitutionFile, Parent, PrincipleChanges
 from rlaif.constitution.schema import Case, Constitution, Example, Principle
 from rlaif.records import Message
@@ -28,11 +29,11 @@ _DOCUMENTED: dict[type[BaseModel], tuple[type[BaseModel], ...]] = {
     Count: (Count,),
     JsonShape: (JsonShape,),
 }
-"""Whose docstrings describe the fields of which definition; later ones win."""
+"""For each definition, the classes whose docstrings describe its fields; later ones take precedence."""
 
 
 def constitution_schema() -> dict[str, Any]:
-    """Return the schema (draft 2020-12) that every constitution file fits."""
+    """Return the schema (draft 2020-12) of constitution files."""
     schema = ConstitutionFile.model_json_schema(by_alias=True)
     definitions = schema["$defs"]
     for model, sources in _DOCUMENTED.items():
@@ -40,7 +41,7 @@ def constitution_schema() -> dict[str, Any]:
         part["description"] = inspect.cleandoc(model.__doc__ or "")
         for source in sources:
             _describe(part, model, source)
-    _say_what_validators_know(schema)
+    _add_validators(schema)
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "rlaif constitution"}
     return head | {key: value for key, value in schema.items() if key != "title"}
 
@@ -53,7 +54,7 @@ def _describe(part: dict[str, Any], model: type[BaseModel], source: type[BaseMod
 
 
 def _docstrings(model: type[BaseModel]) -> dict[str, str]:
-    """Return the docstring beneath each field, which Python itself throws away."""
+    """Return the docstring beneath each field, which is only in the source."""
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
     assert isinstance(definition, ast.ClassDef)
     found = {}
@@ -64,8 +65,8 @@ def _docstrings(model: type[BaseModel]) -> dict[str, str]:
     return found
 
 
-def _say_what_validators_know(schema: dict[str, Any]) -> None:
-    """Add the rules that stand in validators, which pydantic can't see into."""
+def _add_validators(schema: dict[str, Any]) -> None:
+    """Add the rules of validators, which pydantic leaves out."""
     properties, definitions = schema["properties"], schema["$defs"]
     parent = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/Parent"}]}
     several = {"type": "array", "items": parent}
@@ -76,7 +77,7 @@ def _say_what_validators_know(schema: dict[str, Any]) -> None:
         {"required": ["principles"], "properties": {"principles": {"minItems": 1}}},
     ]
     unless = {"critique_only": ["compare"], "compare_only": ["critique", "revise"]}
-    # A null is as good as nothing: an override takes an inherited question out by it.
+    # Null counts as absent: an override removes an inherited question with it.
     program = {"properties": {"check": {"type": "object"}}, "required": ["check"]}
     definitions["Principle"]["allOf"] = [
         {
@@ -89,12 +90,12 @@ def _say_what_validators_know(schema: dict[str, Any]) -> None:
     definitions["Principle"]["allOf"].append(
         {"if": program, "then": {"properties": {"compare": {"type": "null"}, "critique_only": {"const": False}}}}
     )
-    _short_forms_of_checks(definitions)
+    _add_short_forms(definitions)
     definitions["Case"]["oneOf"] = [{"required": ["prompt"]}, {"required": ["messages"]}]
 
 
-def _short_forms_of_checks(definitions: dict[str, Any]) -> None:
-    """Say that a number, `true` or a single word stands for the long form, and that a check has one kind."""
+def _add_short_forms(definitions: dict[str, Any]) -> None:
+    """Allow a number, `true` or a single word in place of the long form; a check has exactly one kind."""
     for name, short in (("Count", {"type": "integer", "minimum": 0}), ("JsonShape", {"const": True})):
         definitions[f"{name}InFull"] = definitions[name]
         definitions[name] = {"anyOf": [{"$ref": f"#/$defs/{name}InFull"}, short]}

@@ -1,21 +1,22 @@
-"""From constitution files to one constitution: `extends`, `drop`, `override`, `weights`.
+"""Load constitution files, resolving `extends`, `drop`, `override` and `weights`; write one out as a single file.
 
     extends: [harmlessness, {from: honesty, only: [admits-doubt]}, ../mine.yaml]
     drop: [speaks-with-respect]
     override: {admits-doubt: {compare: "Which answer …?"}}
     weights: {declines-with-a-way-forward: 3}
-    principles: [...]                   # one's own, after the inherited ones
+    principles: [...]                   # its own, after the inherited ones
 
-Inherited principles keep the order of `extends`; the same principle by two ways counts once. Whatever cannot be put
-together (a cycle, two principles of one id, an id nobody has) is a ConfigError with file and line.
+Inherited principles keep the order of `extends`; a principle that is inherited twice counts once. What cannot be
+resolved (a cycle, two principles with one id, an unknown id) is a ConfigError with file and line.
 """
 
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
+import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from rlaif.checks.check import Check
@@ -33,17 +34,17 @@ from rlaif.constitution.schema import (
 from rlaif.errors import ConfigError
 from rlaif.records import Record
 from rlaif.shipped import CONSTITUTIONS, constitution_names, find_constitution
-from rlaif.yaml_file import Lines, explain_validation, read_yaml_lines, refuse_mistaken, shortened
+from rlaif.yaml_file import Lines, explain_validation, parse_yaml, read_yaml_lines, refuse_mistaken, shortened
 
 DEEPEST = 50
-"""Generations of files; more is no constitution a person can read, and less than what Python's stack holds."""
+"""Levels of `extends`; below what Python's stack holds."""
 
 
 class Parent(Record):
     """One constitution that a file extends."""
 
     from_: str = Field(alias="from")
-    """A shipped name, or a file, seen from the file that names it."""
+    """A shipped name, or a path relative to the file that names it."""
     only: tuple[Slug, ...] = ()
     """Take these principles alone; all when empty."""
     drop: tuple[Slug, ...] = ()
@@ -51,7 +52,7 @@ class Parent(Record):
 
 
 class PrincipleChanges(Record):
-    """What an `override` changes of an inherited principle; what is not named stays."""
+    """What an `override` changes of an inherited principle; all other fields stay."""
 
     why: str | None = None
     group: Slug | None = None
@@ -71,18 +72,18 @@ class PrincipleChanges(Record):
 
 
 class ConstitutionFile(Record):
-    """A constitution as it stands in one file."""
+    """A constitution as written in one file."""
 
     name: Slug
-    """Lower-case words with hyphens; stands in every row of a dataset."""
+    """Lower-case words with hyphens; written into every row of a dataset."""
     version: int = Field(ge=1)
-    """Raised by whoever changes the rules."""
+    """To be raised whenever the rules change."""
     description: Text
     """One or two sentences for people."""
     after: tuple[str, ...] = ()
     ignore: tuple[LintCode, ...] = ()
     extends: tuple[Parent, ...] = ()
-    """Constitutions whose principles are inherited, in this order: shipped names, or files seen from this one."""
+    """Constitutions whose principles are inherited, in this order: shipped names, or paths relative to this file."""
     drop: tuple[Slug, ...] = ()
     """Inherited principles that are left out."""
     override: dict[Slug, PrincipleChanges] = Field(default={})
@@ -94,8 +95,8 @@ class ConstitutionFile(Record):
 
     @model_validator(mode="before")
     @classmethod
-    def _no_run_file(cls, data: object) -> object:
-        says = "this is a run file, no constitution; a constitution lists its rules under `principles:`"
+    def _refuse_run_file(cls, data: object) -> object:
+        says = "this is a run file and not a constitution; a constitution lists its rules under `principles:`"
         refuse_mistaken(data, {"principles", "extends"}, {"constitution", "prompts"}, says)
         return data
 
@@ -119,7 +120,7 @@ class ConstitutionFile(Record):
             raise ValueError("key `principles` is missing")
         if not self.extends and (self.drop or self.override or self.weights):
             raise ValueError(
-                "drop, override and weights change what is inherited, and nothing is: `extends` is missing"
+                "drop, override and weights change what is inherited, and nothing is inherited: `extends` is missing"
             )
         refuse_repeated_ids(self.principles)
         return self
@@ -127,10 +128,10 @@ class ConstitutionFile(Record):
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a principle of a resolved constitution stands."""
+    """Where a principle of a resolved constitution is defined."""
 
     file: str
-    """As it was named: a path, or a shipped name."""
+    """As it was given: a path, or a shipped name."""
     line: int
     changed_in: str | None = None
     """`FILE:LINE` of the last override or new weight."""
@@ -142,7 +143,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Resolved:
-    """A constitution put together, and where each of its principles comes from."""
+    """A constitution with all that it inherits, and where each of its principles comes from."""
 
     constitution: Constitution
     origins: Mapping[str, Origin]
@@ -154,18 +155,31 @@ class Resolved:
 def load_constitution(name_or_path: str | Path) -> Constitution:
     """Load a constitution from a YAML file, or a shipped one by its name, with all that it extends.
 
-    Raises UsageError when there is no such file, ConfigError with file and line when it is not as it must be.
+    Raises UsageError when there is no such file, ConfigError with file and line when it is not valid.
     """
     return resolve_constitution(name_or_path).constitution
 
 
 def resolve_constitution(name_or_path: str | Path) -> Resolved:
-    """Load a constitution and say where each principle comes from. Raises what `load_constitution` raises."""
+    """Load a constitution with the origin of each principle. Raises what `load_constitution` raises."""
     return _resolve(find_constitution(name_or_path), (), {})
 
 
+def flat_yaml(constitution: Constitution, comment: str = "") -> str:
+    """Return YAML text without `extends` that loads as this constitution, after a comment of one or more lines."""
+    content = constitution.model_dump(mode="json", exclude_defaults=True)
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
+    return "".join(f"# {line}\n" for line in comment.splitlines()) + text
+
+
+def from_flat(text: str, name: str) -> Constitution:
+    """Read such text back; messages call it `name`. Raises ConfigError with its line."""
+    file = parse_yaml(text, ConstitutionFile, name=name)
+    return Constitution(**{field: getattr(file, field) for field in Constitution.model_fields})
+
+
 def _resolve(path: Path, above: tuple[Path, ...], known: dict[Path, Resolved]) -> Resolved:
-    """Put a file together; `above` are the files that wait for it, `known` those that are done."""
+    """Resolve a file; `above` are the files that extend it, `known` those already resolved."""
     file, lines = read_yaml_lines(path, ConstitutionFile)
     here = (*above, path.resolve())
     inherited: dict[str, tuple[Principle, Origin]] = {}
@@ -202,13 +216,13 @@ def _parent(path: Path, parent: Parent, where: str, here: tuple[Path, ...], know
         raise ConfigError(f"{where}: extends {parent.from_}, which extends this file in turn: a cycle")
     if key not in known:
         if len(here) > DEEPEST:
-            raise ConfigError(f"{where}: more than {DEEPEST} files extend one another; put some of them together")
+            raise ConfigError(f"{where}: more than {DEEPEST} files extend one another; merge some of them")
         known[key] = _resolve(found, here, known)
     return known[key]
 
 
 def _find_parent(path: Path, parent: Parent, where: str) -> Path:
-    """Return the file beside `path`, or the shipped one; where a command is called from has no say in it."""
+    """Return the file relative to `path`, or the shipped one; never relative to the working directory."""
     try:
         beside = path.parent / parent.from_
         if beside.is_file():
@@ -217,9 +231,9 @@ def _find_parent(path: Path, parent: Parent, where: str) -> Path:
             return find_constitution(CONSTITUTIONS / f"{parent.from_}.yaml")
     except OSError as error:
         raise ConfigError(f"{where}: extends {shortened(repr(parent.from_))}: {error.strerror}") from None
-    seen_from = f"seen from {path.parent}/" if beside.name != parent.from_ else f"beside {path.name}"
+    where_to = f"relative to {path.parent}/" if beside.name != parent.from_ else f"beside {path.name}"
     raise ConfigError(
-        f"{where}: extends {shortened(repr(parent.from_))}, but there is no such file {seen_from}, "
+        f"{where}: extends {shortened(repr(parent.from_))}, but there is no such file {where_to}, "
         f"and the shipped ones are {', '.join(constitution_names())}"
     )
 
@@ -244,14 +258,12 @@ def _change(inherited: dict[str, tuple[Principle, Origin]], file: ConstitutionFi
     for name in file.weights:
         if name in file.override and file.override[name].weight is not None:
             raise ConfigError(f'{lines.at("weights", name)}: the weight of "{name}" is also given under `override`')
-    changes: list[tuple[str, dict[str, Any], str]] = [
-        *(
-            (name, change.model_dump(mode="json", exclude_unset=True), lines.at("override", name))
-            for name, change in file.override.items()
-        ),
-        *((name, {"weight": weight}, lines.at("weights", name)) for name, weight in file.weights.items()),
+    overrides = [
+        ("override", n, change.model_dump(mode="json", exclude_unset=True)) for n, change in file.override.items()
     ]
-    for name, change, where in changes:
+    weights = [("weights", name, {"weight": weight}) for name, weight in file.weights.items()]
+    for key, name, change in [*overrides, *weights]:
+        where = lines.at(key, name)
         _refuse_unknown(name, inherited, where, file)
         principle, origin = inherited[name]
         try:
@@ -276,7 +288,7 @@ def _refuse_unknown(name: str, known: Iterable[str], where: str, file: Constitut
     known = list(known)
     if name not in known:
         if file is not None and any(principle.id == name for principle in file.principles):
-            raise ConfigError(f'{where}: principle "{name}" is this file\'s own; change it where it stands')
+            raise ConfigError(f'{where}: principle "{name}" is this file\'s own; change it there')
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known) or 'none'}"
         raise ConfigError(f'{where}: no inherited principle "{name}"; {hint}')

@@ -1,7 +1,7 @@
-"""A constitution: the rules, as data. Checked principles with a content hash.
+"""A constitution as data: validated principles with a content hash.
 
-Files may be put together from others (`rlaif.constitution.load`); what stands here is the result. Nothing here talks
-to a model; the words around the rules (what a critique or a comparison looks like) live in the templates.
+`rlaif.constitution.load` builds one from files that extend others. The text around the rules (how a critique or a
+comparison is requested) is in the templates.
 """
 
 from collections.abc import Collection
@@ -29,23 +29,23 @@ class Example(Record):
 
     @model_validator(mode="before")
     @classmethod
-    def _is_no_case(cls, data: object) -> object:
+    def _refuse_case(cls, data: object) -> object:
         if isinstance(data, dict) and {"better", "worse"} & set(data):
             raise ValueError("this looks like a case (it has better and worse); put it under `cases:`")
         return data
 
 
 class Case(Record):
-    """A labelled comparison that tests whether a critic understands a principle; never shown to a model as advice."""
+    """A labelled comparison that tests whether a critic understands a principle; never an example in a prompt."""
 
     prompt: Text | None = None
     messages: tuple[Message, ...] = ()
-    """A conversation that ends with the user, where one turn is not enough; instead of `prompt`."""
+    """A conversation that ends with the user, instead of `prompt`."""
     better: Text
-    """The answer that is the better one under this principle."""
+    """The response that is better under this principle."""
     worse: Text
     why: str = ""
-    """What makes the difference: for people, never sent to a model."""
+    """The reason, for readers; never sent to a model."""
 
     @model_validator(mode="after")
     def _asks_something(self) -> Self:
@@ -54,31 +54,31 @@ class Case(Record):
         if self.messages and self.messages[-1].role != "user":
             raise ValueError("the messages of a case end with a user's turn")
         if self.better == self.worse:
-            raise ValueError("the better and the worse answer of a case are the same")
+            raise ValueError("the better and the worse response of a case are the same")
         return self
 
     @property
     def conversation(self) -> tuple[Message, ...]:
-        """The turns before the answer."""
+        """The turns before the response."""
         return self.messages or (Message(role="user", content=self.prompt or ""),)
 
 
 class Principle(Record):
-    """One rule: what to look for, what to change, and what to ask of two answers."""
+    """One rule: what to criticise, how to revise, and the question that compares two responses."""
 
     id: Slug
     why: str = ""
-    """Why the rule exists: for people, never sent to a model."""
+    """Why the rule exists, for readers; never sent to a model."""
     group: Slug | None = None
-    """What the rule serves, such as `helpful`; the tension between groups is measured."""
+    """What the rule serves, such as `helpful`; conflicts between groups are measured."""
     critique: Text | None = None
-    """Tells the critic what to look for in an answer."""
+    """Instruction to the critic: what to look for in a response."""
     revise: Text | None = None
-    """Tells the reviser what to change."""
+    """Instruction to the reviser: what to change."""
     compare: Text | None = None
-    """The question put to the judge about answer A and answer B."""
+    """The question put to the judge about two responses."""
     check: Check | None = None
-    """What a program finds out in place of a `compare` question: an answer that passes beats one that does not."""
+    """A program in place of a `compare` question: a response that passes beats one that does not."""
     weight: Weight = 1.0
     """Share in the weighted mean of the logits of its priority level."""
     priority: int = Field(default=1, ge=1, le=100)
@@ -99,9 +99,9 @@ class Principle(Record):
     @model_validator(mode="after")
     def _has_what_it_is_used_for(self) -> Self:
         if self.critique_only and self.compare_only:
-            raise ValueError(f'principle "{self.id}" is critique_only and compare_only, so it is used for nothing')
+            raise ValueError(f'principle "{self.id}" is critique_only and compare_only, so it is never used')
         if self.check is not None:
-            self._refuse_idle_parts()
+            self._refuse_unused_parts()
         elif not self.critique_only and self.compare is None:
             raise ValueError(
                 f'principle "{self.id}" has no "compare" question, so nothing can be ranked by it; '
@@ -114,7 +114,7 @@ class Principle(Record):
             raise ValueError(f'principle "{self.id}" has cases but no "compare" question to test with them')
         return self
 
-    def _refuse_idle_parts(self) -> None:
+    def _refuse_unused_parts(self) -> None:
         if self.compare is not None:
             raise ValueError(
                 f'principle "{self.id}" is decided by its check, so its "compare" question would never be asked; '
@@ -125,12 +125,12 @@ class Principle(Record):
 
     @property
     def _only_checks(self) -> bool:
-        """Whether it is a check without a word on how to revise: then it is never drawn for a revision."""
+        """Whether it is a check without instructions, which is never drawn for a revision."""
         return self.check is not None and self.critique is None and self.revise is None
 
     @property
     def decides_by(self) -> str:
-        """The question put to the judge, or what a program looks for, for people; empty for a critique_only one."""
+        """The question put to the judge, or what a program checks; empty for a critique_only one."""
         return f"a program: {self.check}" if self.check is not None else self.compare or ""
 
     @property
@@ -165,7 +165,7 @@ class Constitution(Record):
 
     @property
     def hash(self) -> str:
-        """Twelve hex characters that name this content; comments, layout, cases and lint settings do not count."""
+        """Twelve hex characters that identify the content without comments, layout, cases and lint settings."""
         content = self.model_dump(
             mode="json",
             exclude_defaults=True,
@@ -180,16 +180,16 @@ class Constitution(Record):
 
     @property
     def comparing(self) -> tuple[Principle, ...]:
-        """The principles that rank answers: those put to the judge and those that a program decides."""
+        """The principles that rank responses: those put to the judge and those that a program decides."""
         return tuple(p for p in self.principles if not p.critique_only)
 
     @property
     def asked(self) -> tuple[Principle, ...]:
-        """Of these, the ones put to the judge."""
+        """Those of them that are put to the judge."""
         return tuple(p for p in self.comparing if p.check is None)
 
     def checks(self, tags: Collection[str]) -> tuple[NamedCheck, ...]:
-        """The programs among them that are used for a prompt with these tags."""
+        """Those of them that a program decides, for a prompt with these tags."""
         return tuple(
             NamedCheck(id=p.id, check=p.check) for p in self.comparing if p.check is not None and p.applies(tags)
         )

@@ -6,15 +6,19 @@ from typing import Any
 from huggingface_hub import DatasetCard, DatasetCardData
 
 from rlaif.config.run import RunConfig
-from rlaif.runs.judge_text import corrected_words, judge_words, panel_words, strategy_words
+from rlaif.datasets.columns import column_table
+from rlaif.datasets.formats import Table
+from rlaif.runs.description import corrected_words, judge_words, panel_words, strategy_words
 from rlaif.runs.reader import Run
 from rlaif.runs.summary import Summary
 
 
-def dataset_card(run: Run, summary: Summary, counts: Mapping[str, int], contents: Mapping[str, str]) -> str:
+def dataset_card(
+    run: Run, summary: Summary, counts: Mapping[str, int], contents: Mapping[str, str], tables: Mapping[str, Table]
+) -> str:
     """Return the card as Markdown with its YAML head.
 
-    `counts` has the rows of every `config/split`, `contents` a hash of the rows of every config.
+    `counts` has the number of rows of every `table/split`, `contents` a hash of the rows of every table.
     """
     body = "\n\n".join(
         [
@@ -26,7 +30,7 @@ def dataset_card(run: Run, summary: Summary, counts: Mapping[str, int], contents
             "## How it was made\n\n" + _method(run, summary),
             "## What was left out\n\n" + _left_out(summary),
             "## The critic\n\n" + _critic(summary),
-            "## Columns\n\n" + _COLUMNS,
+            "## Columns\n\n" + _columns(tables),
             "## Limits\n\n" + _LIMITS.format(checked=_checked(summary)),
         ]
     )
@@ -172,17 +176,8 @@ def _reasons(counts: dict[str, int]) -> str:
     return f" ({', '.join(f'{reason} {count}' for reason, count in sorted(counts.items()))})" if counts else ""
 
 
-_COLUMNS = """`prompt`, `chosen`, `rejected`: conversations as TRL takes them. `p_chosen`: the critic's probability that
-`chosen` is better, both orders averaged; use it as a soft label. `p_raw`: the same before any correction.
-`margin` is `p_chosen - 0.5`. `score_*`: how strong an
-answer is among the prompt's candidates, from all their matchups (Bradley-Terry), in logits above their mean; `*_se` its
-standard error, empty where there are too few matchups to tell. `*_origin`, `*_model`, `*_id`, `prompt_id`: where an
-answer comes from; `rlaif show RUN PROMPT_ID` shows the whole trace. `principles`: the same probability as `p_chosen`
-under each rule alone (0.98 or 0.02 by a program, 0.5 where it finds both answers alike).
-`position_bias`, `label_mass`, `order_agreement`: how the critic behaved on this very pair,
-empty where it was not asked. `sd_principles`, `sd_judges`, `sd_orders`: how far principles, judges and the two orders
-(beyond the constant position bias) lie apart, in log-odds. `objecting`: principles that by themselves would have chosen
-the other answer."""
+def _columns(tables: Mapping[str, Table]) -> str:
+    return "\n\n".join(f"### `{name}`\n\n{column_table(table.row)}" for name, table in tables.items())
 
 
 def _checked(summary: Summary) -> str:

@@ -1,110 +1,247 @@
-"""Rows for trainers elsewhere, each in the shape that its consumer documents. Pure: rows in, rows out.
+"""The formats of an export: which tables a run is written as, and how the rows of each are made.
 
-Every row keeps `prompt_id`, by which it is found again in the run; consumers leave unknown columns alone.
+Formats for trainers elsewhere have the columns that their consumer documents. Every row keeps `prompt_id`, by which it
+is found again in the run; consumers ignore columns that they do not know.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, Self
 
-from rlaif.records import Message
-from rlaif.runs.rows import Concluded, PreferenceRow
+from rlaif.records import Message, Probability, Record
+from rlaif.runs.reader import Run
+from rlaif.runs.rows import Concluded, PreferenceRow, RevisionRow, Row
 from rlaif.stats.log_odds import log_odds
 
-Turns = list[dict[str, str]]
+
+@dataclass(frozen=True)
+class Table:
+    """One table of a dataset."""
+
+    row: type[Row]
+    """The class of its rows: the columns."""
+    rows_of: Callable[[Run], Iterable[Row]]
 
 
-def kto_rows(rows: Iterable[PreferenceRow]) -> Iterator[Mapping[str, Any]]:
-    """Yield two rows for each pair: the chosen answer as desired, the rejected one as not.
+@dataclass(frozen=True)
+class Format:
+    """What an export writes."""
+
+    suffix: Literal["parquet", "jsonl"]
+    tables: Mapping[str, Table]
+    """By the folder that they stand in; "" is the dataset's own."""
+
+
+class UltrafeedbackRow(Row):
+    """A pair in the layout of UltraFeedback's binarised release (HuggingFaceH4/ultrafeedback_binarized)."""
+
+    prompt: str
+    """The last turn of the user."""
+    prompt_id: str
+    """Id of the prompt."""
+    chosen: tuple[Message, ...]
+    """The conversation with the better response."""
+    rejected: tuple[Message, ...]
+    """The conversation with the worse response."""
+    messages: tuple[Message, ...]
+    """The same as `chosen`, for supervised fine-tuning."""
+    score_chosen: float
+    """Strength of the chosen response (Bradley-Terry), in logits above the mean of the prompt's candidates."""
+    score_rejected: float
+    """The same of the rejected response."""
+    p_chosen: Probability
+    """Probability that `chosen` is the better response."""
+
+    @classmethod
+    def of(cls, pair: PreferenceRow) -> Self:
+        """Return the row of a pair."""
+        chosen, rejected = (pair.prompt + pair.chosen, pair.prompt + pair.rejected)
+        return cls(
+            prompt=pair.prompt[-1].content,
+            prompt_id=pair.prompt_id,
+            chosen=chosen,
+            rejected=rejected,
+            messages=chosen,
+            score_chosen=pair.score_chosen,
+            score_rejected=pair.score_rejected,
+            p_chosen=pair.p_chosen,
+        )
+
+
+class KtoRow(Row):
+    """A response and whether it is wanted; two rows for each pair.
 
     TRL's unpaired preference type (huggingface.co/docs/trl/dataset_formats, huggingface.co/docs/trl/kto_trainer).
     """
-    for row in rows:
-        for turns, desired in ((row.chosen, True), (row.rejected, False)):
-            yield {
-                "prompt": _turns(row.prompt),
-                "completion": _turns(turns),
-                "label": desired,
-                "prompt_id": row.prompt_id,
-            }
+
+    prompt: tuple[Message, ...]
+    """The conversation that was answered."""
+    completion: tuple[Message, ...]
+    """The response, as one turn of the assistant."""
+    label: bool
+    """True of the chosen response, false of the rejected one."""
+    prompt_id: str
+    """Id of the prompt."""
+
+    @classmethod
+    def of(cls, pair: PreferenceRow) -> tuple[Self, Self]:
+        """Return the two rows of a pair."""
+        both = ((pair.chosen, True), (pair.rejected, False))
+        first, second = (
+            cls(prompt=pair.prompt, completion=completion, label=label, prompt_id=pair.prompt_id)
+            for completion, label in both
+        )
+        return first, second
 
 
-def reward_row(row: PreferenceRow) -> Mapping[str, Any]:
-    """Return whole conversations and a margin in units of the score, the log-odds of p_chosen.
+class RewardRow(Row):
+    """Whole conversations and a margin.
 
     TRL's preference type with implicit prompt (huggingface.co/docs/trl/dataset_formats), and the `margin` column that
-    its RewardTrainer takes off the difference of scores (huggingface.co/docs/trl/reward_trainer).
+    its RewardTrainer subtracts from the difference of scores (huggingface.co/docs/trl/reward_trainer).
     """
-    prompt = _turns(row.prompt)
-    return {
-        "chosen": [*prompt, *_turns(row.chosen)],
-        "rejected": [*prompt, *_turns(row.rejected)],
-        "margin": log_odds(row.p_chosen),
-        "prompt_id": row.prompt_id,
-    }
+
+    chosen: tuple[Message, ...]
+    """The conversation with the better response."""
+    rejected: tuple[Message, ...]
+    """The conversation with the worse response."""
+    margin: float
+    """Log-odds of `p_chosen`, between -4 and 4: the difference of scores to be learned."""
+    prompt_id: str
+    """Id of the prompt."""
+
+    @classmethod
+    def of(cls, pair: PreferenceRow) -> Self:
+        """Return the row of a pair."""
+        chosen, rejected = (pair.prompt + pair.chosen, pair.prompt + pair.rejected)
+        return cls(chosen=chosen, rejected=rejected, margin=log_odds(pair.p_chosen), prompt_id=pair.prompt_id)
 
 
-def openrlhf_row(row: PreferenceRow) -> Mapping[str, Any]:
-    """Return the prompt and both answers as messages, and a margin for the reward model's loss.
+class OpenRlhfRow(Row):
+    """The prompt and both responses as messages, and a margin for the reward model's loss.
 
     For `--prompt_key prompt --chosen_key chosen --rejected_key rejected --apply_chat_template`, as OpenRLHF's README
-    names them for DPO and reward models; its openrlhf/datasets/reward_dataset.py joins prompt and answer and reads
+    names them for DPO and reward models; its openrlhf/datasets/reward_dataset.py joins prompt and response and reads
     `margin`.
     """
-    return {
-        "prompt": _turns(row.prompt),
-        "chosen": _turns(row.chosen),
-        "rejected": _turns(row.rejected),
-        "margin": log_odds(row.p_chosen),
-        "prompt_id": row.prompt_id,
-    }
+
+    prompt: tuple[Message, ...]
+    """The conversation that was answered."""
+    chosen: tuple[Message, ...]
+    """The better response, as one turn of the assistant."""
+    rejected: tuple[Message, ...]
+    """The worse response, as one turn of the assistant."""
+    margin: float
+    """Log-odds of `p_chosen`, between -4 and 4."""
+    prompt_id: str
+    """Id of the prompt."""
+
+    @classmethod
+    def of(cls, pair: PreferenceRow) -> Self:
+        """Return the row of a pair."""
+        turns = {"prompt": pair.prompt, "chosen": pair.chosen, "rejected": pair.rejected}
+        return cls(**turns, margin=log_odds(pair.p_chosen), prompt_id=pair.prompt_id)
 
 
-def nemo_rl_row(row: PreferenceRow) -> Mapping[str, Any]:
-    """Return the conversation and its two completions by rank, 0 the better one.
+class RankedCompletion(Record):
+    """A response and its rank, 0 the better one."""
+
+    rank: int
+    completion: tuple[Message, ...]
+
+
+class NemoRlRow(Row):
+    """The conversation and its two completions by rank.
 
     NeMo RL's PreferenceDataset, for DPO and reward models (docs.nvidia.com/nemo/rl/latest/guides/dpo.html).
     """
-    ranked = ((0, row.chosen), (1, row.rejected))
-    return {
-        "context": _turns(row.prompt),
-        "completions": [{"rank": rank, "completion": _turns(turns)} for rank, turns in ranked],
-        "prompt_id": row.prompt_id,
-    }
+
+    context: tuple[Message, ...]
+    """The conversation that was answered."""
+    completions: tuple[RankedCompletion, ...]
+    """The better response with rank 0 and the worse one with rank 1."""
+    prompt_id: str
+    """Id of the prompt."""
+
+    @classmethod
+    def of(cls, pair: PreferenceRow) -> Self:
+        """Return the row of a pair."""
+        ranked = tuple(
+            RankedCompletion(rank=rank, completion=turns) for rank, turns in enumerate((pair.chosen, pair.rejected))
+        )
+        return cls(context=pair.prompt, completions=ranked, prompt_id=pair.prompt_id)
 
 
-def ranking_rows(concluded: Concluded) -> Iterator[Mapping[str, Any]]:
-    """Yield one row for each prompt with two ranked answers or more, best first; equal scores share a rank.
+class RankedAnswer(Record):
+    """A response, the model that wrote it, and its rank, 1 the best."""
 
-    Nectar's layout, for reward models that learn from whole rankings (huggingface.co/datasets/berkeley-nest/Nectar):
-    the conversation as one text, rank 1 the best.
+    answer: str
+    model: str
+    rank: float
+
+
+class RankingRow(Row):
+    """All ranked responses of one prompt.
+
+    Nectar's layout, for reward models that learn from whole rankings (huggingface.co/datasets/berkeley-nest/Nectar).
     """
+
+    prompt: str
+    """The conversation as one text, which ends where the response begins."""
+    answers: tuple[RankedAnswer, ...]
+    """The responses, the best one (rank 1) first; equal scores share a rank."""
+    turns: int
+    """Number of the user's turns in the prompt."""
+    num_responses: int
+    """Number of ranked responses."""
+    source: list[str]
+    """Where the prompt comes from: always this program."""
+    prompt_id: str
+    """Id of the prompt."""
+
+
+def ranking_rows(concluded: Concluded) -> Iterator[RankingRow]:
+    """Yield one row for each prompt with two scored responses or more."""
+    names = {"user": "Human", "assistant": "Assistant", "system": "System"}
     for trace, conclusion in concluded:
         scores = conclusion.scores
-        ranked = sorted(scores, key=lambda name: (-scores[name], name))
-        if len(ranked) < 2:
+        if len(scores) < 2:
             continue
-        answers = [
-            {
-                "answer": trace.response(name).text,
-                "model": trace.response(name).model,
-                "rank": 1.0 + sum(scores[other] > scores[name] for other in ranked),
-            }
-            for name in ranked
-        ]
-        yield {
-            "prompt": _as_text(trace.prompt.messages),
-            "answers": answers,
-            "turns": sum(turn.role == "user" for turn in trace.prompt.messages),
-            "num_responses": len(answers),
-            "source": ["rlaif"],
-            "prompt_id": trace.prompt.id,
-        }
+        turns = trace.prompt.messages
+        answers = tuple(
+            RankedAnswer(
+                answer=trace.response(name).text,
+                model=trace.response(name).model,
+                rank=1 + sum(other > scores[name] for other in scores.values()),
+            )
+            for name in sorted(scores, key=lambda name: (-scores[name], name))
+        )
+        yield RankingRow(
+            prompt="".join(f"\n\n{names[turn.role]}: {turn.content}" for turn in turns) + "\n\nAssistant: ",
+            answers=answers,
+            turns=sum(turn.role == "user" for turn in turns),
+            num_responses=len(answers),
+            source=["rlaif"],
+            prompt_id=trace.prompt.id,
+        )
 
 
-def _as_text(turns: Iterable[Message]) -> str:
-    names = {"user": "Human", "assistant": "Assistant", "system": "System"}
-    return "".join(f"\n\n{names[turn.role]}: {turn.content}" for turn in turns) + "\n\nAssistant: "
+def _of_pairs(row: type[UltrafeedbackRow | RewardRow | OpenRlhfRow | NemoRlRow]) -> Table:
+    return Table(row, lambda run: map(row.of, run.preference_rows()))
 
 
-def _turns(turns: Iterable[Message]) -> Turns:
-    return [{"role": turn.role, "content": turn.content} for turn in turns]
+PREFERENCE = Table(PreferenceRow, Run.preference_rows)
+SFT = Table(RevisionRow, Run.revision_rows)
+TRL = Format("parquet", {"preference": PREFERENCE, "sft": SFT})
+FORMATS: Mapping[str, Format] = {
+    "trl": TRL,
+    "sft": Format("parquet", {"sft": SFT}),
+    "ultrafeedback": Format("parquet", {"": _of_pairs(UltrafeedbackRow)}),
+    "jsonl": Format("jsonl", {"preference": PREFERENCE, "sft": SFT}),
+    "kto": Format("parquet", {"": Table(KtoRow, lambda run: (k for p in run.preference_rows() for k in KtoRow.of(p)))}),
+    "reward": Format("parquet", {"": _of_pairs(RewardRow)}),
+    "ranking": Format("parquet", {"": Table(RankingRow, lambda run: ranking_rows(run.conclusions()))}),
+    "openrlhf": Format("jsonl", {"": _of_pairs(OpenRlhfRow)}),
+    "nemo-rl": Format("jsonl", {"": _of_pairs(NemoRlRow)}),
+}
+"""By the name that `rlaif export --format` takes."""

@@ -1,1 +1,1 @@
-"""Measuring judges: against gold labels, and on verdicts that somebody else collected."""
+"""Measuring judges and policies: against gold labels, on collected verdicts, before and after training."""

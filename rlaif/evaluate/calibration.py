@@ -1,11 +1,11 @@
-"""Are a judge's probabilities honest? Of what it says with 70 %, 70 % should be right.
+"""How calibrated a judge is: of its verdicts with probability 0.7, 70 % should be right.
 
-Comes in: per item the probability given to the better answer, before any threshold. Goes out: Brier score, a
+Comes in: per item the probability given to the better response, before any threshold. Goes out: Brier score, a
 reliability table with its expected calibration error, and the slope by which the log-odds would have to be multiplied.
 
-Which answer is called `a` is arbitrary, so confidence max(p, 1 - p) is held against being right, in bins from 0.5 to 1.
-A tie is half right. The calibration error (Naeini, Cooper & Hauskrecht 2015) is never negative, so it is above 0 for an
-honest judge too, the more the fewer items there are; so is its interval.
+Which response is called `a` is arbitrary, so confidence max(p, 1 - p) is compared with accuracy, in bins from 0.5 to 1.
+A tie is half right. The calibration error (Naeini, Cooper & Hauskrecht 2015) is never negative, so it is above 0 for a
+calibrated judge too, the more the fewer items there are; so is its interval.
 """
 
 from collections.abc import Hashable, Sequence
@@ -24,7 +24,7 @@ BINS = 10
 
 FOLDS = 5
 ROUNDING = 1e-9
-"""0.6 is no float; it belongs to the bin that begins there."""
+"""0.6 is not a float; it belongs to the bin that begins there."""
 
 
 class Bin(Record):
@@ -40,10 +40,11 @@ class Bin(Record):
 
 
 class Recalibration(Record):
-    """What a single temperature, fitted on the gold labels, would make of the probabilities."""
+    """The probabilities after a single temperature that was fitted on the gold labels."""
 
     slope: Estimate
-    """Factor for the log-odds that fits the labels best (Cox 1958): 1 honest, below 1 too sure, above 1 too modest."""
+    """Factor for the log-odds that fits the labels best (Cox 1958): 1 calibrated, below 1 overconfident, above 1
+    underconfident."""
     temperature: float | None
     """1 / slope: divide log-odds by it; None where the slope is not positive, or all are right."""
     brier: float | None
@@ -57,7 +58,7 @@ def bin_of(confidence: float) -> int:
 
 
 def tally_probability(p_better: float) -> Tally:
-    """Return what one item's probability of the better answer counts for."""
+    """Return the counts of one item's probability of the better response."""
     tally = Tally()
     confidence = max(p_better, 1 - p_better)
     right = 0.5 if abs(p_better - 0.5) < TIE_LOGIT / 4 else float(p_better > 0.5)
@@ -86,17 +87,20 @@ def _bin(found: Bootstrap, number: int) -> Bin:
 
 def calibration_error(found: Bootstrap) -> Estimate:
     """Return the mean distance of confidence and share right over the bins, weighted by items."""
-    keys: list[Key] = [(name, number) for name in ("confidence", "right") for number in range(BINS)]
+    return found.function(error_of_totals, [*ERROR_KEYS, "scored"], of=("scored",))
 
-    def of_totals(totals: Array) -> Array:
-        distance: Array = np.abs(totals[:BINS] - totals[BINS : 2 * BINS]).sum(axis=0) / totals[2 * BINS]
-        return distance
 
-    return found.function(of_totals, [*keys, "scored"], of=("scored",))
+ERROR_KEYS: list[Key] = [(name, number) for name in ("confidence", "right") for number in range(BINS)]
+
+
+def error_of_totals(totals: Array) -> Array:
+    """Return (…) calibration errors from totals (2 BINS + 1, …): those of `ERROR_KEYS`, then how many there are."""
+    distance: Array = np.abs(totals[:BINS] - totals[BINS : 2 * BINS]).sum(axis=0) / totals[2 * BINS]
+    return distance
 
 
 def recalibrate(logits: Sequence[float], prompts: Sequence[str]) -> Recalibration:
-    """Return the temperature that fits the labels best; `logits` are log-odds for the better answer."""
+    """Return the temperature that fits the labels best; `logits` are log-odds for the better response."""
     x, y = np.array(logits, dtype=float)[:, None], np.ones(len(logits))
     slope = coefficient(logistic, x, y, prompts)
     after = _cross_fitted(x, prompts)

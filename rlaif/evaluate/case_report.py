@@ -1,17 +1,17 @@
-"""From a critic's answers to labelled cases to what can be said of its understanding, and what can't.
+"""Which principles a critic understands, from its verdicts on labelled cases.
 
-A case is *right* or *wrong* when both orders, freed of the critic's constant position bias, name the same answer. One
-that turns with the order, a tie and an unreadable answer are neither: they are counted apart, and accuracy is measured
-on what was answered. Its interval is Wilson's; where it holds one half, guessing would explain the answers as well.
+A case is *right* or *wrong* when both orders, the critic's constant position bias taken out, name the same response. A
+verdict that changes with the order, a tie and an unreadable one are neither: they are counted apart, and accuracy is
+measured on the rest. Its interval is Wilson's; where it holds one half, guessing would explain the verdicts as well.
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
 from pydantic import Field
 
-from rlaif.checks.cases import case_fault
+from rlaif.checks.check import case_fault
 from rlaif.config.judging import JudgingConfig
 from rlaif.constitution.schema import Constitution, Principle
 from rlaif.preferences.judgement import judge_matchup
@@ -23,27 +23,27 @@ Outcome = Literal["right", "wrong", "by position", "tie", "unreadable", "failed"
 UNANSWERED: tuple[Outcome, ...] = ("by position", "tie", "unreadable", "failed")
 
 FEWEST_FOR_PROOF = 6
-"""So many answers, all right, are the fewest that guessing gives in less than one try of forty (1 in 64)."""
+"""Fewest verdicts, all right, that guessing gives in less than one try of forty (1 in 64)."""
 
 
 class CaseResult(Record):
-    """What a critic made of one case."""
+    """A critic's result on one case."""
 
     principle: str
     number: int = Field(ge=1)
     """Its place among the principle's cases."""
     outcome: Outcome
     p_better: float | None = None
-    """Probability given to the answer labelled better, from both orders; None where it can't be read."""
+    """Probability given to the response labelled better, from both orders; None where it can't be read."""
     position_bias: float | None = None
     """Log-odds for being shown first."""
     orders_agree: bool | None = None
-    """Whether both orders, as they came, name the same answer."""
+    """Whether both orders name the same response, without any correction."""
     label_mass: float | None = None
     """Mean probability of the two labels over both orders."""
     verdicts: tuple[Verdict, ...] = ()
     checks: tuple[Checked, ...] = ()
-    """What a program found, where it decides in place of the critic."""
+    """The program's results, where it decides in place of the critic."""
     error: str | None = None
 
 
@@ -61,7 +61,7 @@ class Score(Record):
     """Mean over the readable ones."""
 
     def count(self, outcome: Outcome) -> int:
-        """Return how many cases came out so."""
+        """Return how many cases have this outcome."""
         return self.outcomes.get(outcome, 0)
 
     @property
@@ -71,12 +71,12 @@ class Score(Record):
 
 
 class PrincipleScore(Record):
-    """How a critic did on one principle, and what follows in plain words."""
+    """How a critic did on one principle, and the conclusion in words."""
 
     principle: str
     score: Score
     understood: bool | None
-    """None where the cases don't tell."""
+    """None where the cases don't show it."""
     verdict: str
 
 
@@ -89,7 +89,7 @@ class CaseReport(Record):
     critic: str
     """Its served name."""
     overall: Score
-    """Of all principles the critic was asked about; what programs decide is not in it."""
+    """Of all principles the critic was asked about, without those that programs decide."""
     programs: Score
     """Of those that a program decides."""
     position_bias: PositionBias
@@ -104,7 +104,7 @@ class CaseReport(Record):
 def decide_case(
     principle: str, number: int, matchup: Matchup | None, error: str | None, judging: JudgingConfig, bias: PositionBias
 ) -> CaseResult:
-    """Return what one matchup of `better` against `worse` says, or that it failed."""
+    """Return the result of one matchup of `better` against `worse`; `failed` where there is none."""
     if matchup is None:
         return CaseResult(principle=principle, number=number, outcome="failed", error=error)
     judged = judge_matchup(matchup, judging.model_copy(update={"min_margin": 0.0}).rule({principle: 1.0}, bias=bias))
@@ -123,8 +123,10 @@ def decide_case(
     )
 
 
-def report(constitution: Constitution, critic: str, results: Sequence[CaseResult], bias: PositionBias) -> CaseReport:
-    """Count, measure, and say what follows."""
+def case_report(
+    constitution: Constitution, critic: str, results: Sequence[CaseResult], bias: PositionBias
+) -> CaseReport:
+    """Return the scores of all principles, and what they show."""
     programs = {principle.id for principle in constitution.principles if principle.check is not None}
     principles = [
         _principle(principle, [one for one in results if one.principle == principle.id])
@@ -151,19 +153,20 @@ def report(constitution: Constitution, critic: str, results: Sequence[CaseResult
 def score(results: Collection[CaseResult]) -> Score:
     """Count some results."""
     outcomes = Counter(one.outcome for one in results)
-    agree = [one.orders_agree for one in results if one.orders_agree is not None]
     return Score(
         cases=len(results),
         outcomes=dict(outcomes),
         accuracy=wilson(outcomes["right"], outcomes["right"] + outcomes["wrong"]),
-        order_agreement=_mean(agree),
-        label_mass=_mean([one.label_mass for one in results if one.label_mass is not None]),
-        p_better=_mean([one.p_better for one in results if one.p_better is not None]),
+        order_agreement=_mean(one.orders_agree for one in results),
+        label_mass=_mean(one.label_mass for one in results),
+        p_better=_mean(one.p_better for one in results),
     )
 
 
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean of those that are known."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _principle(principle: Principle, results: Sequence[CaseResult]) -> PrincipleScore:
@@ -173,20 +176,18 @@ def _principle(principle: Principle, results: Sequence[CaseResult]) -> Principle
 
 
 def _verdict_on_program(counted: Score) -> tuple[bool | None, str]:
-    """Return whether a program does as its cases say: it answers the same each time, so that one case tells."""
+    """Return whether a program decides as its cases are labelled: it is deterministic, so that one case shows it."""
     if broke := counted.count("failed"):
         return None, f"a program, which broke in {broke} of {_cases(counted.cases)}"
     if counted.count("right") == counted.cases:
         return True, "a program, right"
-    parts = [f"{count} {words}" for what, words in _PROGRAM_SAYS.items() if (count := counted.count(what))]
+    words: dict[Outcome, str] = {"right": "right", "wrong": "wrong", "tie": "not told apart"}
+    parts = [f"{count} {word}" for outcome, word in words.items() if (count := counted.count(outcome))]
     return False, f"a program: {', '.join(parts)} of {_cases(counted.cases)}"
 
 
-_PROGRAM_SAYS: dict[Outcome, str] = {"right": "right", "wrong": "wrong", "tie": "not told apart"}
-
-
 def _case_faults(constitution: Constitution, results: Sequence[CaseResult]) -> list[str]:
-    """Return which cases their checks don't decide as labelled, with what was found."""
+    """Return the cases that their checks don't decide as labelled, with the checks' results."""
     found = []
     for one in results:
         check = constitution.principle(one.principle).check
@@ -198,7 +199,7 @@ def _case_faults(constitution: Constitution, results: Sequence[CaseResult]) -> l
 
 
 def _verdict(counted: Score) -> tuple[bool | None, str]:
-    """Return whether the principle is understood, and why in plain words."""
+    """Return whether the principle is understood, and why in words."""
     right, wrong, n = counted.count("right"), counted.count("wrong"), counted.cases
     accuracy, answered = counted.accuracy, right + wrong
     mostly = next((outcome for outcome in UNANSWERED if 2 * counted.count(outcome) > n), None)
@@ -238,13 +239,13 @@ def _findings(overall: Score, principles: Sequence[PrincipleScore], bias: Positi
         found.append(
             f"with {bias.turned:.0%} of the questions, the critic named another winner when the answers changed places"
         )
-    if _says_nothing(overall):
+    if _is_mute(overall):
         found.append("this says nothing about the rules: this critic can't judge by any; ask another one")
     return found
 
 
-def _says_nothing(overall: Score) -> bool:
-    """Whether a critic answered so little that its failing tells of itself alone."""
+def _is_mute(overall: Score) -> bool:
+    """Whether a critic gave so few readable verdicts that they show nothing about the rules."""
     mute = overall.label_mass is not None and overall.label_mass < UNFIT_LABEL_MASS
     answered = overall.count("right") + overall.count("wrong")
     return overall.count("failed") < overall.cases and (mute or not answered)

@@ -1,8 +1,8 @@
-"""Is a critic fit to judge? One of three answers, with the reasons, from the thresholds below.
+"""Is a critic fit to judge? One of three conclusions, with the reasons, from the thresholds below.
 
-*Fit*: nothing in the figures speaks against its labels. *Fit with these settings*: something does, unless what
-`settings` names is kept to. *Not fit*: not shown to be fit, which may also mean that there were too few labels to tell.
-The thresholds are conventions, stated so that one can disagree. How accurate a critic can be depends on the labels:
+*Fit*: no metric speaks against its labels. *Fit with these settings*: one does, unless `settings` are used. *Not fit*:
+not shown to be fit, which may also mean that there were too few labels. The thresholds are conventions; change them
+where you disagree. How accurate a critic can be depends on the labels:
 crowd workers and researchers agreed on 63 % of such pairs (Bai et al. 2022, arXiv:2204.05862), experts on 81 %, ties
 left out (Zheng et al. 2023, arXiv:2306.05685).
 """
@@ -12,28 +12,25 @@ from typing import Literal
 
 from rlaif.config.judging import JudgingConfig
 from rlaif.evaluate.calibration import Recalibration
-from rlaif.evaluate.figures import JudgeMetrics
-from rlaif.evaluate.outcomes import Judged
+from rlaif.evaluate.judge_metrics import JudgedItem, JudgeMetrics
 from rlaif.judges import KINDS
 from rlaif.judges.base import THINKING
 from rlaif.preferences.position import UNFIT_LABEL_MASS, UNFIT_TURNED
 from rlaif.records import Record
-from rlaif.stats.bootstrap import bootstrap_of
-from rlaif.stats.estimates import Estimate, Tally
+from rlaif.stats.estimates import Estimate, Tally, bootstrap_of
 
 FEWEST_LABELS = 30
 """With fewer labels nothing is shown."""
 ACCURACY = 0.65
 """Labels must be right at least so often, and their interval must leave out one half."""
 FEWEST_LABELLED = 0.2
-"""A critic that gives a label to fewer of the items wastes what it is asked."""
+"""A critic that labels a smaller share of the items wastes most of its requests."""
 CALIBRATION_ERROR = 0.1
-"""Shown to be beyond this, p_chosen is no probability; the labels may still be good."""
+"""Shown to be above this, p_chosen is not a calibrated probability; the labels may still be good."""
 LENGTH_BIAS = 0.7
-"""Log-odds for e times the length, shown to be more than this: worth a warning (twice the odds)."""
+"""Logits per unit of log length ratio; shown to be above this, there is a warning (twice the odds)."""
 MARGINS = (0.1, 0.2, 0.3, 0.4)
-"""Stricter `min_margin`s that are tried where the labels are not good enough as they are."""
-
+"""Stricter values of `min_margin` that are tried where the labels are not good enough."""
 
 Answer = Literal["fit", "fit with these settings", "not fit"]
 
@@ -43,32 +40,32 @@ class Fitness(Record):
 
     verdict: Answer
     settings: dict[str, float | str]
-    """What must be kept to, by its place in a run file; chosen on these very labels, so somewhat hopeful."""
+    """Required settings, by their place in a run file; chosen on these very labels, so somewhat optimistic."""
     reasons: tuple[str, ...]
     """Why it is not fit, or not without the settings."""
     notes: tuple[str, ...]
-    """What to know besides."""
+    """Further warnings."""
 
 
 def fitness(
-    figures: JudgeMetrics, judged: Sequence[Judged], judging: JudgingConfig, recalibration: Recalibration
+    metrics: JudgeMetrics, judged: Sequence[JudgedItem], judging: JudgingConfig, recalibration: Recalibration
 ) -> Fitness:
-    """Return the answer for one critic."""
-    notes = tuple(_notes(figures, recalibration))
-    general, turned = _against_the_critic(figures, judging), _turned(figures)
-    reasons = [*general, *against_labels(figures.labelled, figures.accuracy_labels, figures.longer_on_labels)]
-    settings: dict[str, float | str] = {"judging.orders": "both"} if turned else {}
+    """Return the conclusion for one critic."""
+    notes = tuple(_notes(metrics, recalibration))
+    general, order = _against_the_critic(metrics, judging), _against_one_order(metrics)
+    reasons = [*general, *against_labels(metrics.labelled, metrics.accuracy_labels, metrics.longer_on_labels)]
+    settings: dict[str, float | str] = {"judging.orders": "both"} if order else {}
     if reasons:
         margin = None if general else _margin_that_helps(judged, judging.min_margin)
         if margin is None:
-            return Fitness(verdict="not fit", settings={}, reasons=(*reasons, *turned), notes=notes)
+            return Fitness(verdict="not fit", settings={}, reasons=(*reasons, *order), notes=notes)
         settings["judging.min_margin"] = margin
     verdict: Answer = "fit with these settings" if settings else "fit"
-    return Fitness(verdict=verdict, settings=settings, reasons=(*reasons, *turned), notes=notes)
+    return Fitness(verdict=verdict, settings=settings, reasons=(*reasons, *order), notes=notes)
 
 
 def against_labels(labelled: Estimate, accuracy: Estimate, longer: Estimate) -> list[str]:
-    """Return what speaks against the labels given; nothing when they are good."""
+    """Return the reasons against the labels given; none when they are good."""
     if accuracy.n < FEWEST_LABELS:
         return [f"only {accuracy.n:g} of {labelled.n:g} items get a label: too few to show anything"]
     found = []
@@ -84,35 +81,30 @@ def against_labels(labelled: Estimate, accuracy: Estimate, longer: Estimate) -> 
     return found
 
 
-def _against_the_critic(figures: JudgeMetrics, judging: JudgingConfig) -> list[str]:
-    """Return what no threshold mends."""
+def _against_the_critic(metrics: JudgeMetrics, judging: JudgingConfig) -> list[str]:
+    """Return the reasons that no threshold fixes."""
     found = []
-    mass = figures.label_mass.value
+    mass = metrics.label_mass.value
     if mass is not None and mass < UNFIT_LABEL_MASS:
-        found.append(_no_answer(mass, judging))
+        reasons = {KINDS[judge.kind].unanswered(judge, mass) for judge in judging.panel}
+        several = f"only {mass:.0%} of its probability falls on the two labels {THINKING}"
+        found.append(next(iter(reasons)) if len(reasons) == 1 else several)
     if judging.orders == "one" and judging.asks_rules:
         found.append("it was asked in one order only, so what it owes to the order is not known")
     return found
 
 
-def _no_answer(mass: float, judging: JudgingConfig) -> str:
-    said = {KINDS[judge.kind].unanswered(judge, mass) for judge in judging.panel}
-    return (
-        next(iter(said)) if len(said) == 1 else f"only {mass:.0%} of its probability falls on the two labels {THINKING}"
-    )
-
-
-def _turned(figures: JudgeMetrics) -> list[str]:
-    """Return what speaks against asking in one order only."""
-    agreement, first = figures.order_agreement.value, figures.first.value or 0.0
+def _against_one_order(metrics: JudgeMetrics) -> list[str]:
+    """Return the reason against asking in one order only, where there is one."""
+    agreement, first = metrics.order_agreement.value, metrics.first.value or 0.0
     if agreement is None or 1 - agreement <= UNFIT_TURNED:
         return []
     place = "first" if first > 0.5 else "second"
     return [f"{1 - agreement:.0%} of its verdicts turn with the order, as they came: it favours what is shown {place}"]
 
 
-def _margin_that_helps(judged: Sequence[Judged], given: float) -> float | None:
-    """Return the smallest stricter min_margin under which nothing speaks against the labels."""
+def _margin_that_helps(judged: Sequence[JudgedItem], given: float) -> float | None:
+    """Return the smallest stricter min_margin under which there is no reason against the labels."""
     for margin in MARGINS:
         if margin > given:
             found = bootstrap_of((one.item.conversation, _labels_at(one, margin)) for one in judged)
@@ -122,7 +114,7 @@ def _margin_that_helps(judged: Sequence[Judged], given: float) -> float | None:
     return None
 
 
-def _labels_at(judged: Judged, margin: float) -> Tally:
+def _labels_at(judged: JudgedItem, margin: float) -> Tally:
     tally = Tally({"items": 1})
     if judged.outcome in {"right", "wrong"} and judged.p is not None and abs(judged.p - 0.5) >= margin:
         tally["labelled"] = 1
@@ -131,20 +123,20 @@ def _labels_at(judged: Judged, margin: float) -> Tally:
     return tally
 
 
-def _notes(figures: JudgeMetrics, recalibration: Recalibration) -> list[str]:
+def _notes(metrics: JudgeMetrics, recalibration: Recalibration) -> list[str]:
     found = []
-    error, slope = figures.calibration_error, recalibration.slope.value
+    error, slope = metrics.calibration_error, recalibration.slope.value
     if (error.low or 0.0) > CALIBRATION_ERROR:
         sure = "" if slope is None else " (too sure)" if slope < 1 else " (too modest)"
         found.append(
             f"its probabilities are off by {error.value:.2f} on average{sure}: trust labels before probabilities"
         )
-    length = figures.length_bias
+    length = metrics.length_bias
     if (length.low or 0.0) > LENGTH_BIAS or (length.high or 0.0) < -LENGTH_BIAS:
         liked = "longer" if (length.value or 0.0) > 0 else "shorter"
         found.append(f"it favours the {liked} answer: {length.value:+.2f} logits for e times the length")
-    if figures.outcomes.get("failed"):
-        found.append(f"{figures.outcomes['failed']} of {figures.items} items could not be asked")
+    if metrics.outcomes.get("failed"):
+        found.append(f"{metrics.outcomes['failed']} of {metrics.items} items could not be asked")
     return found
 
 

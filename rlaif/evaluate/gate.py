@@ -1,7 +1,7 @@
 """The gate before a run: do its judges reach what `judging.require` asks for?
 
-Comes in: a run's settings and connected models. Goes out: nothing but a line, or an error that stops the run before
-anything is generated. Measured on labelled pairs, by the run's own judges and thresholds: the constitution's own cases,
+Comes in: a run's settings and connected models. Goes out: a report on the judges, or an error that stops the run before
+anything is generated. Measured by the run's own judges and thresholds on labelled pairs: the constitution's own cases,
 each under its own principle, or a file of gold labels.
 """
 
@@ -14,11 +14,12 @@ from rlaif.config.judging import JudgingConfig, RequireConfig
 from rlaif.config.run import RunConfig
 from rlaif.constitution.schema import Constitution
 from rlaif.errors import ConfigError, RunError, UnfitJudgeError
-from rlaif.evaluate.asking import MOST_FAILED
 from rlaif.evaluate.case_report import FEWEST_FOR_PROOF
-from rlaif.evaluate.figures import JudgeMetrics
+from rlaif.evaluate.comparisons import MOST_FAILED
 from rlaif.evaluate.gold import Gold, GoldItem, read_gold
-from rlaif.evaluate.judge import Contender, CriticReport, JudgeTest, measure_contender
+from rlaif.evaluate.judge_evaluation import Contender, JudgeTest, measure_contender
+from rlaif.evaluate.judge_metrics import JudgeMetrics
+from rlaif.evaluate.judge_report import CriticReport
 from rlaif.models.reply_store import ReplyStore
 from rlaif.models.serving import Clients
 from rlaif.progress import Screen
@@ -31,7 +32,7 @@ from rlaif.templates import Templates
 
 CASES = "cases"
 MEASURED = "judges.json"
-"""What was measured at the gate; stands in the run directory."""
+"""File of the run directory with the report on the judges."""
 JudgeGate: TypeAlias = Callable[[Templates, Clients, ReplyStore, Screen], Coroutine[Any, Any, CriticReport]]
 """Measures the judges of a run; raises UnfitJudgeError where they may not judge."""
 
@@ -41,11 +42,9 @@ def gate_of(config: RunConfig, constitution: Constitution) -> JudgeGate | None:
 
     Raises ConfigError or GoldError where there is nothing to measure on.
     """
-    return (
-        None
-        if config.judging.require is None
-        else partial(pass_gate, config, constitution, gold_for(config, constitution))
-    )
+    if config.judging.require is None:
+        return None
+    return partial(pass_gate, config, constitution, gold_for(config, constitution))
 
 
 def gold_for(config: RunConfig, constitution: Constitution) -> Gold:
@@ -59,8 +58,8 @@ def gold_for(config: RunConfig, constitution: Constitution) -> Gold:
             f"judging.require: constitution {constitution.name} has no cases to measure the judges on (beyond those "
             "they are shown); write some, or name a file of gold labels with `gold:`"
         )
-    said = (f"{item.principle} {item.conversation} {item.chosen} {item.rejected}" for item in items)
-    return Gold(file=f"cases of {constitution.name}", hash=content_hash(*said), items=items)
+    texts = (f"{item.principle} {item.conversation} {item.chosen} {item.rejected}" for item in items)
+    return Gold(file=f"cases of {constitution.name}", hash=content_hash(*texts), items=items)
 
 
 async def pass_gate(
@@ -72,9 +71,9 @@ async def pass_gate(
     store: ReplyStore,
     screen: Screen,
 ) -> CriticReport:
-    """Measure the run's judges.
+    """Measure the run's judges and return the report.
 
-    Raises UnfitJudgeError that says what is missed, RunError where too many pairs could not be asked to tell.
+    Raises UnfitJudgeError that names the missed requirements, RunError where too many pairs could not be asked.
     """
     require = config.judging.require
     assert require is not None

@@ -1,8 +1,8 @@
-"""Gold labels in: pairs of answers of which somebody says which one is better.
+"""Gold labels: pairs of responses with a person's label which one is better.
 
-Two shapes: {prompt or messages, chosen, rejected} and {input, output_1, output_2, label}, each with `id` and `subset`
-where there are. Answers may be texts, or messages as preference datasets have them. A row that can't be used is an
-error with its file and line; none is left out in silence.
+Two layouts: {prompt or messages, chosen, rejected} and {input, output_1, output_2, label}, each with `id` and `subset`
+where there are. Responses may be texts, or messages as preference datasets have them. A row that can't be used is an
+error with its file and line; none is skipped.
 """
 
 from collections.abc import Mapping
@@ -20,23 +20,23 @@ FIELDS = ("prompt", "messages", "chosen", "rejected", "input", "output_1", "outp
 
 
 class GoldItem(Record):
-    """Two answers to one prompt, and which one is better."""
+    """Two responses to one prompt, and which one is better."""
 
     id: str
     """Given by the file, or `row N`; unique within its subset."""
     subset: str | None
     prompt: Prompt
     chosen: str
-    """The better answer."""
+    """The better response."""
     rejected: str
     principle: str | None = None
-    """The one principle it is about, where it is a case of a constitution; all others are left alone then."""
+    """The one principle it is judged under, where it is a case of a constitution; None for all principles."""
     chosen_first: bool | None
-    """Whether the better answer stands first in the file; None where the file has no order (chosen, rejected)."""
+    """Whether the better response stands first in the file; None where the file has no order (chosen, rejected)."""
 
     @property
     def conversation(self) -> str:
-        """What names the prompt: items of one prompt are not independent."""
+        """Hash of the prompt: items of one prompt are not independent."""
         return content_hash(*(f"{message.role}\n{message.content}" for message in self.prompt.messages))
 
 
@@ -73,17 +73,17 @@ def read_gold(path: Path, columns: Mapping[str, str] | None = None, limit: int |
 
 def _item(where: str, row: Any, columns: Mapping[str, str], number: int) -> GoldItem:  # noqa: ANN401
     if not isinstance(row, dict):
-        raise GoldError(f"{where}: must be an object with a prompt and two answers, found {type(row).__name__}")
+        raise GoldError(f"{where}: must be an object with a prompt and two responses, found {type(row).__name__}")
     missing = [column for column in columns.values() if column not in row]
     if missing:
         raise GoldError(f"{where}: has no column {missing[0]!r}; it has {', '.join(map(str, row)) or 'none'}")
     fields = {field: row.get(columns.get(field, field)) for field in FIELDS}
-    told, chosen, rejected, chosen_first = _answers(where, row, fields)
+    conversation, chosen, rejected, chosen_first = _responses(where, row, fields)
     subset, given = fields["subset"], fields["id"]
     if fields["prompt"] is None and fields["messages"] is None:
         fields["prompt"] = fields["input"]
-    if told:  # the whole conversation; a `prompt` beside it is often its last turn alone
-        fields["messages"], fields["prompt"] = told, None
+    if conversation:  # all of it; a `prompt` beside it is often its last turn alone
+        fields["messages"], fields["prompt"] = conversation, None
     elif isinstance(fields["prompt"], list | tuple) and fields["messages"] is None:
         fields["messages"], fields["prompt"] = fields["prompt"], None
     prompt = prompt_of_row(where, {name: fields[name] for name in ("prompt", "messages", "id")}, {})
@@ -97,10 +97,10 @@ def _item(where: str, row: Any, columns: Mapping[str, str], number: int) -> Gold
     )
 
 
-def _answers(
+def _responses(
     where: str, row: Mapping[str, Any], fields: Mapping[str, Any]
 ) -> tuple[list[dict[str, str]], str, str, bool | None]:
-    """Return (turns before the answers where they hold some, chosen, rejected, whether the chosen one is first)."""
+    """Return (turns before the responses where they hold some, chosen, rejected, whether the chosen one is first)."""
     if fields["chosen"] is not None and fields["rejected"] is not None:
         better, worse, first = fields["chosen"], fields["rejected"], None
     elif fields["output_1"] is not None and fields["output_2"] is not None:
@@ -112,11 +112,11 @@ def _answers(
             f"{where}: `chosen` and `rejected` must be there, or `output_1`, `output_2` and `label` (it has "
             f"{_columns(row)}); map them with --column chosen=NAME"
         )
-    (before, better), (also, worse) = (_answer(where, *one) for one in (("better", better), ("worse", worse)))
+    (before, better), (also, worse) = (_response(where, *one) for one in (("better", better), ("worse", worse)))
     if before != also:
-        raise GoldError(f"{where}: the two answers stand in different conversations")
+        raise GoldError(f"{where}: the two responses belong to different conversations")
     if better.strip() == worse.strip():
-        raise GoldError(f"{where}: both answers are the same, so neither is better")
+        raise GoldError(f"{where}: both responses are the same, so neither is better")
     return [turn.model_dump() for turn in before], better, worse, first
 
 
@@ -124,20 +124,20 @@ def _columns(row: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} (empty)" if value is None else str(name) for name, value in row.items()) or "nothing"
 
 
-def _answer(where: str, name: str, value: object) -> tuple[tuple[Message, ...], str]:
-    """Return the turns before an answer, often none, and the answer; comes in as a text or as messages."""
+def _response(where: str, name: str, value: object) -> tuple[tuple[Message, ...], str]:
+    """Return the turns before a response, often none, and the response, from a text or messages."""
     if isinstance(value, list | tuple):
-        before, text = answer_of(where, f"the {name} answer", value)
+        before, text = answer_of(where, f"the {name} response", value)
     elif isinstance(value, str) and value.strip():
         before, text = (), value
     else:
-        raise GoldError(f"{where}: the {name} answer must be a text or messages, and not empty")
+        raise GoldError(f"{where}: the {name} response must be a text or messages, and not empty")
     if any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise GoldError(f"{where}: the {name} answer holds half a surrogate pair, which no server takes")
+        raise GoldError(f"{where}: the {name} response holds half a surrogate pair, which no server takes")
     return before, text
 
 
 def _first_is_better(where: str, label: object) -> bool:
     if isinstance(label, bool) or str(label).strip() not in {"1", "2", "1.0", "2.0"}:
-        raise GoldError(f"{where}: label is {label!r}; must be 1 or 2, the number of the better answer")
+        raise GoldError(f"{where}: label is {label!r}; must be 1 or 2, the number of the better response")
     return str(label).strip()[0] == "1"

@@ -1,4 +1,4 @@
-"""What answers of several kinds are like, as texts: length, refusals, hedging, boilerplate, variety of words."""
+"""How responses read as texts: length, refusals, hedging, boilerplate, variety of words."""
 
 from collections.abc import Hashable
 
@@ -13,7 +13,7 @@ VARIETY_WINDOW = 50
 
 
 class TextMetrics(Record):
-    """The answers of one kind: those of one maker, say, or those that were chosen."""
+    """The responses of one kind, such as the chosen ones."""
 
     answers: int
     words: Estimate
@@ -33,16 +33,23 @@ class TextMetrics(Record):
 
 
 def tally_text(question: str, text: str) -> Tally:
-    """Return counts over one answer, by what they are counts of."""
-    tally: Tally = Tally()
+    """Return the counts of one response: answers, words, hundreds (of words), and what is counted in them.
+
+    Its refusal kind (`refusal`, `partial` or `compliance`), hedged, hedges, boilerplate; variety (MATTR) of those that
+    are long enough for it.
+    """
     length, found, variety = word_count(text), hedges(text), mattr(text, VARIETY_WINDOW)
-    tally["answers"] = 1
-    tally["words"] = length
-    tally["hundreds"] = length / 100
-    tally[detect_refusal(question, text)] = 1
-    tally["hedged"] = bool(found.spans)
-    tally["hedges"] = found.epistemic_rate * length / 100
-    tally["boilerplate"] = found.boilerplate_rate * length / 100
+    tally = Tally(
+        {
+            "answers": 1,
+            "words": length,
+            "hundreds": length / 100,
+            detect_refusal(question, text): 1,
+            "hedged": bool(found.spans),
+            "hedges": found.epistemic_rate * length / 100,
+            "boilerplate": found.boilerplate_rate * length / 100,
+        }
+    )
     if variety is not None:
         tally["variety"] = variety
         tally["long enough"] = 1
@@ -50,12 +57,12 @@ def tally_text(question: str, text: str) -> Tally:
 
 
 def under(kind: Hashable, tally: Tally) -> Tally:
-    """Return the counts under ("text", kind, what), as `text_figures` wants them."""
+    """Return the counts under ("text", kind, name), as `text_metrics` reads them."""
     return Tally({("text", kind, what): count for what, count in tally.items()})
 
 
 def text_metrics(bootstrap: Bootstrap, kind: Hashable) -> TextMetrics:
-    """Return the figures of one kind of answers."""
+    """Return the metrics of one kind of responses."""
 
     def ratio(above: str, below: str, *, share: bool = False) -> Estimate:
         return bootstrap.ratio(("text", kind, above), ("text", kind, below), share=share)

@@ -14,8 +14,8 @@ from pydantic import Field
 from rlaif.constitution.schema import Principle
 from rlaif.judges.base import CandidateSet, Judge, JudgeConfigBase, JudgeKind, PointwiseResults, Reading
 from rlaif.judges.pairwise import after_preamble
+from rlaif.models.backend import ChatRequest, user
 from rlaif.models.model import StoredReply
-from rlaif.models.wire import ChatRequest, user
 from rlaif.preferences.logits import PrincipleLogit, from_orders, ranking_logits
 from rlaif.records import Matchup, Ranking, Response
 from rlaif.seeds import derive_seed

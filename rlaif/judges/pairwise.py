@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from rlaif.judges.base import JudgeConfigBase, Reading
-from rlaif.models.wire import ChatRequest
+from rlaif.models.backend import ChatRequest
 from rlaif.preferences.logits import PrincipleLogit, from_orders
 from rlaif.records import Matchup, Message, Order, Verdict
 

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from rlaif.constitution.schema import Case, Principle
 from rlaif.judges.base import THINKING, Comparison, Given, Judge, JudgeConfigBase, JudgeKind
 from rlaif.judges.pairwise import STAND_INS, Labels, after_preamble, check_labels, continued, pairwise_logits
-from rlaif.models.wire import ChatRequest, user
+from rlaif.models.backend import ChatRequest, user
 from rlaif.records import Message, Order, Verdict
 from rlaif.templates import Templates, conversation_text, fence_tag
 

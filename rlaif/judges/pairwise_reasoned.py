@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from rlaif.constitution.schema import Principle
 from rlaif.judges.base import THINKING, Comparison, Given, Judge, JudgeConfigBase, JudgeKind
 from rlaif.judges.pairwise import STAND_INS, Labels, after_preamble, check_labels, continued, pairwise_logits
-from rlaif.models.wire import ChatRequest, Choice, user
+from rlaif.models.backend import ChatRequest, Choice, user
 from rlaif.records import Order, Verdict
 from rlaif.seeds import derive_seed
 from rlaif.templates import Templates, conversation_text, fence_tag

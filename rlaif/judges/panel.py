@@ -1,21 +1,61 @@
-"""The judges of a run: who they are, how they are asked about one prompt's candidates, and what they said as log-odds.
+"""The judges of a run: how they are asked about one prompt's candidates, and their log-odds; checks beside them.
 
 The principle stands last in a question, so that all principles of one order share one prefix in the server's cache; the
-first of them goes ahead and fills it.
+first of them goes ahead and fills it. Checks run once per response, in a thread, because a user's own may be slow.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
 
+from rlaif.checks import CheckResult, NamedCheck, run_check
 from rlaif.judges import KINDS, JudgeConfig
 from rlaif.judges.base import CandidateSet, Comparison, Given, Judge, PointwiseResults, Reading
 from rlaif.models.model import Meter, Model, StoredReply
 from rlaif.models.reply_store import ReplyStore
 from rlaif.models.serving import Clients
 from rlaif.preferences.logits import PrincipleLogit
-from rlaif.records import Matchup, Order
+from rlaif.records import Checked, Matchup, Order, Prompt
 from rlaif.tasks import together
 from rlaif.templates import Templates
+
+
+class Text(Protocol):
+    """An answer, whatever else is known of it."""
+
+    @property
+    def id(self) -> str:
+        """Its name among the prompt's answers."""
+
+    @property
+    def text(self) -> str:
+        """What it says."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the checks of one prompt found in its answers."""
+
+    checks: Sequence[NamedCheck]
+    results: Mapping[tuple[str, str], CheckResult]
+    """Under (check, answer)."""
+
+    def of(self, a: str, b: str) -> tuple[Checked, ...]:
+        """Return what they found in two of the answers."""
+        return tuple(
+            Checked(principle=check.id, a=self.results[check.id, a], b=self.results[check.id, b])
+            for check in self.checks
+        )
+
+
+async def check_responses(checks: Sequence[NamedCheck], prompt: Prompt, answers: Sequence[Text]) -> Findings:
+    """Return what every check finds in every answer. Raises CheckError when a check of the user's own breaks."""
+
+    def run() -> dict[tuple[str, str], CheckResult]:
+        return {(one.id, answer.id): run_check(one.check, answer.text, prompt) for one in checks for answer in answers}
+
+    return Findings(checks, await asyncio.to_thread(run) if checks else {})
 
 
 def judges_through(

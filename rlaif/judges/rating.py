@@ -14,8 +14,8 @@ from pydantic import Field, field_validator
 from rlaif.base import Section
 from rlaif.judges.base import THINKING, CandidateSet, Judge, JudgeConfigBase, JudgeKind, PointwiseResults, Reading
 from rlaif.judges.pairwise import after_preamble, continued
+from rlaif.models.backend import ChatRequest, user
 from rlaif.models.model import StoredReply
-from rlaif.models.wire import ChatRequest, user
 from rlaif.preferences.logits import PrincipleLogit
 from rlaif.records import Matchup, Response, Score, Scored
 from rlaif.shipped import TEMPLATES

@@ -1,55 +1,28 @@
-"""Check one constitution: every rule over it, what is suppressed taken out, each finding with file and line.
+"""Lint one constitution: apply every rule, drop what is suppressed, and give each finding a file and line.
 
 findings = check(resolve_constitution("mine.yaml"), PromptTags.read())
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 
 from rlaif.constitution.load import ConstitutionFile, Resolved
-from rlaif.lint import measured as by_measure
-from rlaif.lint import use, wording
+from rlaif.lint import measured as measured_rules  # noqa: F401  (its rules register themselves)
+from rlaif.lint import use, wording  # noqa: F401
 from rlaif.lint.codes import MEASURED, Severity, codes
-from rlaif.lint.double_questions import two_questions
-from rlaif.lint.duplicates import near_duplicates, opposites
-from rlaif.lint.measure import Measurement
-from rlaif.lint.subject import Hit, PromptTags, Rule, Subject
+from rlaif.lint.measurement import Measurement
+from rlaif.lint.subject import RULES, Hit, PromptTags, Subject
 from rlaif.records import Record
-
-RULES: Mapping[str, Rule] = {
-    "C003": wording.not_english,
-    "C101": near_duplicates,
-    "C102": two_questions,
-    "C103": wording.names_nothing_observable,
-    "C104": wording.only_forbids,
-    "C105": wording.asks_for_length,
-    "C106": wording.does_not_choose,
-    "C107": wording.points_at_the_unseen,
-    "C108": wording.judges_a_mind,
-    "C109": opposites,
-    "C201": use.tag_nobody_carries,
-    "C202": use.too_few_cases,
-    "C203": use.outweighs_the_rest,
-    "C204": use.gap_in_the_levels,
-    "C205": use.length_tells,
-    "C206": use.check_does_not_tell,
-    "C301": by_measure.never_decides,
-    "C302": by_measure.always_agrees,
-    "C303": by_measure.always_contradicts,
-    "C304": by_measure.answered_by_position,
-    "C305": by_measure.not_answered,
-}
-"""C001 and C002 are about the suppression of these."""
 
 
 class Finding(Record):
-    """One thing found, and where it stands."""
+    """One fault, and where it is."""
 
     code: str
     severity: Severity
     principle: str | None
     """None when it concerns the whole constitution."""
     file: str
-    """The file that is checked, or the one a principle was inherited from (a path, or a shipped name)."""
+    """The file that is checked, or the one that a principle is inherited from (a path, or a shipped name)."""
     line: int
     message: str
 
@@ -60,9 +33,9 @@ def check(
     measured: Measurement | None = None,
     select: Collection[str] | None = None,
 ) -> list[Finding]:
-    """Return what is found, the file's own first, by line.
+    """Return the findings, those in the file itself first, by line.
 
-    `select` holds the ids of the codes to look for, all by default; without `measured` those of C3 find nothing.
+    `select` holds the codes to look for, all by default; without `measured` those of C3 find nothing.
     """
     subject = Subject.of(resolved, prompts, measured)
     chosen = set(codes() if select is None else select)
@@ -80,7 +53,7 @@ def _finding(code: str, hit: Hit, resolved: Resolved) -> Finding:
 
 
 def _place(hit: Hit, resolved: Resolved) -> tuple[str, int]:
-    """Return where the key stands that the hit is about: in this file, or in the one it is inherited from."""
+    """Return file and line of the key that the hit is about, in this file or the one it is inherited from."""
     file, lines = resolved.file, resolved.lines
     name, part = hit.principle, hit.part
     within = () if hit.case is None else (hit.case,)
@@ -116,7 +89,7 @@ def _about_suppressions(
 
 
 _DEPENDS = (MEASURED, "C201")
-"""What these find depends on the run or the prompts, and another one may need the suppression."""
+"""Their findings depend on the run or the prompts, and with others the suppression may be needed."""
 
 
 def _suppressions(file: ConstitutionFile) -> Iterator[tuple[str, str | None]]:

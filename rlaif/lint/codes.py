@@ -1,4 +1,4 @@
-"""The linter's codes and what `rlaif constitution explain` says of them: data, in codes.yaml beside this file.
+"""The linter's codes and their explanations, read from codes.yaml beside this file.
 
 C0 is about the check itself, C1 about wording, C2 about use, C3 about what a finished run measured.
 """
@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from rlaif.constitution.schema import LintCode, Text
 from rlaif.errors import UsageError
 from rlaif.records import Record
@@ -17,7 +19,7 @@ from rlaif.yaml_file import read_yaml
 Severity = Literal["warning", "note"]
 
 MEASURED = "C3"
-"""Codes that begin so need a finished run."""
+"""Prefix of the codes that need a finished run."""
 
 
 class Code(Record):
@@ -30,11 +32,11 @@ class Code(Record):
     what: Text
     """What exactly is reported, and what is not."""
     why: Text
-    mend: Text
+    fix: Text = Field(serialization_alias="mend")
     bad: str = ""
-    """Principles as they stand in a file, one of which has the fault."""
+    """Principles as in a file, one of which has the fault."""
     good: str = ""
-    """The same, mended."""
+    """The same principles without it."""
 
 
 class _Codes(Record):
@@ -49,7 +51,7 @@ def codes() -> Mapping[str, Code]:
 
 
 def find_code(code_id: str) -> Code:
-    """Return one code. Raises UsageError that names the nearest one when there is none."""
+    """Return one code. Raises UsageError that names the most similar one."""
     code = codes().get(code_id.upper())
     if code is None:
         near = difflib.get_close_matches(code_id.upper(), codes(), n=1)
@@ -61,12 +63,12 @@ def find_code(code_id: str) -> Code:
 def select_codes(prefixes: list[str], *, measured: bool) -> list[str]:
     """Return the ids of the codes that begin with one of the prefixes; all when there are none.
 
-    Raises UsageError for a prefix of nothing, and for a measured code that is asked for without a run.
+    Raises UsageError for a prefix of no code, and for a measured code without a run.
     """
     for prefix in prefixes:
         if not any(code.startswith(prefix) for code in codes()):
-            raise UsageError(f"--select {prefix}: no code begins so; `rlaif constitution explain` lists them")
+            raise UsageError(f"--select {prefix}: no code begins with this; `rlaif constitution explain` lists them")
         if prefix.startswith(MEASURED) and not measured:
-            raise UsageError(f"--select {prefix}: this is measured; say in which run with --run")
+            raise UsageError(f"--select {prefix}: this code is measured in a run; name one with --run")
     chosen = [code for code in codes() if not prefixes or code.startswith(tuple(prefixes))]
     return [code for code in chosen if measured or not code.startswith(MEASURED)]

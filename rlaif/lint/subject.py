@@ -1,22 +1,20 @@
-"""What the rules of the linter look at, and what they say.
+"""A rule of the linter: a function from a `Subject` to hits, registered under its code by `rule`.
 
-A rule is a function from a `Subject` to hits; it knows nothing of files, codes, severities or suppression.
+Files, severities and suppression are for `check`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from rlaif.config.run import PromptsConfig
 from rlaif.constitution.load import Resolved
 from rlaif.constitution.schema import Constitution, Principle
 from rlaif.datasets.prompts import read_prompts
+from rlaif.lint.measurement import Measurement
 from rlaif.lint.vocabulary import is_english
 from rlaif.records import Prompt
 from rlaif.shipped import SEED_PROMPTS
-
-if TYPE_CHECKING:
-    from rlaif.lint.measure import Measurement
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class PromptTags:
     prompts: int
     tags: frozenset[str]
     given: bool
-    """Whether a person named these prompts; the project's own stand in otherwise, and what they lack is no fault."""
+    """Whether a person named these prompts. Otherwise they are the project's own, and a missing tag is only a note."""
 
     @classmethod
     def read(cls, path: str | None = None) -> Self:
@@ -43,19 +41,19 @@ class PromptTags:
 
 @dataclass(frozen=True)
 class Subject:
-    """One constitution, and what else is known about its use."""
+    """One constitution, and how it is used."""
 
     constitution: Constitution
     sources: Mapping[str, str]
     """For every principle the file that it comes from."""
     own: frozenset[str]
-    """Principles whose words stand in the file that is checked; the others' are that other file's business."""
+    """Principles whose wording is in the file that is checked and not in one that it extends."""
     prompts: PromptTags
-    measured: "Measurement | None" = None
+    measured: Measurement | None = None
 
     @classmethod
-    def of(cls, resolved: Resolved, prompts: PromptTags, measured: "Measurement | None" = None) -> Self:
-        """Collect what rules look at."""
+    def of(cls, resolved: Resolved, prompts: PromptTags, measured: Measurement | None = None) -> Self:
+        """Collect what rules read."""
         sources = {name: origin.file for name, origin in resolved.origins.items()}
         reworded = {name for name, change in resolved.file.override.items() if change.model_fields_set & _WORDS}
         written = {principle.id for principle in resolved.file.principles}
@@ -63,17 +61,17 @@ class Subject:
 
     @property
     def english(self) -> tuple[Principle, ...]:
-        """The principles whose wording can be read here: all rules about words are rules about English."""
+        """The principles worded in English, the only language that the rules about wording can read."""
         return tuple(principle for principle in self.constitution.principles if is_english(*words_of(principle)))
 
     @property
     def worded(self) -> tuple[Principle, ...]:
-        """Of these, the ones whose words stand in this file."""
+        """Those of them whose wording is in this file."""
         return tuple(principle for principle in self.english if principle.id in self.own)
 
     @property
     def questions(self) -> Iterator[tuple[str, str]]:
-        """Yield (principle id, compare question) of what this file puts to the judge in its own words."""
+        """Yield (principle id, compare question) of what this file itself puts to the judge."""
         for principle in self.worded:
             if principle.compare is not None and not principle.critique_only:
                 yield principle.id, principle.compare
@@ -87,14 +85,28 @@ class Hit:
     principle: str | None = None
     """None when it concerns the whole constitution."""
     part: str | None = None
-    """The key it stands under, for the line."""
+    """The key that it is about, for the line."""
     note: bool = False
-    """Less than the code's own severity: worth knowing, no fault."""
+    """Report it as a note, whatever the severity of its code."""
     case: int | None = None
-    """Place of a case among the principle's, from 0, for the line; `part` is then `cases`."""
+    """Index of a case of the principle, for the line; `part` is then `cases`."""
 
 
 Rule = Callable[[Subject], Iterator[Hit]]
+
+RULES: dict[str, Rule] = {}
+"""By code. C001 and C002 are about the suppression of these."""
+
+
+def rule(code: str) -> Callable[[Rule], Rule]:
+    """Register a function as the rule that finds a code; codes.yaml explains the code."""
+
+    def register(function: Rule) -> Rule:
+        RULES[code] = function
+        return function
+
+    return register
+
 
 _WORDS = {"critique", "revise", "compare", "critique_only", "compare_only"}
 

@@ -4,26 +4,26 @@ import difflib
 from collections import defaultdict
 from collections.abc import Iterator
 
-from rlaif.checks import run_check
-from rlaif.checks.cases import case_fault
+from rlaif.checks.check import case_fault, run_check
 from rlaif.constitution.schema import Principle
-from rlaif.lint.subject import Hit, Subject
+from rlaif.lint.subject import Hit, Subject, rule
 from rlaif.records import Prompt
 
 FEWEST_CASES = 2
-"""One case is passed by luck half the time."""
+"""A single case is passed by chance half the time."""
 
 FEWEST_LENGTHS = 8
 LENGTH_TELLS = 0.9
-"""From so many cases on, and so large a share of them, the length gives the better answer away: by luck, 8 of 8 or 9
-of 10 happen about once in a hundred sets."""
+"""With this many cases and this share, length identifies the better response: 8 of 8 or 9 of 10 happen by chance about
+once in a hundred sets."""
 
 NOTABLY = 1.1
-"""How many times longer one answer of a case must be to count as the longer one."""
+"""Ratio of lengths from which a response counts as the longer one."""
 
 
-def tag_nobody_carries(subject: Subject) -> Iterator[Hit]:
-    """C201."""
+@rule("C201")
+def tag_without_prompts(subject: Subject) -> Iterator[Hit]:
+    """No prompt has a tag under `applies_to`."""
     prompts = subject.prompts
     for principle in subject.constitution.principles:
         missing = [tag for tag in principle.applies_to if tag not in prompts.tags]
@@ -38,8 +38,9 @@ def tag_nobody_carries(subject: Subject) -> Iterator[Hit]:
         yield Hit(which, principle.id, "applies_to", note=not prompts.given)
 
 
+@rule("C202")
 def too_few_cases(subject: Subject) -> Iterator[Hit]:
-    """C202: one finding for all, since in a new file it concerns all."""
+    """Fewer than two cases; one finding for all principles, since in a new file it concerns all."""
     asked = subject.constitution.asked
     lacking = [principle.id for principle in asked if len(principle.cases) < FEWEST_CASES]
     if lacking:
@@ -50,8 +51,9 @@ def too_few_cases(subject: Subject) -> Iterator[Hit]:
         )
 
 
+@rule("C203")
 def outweighs_the_rest(subject: Subject) -> Iterator[Hit]:
-    """C203. Of two, one always weighs more unless both weigh the same, so levels of two don't count."""
+    """A weight above the sum of the others; levels of two don't count, where one nearly always weighs more."""
     for level, principles in _levels(subject).items():
         total = sum(principle.weight for principle in principles)
         for principle in principles if len(principles) > 2 else []:
@@ -64,8 +66,9 @@ def outweighs_the_rest(subject: Subject) -> Iterator[Hit]:
                 )
 
 
+@rule("C204")
 def gap_in_the_levels(subject: Subject) -> Iterator[Hit]:
-    """C204."""
+    """A priority level is skipped."""
     used = sorted(_levels(subject))
     for place, level in enumerate(used, start=1):
         if level != place:
@@ -74,8 +77,9 @@ def gap_in_the_levels(subject: Subject) -> Iterator[Hit]:
             return
 
 
-def length_tells(subject: Subject) -> Iterator[Hit]:
-    """C205."""
+@rule("C205")
+def length_identifies(subject: Subject) -> Iterator[Hit]:
+    """The length alone identifies the better responses of the cases."""
     signs = [
         ratio > 1
         for principle in subject.constitution.principles
@@ -88,17 +92,19 @@ def length_tells(subject: Subject) -> Iterator[Hit]:
     for count, word in ((longer, "longer"), (len(signs) - longer, "shorter")):
         if count >= LENGTH_TELLS * len(signs):
             yield Hit(
-                f"the better answer is the {word} one in {count} of {len(signs)} cases whose answers differ in length: "
-                f"a critic that always takes the {word} one passes nearly all"
+                f"the better response is the {word} one in {count} of {len(signs)} cases with responses of different "
+                f"lengths: a critic that always takes the {word} one passes nearly all"
             )
 
 
-def check_does_not_tell(subject: Subject) -> Iterator[Hit]:
-    """C206. A function of somebody's own is not run here: looking at a file should not run what it names."""
+@rule("C206")
+def check_contradicts_case(subject: Subject) -> Iterator[Hit]:
+    """A check does not decide a case as labelled; `python` checks are not run, as linting should not run code."""
     for principle in subject.constitution.principles:
         check = principle.check
-        for place, case in enumerate(principle.cases if check is not None and check.kind != "python" else ()):
-            assert check is not None
+        if check is None or check.kind == "python":
+            continue
+        for place, case in enumerate(principle.cases):
             prompt = Prompt(id=principle.id, messages=case.conversation)
             fault = case_fault(check, run_check(check, case.better, prompt), run_check(check, case.worse, prompt))
             if fault:

@@ -1,7 +1,6 @@
-"""English words as the linter sees them: content, function, vague, about length. Word lists, no language model.
+"""Lists of English words for the rules about wording: function words, generic, vague, about length, comparatives.
 
-The lists decide what is reported, and they are short on purpose: a word that is missing costs a finding, a word too
-many costs trust in all of them.
+The lists are short on purpose: a missing word costs one finding, a wrong one costs trust in all findings.
 """
 
 import re
@@ -22,7 +21,7 @@ FUNCTION = word_set(
     please choose select pick prefer compare decide consider answer answers response responses reply replies assistant
     assistants ai model chatbot text output following two likely overall possible would"""
 )
-"""Words that carry no criterion by themselves, and the names of what is compared."""
+"""Words without a criterion of their own, and names of what is compared."""
 
 GENERIC = word_set(
     """user users human humans person people reader readers human's user's everyone anybody somebody way manner general
@@ -32,7 +31,7 @@ GENERIC = word_set(
     offers present presents make makes follow follows behave behaves get gets lack lacks explanation explanations
     criteria standard standards"""
 )
-"""Words that need another word beside them to mean something a reader could look for."""
+"""Words that name nothing observable without another word beside them."""
 
 VAGUE = word_set(
     """good better best well bad worse worst nice nicer nicest great greater greatest excellent outstanding superior
@@ -43,7 +42,7 @@ VAGUE = word_set(
     aligned alignment value values principled preferable preferred desirable beneficial satisfying satisfactory
     effective effectively"""
 )
-"""Praise and blame: each reader sees something else in them."""
+"""Praise and blame, which each reader understands differently."""
 
 LENGTH = word_set(
     """short shorter shortest long longer longest length lengthy lengthier brief briefer briefest briefly brevity
@@ -51,7 +50,40 @@ LENGTH = word_set(
     paragraph paragraphs page pages character characters token tokens detail details detailed elaborate extensive
     comprehensive"""
 )
-"""Criteria that counting words answers."""
+"""Criteria that a word count decides."""
+
+_ER = word_set(
+    """kind clear short long brief warm calm plain fair fresh firm soft quick fast soon strict rich deep broad sharp
+    clean mild harsh blunt neat strong weak bold light small large cold smart sound great dull"""
+)
+_R = word_set("safe simple nice wise true polite gentle humble close rude loose")
+_IER = word_set("friendl eas tid livel funn risk health word")
+COMPARATIVE = "|".join(
+    [
+        "better|worse|fewer|less|more|least|most",
+        *sorted(f"{word}e(?:r|st)" for word in _ER),
+        *sorted(f"{word}(?:r|st)" for word in _R),
+        *sorted(f"{word}ie(?:r|st)" for word in _IER),
+    ]
+)
+"""Comparatives and superlatives, as alternatives of a pattern."""
+ADJECTIVES = word_set(
+    """kind clear short long brief warm calm plain fair firm safe simple nice wise true polite gentle humble honest
+    concise precise exact complete correct open thorough modest sincere friendly neutral direct rude vague terse
+    formal casual vivid moral credible succinct structured balanced nuanced focused organised organized relevant
+    factual logical sourced"""
+)
+ADJECTIVE_ENDING = re.compile(r"(?:ful|less|ous|ive|able|ible|ant|ent|ic|ical|al|ate|ly)$")
+QUALITY = "|".join(
+    sorted(
+        word_set(
+            """accuracy helpfulness honesty harmlessness clarity completeness concision conciseness brevity tone style
+            grammar fluency politeness kindness relevance coherence truthfulness correctness usefulness readability
+            depth structure formatting length"""
+        )
+    )
+)
+"""Nouns for what an answer may have more or less of, as alternatives of a pattern."""
 
 _COMMON = word_set(
     """which the that this these and or of to with for what who how it its by from more less than not does do any
@@ -84,25 +116,15 @@ def is_english(*texts: str) -> bool:
     return bool(found) and sum(word in _COMMON for word in found) / len(found) >= 0.12
 
 
+_ENDINGS = (
+    *("fulness", "fully", "ness", "ful", "ings", "ing", "ed", "iest", "ies", "ier"),
+    *("est", "es", "er", "ly", "s", "e"),
+)
+"""Longer ones before those that they end with."""
+
+
 def _stem(word: str) -> str:
-    for ending in (
-        "fulness",
-        "fully",
-        "ness",
-        "ful",
-        "ings",
-        "ing",
-        "ed",
-        "iest",
-        "ies",
-        "ier",
-        "est",
-        "es",
-        "er",
-        "ly",
-        "s",
-        "e",
-    ):
+    for ending in _ENDINGS:
         if word.endswith(ending) and len(word) - len(ending) >= 3:
             return word.removesuffix(ending)
     return word

@@ -1,14 +1,64 @@
-"""Rules about single questions and instructions (C003, C103 to C108): what can be seen in the words alone.
+"""Rules about the wording of principles (C003, C101 to C109). They read English, and report nothing when in doubt.
 
-They read English, and stay silent when in doubt.
+C101 and C109 compare meaning words, endings removed; paraphrases in other words are found in a finished run only (C302,
+C303). C102 reports joints that almost never mean one criterion: two question marks, two comparisons ("kinder and
+shorter"), two adjectives of the answer ("is clear and polite"), two qualities ("accuracy and tone"). "Names and dates"
+and "sent or used" are one question about several things.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from itertools import combinations
 
 from rlaif.constitution.schema import Principle
-from rlaif.lint.subject import Hit, Subject, words_of
-from rlaif.lint.vocabulary import GENERIC, LENGTH, VAGUE, content
+from rlaif.lint.subject import Hit, Rule, Subject, rule, words_of
+from rlaif.lint.vocabulary import (
+    ADJECTIVE_ENDING,
+    ADJECTIVES,
+    COMPARATIVE,
+    GENERIC,
+    LENGTH,
+    QUALITY,
+    VAGUE,
+    content,
+    stems,
+    tokens,
+)
+
+SAME_QUESTION = 0.8
+SAME_TEXT = 0.85
+"""Jaccard index of the words of two texts from which they count as the same."""
+
+FEWEST_WORDS = 4
+"""With fewer words in either question, all must be the same."""
+
+_MORE = {"more", "most", "better", "best", "longer", "longest", "higher", "greater"}
+_LESS = {"less", "least", "fewer", "fewest", "worse", "worst", "shorter", "shortest", "lower", "smaller"}
+
+_SECOND_QUESTION = re.compile(r"\b(?:and|or) (?:also )?which (?:answer|response|reply|one|of)\b", re.I)
+_TWO_COMPARED = re.compile(
+    rf"\b((?:{COMPARATIVE})(?: [\w-]+)?)\b[^?;.]{{0,50}}?[ ,](?:and|but|yet|while|and/or|as well as)"
+    r" (?:also |the |at the same time )?(?:being |are |\w+s )?"
+    rf"((?:{COMPARATIVE})(?: [\w-]+)?)\b",
+    re.I,
+)
+_EITHER_COMPARED = re.compile(rf"\b({COMPARATIVE}) or ({COMPARATIVE})\b", re.I)
+_TWO_QUALITIES = re.compile(
+    rf"\b({QUALITY})(?:, (?:{QUALITY}))*,? (?:and|as well as|and/or|&) ({QUALITY})\b"
+    r"(?! of (?!the (?:answer|response)))",
+    re.I,
+)
+_SAID_OF_IT = re.compile(
+    r"(?:^which|\b(?:answers?|responses?|reply|one)(?: that| which)?)(?: would| should| could)?"
+    r"(?:['’]s| is| are| be| sounds?| seems?| feels?| reads| looks)"
+    r"(?: both| much| the| as| more| most| less| least){0,2}"
+    r" ((?:[\w-]+, )*[\w-]+,?) and (?:more |less |most |least |the )*([\w-]+)"
+    r"(?=[?.!,;:]|$| (?:to|in|for|towards?|about|while|when|with|as|than|of|without|overall|on)\b)",
+    re.I,
+)
+_QUOTED = re.compile(r"[\"“][^\"”]*[\"”]")
+_IDIOMS = re.compile(r"\b(?:more|less|better|worse) (?:and|or) (?:more|less|better|worse)\b(?! [\w-]+[?,.])", re.I)
 
 _CHOICE = re.compile(r"\b(which|whose|what (answer|response|reply)|choose|select|pick|prefer|of the two)\b", re.I)
 
@@ -37,96 +87,183 @@ _UNSEEN = re.compile(
     r"|\bthe (?:critique|critic)(?:['’]s)?\b(?! of\b)"
 )
 
-_ANSWERER = (
+_WRITER = (
     r"(?:answer|response|reply|assistant|model|ai)(?:['’]s?)?"
     r"(?: (?:that|which|who|is|was|has|shows|more|less|the|really|truly|genuinely|sincerely|actually)){0,3}"
 )
-_MIND = re.compile(
-    rf"\b{_ANSWERER} (?:intend(?:s|ed)?|intentions?|intent|motives?|means? well|well[- ](?:meant|intentioned))\b"
-    rf"|\b{_ANSWERER} (?:good|better|bad|worse|best|kinder) (?:intentions?|intent|motives?|faith)\b"
-    rf"|\b{_ANSWERER} (?:really|truly|genuinely|sincerely|secretly) (?:wants?|cares?|believes?|tries|wishes)\b"
+_INTENTION = re.compile(
+    rf"\b{_WRITER} (?:intend(?:s|ed)?|intentions?|intent|motives?|means? well|well[- ](?:meant|intentioned))\b"
+    rf"|\b{_WRITER} (?:good|better|bad|worse|best|kinder) (?:intentions?|intent|motives?|faith)\b"
+    rf"|\b{_WRITER} (?:really|truly|genuinely|sincerely|secretly) (?:wants?|cares?|believes?|tries|wishes)\b"
     r"|\b(?:least|less|more|most) (?:intended|meant) to\b",
     re.I,
 )
 
 
+def question_rule(code: str) -> Callable[[Callable[[str], str | None]], Rule]:
+    """Register a function that returns what is wrong with a compare question, or None."""
+
+    def register(fault_of: Callable[[str], str | None]) -> Rule:
+        @rule(code)
+        def found(subject: Subject) -> Iterator[Hit]:
+            for name, question in subject.questions:
+                if fault := fault_of(question):
+                    yield Hit(fault, name, "compare")
+
+        return found
+
+    return register
+
+
+@rule("C003")
 def not_english(subject: Subject) -> Iterator[Hit]:
-    """C003: silence about wording that was not read must not pass for praise."""
-    english = {principle.id for principle in subject.english}
-    if unread := [p.id for p in subject.constitution.principles if _is_worded(p) and p.id in subject.own - english]:
+    """Wording that was not checked is reported, so that it is not taken for wording without faults."""
+    read = {principle.id for principle in subject.english}
+    worded = [p.id for p in subject.constitution.principles if p.check is None or words_of(p)]
+    if unread := [name for name in worded if name in subject.own - read]:
         names = ", ".join(unread[:4]) + (", …" if len(unread) > 4 else "")
         yield Hit(f"not English, so the wording was not checked: {names}")
 
 
-def _is_worded(principle: Principle) -> bool:
-    """Whether there are words to check; a program alone has none."""
-    return principle.check is None or bool(words_of(principle))
+@rule("C101")
+def near_duplicates(subject: Subject) -> Iterator[Hit]:
+    """Two principles ask nearly the same."""
+    for earlier, later in _pairs(subject):
+        if (share := _likeness(earlier, later)) and not _opposite(earlier, later):
+            yield Hit(f'near-duplicate of "{earlier.id}": {share}', later.id, "compare")
 
 
-def names_nothing_observable(subject: Subject) -> Iterator[Hit]:
-    """C103: nothing but praise or blame."""
-    for name, question in subject.questions:
-        words = content(question) - GENERIC
-        if words <= VAGUE and (words or not content(question)):
-            only = f", only {_listed(words)}" if words else ""
-            yield Hit(f"the question names nothing that can be seen in a text{only}", name, "compare")
+@question_rule("C102")
+def two_questions(question: str) -> str | None:
+    """Two criteria in one question."""
+    joined = _joined(_IDIOMS.sub("", _QUOTED.sub("", question)))
+    return joined and f"asks two questions in one: {joined}; make them two principles"
 
 
+@question_rule("C103")
+def names_nothing_observable(question: str) -> str | None:
+    """The question is praise or blame only."""
+    words = content(question) - GENERIC
+    if not words <= VAGUE or (content(question) and not words):
+        return None
+    return "the question names nothing that can be seen in a text" + (f", only {_listed(words)}" if words else "")
+
+
+@rule("C104")
 def only_forbids(subject: Subject) -> Iterator[Hit]:
-    """C104: the reviser is told what not to write and never what to write; the judge to look for what is not there."""
+    """`revise` says only what not to write; or the question asks only for what is absent."""
     for principle in subject.worded:
+        question = principle.compare or ""
         if principle.revise is not None and not principle.compare_only:
-            sentences = _sentences(principle.revise)
+            sentences = [part for part in re.split(r"(?<=[.!?;:])\s+", principle.revise.strip()) if part]
             if all(_FORBIDS.match(sentence) and not _INSTEAD.search(sentence) for sentence in sentences):
                 yield Hit("revise only says what not to write; say what to write instead", principle.id, "revise")
-        elif _ABSENT.search(principle.compare or "") and not _DEGREE.search(principle.compare or ""):
-            yield Hit("the question asks only for what is absent, which both answers may lack", principle.id, "compare")
+        elif _ABSENT.search(question) and not _DEGREE.search(question):
+            fault = "the question asks only for what is absent, which both responses may lack"
+            yield Hit(fault, principle.id, "compare")
 
 
-def asks_for_length(subject: Subject) -> Iterator[Hit]:
-    """C105: counting words answers it."""
-    for name, question in subject.questions:
-        words = content(question) - GENERIC
-        if words and words <= LENGTH:
-            yield Hit(f"counting words answers this question ({_listed(words)})", name, "compare")
+@question_rule("C105")
+def asks_for_length(question: str) -> str | None:
+    """A word count answers the question."""
+    words = content(question) - GENERIC
+    return f"counting words answers this question ({_listed(words)})" if words and words <= LENGTH else None
 
 
-def does_not_choose(subject: Subject) -> Iterator[Hit]:
-    """C106: no choice between two answers."""
-    for name, question in subject.questions:
-        if not _CHOICE.search(question):
-            yield Hit(
-                'the judge is to choose between two answers, and this does not ask it to; begin with "Which answer"',
-                name,
-                "compare",
-            )
+@question_rule("C106")
+def does_not_choose(question: str) -> str | None:
+    """The question does not ask for a choice."""
+    if _CHOICE.search(question):
+        return None
+    return 'the judge has to choose between two responses, and this asks for no choice; begin with "Which answer"'
 
 
-def points_at_the_unseen(subject: Subject) -> Iterator[Hit]:
-    """C107: it mentions labels, places or other rules."""
-    for name, question in subject.questions:
-        if found := _UNSEEN.search(question):
-            named = found.group().strip(" ,:(")
-            yield Hit(
-                f'"{named}" means nothing to the judge: it sees this question alone, and the answers in both orders',
-                name,
-                "compare",
-            )
+@question_rule("C107")
+def mentions_the_unseen(question: str) -> str | None:
+    """The question mentions labels, places or other rules, which the judge does not see."""
+    if not (found := _UNSEEN.search(question)):
+        return None
+    mentioned = found.group().strip(" ,:(")
+    return f'"{mentioned}" means nothing to the judge: it sees this question alone, and the responses in both orders'
 
 
-def judges_a_mind(subject: Subject) -> Iterator[Hit]:
-    """C108: what the answerer meant, not what the answer says."""
-    for name, question in subject.questions:
-        if found := _MIND.search(question):
-            yield Hit(
-                f'"{found.group().strip()}" asks what the answerer had in mind, and the judge has only the text',
-                name,
-                "compare",
-            )
+@question_rule("C108")
+def judges_intentions(question: str) -> str | None:
+    """The question is about intentions and not about the text."""
+    found = _INTENTION.search(question)
+    return found and f'"{found.group().strip()}" asks for intentions, and the judge has only the text'
 
 
-def _sentences(text: str) -> list[str]:
-    return [part.strip() for part in re.split(r"(?<=[.!?;:])\s+", text) if part.strip()]
+@rule("C109")
+def opposites(subject: Subject) -> Iterator[Hit]:
+    """Two principles ask the opposite of each other."""
+    for earlier, later in _pairs(subject):
+        if _same_question(earlier, later) and _opposite(earlier, later):
+            yield Hit(f'asks the opposite of "{earlier.id}", so that the two cancel out', later.id, "compare")
+
+
+def _pairs(subject: Subject) -> Iterator[tuple[Principle, Principle]]:
+    """Yield the pairs that this file brings together; the finding is reported at the second."""
+    for earlier, later in combinations(subject.english, 2):
+        own = [principle.id in subject.own for principle in (earlier, later)]
+        if any(own) or subject.sources[earlier.id] != subject.sources[later.id]:
+            yield (later, earlier) if own == [True, False] else (earlier, later)
+
+
+def _likeness(one: Principle, other: Principle) -> str | None:
+    if share := _same_question(one, other):
+        return "the same question" if share == 1 else f"{share:.0%} of the words of the two questions are the same"
+    texts = [_meaning(" ".join(words_of(principle))) for principle in (one, other)]
+    share = _jaccard(*texts)
+    return f"{share:.0%} of all their words are the same" if share >= SAME_TEXT else None
+
+
+def _same_question(one: Principle, other: Principle) -> float:
+    """Return the share of words in common where that makes it the same question, else 0."""
+    if one.compare is None or other.compare is None or one.critique_only or other.critique_only:
+        return 0.0
+    questions = [_meaning(principle.compare or "") for principle in (one, other)]
+    share = _jaccard(*questions)
+    enough = SAME_QUESTION if min(map(len, questions)) >= FEWEST_WORDS else 1.0
+    return share if share >= enough else 0.0
+
+
+@lru_cache(maxsize=10_000)
+def _meaning(text: str) -> frozenset[str]:
+    """Return the stems of a text's meaning words; cached, as every text is compared with every other."""
+    return stems(content(text))
+
+
+def _opposite(one: Principle, other: Principle) -> bool:
+    """Whether one question has only words of "more" and the other only words of "less"."""
+    words = [set(tokens(principle.compare or "")) for principle in (one, other)]
+    directions = [(bool(found & _MORE), bool(found & _LESS)) for found in words]
+    return sorted(directions) == [(False, True), (True, False)]
+
+
+def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
+    return len(one & other) / len(one | other) if one | other else 0.0
+
+
+def _joined(question: str) -> str | None:
+    """Return what is joined, for the message; None for a single question."""
+    if question.count("?") > 1:
+        return "there are two question marks"
+    if found := _SECOND_QUESTION.search(question):
+        return f'"{found.group()} …"'
+    for pattern in (_TWO_COMPARED, _EITHER_COMPARED, _TWO_QUALITIES):
+        if found := pattern.search(question):
+            return f'"{found[1]}" and "{found[2]}"'
+    for found in _SAID_OF_IT.finditer(question):
+        adjectives = [*re.split(r", |,", found[1].strip(",")), found[2]]
+        if all(_is_adjective(word) for word in adjectives):
+            return " and ".join(f'"{word}"' for word in adjectives)
+    return None
+
+
+def _is_adjective(word: str) -> bool:
+    word = word.lower().removeprefix("well-")
+    return word in ADJECTIVES or bool(ADJECTIVE_ENDING.search(word))
 
 
 def _listed(words: frozenset[str]) -> str:

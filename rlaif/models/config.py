@@ -1,21 +1,25 @@
-"""How a model is reached: the part of a run file that `policy`, `critic` and every judge of one's own share."""
+"""How a model is reached: the section of a run file for `policy`, `critic` and a judge's own critic."""
 
+import re
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from rlaif.base import Section
 
+_URL = re.compile(r"([a-z0-9-]+\+)?https?://")
+"""What a URL begins with; the name of a backend may stand before it (`BACKENDS` in client.py)."""
+
 
 class ModelConfig(Section):
-    """A model and how to reach it: a server that runs already (`url`), or one that is started here."""
+    """A model and how to reach it: a server that is running (`url`), or one that is started here (a managed server)."""
 
     model: str | None = None
     """A hub id, a folder, `smollm2`, or the served name; may be left out when a server serves one model only."""
     url: tuple[str, ...] = ()
     """Base URLs (ending in /v1) of servers that all serve this model; requests go to the least busy one."""
     api_key_env: str | None = None
-    """Environment variable that holds the API key; RLAIF_API_KEY and OPENAI_API_KEY are looked at by default."""
+    """Environment variable that holds the API key; RLAIF_API_KEY, then OPENAI_API_KEY by default."""
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
     """Passed to the chat template, such as {enable_thinking: false}."""
     top_logprobs: int | None = Field(default=None, ge=2, le=1000)
@@ -26,17 +30,17 @@ class ModelConfig(Section):
     timeout_s: float = Field(default=600, gt=0)
     """Seconds one attempt at a request may take."""
     retries: int = Field(default=6, ge=0, le=20)
-    """Further attempts after a fault that may pass."""
+    """Further attempts after a temporary fault."""
     vllm_args: tuple[str, ...] = ()
     """Arguments added to the command line of a managed server."""
     max_model_len: int | None = Field(default=None, ge=256)
     """Context length of a managed server, in tokens."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """What a managed server computes in. By default what is fastest on a CPU (bfloat16 only where the processor has
-    instructions for it), and on a GPU what the model's files hold. Part of the model's identity: kept replies of one
-    dtype are never taken for those of another."""
+    """What a managed server computes in. By default the fastest on a CPU (bfloat16 only where the processor has
+    instructions for it), and on a GPU the dtype of the model's files. Part of the model's identity: kept replies of one
+    dtype are never used for another."""
     eager: bool = False
-    """Start a managed server without compilation: ready sooner, slower after."""
+    """Start a managed server without compilation: it starts sooner and runs slower."""
     start_timeout_s: float = Field(default=1800, gt=0)
     """Seconds a managed server may take to start (a first start may download the model)."""
 
@@ -49,7 +53,7 @@ class ModelConfig(Section):
     @classmethod
     def _urls_are_http(cls, url: tuple[str, ...]) -> tuple[str, ...]:
         for one in url:
-            if not one.startswith(("http://", "https://")) or not one.partition("://")[2].strip("/"):
+            if not _URL.match(one) or not one.partition("://")[2].strip("/"):
                 raise ValueError(f"{one!r} is not a URL; it must start with http:// or https:// and name a host")
         return tuple(one.rstrip("/") for one in url)
 
@@ -72,8 +76,8 @@ class ModelConfig(Section):
 def model_from_text(text: str) -> dict[str, Any]:
     """Read the short form of a model: MODEL, URL or MODEL@URL (several URLs: comma between them)."""
     name, at, url = text.partition("@")
-    if at and url.startswith(("http://", "https://")):
+    if at and _URL.match(url):
         return {"model": name, "url": url.split(",")}
-    if text.startswith(("http://", "https://")):
+    if _URL.match(text):
         return {"url": text.split(",")}
     return {"model": text}

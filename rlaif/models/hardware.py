@@ -1,7 +1,13 @@
 """What this machine can compute with: its processor, measured once, its usable cores and memory, its NVIDIA GPUs.
 
-Nothing here imports torch: what needs it is measured in a process of its own (`rlaif.models.measure`), and what that
-found is kept in the user's cache until the processor, torch or a variable that limits them changes.
+What needs torch is measured in another process, which prints one JSON line; the processor's result is kept in the
+user's cache until the processor, torch or a variable that limits them changes.
+
+    python -m rlaif.models.hardware products                               milliseconds of one matrix product by dtype
+    python -m rlaif.models.hardware step CONFIG.JSON DTYPE DEVICE THREADS  seconds of one decoding step of such a model
+
+A decoding step is that of a model without a server: the matrix products and norms of all layers and of the output, for
+16 requests that are decoded together. Attention over a short context takes little time beside them and is left out.
 """
 
 import contextlib
@@ -12,6 +18,8 @@ import platform
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -23,31 +31,34 @@ from pydantic import ValidationError
 
 from rlaif.base import Record
 from rlaif.errors import ServerStartError
-from rlaif.models.builtin import cache_folder
-from rlaif.models.folders import GIB
+from rlaif.models.model_files import GIB, cache_folder
 from rlaif.seeds import content_hash
 
 LIMITING = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS")
-"""Environment variables that keep torch from using all that a processor has."""
+"""Environment variables that limit the instructions torch may use."""
+
+TOGETHER = 16
+"""Requests decoded together in a measured step."""
+ROUNDS, LONGEST_S = 15, 0.4
 
 
 class Processor(Record):
-    """What the processor can do, as torch sees it and as a clock does."""
+    """What the processor can do: the instructions that torch sees, and measured times."""
 
     name: str
     features: tuple[str, ...]
-    """Of avx2, avx512_f, avx512_bf16 and amx_tile, those that torch may use; other architectures have others."""
+    """Instruction sets that torch may use: avx2, avx512_f, avx512_bf16, amx_tile, or those of other architectures."""
     milliseconds: dict[str, float]
-    """By dtype, for a product of 64 x 576 by 576 x 1536 on one thread: least of several, the dtypes in turn."""
+    """By dtype, of a product of 64 x 576 by 576 x 1536 on one thread: the minimum of several."""
 
     @property
     def fast_bfloat16(self) -> bool:
-        """Whether bfloat16 has instructions of its own here and is measured to be faster than float32."""
+        """Whether the processor has bfloat16 instructions and bfloat16 was measured to be faster than float32."""
         native = bool({"avx512_bf16", "amx_tile"} & set(self.features)) or platform.machine() != "x86_64"
         return native and self.milliseconds["bfloat16"] < self.milliseconds["float32"]
 
     def operations(self, dtype: str) -> float:
-        """Return the operations a second of one core in a product of this dtype."""
+        """Return the operations per second of one core in a product of this dtype."""
         return 2 * 64 * 576 * 1536 / (self.milliseconds[dtype] / 1000)
 
     def slowdown(self, dtype: str) -> float:
@@ -82,31 +93,31 @@ def processor() -> Processor:
 
 
 def processor_file() -> Path:
-    """Return where what was measured is kept: another processor, torch or limit has another file."""
+    """Return the file of the measured result: another processor, torch version or limit has another file."""
     limits = [os.environ.get(variable, "") for variable in LIMITING]
-    key = content_hash(_processor_name(), _processor_flags(), _version("torch"), *limits)
+    key = content_hash(_processor_name(), _processor_flags(), package_version("torch") or "", *limits)
     return cache_folder() / f"processor-{key}.json"
 
 
 def measured(*what: str) -> dict[str, Any]:
-    """Return what `rlaif.models.measure` finds out in a process of its own. Raises ServerStartError."""
-    command = [sys.executable, "-m", "rlaif.models.measure", *what]
+    """Return what another process measured with torch. Raises ServerStartError."""
+    command = [sys.executable, "-m", "rlaif.models.hardware", *what]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        said = done.stderr.strip().splitlines() or ["no reason given"]
-        raise ServerStartError(f"the processor could not be measured: {said[-1]}; `rlaif doctor` tells more")
+        lines = done.stderr.strip().splitlines() or ["no reason given"]
+        raise ServerStartError(f"the processor could not be measured: {lines[-1]}; see `rlaif doctor`")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
 def usable_cores() -> tuple[int, ...]:
-    """Return one logical CPU of every physical core that this process may use, as many as its container is granted."""
+    """Return one logical CPU of every physical core that this process may use, within its container's CPU limit."""
     cores = _physical_cores()
     return cores[: max(1, math.ceil(_granted_cores()))] if cores_are_limited() else cores
 
 
 def cores_are_limited() -> bool:
-    """Whether a container grants less than all cores that it shows."""
+    """Whether the container's CPU limit is below the number of cores it shows."""
     return _granted_cores() < len(_physical_cores())
 
 
@@ -132,11 +143,11 @@ def gpus() -> tuple[Gpu, ...]:
 
 
 def busy_elsewhere(seconds: float = 1.0) -> float:
-    """Return how many cores are kept busy by others than this process and its children, watched for some time."""
+    """Return how many cores other programs than this process and its children keep busy, measured for some seconds."""
     family = [psutil.Process(), *psutil.Process().children(recursive=True)]
     before = _cpu_seconds(family)
-    everybodys = float(psutil.cpu_percent(seconds)) / 100 * (psutil.cpu_count() or 1)
-    return max(0.0, everybodys - (_cpu_seconds(family) - before) / seconds)
+    everyone = float(psutil.cpu_percent(seconds)) / 100 * (psutil.cpu_count() or 1)
+    return max(0.0, everyone - (_cpu_seconds(family) - before) / seconds)
 
 
 def _gpu(line: str) -> Gpu:
@@ -168,7 +179,7 @@ def _physical_cores() -> tuple[int, ...]:
 
 
 def _siblings(cpu: int) -> str:
-    """Return what names a CPU's physical core: the list of the logical CPUs on it."""
+    """Return a name of a CPU's physical core: the list of the logical CPUs on it."""
     listed = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
     try:
         return listed.read_text(encoding="ascii").strip()
@@ -186,7 +197,7 @@ def _granted_cores() -> float:
 
 
 def _reclaimable() -> int:
-    """Return the bytes of a container's memory that only cache files."""
+    """Return the bytes of a container's memory that only hold cached files."""
     with contextlib.suppress(OSError, ValueError):
         lines = Path("/sys/fs/cgroup/memory.stat").read_text(encoding="ascii").splitlines()
         values = dict(line.split() for line in lines)
@@ -203,8 +214,93 @@ def _cpu_seconds(processes: list[psutil.Process]) -> float:
     return spent
 
 
-def _version(distribution: str) -> str:
+def package_version(distribution: str) -> str | None:
+    """Return the version of an installed distribution; None where it is not installed."""
     try:
         return version(distribution)
     except PackageNotFoundError:
-        return ""
+        return None
+
+
+def main() -> None:
+    """Measure what the command line names and print it."""
+    what, *arguments = sys.argv[1:]
+    try:
+        found = _products() if what == "products" else _step(*arguments)
+    except ImportError as error:
+        sys.exit(f"{error.name} is not installed")
+    print(json.dumps(found))
+
+
+def _products() -> dict[str, Any]:
+    import torch  # noqa: PLC0415
+
+    torch.set_num_threads(1)
+    jobs = {dtype: _product(torch, dtype) for dtype in ("float32", "bfloat16", "float16")}
+    best = dict.fromkeys(jobs, float("inf"))
+    for _ in range(ROUNDS):  # dtypes in turn, so that another busy program slows all of them alike
+        for dtype, job in jobs.items():
+            best[dtype] = min(best[dtype], _time_of(job))
+    capabilities = torch.cpu.get_capabilities()
+    wanted = ("avx2", "avx512_f", "avx512_bf16", "amx_tile", "bf16", "sve")
+    return {
+        "features": [name for name in wanted if capabilities.get(name)],
+        "milliseconds": {dtype: round(1000 * seconds, 4) for dtype, seconds in best.items()},
+    }
+
+
+def _product(torch: Any, dtype: str) -> Callable[[], object]:  # noqa: ANN401
+    kind = getattr(torch, dtype)
+    left, right = torch.randn(64, 576).to(kind), torch.randn(1536, 576).to(kind)
+    return lambda: torch.nn.functional.linear(left, right)
+
+
+def _step(config: str, dtype: str, device: str, threads: str) -> dict[str, float]:
+    import torch  # noqa: PLC0415
+
+    torch.set_num_threads(int(threads))
+    shape = json.loads(Path(config).read_text(encoding="utf-8"))
+    width, inner, words = shape["hidden_size"], shape["intermediate_size"], shape["vocab_size"]
+    heads = shape["num_attention_heads"]
+    head = shape.get("head_dim") or width // heads
+    attended = head * (heads + 2 * shape.get("num_key_value_heads", heads))
+    kind = getattr(torch, dtype)
+
+    def matrix(rows: int, columns: int) -> Any:  # noqa: ANN401
+        return torch.randn(rows, columns, dtype=torch.float32, device=device).mul_(0.02).to(kind)
+
+    layer = (matrix(attended, width), matrix(width, head * heads), matrix(2 * inner, width), matrix(width, inner))
+    output, state = matrix(words, width), matrix(TOGETHER, width)
+    linear, norm, silu = (getattr(torch.nn.functional, name) for name in ("linear", "rms_norm", "silu"))
+
+    def one_layer() -> object:
+        queries = linear(norm(state, (width,)), layer[0])[:, : head * heads]
+        between = state + linear(queries, layer[1])
+        gate, up = linear(norm(between, (width,)), layer[2]).chunk(2, dim=-1)
+        return between + linear(silu(gate) * up, layer[3])
+
+    def waited(job: Callable[[], object]) -> Callable[[], object]:
+        return job if device == "cpu" else lambda: (job(), torch.cuda.synchronize())
+
+    with torch.inference_mode():
+        layers = shape["num_hidden_layers"] * _best(waited(one_layer))
+        return {"seconds": layers + _best(waited(lambda: linear(state, output))), "together": TOGETHER}
+
+
+def _best(job: Callable[[], object]) -> float:
+    """Return the least seconds of a job that is repeated for a while."""
+    job()
+    best, until = _time_of(job), time.perf_counter() + LONGEST_S
+    while time.perf_counter() < until:
+        best = min(best, _time_of(job))
+    return best
+
+
+def _time_of(job: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    job()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,6 @@
-"""How a server is started on this machine: in which dtype, on which cores, with how much memory; or why it can't be.
+"""How a vLLM server is started on this machine: dtype, cores, memory, command line; or why it cannot be started.
 
-What a person sets (`dtype:`, `vllm_args:`, a variable in the environment) goes before what is chosen here.
+What the user sets (`dtype:`, `vllm_args:`, an environment variable) overrides what is chosen here.
 """
 
 import os
@@ -11,46 +11,46 @@ from typing import Any
 
 from rlaif.errors import ServerStartError, UsageError
 from rlaif.models.config import ModelConfig
-from rlaif.models.folders import BYTES, GIB, model_shape, stored_dtype, weights_gib
 from rlaif.models.hardware import Gpu, cores_are_limited, free_memory_gib, gpus, processor, usable_cores
+from rlaif.models.model_files import BYTES, GIB, model_shape, stored_dtype, weights_gib
 
 CPU_BLOCK_SIZE = 32
 """vLLM's prefix cache hits full blocks only; the default of 128 tokens on CPU loses most of a short prefix."""
 CPU_MODEL_LEN = 4096
 CPU_CACHE_GIB = 2
-"""Key-value cache of a server on a CPU; unset, vLLM takes nearly all memory."""
+"""Key-value cache of a server on a CPU; without it vLLM takes nearly all memory."""
 PROGRAM_GIB = 1.5
-"""What a server's processes take beside weights and cache."""
+"""Memory of a server's processes beside weights and cache."""
 SPIN_COUNT = "1000"
-"""Turns of an OpenMP thread's loop before it sleeps; OpenMP's own 300,000 are a millisecond."""
+"""Iterations of a waiting OpenMP thread's loop before it sleeps; OpenMP's default of 300,000 is a millisecond."""
 MANAGED_LOGPROBS = 100
-"""A weak critic's second label often is not among its twenty likeliest tokens."""
+"""A weak critic's second label often is not among its 20 most likely tokens."""
 REACHED = 0.8
-"""Share of a bare product's speed that vLLM's prefill reached: 0.6 to 0.9, with and without AVX-512."""
+"""Share of a bare matrix product's speed that vLLM's prefill reaches: 0.6 to 0.9 measured, with and without AVX-512."""
 OLDEST_WITH_BFLOAT16 = (8, 0)
-"""NVIDIA's compute capability; vLLM refuses bfloat16 on older GPUs."""
+"""Compute capability; vLLM refuses bfloat16 on older NVIDIA GPUs."""
 
 
 @dataclass(frozen=True)
 class Share:
-    """Which part of the machine a server gets: the first of one, or the second of two."""
+    """The part of the machine that a server gets: number `index` of `of` servers."""
 
     index: int = 0
     of: int = 1
 
     @property
     def gpu_memory(self) -> float:
-        """Part of a GPU's memory."""
+        """Fraction of a GPU's memory."""
         return 0.9 / self.of
 
     def cores(self) -> tuple[int, ...]:
         """Return the logical CPUs it computes on, one of each physical core."""
-        everybodys = usable_cores()
-        size, more = divmod(len(everybodys), self.of)
+        cores = usable_cores()
+        size, more = divmod(len(cores), self.of)
         if size == 0:  # fewer cores than servers
-            return (everybodys[self.index % len(everybodys)],)
+            return (cores[self.index % len(cores)],)
         start = self.index * size + min(self.index, more)
-        return everybodys[start : start + size + (self.index < more)]
+        return cores[start : start + size + (self.index < more)]
 
 
 ALONE = Share()
@@ -60,28 +60,30 @@ ALONE = Share()
 class Launch:
     """All that is decided before a server starts."""
 
+    source: str
+    """What the server loads: a folder or a hub id."""
     dtype: str | None
-    """What the weights are computed in; None where vLLM decides or `vllm_args` says it."""
+    """What the weights are computed in; None where vLLM decides or `vllm_args` sets it."""
     dtype_of_files: str | None
-    """What the model's files hold, where that can be told."""
+    """That of the model's files; None where it is not known."""
     arguments: tuple[str, ...]
     environment: dict[str, str]
     memory_gib: float = 0.0
-    """Main memory that it takes on a CPU."""
+    """Main memory that it takes on a CPU, in GiB."""
     on_cpu: bool = False
     read_speed: float | None = None
-    """Prompt tokens a second to expect; None where that can't be told beforehand."""
+    """Expected prompt tokens per second; None where it is not known beforehand."""
     note: str | None = None
-    """What a person should know about the choice."""
+    """A warning for the user."""
 
     @property
     def served_as(self) -> str:
-        """What tells this model apart from the same files computed in another dtype; nothing where it is theirs."""
+        """What distinguishes this model from the same files in another dtype; empty for the dtype of the files."""
         return "" if self.dtype in {None, self.dtype_of_files} else f"+{self.dtype}"
 
 
 def plan_launch(config: ModelConfig, source: str, *, on_gpu: bool, share: Share = ALONE) -> Launch:
-    """Decide how the server of a model is started; `source` is what it loads.
+    """Return how the server of a model is started; `source` is what it loads.
 
     Raises UsageError for a dtype that the GPU lacks, ServerStartError where torch cannot be imported.
     """
@@ -92,12 +94,13 @@ def plan_launch(config: ModelConfig, source: str, *, on_gpu: bool, share: Share 
 
 def _gpu_launch(config: ModelConfig, source: str, share: Share) -> Launch:
     shape = model_shape(source)
-    stored, dtype = stored_dtype(shape), None if _given(config, "--dtype") else _named(config.dtype)
+    named = None if config.dtype == "auto" or _given(config, "--dtype") else config.dtype
+    stored, dtype = stored_dtype(shape), named
     refuse_dtype(dtype, gpus())
     refuse_too_large(config, weights_gib(source, dtype or stored), share, gpus())
     length = ("--max-model-len", str(config.max_model_len)) if config.max_model_len else ()
     place = ("--gpu-memory-utilization", f"{share.gpu_memory:.2f}", *length)
-    return Launch(dtype, stored, (*_dtype(dtype), *place), {})
+    return Launch(source, dtype, stored, (*_dtype(dtype), *place), {})
 
 
 def _cpu_launch(config: ModelConfig, source: str, share: Share) -> Launch:
@@ -107,14 +110,16 @@ def _cpu_launch(config: ModelConfig, source: str, share: Share) -> Launch:
     environment = _cpu_environment(share)
     cache = _cache_gib(environment)
     refuse_too_little_cache(cache, length, shape, dtype)
+    weights = weights_gib(source, dtype)
     return Launch(
+        source=source,
         dtype=dtype,
         dtype_of_files=stored_dtype(shape),
         arguments=(*_dtype(dtype), *_cpu_arguments(length)),
         environment=environment,
-        memory_gib=weights_gib(source, dtype) + cache + PROGRAM_GIB,
+        memory_gib=weights + cache + PROGRAM_GIB,
         on_cpu=True,
-        read_speed=_read_speed(weights_gib(source, dtype), dtype, len(share.cores())),
+        read_speed=_read_speed(weights, dtype, len(share.cores())),
         note=note,
     )
 
@@ -130,7 +135,7 @@ def refuse_dtype(dtype: str | None, found: Sequence[Gpu]) -> None:
 
 
 def refuse_too_large(config: ModelConfig, weights: float, share: Share, found: Sequence[Gpu]) -> None:
-    """Raise ServerStartError for weights that a server's part of one GPU cannot hold."""
+    """Raise ServerStartError for weights that do not fit into a server's share of one GPU."""
     room = max((gpu.memory_gib for gpu in found), default=float("inf")) * share.gpu_memory
     if weights > room and not any(
         _given(config, flag) for flag in ("--tensor-parallel-size", "-tp", "--cpu-offload-gb")
@@ -142,7 +147,7 @@ def refuse_too_large(config: ModelConfig, weights: float, share: Share, found: S
 
 
 def refuse_too_little_cache(cache_gib: int, length: int, shape: dict[str, Any], dtype: str | None) -> None:
-    """Raise ServerStartError for a key-value cache that cannot hold one request of the longest length."""
+    """Raise ServerStartError for a key-value cache that is too small for one request of the longest length."""
     try:
         head = shape.get("head_dim") or shape["hidden_size"] // shape["num_attention_heads"]
         heads = shape.get("num_key_value_heads") or shape["num_attention_heads"]
@@ -157,7 +162,7 @@ def refuse_too_little_cache(cache_gib: int, length: int, shape: dict[str, Any], 
 
 
 def refuse_too_little_memory(launches: Sequence[tuple[str, Launch]]) -> None:
-    """Raise ServerStartError where servers, named with how they are started, need more memory than is free together."""
+    """Raise ServerStartError where servers together, given as (name, launch), need more memory than is free."""
     needed, free = sum(launch.memory_gib for _, launch in launches), free_memory_gib()
     if needed > free:
         each = " and ".join(f"{name} {launch.memory_gib:.1f} GiB" for name, launch in launches if launch.memory_gib)
@@ -168,9 +173,9 @@ def refuse_too_little_memory(launches: Sequence[tuple[str, Launch]]) -> None:
 
 
 def _cpu_dtype(config: ModelConfig, shape: dict[str, Any]) -> tuple[str | None, str | None]:
-    """Return the dtype for a CPU, and what to say about it."""
+    """Return the dtype for a CPU, and a warning."""
     if _given(config, "--dtype") or (config.dtype == "auto" and "quantization_config" in shape):
-        return None, None  # what is quantised needs the dtype that it was made for
+        return None, None  # a quantised model needs the dtype it was made for
     can = processor()
     if config.dtype == "auto":
         return ("bfloat16" if can.fast_bfloat16 else "float32"), None
@@ -185,14 +190,10 @@ def _cpu_dtype(config: ModelConfig, shape: dict[str, Any]) -> tuple[str | None, 
 
 
 def _read_speed(weights: float, dtype: str | None, cores: int) -> float | None:
-    """Return the prompt tokens a second that so many cores should read: two operations a weight and token."""
+    """Return the expected prompt tokens per second: two operations per weight and token."""
     if dtype is None or not weights:
         return None
     return REACHED * cores * processor().operations(dtype) / (2 * weights * GIB / BYTES[dtype])
-
-
-def _named(dtype: str) -> str | None:
-    return None if dtype == "auto" else dtype
 
 
 def _dtype(dtype: str | None) -> tuple[str, ...]:
@@ -215,14 +216,14 @@ def _cpu_arguments(max_model_len: int) -> tuple[str, ...]:
 
 
 def _cpu_environment(share: Share) -> dict[str, str]:
-    """Return what a server on a CPU needs in its environment, a person's own settings first."""
+    """Return the environment of a server on a CPU; what the user has set stays."""
     chosen = {
         "VLLM_CPU_KVCACHE_SPACE": str(CPU_CACHE_GIB),
         # One core for this program and the server's own front end, where there are enough.
         "VLLM_CPU_NUM_OF_RESERVED_CPU": "1" if len(usable_cores()) >= 4 else "0",
     }
-    # Threads that wait in a loop for long take a core from whoever else wants it, and the product waits for the one
-    # thread that lost its core. A few microseconds of looping, then sleep, is as fast alone as looping for ever.
+    # Threads that wait in a long loop take cores from other programs, and a product waits for its slowest thread. A few
+    # microseconds of looping, then sleep, is as fast on an idle machine.
     if "OMP_WAIT_POLICY" not in os.environ:
         chosen["GOMP_SPINCOUNT"] = SPIN_COUNT
     if share.of > 1 or cores_are_limited():
@@ -231,22 +232,22 @@ def _cpu_environment(share: Share) -> dict[str, str]:
 
 
 def _cache_gib(environment: Mapping[str, str]) -> int:
-    """Return the size of the key-value cache. Raises UsageError where it is no number."""
+    """Return the size of the key-value cache in GiB. Raises UsageError where it is not a number."""
     given = environment.get("VLLM_CPU_KVCACHE_SPACE", str(CPU_CACHE_GIB))
     if not given.isdecimal() or int(given) < 1:
         raise UsageError(f"VLLM_CPU_KVCACHE_SPACE={given}: must be a whole number of GiB, at least 1")
     return int(given)
 
 
-def command(served_name: str, source: str, port: int, launch: Launch, more: Sequence[str]) -> list[str]:
-    """Return the command line that starts the server."""
+def command(config: ModelConfig, port: int, launch: Launch) -> list[str]:
+    """Return the command line that starts a server."""
     # The module, not the `vllm` script: that one fails for the CPU distribution, which has another name.
     return [
         sys.executable, "-m", "vllm.entrypoints.launchers.api_server.entry",
-        "--model", source,
-        "--served-model-name", served_name,
+        "--model", launch.source,
+        "--served-model-name", str(config.model),
         "--host", "127.0.0.1",
         "--port", str(port),
         *launch.arguments,
-        *more,
+        *config.vllm_args,
     ]  # fmt: skip

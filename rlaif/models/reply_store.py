@@ -1,7 +1,7 @@
-"""The reply store: every answer a model ever gave, under a key made of what was asked of whom.
+"""The reply store: every reply a model ever gave, under a hash of the request and the model.
 
-One SQLite file shared by the runs beside it, safe for several processes. Deleting it loses savings, nothing
-else: traces hold all texts themselves.
+One SQLite file shared by the runs beside it, safe for several processes. Deleting it costs the repeated requests,
+nothing else: traces hold all texts themselves.
 """
 
 import sqlite3
@@ -11,13 +11,14 @@ from typing import Self
 from pydantic import ValidationError
 
 from rlaif.errors import StorageError
-from rlaif.models.wire import Reply
+from rlaif.models.backend import Reply
 from rlaif.storage import BatchWriter, connect
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT NOT NULL) WITHOUT ROWID"
 _INSERT = "INSERT OR IGNORE INTO replies VALUES (?, ?)"
 _SELECT = "SELECT reply FROM replies WHERE key = ?"
 _DELETE = "DELETE FROM replies WHERE key = ? AND reply = ?"
+_MOST_UNWRITTEN = 10_000
 
 
 class ReplyStore:
@@ -30,18 +31,15 @@ class ReplyStore:
         self._unwritten: dict[str, str] = {}
 
     def get(self, key: str) -> Reply | None:
-        """Return the reply kept under a key; one that cannot be read counts as none."""
-        text = self._unwritten.get(key)
-        if text is None:
-            row = self._select(key)
-            text = row[0] if row else None
+        """Return the reply kept under a key; None where there is none, or none that can be read."""
+        text = self._unwritten.get(key) or self._select(key)
         try:
             return None if text is None else Reply.model_validate_json(text)
         except ValidationError:
             self._writer.put(_DELETE, (key, text))
             return None
 
-    def _select(self, key: str) -> tuple[str] | None:
+    def _select(self, key: str) -> str | None:
         try:
             row: tuple[str] | None = self._reader.execute(_SELECT, (key,)).fetchone()
         except sqlite3.Error as error:
@@ -49,12 +47,12 @@ class ReplyStore:
                 f"{self.path} cannot be read as a reply store ({error}); move it away (only savings are lost), or "
                 "name another one with --cache"
             ) from None
-        return row
+        return row[0] if row else None
 
     def put(self, key: str, reply: Reply) -> None:
         """Keep a reply; on disk within a tenth of a second. Raises StorageError when the disk is full."""
         text = reply.model_dump_json(exclude_defaults=True)
-        if len(self._unwritten) >= 10_000:
+        if len(self._unwritten) >= _MOST_UNWRITTEN:
             self._writer.flush()
             self._unwritten.clear()
         self._unwritten[key] = text

@@ -1,17 +1,21 @@
-"""From model configurations to models that answer: servers shared where possible, started when they are needed."""
+"""From model configurations to connected models: servers shared where possible, started when they are needed."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from rlaif.models.client import ModelClient
 from rlaif.models.config import ModelConfig
+from rlaif.models.hardware import busy_elsewhere, processor, usable_cores
 from rlaif.models.launch import ALONE, Launch, Share, refuse_too_little_memory
+from rlaif.models.managed import ManagedClient
 from rlaif.models.model import Meter, Model
-from rlaif.models.openai import ModelClient
 from rlaif.models.reply_store import ReplyStore
-from rlaif.models.starting import ManagedClient
+
+NOTICEABLE_CORES = 0.3
+"""Cores kept busy by other programs that are worth a warning."""
 
 
 @dataclass(frozen=True)
@@ -33,48 +37,51 @@ async def open_clients(
     logs: Path,
     say: Callable[[str], None],
 ) -> AsyncIterator[Clients]:
-    """Yield all models, connected; a server started here starts with its first question and ends with the context.
+    """Yield all models, connected; a managed server starts with its first request and ends with the context.
 
-    `judges` are the models of judges that have a critic of their own, by the judges' names. Raises
-    EndpointError when one that should run is not there, UsageError when a name is not served.
+    `judges` are the models of judges that have a critic of their own, by the judges' names. Raises EndpointError when a
+    server that should be running cannot be reached, UsageError when a name is not served.
     """
-    wanted = [policy, critic, *judges.values()]
     servers: list[ModelConfig] = []
-    for config in wanted:
+    for config in (policy, critic, *judges.values()):
         if not any(_same_server(config, other) for other in servers):
             servers.append(config)
-    started_here = [config for config in servers if config.managed]
+    managed = [config for config in servers if config.managed]
     async with AsyncExitStack() as stack:
-        reached = []
+        opened = []
         for config in servers:
-            share = Share(started_here.index(config), len(started_here)) if config.managed else ALONE
-            reached.append((config, await _reach(stack, config, logs, say, share)))
-        clients = [client for _, client in reached if isinstance(client, ManagedClient)]
-        refuse_too_little_memory([(client.model, client.launch) for client in clients if client.launch])
+            share = Share(managed.index(config), len(managed)) if config.managed else ALONE
+            opened.append((config, await _open(stack, config, logs, say, share)))
 
         def client(config: ModelConfig) -> ModelClient:
-            return next(client for other, client in reached if _same_server(config, other))
+            return next(client for other, client in opened if _same_server(config, other))
 
-        own = {called: client(model) for called, model in judges.items()}
-        yield Clients(client(policy), client(critic), own)
-
-
-def launches_of(clients: Clients) -> tuple[Launch, ...]:
-    """Return how the servers that are started here are started."""
-    found = {id(client): client for client in (clients.policy, clients.critic, *clients.judges.values())}
-    return tuple(c.launch for c in found.values() if isinstance(c, ManagedClient) and c.launch is not None)
+        clients = Clients(client(policy), client(critic), {name: client(model) for name, model in judges.items()})
+        refuse_too_little_memory([(one.model, one.launch) for one in _managed(clients) if one.launch])
+        yield clients
 
 
-def expected_speed(clients: Clients) -> float | None:
-    """Return the prompt tokens a second that servers started here should read; None where that isn't known."""
-    speeds = [launch.read_speed for launch in launches_of(clients)]
-    return sum(speed for speed in speeds if speed) if speeds and all(speeds) else None
+async def _open(
+    stack: AsyncExitStack, config: ModelConfig, logs: Path, say: Callable[[str], None], share: Share
+) -> ModelClient:
+    log = logs / f"{(config.model or 'model').strip('/').replace('/', '--')}.log"
+    client = ManagedClient(config, stack, log, say=say, share=share) if config.managed else ModelClient(config)
+    await stack.enter_async_context(client)
+    await client.connect()
+    return client
+
+
+def _same_server(one: ModelConfig, other: ModelConfig) -> bool:
+    if one.managed and other.managed:
+        start = {"model", "dtype", "vllm_args", "max_model_len", "top_logprobs"}
+        return one.model_dump(include=start) == other.model_dump(include=start)
+    return one.model_dump(exclude={"chat_template_kwargs"}) == other.model_dump(exclude={"chat_template_kwargs"})
 
 
 def asked_through(
     clients: Clients, policy: ModelConfig, critic: ModelConfig, store: ReplyStore, meter: Meter
 ) -> tuple[Model, Model]:
-    """Return (policy, critic) as a run asks them: with its reply store, its counts and its chat template's settings."""
+    """Return (policy, critic) of a run: with its reply store, its counts and its chat template's settings."""
     return (
         Model(clients.policy, store, meter, policy.chat_template_kwargs),
         Model(clients.critic, store, meter, critic.chat_template_kwargs),
@@ -96,22 +103,36 @@ async def open_models(
         yield asked_through(clients, policy, critic, store, meter)
 
 
-async def _reach(
-    stack: AsyncExitStack, config: ModelConfig, logs: Path, say: Callable[[str], None], share: Share
-) -> ModelClient:
-    if config.managed:
-        log = logs / f"{(config.model or 'model').strip('/').replace('/', '--')}.log"
-        client: ModelClient = ManagedClient(config, stack, log, say=say, share=share)
-    else:
-        client = ModelClient(config)
-    await stack.enter_async_context(client)
-    await client.connect()
-    return client
+def launches_of(clients: Clients) -> tuple[Launch, ...]:
+    """Return how the managed servers are started."""
+    return tuple(client.launch for client in _managed(clients) if client.launch is not None)
 
 
-def _same_server(policy: ModelConfig, critic: ModelConfig) -> bool:
-    if policy.managed and critic.managed:
-        start = {"model", "dtype", "vllm_args", "max_model_len", "top_logprobs"}
-        return policy.model_dump(include=start) == critic.model_dump(include=start)
-    apart = {"chat_template_kwargs"}
-    return policy.model_dump(exclude=apart) == critic.model_dump(exclude=apart)
+def expected_speed(clients: Clients) -> float | None:
+    """Return the prompt tokens per second that managed servers should read; None where that is not known."""
+    speeds = [launch.read_speed for launch in launches_of(clients)]
+    return sum(speed for speed in speeds if speed) if speeds and all(speeds) else None
+
+
+def _managed(clients: Clients) -> list[ManagedClient]:
+    found = {id(client): client for client in (clients.policy, clients.critic, *clients.judges.values())}
+    return [client for client in found.values() if isinstance(client, ManagedClient)]
+
+
+def slowness(launches: Sequence[Launch]) -> tuple[list[str], list[str]]:
+    """Return (causes, what would help) of slow managed servers on a CPU; takes a second to measure.
+
+    There are no causes where no server is on this machine's CPU: nothing is known of others.
+    """
+    causes, helps = [], []
+    if any(launch.on_cpu for launch in launches):
+        cores = len(usable_cores())
+        fast = processor().fast_bfloat16
+        lacks = "" if fast else " without instructions for bfloat16 (AVX-512 BF16, AMX)"
+        causes.append(f"{cores} core{'s' * (cores != 1)}{lacks}")
+        helps.append("a GPU" if fast else "a GPU or a newer processor")
+        busy = busy_elsewhere()
+        if busy >= NOTICEABLE_CORES:
+            causes.append(f"other programs keep {busy:.1f} of them busy")
+            helps.insert(0, "ending the other programs")
+    return causes, [*helps, "fewer judging.principles"]

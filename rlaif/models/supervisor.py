@@ -1,9 +1,9 @@
-"""Keeps a server no longer than its owner: runs a command and ends it, with all its children, on every way out.
+"""Runs a server and ends it, with all its child processes, when its owner ends.
 
-    python -m rlaif.models.supervisor LOGFILE COMMAND [ARG ...]     (standard input: a pipe the owner holds)
+    python -m rlaif.models.supervisor LOGFILE COMMAND [ARG ...]     (standard input: a pipe that the owner holds)
 
-The owner's end of the pipe closes when the owner ends, however it ends, `kill -9` included. Linux only: as a
-subreaper this process also inherits grandchildren whose own parent died.
+The owner's end of the pipe closes when the owner ends in any way, `kill -9` included. Linux only: as a subreaper this
+process also becomes the parent of grandchildren whose own parent ended.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 def main() -> int:
-    """Run until the command ends or the owner is gone; return the command's exit code."""
+    """Run until the command or the owner ends; return the command's exit code."""
     log, *command = sys.argv[1:]
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     stop = [False]

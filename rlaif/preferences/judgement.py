@@ -1,67 +1,93 @@
 """From the verdicts of one matchup to one probability that a beats b.
 
-With x_ab = log P(A) - log P(B) when a is shown first and x_ba the same when b is, principle k says
+With x_ab = log P(A) - log P(B) when a is shown first and x_ba the same when b is, principle k gives
 
     l_k = (x_ab - x_ba) / 2         the preference for a, a constant position bias cancelled exactly
-    b_k = (x_ab + x_ba) / 2         the position bias: how much being shown first was worth
+    b_k = (x_ab + x_ba) / 2         the position bias: what being shown first was worth
 
-and the matchup l = sum w_k l_k / sum w_k over the readable principles, p = 1 / (1 + exp(-l)). A verdict that
-cannot be read takes its principle out of the mean; it never counts as a zero.
+and the matchup l = sum w_k l_k / sum w_k over the readable principles, p = 1 / (1 + exp(-l)). An unreadable verdict
+takes its principle out of the mean; it never counts as a zero.
 
-A principle that a program decides says +L for an answer that passes where the other does not, L = ln(0.98 / 0.02); it
-has no position bias and no label mass. Where both pass, or neither does, it has nothing to say and is left out of the
-mean, too; where no other said is left, that is a tie, or unreadable if a judge was asked and none could be read.
+A check gives +L for a response that passes where the other does not, L = ln(0.98 / 0.02), without position bias and
+label mass. Where both pass or both fail it is left out of the mean; if nothing else is left, that is a tie, or
+unreadable where a judge was asked and nothing could be read.
 
-A judge that looks at one answer at a time says log-odds, too: of two ratings, P(a gets the higher number) with a draw
-counted half, from the two answers' probabilities over the numbers; of two rewards, their difference, as reward models
-are trained. A ranking of all answers counts as a vote for each two of them, for each order they were shown in.
-
-Where several judges speak under one principle, their weighted mean is what the principle says.
-
-Where a constitution has priority levels, the mean is taken within a level, and a lower level decides only where
-the higher ones abstain.
-
-What is worth a label is then corrected, where that is asked for: first what the two answers' lengths were worth is
-taken out, then the log-odds are recalibrated.
+Where several judges were asked under one principle, their weighted mean counts. With priority levels the mean is taken
+within a level, and a lower level decides only where the higher ones abstain. Corrections come last: the shift for the
+two lengths is subtracted, then the log-odds are recalibrated. docs/arithmetic.md has the whole.
 """
 
 import math
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from rlaif.preferences.logits import TIE_LOGIT, PrincipleLogit, weighted_mean
 from rlaif.preferences.position import PositionBias
-from rlaif.preferences.rule import Rule
-from rlaif.records import Checked, Matchup, Record
+from rlaif.records import PROMPT_CHECK, Checked, Matchup, Record
 from rlaif.stats.log_odds import sigmoid
+
+Read: TypeAlias = Callable[[Matchup], Mapping[str, Sequence[PrincipleLogit]]]
+"""From a matchup to the log-odds of each judge, by principle; supplied by the judges."""
+Strategy: TypeAlias = Literal["by-priority", "weighted", "pareto"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Weights, levels, thresholds and corrections by which the principles' log-odds become one decision."""
+
+    read: Read
+    weights: Mapping[str, float]
+    """Of the constitution's principles, in its order."""
+    priorities: Mapping[str, int] = field(default_factory=dict)
+    """Levels; 1 for a principle that is not listed."""
+    strategy: Strategy = "by-priority"
+    min_margin: float = 0.1
+    allow_order_noise: bool = False
+    judge_weights: Mapping[str, float] = field(default_factory=dict)
+    """Shares in the mean over judges under one principle."""
+    aspect_weights: Mapping[str, float] = field(default_factory=dict)
+    """Weights of aspects outside the constitution, by `JUDGE:ASPECT`."""
+    keeps_judges_apart: bool = False
+    """Whether each judge's log-odds are recorded even where only one judge was asked under a principle."""
+    bias: PositionBias | None = None
+    """Measured over the whole run; without it no matchup abstains for order noise."""
+    recalibrate: Callable[[float], float] | None = None
+    """From log-odds to log-odds; odd and increasing, so that no winner changes."""
+
+    def weight(self, principle: str) -> float:
+        """Return a principle's weight; 1 for a prompt's own check, the run file's weight for an aspect."""
+        if ":" not in principle:
+            return self.weights[principle]
+        return 1.0 if principle.startswith(PROMPT_CHECK) else self.aspect_weights.get(principle, 1.0)
+
 
 Abstention = Literal["unreadable", "tie", "too close", "order noise", "conflict"]
 
 CHECKED_LOGIT = math.log(0.98 / 0.02)
-"""What a passed check is worth against a failed one. Counting does not err, but people who write checks do, and one of
-infinite weight would make every label 1 and leave no room for the other principles of its level."""
+"""Log-odds of a passed check against a failed one. Finite, because people who write checks make mistakes, and because
+infinite log-odds would outweigh all other principles of the level."""
 
 ROUNDING = 1e-9
 """0.6 - 0.5 is a little less than 0.1 in floating point."""
 
 
 class PrincipleJudgement(Record):
-    """What one principle says about one matchup."""
+    """The judgement of one principle about one matchup."""
 
     principle: str
     logit: float
     """Log-odds that a is better, averaged over the orders."""
     position_bias: float | None
-    """Log-odds given for being shown first; None when only one order was asked, and for what a program decides."""
+    """Log-odds for being shown first; None when only one order was asked, and for checks."""
     by_program: bool = False
-    """Whether a program decides it, and not the critic."""
+    """Whether a check decided it, not a judge."""
     by_judge: tuple[PrincipleLogit, ...] = ()
-    """What each judge said, where there are several."""
+    """The log-odds of each judge, where there are several."""
 
     @property
     def silent(self) -> bool:
-        """Whether it has nothing to say: a program that finds both answers alike."""
+        """Whether it is a check that both responses pass, or both fail."""
         return self.by_program and self.logit == 0
 
     @property
@@ -76,29 +102,29 @@ class PrincipleJudgement(Record):
 
 
 class Judgement(Record):
-    """What all principles together say about one matchup, or why they say nothing."""
+    """The judgement of all principles together about one matchup, or the reason for an abstention."""
 
     a: str
     b: str
     purpose: Literal["design", "final"]
     logit: float | None
-    """What counts: the weighted mean of the principles' logits at the level that decided, corrected where that is asked
-    for; None when no principle could be read."""
+    """The weighted mean of the principles' logits at the level that decided, after corrections; None when no principle
+    was readable."""
     raw_logit: float | None = None
-    """The same before any correction; None where nothing is corrected."""
+    """The same before corrections; None where there are none."""
     length_shift: float = 0.0
-    """Log-odds that the answers' lengths are worth to the judges; taken out unless programs alone decide."""
+    """Log-odds that the judges give for the lengths; subtracted unless checks alone decide."""
     priority: int | None = None
     """The level that decided; None when none did."""
     position_bias: float | None
     label_mass: float | None
-    """Mean over all verdicts of this matchup, readable or not; None where only programs decided."""
+    """Mean over all verdicts of this matchup, readable or not; None where only checks decided."""
     principles: tuple[PrincipleJudgement, ...]
-    """The readable ones, those a program decides among them."""
+    """The readable ones, checks included."""
     abstention: Abstention | None
-    """Why this matchup may not become a label; None when it may."""
+    """Why this matchup gives no label; None when it gives one."""
     objecting: tuple[str, ...] = ()
-    """Principles that by themselves would make a label of the contrary: the conflict within the rules."""
+    """Principles that by themselves would give the opposite label."""
 
     @property
     def p(self) -> float | None:
@@ -106,7 +132,7 @@ class Judgement(Record):
         return None if self.logit is None else sigmoid(self.logit)
 
     def p_of(self, candidate: str) -> float | None:
-        """Probability that this candidate of the two is the better one."""
+        """Probability that this candidate is the better of the two."""
         return self.p if candidate == self.a or self.p is None else 1 - self.p
 
     @property
@@ -117,16 +143,15 @@ class Judgement(Record):
 
 
 def judge_matchup(matchup: Matchup, rule: Rule, *, length_shift: float = 0.0) -> Judgement:
-    """Aggregate what was said about one matchup.
+    """Return the judgement of one matchup.
 
-    Where the rule knows no position bias over the whole run (while the run is still going on) nothing can be said about
-    order noise, and no matchup abstains for it. `length_shift` (log-odds for a) is taken out of the mean before the
-    rule's recalibration is applied.
+    Without a position bias measured over the whole run (while the run is going on) no matchup abstains for order noise.
+    `length_shift` (log-odds for a) is subtracted from the mean before the rule's recalibration is applied.
     """
     parts = tuple(_parts(matchup, rule))
     decision = decide(parts, rule, length_shift)
     if all(part.silent for part in parts) and (matchup.verdicts or matchup.scores or matchup.rankings):
-        decision = _NOTHING  # that no judge could be read is the reason, not that the programs see no difference
+        decision = _UNREADABLE  # the reason is that no judge was readable, not that the checks see no difference
     corrected = length_shift != 0 or rule.recalibrate is not None
     return Judgement(
         a=matchup.a,
@@ -146,27 +171,27 @@ def judge_matchup(matchup: Matchup, rule: Rule, *, length_shift: float = 0.0) ->
 
 @dataclass(frozen=True)
 class Decision:
-    """What some principles decide together, or why they don't."""
+    """The decision of some principles together, or the reason why there is none."""
 
     logit: float | None
     position_bias: float | None
     abstention: Abstention | None
     priority: int | None
     raw_logit: float | None = None
-    """Before any correction."""
+    """Before corrections."""
 
     @property
     def label(self) -> Literal["a", "b"] | None:
-        """The better one of the two; None for an abstention."""
+        """The better of the two; None for an abstention."""
         if self.abstention is not None or self.logit is None:
             return None
         return "a" if self.logit > 0 else "b"
 
 
 def decide(parts: Collection[PrincipleJudgement], rule: Rule, length_shift: float = 0.0) -> Decision:
-    """Let the highest level that does not abstain decide; where all do, the highest one's abstention counts."""
+    """Return the decision of the highest level that does not abstain, or the abstention of the highest level."""
     if rule.strategy == "weighted":
-        return _at_level(1, parts, rule, length_shift) if parts else _NOTHING
+        return _at_level(1, parts, rule, length_shift) if parts else _UNREADABLE
     first: Decision | None = None
     for level in sorted({rule.priorities.get(part.principle, 1) for part in parts}):
         of_level = [part for part in parts if rule.priorities.get(part.principle, 1) == level]
@@ -174,16 +199,16 @@ def decide(parts: Collection[PrincipleJudgement], rule: Rule, length_shift: floa
         if decision.abstention is None:
             return decision
         first = first or decision
-    return first or _NOTHING
+    return first or _UNREADABLE
 
 
-_NOTHING = Decision(None, None, "unreadable", None)
+_UNREADABLE = Decision(None, None, "unreadable", None)
 
 
 def objecting(parts: Collection[PrincipleJudgement], logit: float | None, min_margin: float) -> tuple[str, ...]:
-    """Return the principles whose own p would make a label of the contrary; `logit` is before any correction.
+    """Return the principles whose own p would give the opposite label; `logit` is before corrections.
 
-    Conflict is about the rules, not about what the judges are corrected by.
+    A conflict is one of the rules, so corrections of the judges have no part in it.
     """
     if logit is None:
         return ()
@@ -195,7 +220,7 @@ def objecting(parts: Collection[PrincipleJudgement], logit: float | None, min_ma
 
 
 def deciding_principles(judgement: Judgement, rule: Rule) -> list[PrincipleJudgement]:
-    """Return the principles that a label is made of: those of the level that decided which have something to say."""
+    """Return the principles that the label is made of: those of the level that decided, without silent checks."""
     leveled = rule.strategy != "weighted"
     return [
         part
@@ -210,7 +235,7 @@ def _at_level(level: int, parts: Collection[PrincipleJudgement], rule: Rule, len
     position_bias = weighted_mean(
         [(rule.weight(part.principle), part.position_bias) for part in logits if part.position_bias is not None]
     )
-    # What programs alone decide owes nothing to a critic: neither its taste for length nor its certainty.
+    # Where checks alone decide, corrections of the judges do not apply.
     by_critic = not all(part.by_program for part in logits)
     logit = None if raw is None else raw - length_shift * by_critic
     if logit is not None and rule.recalibrate is not None and by_critic:
@@ -220,16 +245,16 @@ def _at_level(level: int, parts: Collection[PrincipleJudgement], rule: Rule, len
 
 
 def _parts(matchup: Matchup, rule: Rule) -> list[PrincipleJudgement]:
-    """Return what every principle says, in the constitution's order; aspects and a prompt's own checks come last."""
-    parts = [_together(principle, tuple(said), rule) for principle, said in rule.read(matchup).items()]
+    """Return the judgement of each principle, in the constitution's order, then aspects and a prompt's own checks."""
+    parts = [_over_judges(principle, tuple(logits), rule) for principle, logits in rule.read(matchup).items()]
     if matchup.checks or any(":" in part.principle for part in parts):
         places = {principle: place for place, principle in enumerate(rule.weights)}
         parts = sorted([*parts, *_checked(matchup.checks)], key=lambda part: places.get(part.principle, len(places)))
     return parts
 
 
-def _together(principle: str, logits: tuple[PrincipleLogit, ...], rule: Rule) -> PrincipleJudgement:
-    """Return the weighted mean of what the judges say under one principle."""
+def _over_judges(principle: str, logits: tuple[PrincipleLogit, ...], rule: Rule) -> PrincipleJudgement:
+    """Return the weighted mean over the judges under one principle."""
     if len(logits) == 1:
         (only,) = logits
         return PrincipleJudgement(
@@ -241,9 +266,9 @@ def _together(principle: str, logits: tuple[PrincipleLogit, ...], rule: Rule) ->
     weights = rule.judge_weights
     return PrincipleJudgement(
         principle=principle,
-        logit=weighted_mean([(weights.get(v.judge, 1.0), v.logit) for v in logits]) or 0.0,
+        logit=weighted_mean([(weights.get(one.judge, 1.0), one.logit) for one in logits]) or 0.0,
         position_bias=weighted_mean(
-            [(weights.get(v.judge, 1.0), v.position_bias) for v in logits if v.position_bias is not None]
+            [(weights.get(one.judge, 1.0), one.position_bias) for one in logits if one.position_bias is not None]
         ),
         by_judge=logits,
     )
@@ -274,7 +299,7 @@ def _abstention(
         and not rule.allow_order_noise
         and abs(order_noise(parts, rule, rule.bias)) > abs(raw) + ROUNDING
     ):
-        # At this size the two orders, each freed of the constant bias, still name different winners.
+        # Without the constant bias the two orders still name different winners.
         return "order noise"
     if abs(sigmoid(logit) - 0.5) < rule.min_margin - ROUNDING or logit == 0:
         return "too close"
@@ -284,9 +309,9 @@ def _abstention(
 
 
 def order_noise(parts: Collection[PrincipleJudgement], rule: Rule, bias: PositionBias) -> float:
-    """Return how far the two orders disagree beyond the judges' constant bias, in logits: half their difference.
+    """Return half the difference of the two orders beyond the judges' constant bias, in logits.
 
-    A program says the same in both orders, and so does a judge that looks at one answer at a time.
+    It is 0 for checks, and for judges that see one response at a time.
     """
     return weighted_mean([(rule.weight(part.principle), _noise_of(part, rule, bias)) for part in parts]) or 0.0
 
@@ -299,9 +324,9 @@ def _noise_of(part: PrincipleJudgement, rule: Rule, bias: PositionBias) -> float
     weights = rule.judge_weights
     excess = [
         (
-            weights.get(said.judge, 1.0),
-            0.0 if said.position_bias is None else said.position_bias - bias.of(part.principle, said.judge),
+            weights.get(one.judge, 1.0),
+            0.0 if one.position_bias is None else one.position_bias - bias.of(part.principle, one.judge),
         )
-        for said in part.by_judge
+        for one in part.by_judge
     ]
     return weighted_mean(excess) or 0.0

@@ -1,11 +1,11 @@
-"""What length is worth to a critic, as far as a run can tell without gold labels.
+"""Length effect of a critic, as far as a run shows it without gold labels.
 
-Comes in: the judged matchups of a run. Goes out: the log-odds that an answer gets for e times the characters of the
-other, from two regressions through the origin (both orders have been averaged, and which answer is `a` is drawn).
+The judged matchups of a run give the effect in logits per unit of ln(characters of a / characters of b), by two
+regressions through the origin (both orders are averaged, and which response is `a` is random).
 
-A run does not hold quality fixed: where longer answers are better, by the rules, the effect holds that, too. Taking it
-out of a verdict then takes away what the longer answer deserved. `rlaif evaluate judge` measures the effect with the
-gold label held fixed; this one tells whether there is anything to look for.
+A run does not hold quality fixed: where longer responses are better by the rules, that is in the effect, too, and
+subtracting the effect takes away what the longer response deserved. `rlaif evaluate judge` measures the effect with the
+gold label held fixed.
 """
 
 import math
@@ -23,13 +23,13 @@ from rlaif.stats.log_odds import sigmoid
 from rlaif.stats.regression import coefficient, linear, logistic
 
 MOST_MATCHUPS = 20_000
-"""Of more, those of some prompts are taken, drawn by their ids: the interval is then about 0.03 wide, and a thousand
+"""Of more, the matchups of a sample of the prompts are taken: the interval is then about 0.03 wide, and a thousand
 resamples take seconds."""
 
 
 @dataclass(frozen=True)
 class LengthReading:
-    """How long the answers of one matchup are, and what the critic says."""
+    """Length ratio and log-odds of one matchup."""
 
     prompt_id: str
     logit: float
@@ -39,33 +39,32 @@ class LengthReading:
 
 
 class LengthEffect(Record):
-    """Log-odds for e times the characters; 0 where length is worth nothing."""
+    """Length effect, in logits per unit of log length ratio; 0 for none."""
 
     linear: Estimate
-    """Of the log-odds: what has to be taken out of them. Very sure verdicts weigh heavily."""
+    """Least squares on the log-odds: what to subtract from them. Large log-odds weigh heavily."""
     choice: Estimate
-    """Of the probability (fractional logistic regression): nearer to zero, because answers differ in more than length,
-    but hardly moved by very sure verdicts."""
+    """Fractional logistic regression on the probability: nearer to zero, because responses differ in more than length,
+    but robust to large log-odds."""
 
 
 def length_readings(trace: Trace, judgements: Iterable[Judgement]) -> Iterator[LengthReading]:
-    """Yield the matchups of a trace that name an answer, those too close or too noisy for a label among them.
+    """Yield the readable matchups of a trace, abstentions included, ties and those decided by checks left out.
 
-    What counts is what was said, before any correction. Ties are left out: a critic that answers exactly even is blind
-    to length there, and has nothing to be corrected.
+    Log-odds are those before corrections.
     """
     characters = {response.id: len(response.text) for response in trace.responses}
     for judgement in judgements:
         a, b = characters[judgement.a], characters[judgement.b]
         logit = judgement.logit if judgement.raw_logit is None else judgement.raw_logit
-        # Where a program speaks, too, the log-odds are not the judges' own.
+        # With a check in the mean, the log-odds are not the judges' own.
         by_program = any(part.by_program and not part.silent for part in judgement.principles)
         if logit is not None and abs(logit) >= TIE_LOGIT and a and b and not by_program:
             yield LengthReading(trace.prompt.id, logit, math.log(a / b))
 
 
 def length_effect(readings: Iterable[LengthReading]) -> LengthEffect:
-    """Return what length is worth, with intervals from a bootstrap over prompts."""
+    """Return the length effect with intervals from a bootstrap over prompts."""
     taken = _at_most(list(readings))
     x = np.array([one.ln_ratio for one in taken], dtype=float)[:, None]
     logits = [one.logit for one in taken]
@@ -77,7 +76,7 @@ def length_effect(readings: Iterable[LengthReading]) -> LengthEffect:
 
 
 def _at_most(readings: Sequence[LengthReading]) -> Sequence[LengthReading]:
-    """Return all readings, or those of a share of the prompts that makes about MOST_MATCHUPS."""
+    """Return all readings, or those of a share of the prompts with about MOST_MATCHUPS."""
     if len(readings) <= MOST_MATCHUPS:
         return readings
     share = MOST_MATCHUPS / len(readings)

@@ -1,6 +1,6 @@
-"""What judges say about one matchup, as log-odds that a is better: the shape in which a judge hands it over.
+"""The log-odds of one judge under one principle: what every kind of judge (`rlaif.judges`) hands over.
 
-Every kind of judge makes these from its own facts (`rlaif.judges`); nothing here knows what kind it was.
+The arithmetic above does not know which kind of judge they came from.
 """
 
 import math
@@ -9,26 +9,26 @@ from collections.abc import Sequence
 from rlaif.records import Ranked, Record
 
 TIE_LOGIT = 1e-3
-"""Servers report log-probabilities in single precision: what is nearer to zero than this is rounding."""
+"""Log-odds nearer to zero than this are a tie: servers report log-probabilities in single precision."""
 
 HALF_VOTE = 0.5
-"""Added to both sides of a count of votes, so unanimous ones have finite log-odds (Haldane 1955, Anscombe 1956)."""
+"""Added to both sides of a vote count, so that unanimous votes have finite log-odds (Haldane 1955, Anscombe 1956)."""
 
 
 class PrincipleLogit(Record):
-    """What one judge says under one principle."""
+    """The log-odds of one judge under one principle."""
 
     judge: str
     logit: float
     """Log-odds that a is better, averaged over the orders."""
     position_bias: float | None
-    """Log-odds given for being shown first; None where only one order was asked, or where responses are seen alone."""
+    """Log-odds for being shown first; None where only one order was asked, or where the judge sees one response."""
 
 
 def from_orders(judge: str, ab: float | None, ba: float | None, *, both_needed: bool) -> PrincipleLogit | None:
-    """Return what log-odds for the response shown first say, a first (`ab`) and b first (`ba`).
+    """Combine the log-odds for the response shown first, with a first (`ab`) and b first (`ba`).
 
-    None where an order could not be read that is needed.
+    None where a needed order was not readable.
     """
     if both_needed:
         if ab is None or ba is None:
@@ -39,12 +39,12 @@ def from_orders(judge: str, ab: float | None, ba: float | None, *, both_needed: 
 
 
 def ranking_logits(ranked: Ranked) -> tuple[float | None, float | None]:
-    """Return the log-odds for the response shown first, where that was a and where that was b; None where never so."""
+    """Return the log-odds for the response shown first: where that was a, and where that was b; None where never."""
     return _votes(*ranked.a_first), _votes(*reversed(ranked.b_first))
 
 
 def weighted_mean(pairs: Sequence[tuple[float, float]]) -> float | None:
-    """Return the mean of (weight, value) pairs; None of none."""
+    """Return the weighted mean of (weight, value) pairs; None for no pairs."""
     total = sum(weight for weight, _ in pairs)
     return sum(weight * value for weight, value in pairs) / total if pairs else None
 

@@ -1,19 +1,17 @@
 """From a trace to its preference pairs, or to the reason why it has none.
 
 A pure function of the verdicts, the constitution's weights, the critic's position bias over the run, and the
-thresholds: the same run concluded with another threshold needs no model.
+thresholds: no model is needed to conclude the same run with another threshold.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from rlaif.preferences.bradley_terry import Strength
-from rlaif.preferences.correction import NO_CORRECTION, Correction
-from rlaif.preferences.judgement import Judgement, judge_matchup, order_noise
+from rlaif.preferences.judgement import Judgement, Rule, judge_matchup, order_noise
 from rlaif.preferences.logits import weighted_mean
-from rlaif.preferences.ranking import PairsConfig, rank, scores_of, wanted_pairs
-from rlaif.preferences.rule import Rule
+from rlaif.preferences.ranking import PairsConfig, Strength, rank, scores_of, wanted_pairs
+from rlaif.preferences.recalibration import NO_CORRECTION, Correction
 from rlaif.records import Probability, Record, Trace
 from rlaif.seeds import derive_seed
 from rlaif.stats.log_odds import sigmoid
@@ -26,50 +24,50 @@ class Pair(Record):
     chosen: str
     rejected: str
     p_chosen: Probability
-    """Probability that the chosen answer is the better one, from their own matchup in both orders; what counts."""
+    """Probability that the chosen response is better, from the pair's own matchup, corrections applied."""
     p_raw: Probability
-    """The same before length and sureness were corrected; p_chosen itself where nothing was."""
+    """The same before corrections; equal to p_chosen where there are none."""
     margin: float
     """p_chosen - 0.5: how far from a tie, above 0 and at most 0.5."""
     score_chosen: float
-    """How strong it is among the candidates of the prompt: logits above their mean (Bradley-Terry)."""
+    """Strength among the prompt's candidates, in logits above their mean (Bradley-Terry)."""
     score_rejected: float
     score_chosen_se: float | None
-    """Standard error of its score; None where there are too few matchups to tell."""
+    """Standard error of its score; None where there are too few matchups to estimate it."""
     score_rejected_se: float | None
     principles: dict[str, Probability]
-    """For each principle that was read, the probability that the chosen answer is the better one."""
+    """For each readable principle, the probability that the chosen response is better."""
     position_bias: float | None
     label_mass: float | None
     order_agreement: float | None
     sd_principles: float | None
-    """How far the principles' log-odds lie from their mean (weighted standard deviation); None of fewer than two."""
+    """Weighted standard deviation of the principles' log-odds; None with fewer than two."""
     sd_judges: float | None
-    """How far the judges lie apart within a principle, on average; None where no two spoke under one."""
+    """Standard deviation between judges within a principle, averaged; None where no principle has two judges."""
     sd_orders: float | None
-    """How far the two orders disagree beyond the judges' constant position bias, in logits; None with one order."""
+    """Disagreement of the two orders beyond the judges' constant position bias, in logits; None with one order."""
     objecting: tuple[str, ...]
-    """Principles that by themselves would have chosen the other answer."""
+    """Principles that by themselves would have chosen the other response."""
 
 
 class Conclusion(Record):
-    """All that follows from one trace."""
+    """Everything concluded from one trace."""
 
     prompt_id: str
     judgements: tuple[Judgement, ...]
     strengths: dict[str, Strength]
-    """Of every candidate with a readable matchup."""
+    """By candidate, of those with a readable matchup."""
     pairs: tuple[Pair, ...]
     no_pair: str | None
     """Why there is no pair at all; None when there is one."""
 
     @property
     def scores(self) -> dict[str, float]:
-        """How strong the candidates are, in logits above their mean."""
+        """Strength of each candidate, in logits above their mean."""
         return scores_of(self.strengths)
 
     def judgement_of(self, pair: Pair) -> Judgement:
-        """Return the direct verdict that a pair comes from."""
+        """Return the judgement of the pair's own matchup."""
         return next(j for j in self.judgements if {j.a, j.b} == {pair.chosen, pair.rejected})
 
 
@@ -82,9 +80,9 @@ def conclude(
     *,
     nothing_asked: str | None = None,
 ) -> Conclusion:
-    """Judge every matchup of a trace, rank its candidates, and select its pairs.
+    """Judge all matchups of a trace, rank its candidates, and select its pairs.
 
-    `nothing_asked` is the reason for no pair where neither a principle nor a check was put to anybody.
+    `nothing_asked` is the reason for having no pair where neither a principle nor a check applied.
     """
     lengths = {response.id: len(response.text) for response in trace.responses}
     corrected = replace(rule, recalibrate=correction.recalibrate)
@@ -132,7 +130,7 @@ def _pair(
     *,
     free: bool,
 ) -> Pair | str:
-    """Return the pair of two candidates or why it may not be one; `free` lets the verdict choose the winner."""
+    """Return the pair of two candidates, or why there is none; with `free` either may be the winner."""
     judgement = by_ids.get(frozenset((first, second)))
     if judgement is None:
         return "not compared directly"
@@ -165,12 +163,12 @@ def _pair(
 
 
 def spread(judgement: Judgement, rule: Rule) -> dict[str, float | None]:
-    """Return how far principles, judges and orders lie apart in one judgement, in logits."""
+    """Return the disagreement of principles, of judges and of the two orders in one judgement, in logits."""
     parts = [part for part in judgement.principles if not part.silent]
     weights = [rule.weight(part.principle) for part in parts]
     judges = rule.judge_weights
     within = [
-        (weight, _sd([(judges.get(said.judge, 1.0), said.logit) for said in part.by_judge]))
+        (weight, _sd([(judges.get(one.judge, 1.0), one.logit) for one in part.by_judge]))
         for weight, part in zip(weights, parts, strict=True)
         if len(part.by_judge) > 1
     ]

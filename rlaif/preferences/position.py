@@ -1,8 +1,7 @@
-"""How much a critic favours the answer it is shown first, and whether it is fit to judge at all.
+"""The position bias of a critic, and whether it is fit to judge at all.
 
-Comes in: matchups. Goes out: the constant position bias of every principle, the share of verdicts that turn
-with the order, the mean label mass, and plain words when these are bad. Calibration and
-comparison with people's labels are deliberately absent here.
+From the matchups of a run: the constant position bias of every principle, the share of verdicts that change with the
+order, the mean label mass, and warnings where these are bad. Calibration against people's labels is not here.
 """
 
 from array import array
@@ -19,20 +18,20 @@ from rlaif.stats.estimates import Estimate
 from rlaif.stats.median import median_interval
 
 FEWEST_FOR_BIAS = 8
-"""With fewer matchups a median says more about them than about the critic: the bias then counts as zero."""
+"""With fewer matchups the median is too uncertain, and the bias counts as zero."""
 
 UNFIT_LABEL_MASS = 0.5
 UNFIT_TURNED = 1 / 3
 
 
 class PositionBias(Record):
-    """The constant position bias of one critic in one run, and what it tells of the critic's fitness."""
+    """The constant position bias of a critic in one run, and signs that it is unfit."""
 
     by_principle: dict[str, float]
-    """Median of (x_ab + x_ba) / 2 in logits; positive favours the answer shown first."""
+    """Median of (x_ab + x_ba) / 2 in logits; positive favours the response shown first."""
     overall: float | None
     intervals: dict[str, Estimate] = Field(default_factory=dict)
-    """The same medians with their 95 % intervals (Woodruff 1952), prompts drawn as a whole."""
+    """The same medians with 95 % intervals (Woodruff 1952) over prompts."""
     overall_interval: Estimate | None = None
     """Of `overall`."""
     matchups: int
@@ -40,11 +39,11 @@ class PositionBias(Record):
     label_mass: float | None
     """Mean probability of the two labels over all verdicts."""
     turned: float | None
-    """Share of (matchup, principle) whose two orders name different winners as they came, of those that name two."""
+    """Share of (matchup, principle) whose two orders name different winners, of those with two winners."""
     of_labels: bool = True
-    """Whether any verdict was read from labels; ratings and rankings have none."""
+    """Whether any verdict was read from labels; ratings and rankings are not."""
     judges: dict[str, "PositionBias"] = Field(default_factory=dict)
-    """The same of each judge by itself, where there are several."""
+    """The same for each judge, where there are several."""
 
     @classmethod
     def measure(cls, matchups: Iterable[Matchup], min_label_mass: float = 0.0) -> Self:
@@ -55,8 +54,8 @@ class PositionBias(Record):
     def measure_prompts(cls, prompts: Iterable[Iterable[Matchup]], min_label_mass: float = 0.0) -> Self:
         """Measure over the matchups of a run, prompt by prompt; keeps sixteen bytes per matchup and principle.
 
-        Label mass, `turned` and `overall` tell of all verdicts; the bias of a principle, by which order noise is
-        judged, of the readable ones.
+        Label mass, `turned` and `overall` are over all verdicts; the bias of a principle, used for order noise,
+        over the readable ones.
         """
         together, apart = _Seen(), defaultdict[str, _Seen](_Seen)
         for prompt, matchup in ((number, matchup) for number, matchups in enumerate(prompts) for matchup in matchups):
@@ -75,13 +74,13 @@ class PositionBias(Record):
         return cls(**together.facts(together.matchups), judges=judges if len(judges) > 1 else {})
 
     def of(self, principle: str, judge: str | None = None) -> float:
-        """Return the bias of a principle; the critic's overall bias where that principle was asked too rarely."""
+        """Return the bias of a principle; the overall bias where that principle has too few matchups."""
         if judge is not None and self.judges:
             return self.judges[judge].of(principle) if judge in self.judges else 0.0
         return self.by_principle.get(principle, self.overall or 0.0)
 
     def warnings(self) -> list[str]:
-        """Return in plain words why a critic is unfit to judge; empty when nothing says so."""
+        """Return the reasons why a critic is unfit to judge; empty where there are none."""
         if not self.judges:
             found = self._against()
             return [f"this critic is not fit to judge: {'; '.join(found)}"] if found else []
@@ -105,7 +104,7 @@ class PositionBias(Record):
 
 
 class _Seen:
-    """What is gathered of one judge, or of all."""
+    """Measurements of one judge, or of all together."""
 
     def __init__(self) -> None:
         self.readable = defaultdict[str, _Biases](_Biases)
@@ -118,9 +117,9 @@ class _Seen:
     def note(self, principle: str, prompt: int, logits: tuple[float, float], *, readable: bool) -> None:
         ab, ba = logits
         if max(abs(ab), abs(ba)) < TIE_LOGIT:
-            return  # exactly even in both orders: blind to the place there, and no measure of what it is worth
+            return  # exact ties in both orders say nothing about position
         if min(abs(ab), abs(ba)) >= TIE_LOGIT:
-            # The same winner means opposite signs: the labels change places with the answers.
+            # The same winner means opposite signs, because the responses change places.
             self.named += 1
             self.turned += ab * ba > 0
         for biases in (self.everything, self.readable[principle]) if readable else (self.everything,):
@@ -145,7 +144,7 @@ class _Seen:
 
 
 class _Biases:
-    """Position biases, and the prompts they were measured on."""
+    """Position biases and the prompts they come from."""
 
     def __init__(self) -> None:
         self.values, self.prompts = array("d"), array("q")
@@ -156,7 +155,7 @@ class _Biases:
 
 
 def other_masses(matchup: Matchup) -> Iterator[tuple[str, float]]:
-    """Yield (judge, how far it answered) of what is no verdict: a number's probability, a ranking read or not."""
+    """Yield (judge, share answered) of ratings and rankings: the mass on the numbers; 1 or 0 for a ranking."""
     for scored in matchup.scores:
         for score in (scored.a, scored.b):
             if score is None or score.label_mass is not None:

@@ -1,212 +1,203 @@
-"""The plots of a comparison: flips against noise, agreement, labels, whose revisions win."""
+"""The plots of a comparison: label flips against noise, their causes, whose revisions win, rule sets and principles."""
 
 from collections.abc import Sequence
 
-from matplotlib.figure import Figure as Canvas
+from rlaif.compare.comparison_schema import Comparison, Matrix, RuleSetMetrics, RuleSetPair
+from rlaif.report.drawing import FAINT, FULL, ONE, THREE, TWO, Mark, Panel, Plot, Table, number, row_plot, with_interval
+from rlaif.report.run_plots import texts_plot
+from rlaif.stats.estimates import Estimate, apart, highest_is_shown
 
-from rlaif.compare.comparison import Comparison, Matrix, Two
-from rlaif.report.comparison_plots_of_rules import conflicts_plot, guilty_plot, judge_plot, principles_plot, texts_plot
-from rlaif.report.plots import (
-    FAINT,
-    INTERVALS,
-    ONE,
-    THREE,
-    TWO,
-    Plot,
-    Table,
-    at_value,
-    drawn,
-    few_percents,
-    interval,
-    name_rows,
-    panels,
-    percent_axis,
-    rows_height,
-    share_rows,
-    with_interval,
-)
-from rlaif.stats.estimates import apart, highest_is_shown
+MOST_FLIP_CAUSES = 12
+MOST_CONFLICTS = 8
 
 
 def comparison_plots(found: Comparison) -> list[Plot]:
-    """Return the plots of a comparison; those with nothing to show are left out or say why."""
-    plots = [flips_plot(found), agreement_plot(found), labelled_plot(found)]
-    if _has_values(found.over_parent):
-        plots.append(matrix_plot("over-parent", "a revision beats its sample", found.over_parent))
-    if _has_values(found.rivals):
-        plots.append(matrix_plot("rivals", "a revision beats the other rule sets' revisions", found.rivals))
+    """Return the plots of a comparison without those that have nothing to show."""
+    plots = [flips_plot(found)]
     if any(two.guilty for two in found.pairs):
-        plots.append(guilty_plot(found))
+        plots.append(flip_causes_plot(found))
+    if _has_values(found.over_parent):
+        plots.append(revisions_plot(found))
+    plots.append(rule_sets_plot(found))
     plots += [principles_plot(rules) for rules in found.rule_sets if len(rules.principles) > 1]
-    plots += [conflicts_plot(rules) for rules in found.rule_sets if rules.conflicts or rules.group_conflicts]
-    return [*plots, texts_plot(found), judge_plot(found)]
+    if any(rules.conflicts or rules.group_conflicts for rules in found.rule_sets):
+        plots.append(conflicts_plot(found))
+    return [*plots, texts_of_revisions_plot(found)]
 
 
 def flips_plot(found: Comparison) -> Plot:
-    """Return how many labels change with the rules, beside how many change when the same rules are asked again."""
-    rows = [(f"{two.one} / {two.other}", two.flips, two.beyond_noise, ONE) for two in found.pairs]
-    floors = [
-        (f"{rules.name}, asked again", rules.noise_floor, None, FAINT)
-        for rules in found.rule_sets
-        if rules.noise_floor is not None
-    ]
-    title = _flips_title(found.pairs)
-
-    def draw(canvas: Canvas) -> None:
-        every = [*rows, *floors]
-        left, right = panels(canvas, len(every), [1.4, 1])
-        name_rows(left, [row[0] for row in every])
-        at_value(right, 0, "noise")
-        for place, (_, flips, beyond, colour) in enumerate(every):
-            interval(left, place, flips, colour)
-            if beyond is not None:
-                interval(right, place, beyond, TWO)
-        left.set_xlim(left=-0.01)
-        few_percents(left)
-        left.set_xlabel("labels that flip")
-        few_percents(right)
-        right.set_xlabel("flips beyond noise")
-
-    return Plot(
-        name="flips",
-        title=title,
-        reading=(
-            "Left: of the matchups that both label, the share that gets another label; in grey the same rules asked "
-            "again with another seed and in other words: the noise floor. Right: what is left of the flips when the "
-            f"judge's own noise is taken off; an interval that holds 0 shows no difference. Where the two "
-            f"floors differ, a point or two may come from that alone. {INTERVALS}"
-        ),
-        table=Table(
-            ("who", "labels that flip", "matchups", "beyond noise"),
-            tuple(
-                (name, with_interval(flips), f"{flips.n:.0f}", with_interval(beyond) if beyond else "–")
-                for name, flips, beyond, _ in [*rows, *floors]
-            ),
-        ),
-        svg=drawn("flips", title, rows_height(len(rows) + len(floors)), draw),
+    """Return how many labels change with the rules, and how many when the same rules are asked again."""
+    again = [(f"{rules.name}, asked again", rules.noise_floor) for rules in found.rule_sets if rules.noise_floor]
+    rest = [""] * len(again)
+    flips = [*(two.flips for two in found.pairs), *(floor for _, floor in again)]
+    beyond = [*(two.beyond_noise for two in found.pairs), *(None for _ in again)]
+    panels = [Panel("labels that flip", flips, [ONE] * len(found.pairs) + [FAINT] * len(again))]
+    reading = "Share of the matchups labelled by both that get different labels."
+    if any(beyond):
+        panels.append(Panel("beyond noise, points", beyond, TWO, "points", None, 0, "noise"))
+        reading = (
+            f"Left: {reading[0].lower()}{reading[1:]} Grey: the same rules asked again with another seed and in other "
+            "words, the noise floor. Right: flips minus the judge's own noise; an interval that contains 0 shows no "
+            "difference. Where the two floors differ, a point or two may come from that alone."
+        )
+    return row_plot(
+        ("flips", _flips_title(found.pairs)),
+        reading,
+        ("rule sets", [*(f"{two.one} / {two.other}" for two in found.pairs), *(name for name, _ in again)]),
+        panels,
+        "matchups",
+        {
+            "Cohen's kappa": [*(with_interval(two.kappa, percent=False) for two in found.pairs), *rest],
+            "Kendall's tau": [*(with_interval(two.rank_correlation, percent=False) for two in found.pairs), *rest],
+            "labelled by one only": [*(with_interval(two.one_sided) for two in found.pairs), *rest],
+        },
     )
 
 
-def agreement_plot(found: Comparison) -> Plot:
-    """Return kappa and rank correlation of every two rule sets."""
-    names = [f"{two.one} / {two.other}" for two in found.pairs]
-    title = "How far the rule sets agree once chance is taken off, and on the order of a prompt's answers"
-
-    def draw(canvas: Canvas) -> None:
-        left, right = panels(canvas, len(names), [1, 1])
-        name_rows(left, names)
-        for ax, figures in ((left, [t.kappa for t in found.pairs]), (right, [t.rank_correlation for t in found.pairs])):
-            at_value(ax, 0)
-            for place, estimate in enumerate(figures):
-                interval(ax, place, estimate)
-            ax.set_xlim(-1.05, 1.05)
-            ax.set_xticks([-1, -0.5, 0, 0.5, 1])
-        left.set_xlabel("Cohen's kappa of the labels")
-        right.set_xlabel("Kendall's tau of the rankings")
-
-    return Plot(
-        name="agreement",
-        title=title,
-        reading=(
-            "1: the same; 0: as if drawn independently; below 0: against each other. Kappa counts matchups that both "
-            f"label, tau all that both could read. {INTERVALS}"
-        ),
-        table=Table(
-            ("two rule sets", "kappa", "rank correlation", "labelled by one only"),
-            tuple(
-                (
-                    name,
-                    with_interval(two.kappa, percent=False),
-                    with_interval(two.rank_correlation, percent=False),
-                    with_interval(two.one_sided),
-                )
-                for name, two in zip(names, found.pairs, strict=True)
-            ),
-        ),
-        svg=drawn("agreement", title, rows_height(len(names)), draw),
-    )
-
-
-def labelled_plot(found: Comparison) -> Plot:
-    """Return how much of the pool every rule set gives a label to, and why not more."""
-    reasons = sorted({reason for rules in found.rule_sets for reason in rules.abstained})
-    shares = [rules.labelled for rules in found.rule_sets]
-    known = [(share.value, rules.name) for share, rules in zip(shares, found.rule_sets, strict=True) if share.value]
-    title = "No rule set labels anything"
-    if known:
-        most = max(known)
-        title = f"{most[1]} gives a label to the largest share of what it judges: {most[0]:.0%}"
-        title = title if highest_is_shown(shares) else "The rule sets are not shown to differ in how much they label"
-    return Plot(
-        name="labelled",
-        title=title,
-        reading=(
-            "Share of the matchups a rule set judged that get a label at all; on the rest it abstains. A matchup whose "
-            f"prompt none of its principles applies to is not judged. {INTERVALS}"
-        ),
-        table=Table(
-            ("rule set", "labelled", "matchups judged", *reasons),
-            tuple(
-                (
-                    rules.name,
-                    with_interval(rules.labelled),
-                    str(rules.matchups),
-                    *(str(rules.abstained.get(reason, 0)) for reason in reasons),
-                )
-                for rules in found.rule_sets
-            ),
-        ),
-        svg=share_rows(
-            "labelled", title, [rules.name for rules in found.rule_sets], shares, "matchups that get a label"
-        ),
-    )
-
-
-def matrix_plot(name: str, what: str, matrix: Matrix) -> Plot:
-    """Return under whose rules (panels of rows) whose revisions win."""
+def flip_causes_plot(found: Comparison) -> Plot:
+    """Return the principles without which labels would not flip."""
     rows = [
-        (f"under {judge}: by {maker}", cell, ONE if judge == maker else THREE)
-        for judge, cells in zip(matrix.judges, matrix.cells, strict=True)
-        for maker, cell in zip(matrix.makers, cells, strict=True)
-        if cell.value is not None
+        (f"{cause.rules}/{cause.principle} (against {two.other if cause.rules == two.one else two.one})", cause.undone)
+        for two in found.pairs
+        for cause in two.guilty
     ]
-    (low, lowest, _), (high, highest, _) = (extreme(rows, key=lambda row: row[1].value or 0) for extreme in (min, max))
-    best, worst = (name.replace(": by", ", when written by") for name in (high, low))
-    title = f"{what[0].upper()}{what[1:]} most often {best}; least {worst}"
-    if all(cell.holds(0.5) for _, cell, _ in rows):
-        title = f"{what[0].upper()}{what[1:]} about every second time: nowhere shown to differ from one half"
-    elif not apart(lowest, highest):
-        title = f"{what[0].upper()}{what[1:]}: no rule set is shown to do so more often than another"
-
-    def draw(canvas: Canvas) -> None:
-        (ax,) = panels(canvas, len(rows), [1])
-        name_rows(ax, [row[0] for row in rows])
-        at_value(ax, 0.5, "loses  |  wins")
-        for place, (_, cell, colour) in enumerate(rows):
-            interval(ax, place, cell, colour)
-        ax.set_xlim(-0.02, 1.02)
-        percent_axis(ax.xaxis)
-        ax.set_xlabel("mean probability of winning")
-
-    return Plot(
-        name=name,
-        title=title,
-        reading=(
-            f"Mean probability that {what}, judged under each rule set's rules, by whose revision it is. The first "
-            f"colour marks a rule set judging its own. {INTERVALS}"
-        ),
-        table=Table(
-            ("under the rules of", *(f"by {maker}" for maker in matrix.makers)),
-            tuple(
-                (judge, *(with_interval(cell) for cell in cells))
-                for judge, cells in zip(matrix.judges, matrix.cells, strict=True)
-            ),
-        ),
-        svg=drawn(name, title, rows_height(len(rows)), draw),
+    rows = sorted(rows, key=lambda row: -(row[1].value or 0))[:MOST_FLIP_CAUSES]
+    title = "No principle is shown to cause more of the flips than the others"
+    if highest_is_shown([share for _, share in rows]):
+        title = f"Flips are caused most by {rows[0][0]}"
+    return row_plot(
+        ("flip-causes", title),
+        "Share of the flips between two rule sets where the one, without this principle, would give the other's label. "
+        "Shares of several principles need not add up to 100%.",
+        ("principle", [name for name, _ in rows]),
+        [Panel("flips that it causes", [share for _, share in rows], limits=FULL)],
+        "flips",
     )
 
 
-def _flips_title(pairs: Sequence[Two]) -> str:
+def revisions_plot(found: Comparison) -> Plot:
+    """Return under whose rules whose revisions win, against their samples and against each other."""
+    titles = {"beats its sample": found.over_parent, "beats other rule sets' revisions": found.rivals}
+    titles = {what: matrix for what, matrix in titles.items() if _has_values(matrix)}
+    names: list[str] = []
+    marks: list[list[Mark]] = [[] for _ in titles]
+    colours: list[str] = []
+    for judge, *cells in zip(found.over_parent.judges, *(matrix.cells for matrix in titles.values()), strict=True):
+        names.append(f"under {judge}")
+        colours.append(FAINT)
+        for column in marks:
+            column.append(None)
+        for maker, *some in zip(found.over_parent.makers, *cells, strict=True):
+            if any(cell.value is not None for cell in some):
+                names.append(f"by {maker}")
+                colours.append(ONE if maker == judge else THREE)
+                for column, cell in zip(marks, some, strict=True):
+                    column.append(cell)
+    title, *others = [_matrix_title(what, matrix) for what, matrix in titles.items()]
+    return row_plot(
+        ("revisions", title),
+        "Mean probability of winning, judged under each rule set's rules, by whose revision it is; blue: a rule set "
+        f"judges its own. {''.join(f'Right: {other[0].lower()}{other[1:]}.' for other in others)}",
+        ("revisions", names),
+        [
+            Panel(what, column, colours, "share", FULL, 0.5, "loses | wins")
+            for what, column in zip(titles, marks, strict=True)
+        ],
+    )
+
+
+def rule_sets_plot(found: Comparison) -> Plot:
+    """Return how much each rule set labels, and how the critic answers its questions."""
+    every = found.rule_sets
+    reasons = sorted({reason for rules in every for reason in rules.abstained})
+    shares = [rules.order_agreement.value for rules in every if rules.order_agreement.value is not None]
+    orders = "No question was read in both orders."
+    if shares:
+        orders = f"At best {max(shares):.0%} of the verdicts stay the same when the responses are swapped."
+    biases = [Estimate(value=rules.critic.overall) for rules in every]
+    return row_plot(
+        ("rule-sets", _labelled_title(every)),
+        f"{orders} From left to right: share of the judged matchups that get a label; share of the questions with the "
+        "same winner in both orders; probability on the two labels together; median log-odds of being shown first, "
+        "which cancels in the mean of both orders, but may dominate the critic's verdicts.",
+        ("rule set", [rules.name for rules in every]),
+        [
+            Panel("labelled", [rules.labelled for rules in every], limits=FULL),
+            Panel("orders agree", [rules.order_agreement for rules in every], limits=FULL),
+            Panel("label mass", [rules.label_mass for rules in every], THREE, limits=FULL),
+            Panel("position bias", biases, TWO, "number", None, 0),
+        ],
+        "judged",
+        {reason: [str(rules.abstained.get(reason, 0)) for rules in every] for reason in reasons}
+        | {"verdicts": [str(rules.critic.verdicts) for rules in every]},
+    )
+
+
+def principles_plot(rules: RuleSetMetrics) -> Plot:
+    """Return what every principle of one rule set contributes."""
+    # By what is shown, not by a lucky few matchups.
+    rows = sorted(rules.principles, key=lambda p: (-(p.decisive.low or 0), -(p.decisive.value or 0)))
+    rows = [row for row in rows if row.decisive.value is not None or row.agrees.value is not None]
+    if not rows:
+        table = Table(("principle",), ())
+        return Plot(f"principles-{rules.name}", f"{rules.name}: nothing was read", "No verdict counts.", table, None)
+    title = f"{rules.name}: no principle is shown to decide more labels than another"
+    if apart(rows[0].decisive, rows[-1].decisive):
+        title = f"{rules.name}: “{rows[0].id}” decides most labels, “{rows[-1].id}” fewest"
+    if len(rows) == 1:
+        title = f"{rules.name}: “{rows[0].id}” alone decides"
+    return row_plot(
+        (f"principles-{rules.name}", title),
+        "Left: share of the labels that would be different, or missing, without the principle. Middle: how often it "
+        "names the same winner as the others together. Right: how often its winner changes with the order in which "
+        "the responses are shown.",
+        ("principle", [row.id for row in rows]),
+        [
+            Panel("decides the label", [row.decisive for row in rows]),
+            Panel("agrees with the rest", [row.agrees for row in rows], THREE, limits=FULL, reference=0.5),
+            Panel("changes with the order", [row.turned for row in rows], TWO, limits=FULL),
+        ],
+        more={"weight": [f"{row.weight:g}" for row in rows]},
+    )
+
+
+def conflicts_plot(found: Comparison) -> Plot:
+    """Return which principles, or groups of principles, of a rule set vote against each other most."""
+    conflicts = [
+        (f"{rules.name}: {kind}{conflict.one} / {conflict.other}", conflict.against)
+        for rules in found.rule_sets
+        for kind, some in (("groups ", rules.group_conflicts), ("", rules.conflicts))
+        for conflict in some
+    ]
+    conflicts = sorted(conflicts, key=lambda row: -(row[1].low or 0))[:MOST_CONFLICTS]
+    worst, against = conflicts[0]
+    title = "No two principles are shown to contradict each other"
+    if (against.low or 0) > 0.5:
+        title = f"{worst} contradict each other most"
+    return row_plot(
+        ("conflicts", title),
+        "Share of the matchups where both principles name a winner in which the winners differ; the largest shares of "
+        "all rule sets. At 50% the two are unrelated; well above, one undoes the other.",
+        ("principles", [name for name, _ in conflicts]),
+        [Panel("name different winners", [share for _, share in conflicts], limits=FULL, reference=0.5)],
+        "matchups",
+    )
+
+
+def texts_of_revisions_plot(found: Comparison) -> Plot:
+    """Return what the revisions are like as texts, beside the samples that they come from."""
+    makers = [
+        ("samples of the policy", found.samples),
+        *((f"by {rules.name}", rules.texts) for rules in found.rule_sets if rules.texts.answers),
+    ]
+    longest = max(makers, key=lambda maker: maker[1].words.value or 0)
+    title = "In length, samples and revisions are not shown to differ"
+    if highest_is_shown([texts.words for _, texts in makers]):
+        title = f"Longest on average: {longest[0]}, {number(longest[1].words.value, 0)} words"
+    return texts_plot(title, makers)
+
+
+def _flips_title(pairs: Sequence[RuleSetPair]) -> str:
     known = [two for two in pairs if two.flips.value is not None]
     if not known:
         return "No matchup is labelled by two rule sets"
@@ -219,6 +210,31 @@ def _flips_title(pairs: Sequence[Two]) -> str:
     if most.beyond_noise is None or most.beyond_noise.low is None:
         return title
     return f"{title}, {'more than' if most.beyond_noise.low > 0 else 'not shown to be more than'} noise"
+
+
+def _labelled_title(rule_sets: Sequence[RuleSetMetrics]) -> str:
+    known = [(rules.labelled.value, rules.name) for rules in rule_sets if rules.labelled.value]
+    if not known:
+        return "No rule set labels anything"
+    if not highest_is_shown([rules.labelled for rules in rule_sets]):
+        return "The rule sets are not shown to differ in how much they label"
+    share, name = max(known)
+    return f"{name} labels most of what it judges: {share:.0%}"
+
+
+def _matrix_title(what: str, matrix: Matrix) -> str:
+    cells = [
+        (cell, f"under {judge}, when written by {maker}")
+        for judge, row in zip(matrix.judges, matrix.cells, strict=True)
+        for maker, cell in zip(matrix.makers, row, strict=True)
+        if cell.value is not None
+    ]
+    (lowest, low), (highest, high) = (extreme(cells, key=lambda row: row[0].value or 0) for extreme in (min, max))
+    if all(cell.holds(0.5) for cell, _ in cells):
+        return f"A revision {what} about every second time: nowhere shown to differ from one half"
+    if not apart(lowest, highest):
+        return f"A revision {what}: no rule set is shown to do so more often than another"
+    return f"A revision {what} most often {high}; least {low}"
 
 
 def _has_values(matrix: Matrix) -> bool:

@@ -1,16 +1,25 @@
-"""The page of a policy's evaluation: what is shown, every line, plots, phrases, and answers to read."""
+"""The page of a policy's evaluation: what is shown, every line, plots, phrases, and responses to read."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rlaif.evaluate.policy.duels import Outcome
-from rlaif.evaluate.policy.evaluation import PolicyEvaluation
-from rlaif.evaluate.policy.line_text import GROUPS, HEADINGS, chance, difference_of, said_of, value_of
-from rlaif.report.page import counted, render, write_page
-from rlaif.report.plots import Table
-from rlaif.report.policy_plots import policy_plots, typical_phrases
-from rlaif.report.run_facts import Fact
+from rlaif.evaluate.policy.gains_and_losses import (
+    GROUPS,
+    HEADINGS,
+    difference_text,
+    expected_by_chance,
+    sentences,
+    value_text,
+)
+from rlaif.evaluate.policy.policy_report import PolicyEvaluation
+from rlaif.evaluate.policy.response_style import Phrase, Phrases
+from rlaif.evaluate.policy.win_rates import Outcome
+from rlaif.report.drawing import Table, number
+from rlaif.report.facts import Fact
+from rlaif.report.html_page import render, write_page
+from rlaif.report.policy_plots import policy_plots
+from rlaif.text.wording import counted
 
 
 @dataclass(frozen=True)
@@ -33,8 +42,8 @@ def policy_page(found: PolicyEvaluation) -> str:
         title=f"{found.base.name} → {found.tuned.name}",
         found=found,
         warnings=found.warnings,
-        said=[(heading, said_of(found, finding)) for finding, heading in HEADINGS.items()],
-        chance=chance(found),
+        said=[(heading, sentences(found.lines, finding)) for finding, heading in HEADINGS.items()],
+        chance=expected_by_chance(found.lines),
         groups=list(_groups(found)),
         facts=_facts(found),
         plots=policy_plots(found),
@@ -49,9 +58,9 @@ def _groups(found: PolicyEvaluation) -> Iterator[ShownGroup]:
             rows = tuple(
                 (
                     line.label,
-                    value_of(line.base, line.unit),
-                    value_of(line.tuned, line.unit),
-                    difference_of(line),
+                    value_text(line.base, line.unit),
+                    value_text(line.tuned, line.unit),
+                    difference_text(line),
                     line.finding + (f" ({line.note})" if line.note else ""),
                 )
                 for line in lines
@@ -72,7 +81,7 @@ def _facts(found: PolicyEvaluation) -> list[Fact]:
             f"{probes['questions']} questions, {probes['texts']} neutral texts",
         ),
         Fact(
-            "Answers",
+            "Responses",
             f"{found.sampling.n} to each, temperature {found.sampling.temperature:g}, up to "
             f"{found.sampling.max_tokens} tokens, seed {found.seed}",
         ),
@@ -85,3 +94,31 @@ def _facts(found: PolicyEvaluation) -> list[Fact]:
 
 def _outcomes(outcomes: Mapping[Outcome, int]) -> str:
     return ", ".join(f"{outcome} {count}" for outcome, count in sorted(outcomes.items(), key=lambda one: -one[1]))
+
+
+@dataclass(frozen=True)
+class Typical:
+    """The phrases that became typical, as the page shows them."""
+
+    title: str
+    reading: str
+    table: Table
+
+
+def typical_phrases(of: Phrases) -> Typical:
+    """Return the section about phrases."""
+    rows = tuple(_phrase(one) for one in (*of.gained, *of.lost))
+    return Typical(
+        title="Phrases that became typical of the tuned model, and those of the base" if rows else "Typical phrases",
+        reading=(
+            f"{'' if rows else 'None was found. '}{of.looked_at:,} phrases of one to three words were compared by "
+            "their log-odds ratio with an informative Dirichlet prior (Monroe et al. 2008); named are those beyond "
+            f"|z| = {of.threshold:.2f}, which the largest of all exceeds in one case of twenty where the two models' "
+            "responses change places at random. A prompt counts by the share of its responses that contain the phrase."
+        ),
+        table=Table(("phrase", "base, prompts", "tuned, prompts", "log-odds ratio", "z"), rows),
+    )
+
+
+def _phrase(one: Phrase) -> tuple[str, ...]:
+    return (f"“{one.text}”", number(one.base, 1), number(one.tuned, 1), number(one.log_odds), number(one.z, 1))

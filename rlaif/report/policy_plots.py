@@ -1,42 +1,33 @@
-"""The plots of a policy's evaluation: wins, differences of shares, reliability; and its typical phrases."""
+"""The plots of a policy's evaluation: win rates, differences of shares, reliability."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Canvas
+from matplotlib.figure import Figure
 
-from rlaif.evaluate.policy.choices import ChoiceBin
-from rlaif.evaluate.policy.evaluation import PolicyEvaluation
-from rlaif.evaluate.policy.line_text import difference_of, value_of
-from rlaif.evaluate.policy.lines import SIDES, Line
-from rlaif.evaluate.policy.phrases import Phrase, Phrases
-from rlaif.report.plots import (
+from rlaif.evaluate.policy.gains_and_losses import SIDES, Line, difference_text, value_text
+from rlaif.evaluate.policy.policy_report import PolicyEvaluation
+from rlaif.report.drawing import (
     FAINT,
-    INTERVALS,
+    FULL,
     ONE,
     THREE,
     TWO,
+    Mark,
+    Panel,
     Plot,
     Table,
-    at_value,
     drawn,
     interval,
-    name_rows,
-    number,
-    panels,
-    percent_axis,
-    rows_height,
-    share_rows,
+    row_plot,
     with_interval,
 )
-from rlaif.stats.estimates import Estimate
 
 
 def policy_plots(found: PolicyEvaluation) -> list[Plot]:
-    """Return the plots; those with nothing to show are left out."""
+    """Return the plots without those that have nothing to show."""
     plots = [wins_plot(found)]
-    shares = [line for line in found.lines if line.unit == "share" and line.base is not None and _is_measured(line)]
+    shares = [line for line in found.lines if line.unit == "share" and line.base and line.difference.value is not None]
     if shares:
         plots.append(shares_plot(shares))
     if any(one.questions for side in SIDES for one in found.reliability[side]):
@@ -45,81 +36,80 @@ def policy_plots(found: PolicyEvaluation) -> list[Plot]:
 
 
 def wins_plot(found: PolicyEvaluation) -> Plot:
-    """Return the win rates under all constitutions, as they came and with length taken out."""
-    rows: list[tuple[str, Estimate]] = []
+    """Return the win rates under all constitutions, with and without the effect of length."""
+    rates = [f"{with_interval(one.win_rate)} under {one.constitution}" for one in found.wins]
+    names: list[str] = []
+    marks: list[Mark] = []
     for one in found.wins:
-        rows += [
-            (f"{one.constitution}: wins, ties apart", one.win_rate),
-            (f"{one.constitution}: at equal length", one.at_equal_length),
-            (f"{one.constitution}: answers of similar length", one.similar_length),
-        ]
-    names, figures = [name for name, _ in rows], [estimate for _, estimate in rows]
-    title = "How often the tuned model's answer wins against the base's"
-    counts = [
-        (f"{one.constitution}: {outcome}", str(count)) for one in found.wins for outcome, count in one.outcomes.items()
-    ]
-    return Plot(
-        name="wins",
-        title=title,
-        reading=(
-            "The dotted line is one half: no difference. Where the win rate is above it and the two figures with "
-            f"length taken out are not, the win may be one of length. {INTERVALS}"
-        ),
-        table=Table(
-            ("what", "share or duels"),
-            (*((name, with_interval(estimate)) for name, estimate in rows), *counts),
-        ),
-        svg=share_rows("wins", title, names, figures, "share of the decided duels", middle=0.5),
+        names += [f"under {one.constitution}", "all, without ties", "at equal length", "of similar length"]
+        marks += [None, one.win_rate, one.at_equal_length, one.similar_length]
+    plot = row_plot(
+        ("wins", f"Win rate of the tuned model's responses: {', '.join(rates) or 'not measured'}"),
+        "Where the win rate is above one half and the two rates that account for length are not, the win may be one of "
+        "length.",
+        ("win rate", names),
+        [Panel("share of the decided matchups", marks, ONE, "share", FULL, 0.5, "base wins | tuned wins")],
     )
+    counts = [
+        (f"under {one.constitution}: {outcome}", str(count))
+        for one in found.wins
+        for outcome, count in one.outcomes.items()
+    ]
+    return replace(plot, table=Table(("what", "share or matchups"), (*plot.table.rows, *counts)))
 
 
 def shares_plot(lines: Sequence[Line]) -> Plot:
     """Return the differences of all shares, tuned minus base."""
-    title = "What the tuned model does more often than the base, and what less"
+    counts = {kind: sum(line.finding == kind for line in lines) for kind in ("loss", "gain", "change")}
+    found = ", ".join(f"{count} a {kind}" for kind, count in counts.items() if count)
     colours = {"loss": TWO, "gain": ONE, "change": THREE}
-
-    def draw(canvas: Canvas) -> None:
-        (ax,) = panels(canvas, len(lines), [1])
-        name_rows(ax, [line.label for line in lines])
-        at_value(ax, 0, "no difference")
-        for place, line in enumerate(lines):
-            interval(ax, place, line.difference, colours.get(line.finding, FAINT))
-        ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}")
-        ax.set_xlabel("percentage points, tuned minus base")
-
-    return Plot(
-        name="shares",
-        title=title,
-        reading=f"Grey where the interval holds zero and nothing can be said. {INTERVALS}",
-        table=Table(
-            ("what", "base", "tuned", "difference", "finding"),
-            tuple(
-                (line.label, value_of(line.base, "share"), value_of(line.tuned, "share"), difference_of(line),
-                 line.finding)
-                for line in lines
-            ),
-        ),
-        svg=drawn("shares", title, rows_height(len(lines)), draw),
-    )  # fmt: skip
+    plot = row_plot(
+        ("shares", f"Of {len(lines)} shares, shown to differ: {found or 'none'}"),
+        "Orange: a loss; blue: a gain; green: a change that is neither; grey: the interval contains zero, so no "
+        "difference is shown.",
+        ("what", [line.label for line in lines]),
+        [
+            Panel(
+                "tuned minus base, percentage points",
+                [line.difference for line in lines],
+                [colours.get(line.finding, FAINT) for line in lines],
+                "points",
+                reference=0,
+                sides="less often | more often",
+            )
+        ],
+    )
+    columns: dict[str, Sequence[str]] = {
+        "what": [line.label for line in lines],
+        "base": [value_text(line.base, "share") for line in lines],
+        "tuned": [value_text(line.tuned, "share") for line in lines],
+        "difference": [difference_text(line) for line in lines],
+        "finding": [line.finding for line in lines],
+    }
+    return replace(plot, table=Table.of(columns))
 
 
 def reliability_plot(found: PolicyEvaluation) -> Plot:
-    """Return confidence against the share right, before and after."""
+    """Return confidence against the share that is right, before and after training."""
     title = "How sure each model is of its answers to questions with four options, and how often it is right"
 
-    def draw(canvas: Canvas) -> None:
-        axes = canvas.subplots(
-            1, 2, sharey=True, gridspec_kw={"left": 0.12, "right": 0.97, "top": 0.86, "bottom": 0.2, "wspace": 0.12}
-        )
-        for ax, side in zip(axes, SIDES, strict=True):
-            _reliability(ax, found.reliability[side])
-            ax.set_title(side, fontsize=11.5)
-        axes[0].set_ylabel("share right")
+    def draw(canvas: Figure) -> None:
+        ax = canvas.subplots(gridspec_kw={"left": 0.14, "right": 0.75, "top": 0.96, "bottom": 0.17})
+        ax.plot([0.2, 1], [0.2, 1], color=FAINT, linewidth=1, linestyle=(0, (2, 2)))
+        for side, colour, shift in zip(SIDES, (FAINT, ONE), (-0.006, 0.006), strict=True):
+            bins = [(one.confidence, one.right) for one in found.reliability[side] if one.confidence is not None]
+            for confidence, right in bins:
+                interval(ax, confidence + shift, right, colour, upright=True)
+            ax.plot([], [], "o-", color=colour, label=side)
+        ax.set(xlim=(0.2, 1.02), ylim=(-0.02, 1.05), xlabel="confidence", ylabel="share right")
+        ax.set_yticks([0, 0.5, 1], ["0%", "50%", "100%"])
+        ax.set_xticks([0.25, 0.5, 0.75, 1], ["25%", "50%", "75%", "100%"])
+        ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.02, 0.5))
 
     return Plot(
         name="reliability",
         title=title,
-        reading=f"On the dotted line a model is as often right as it is sure; below it, it is too sure. {INTERVALS}",
+        reading="On the dotted line a model is as often right as it is sure; below it, it is too sure.",
         table=Table(
             ("confidence", "base, questions", "base, right", "tuned, questions", "tuned, right"),
             tuple(
@@ -131,47 +121,3 @@ def reliability_plot(found: PolicyEvaluation) -> Plot:
         ),
         svg=drawn("reliability", title, 3.2, draw),
     )  # fmt: skip
-
-
-def _reliability(ax: Axes, bins: Sequence[ChoiceBin]) -> None:
-    ax.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (2, 2)))
-    for one in bins:
-        if one.confidence is not None:
-            interval(ax, one.confidence, one.right, upright=True)
-    ax.set_xlim(0.2, 1.02)
-    ax.set_ylim(-0.02, 1.05)
-    percent_axis(ax.yaxis)
-    ax.set_xticks([0.25, 0.5, 0.75, 1], ["25%", "50%", "75%", "100%"])
-    ax.set_xlabel("confidence")
-
-
-@dataclass(frozen=True)
-class Typical:
-    """The phrases that became typical, as the page shows them."""
-
-    title: str
-    reading: str
-    table: Table
-
-
-def typical_phrases(of: Phrases) -> Typical:
-    """Return what is said of phrases."""
-    rows = tuple(_phrase(one) for one in (*of.gained, *of.lost))
-    return Typical(
-        title="Phrases that became typical of the tuned model, and those of the base" if rows else "Typical phrases",
-        reading=(
-            f"{'' if rows else 'None was found. '}{of.looked_at:,} phrases of one to three words were compared by "
-            "their log-odds ratio with an informative Dirichlet prior (Monroe et al. 2008); named are those beyond "
-            f"|z| = {of.threshold:.2f}, which the largest of all exceeds in one case of twenty where the two models' "
-            "answers change places at random. A prompt counts by the share of its answers that hold the phrase."
-        ),
-        table=Table(("phrase", "base, prompts", "tuned, prompts", "log-odds ratio", "z"), rows),
-    )
-
-
-def _phrase(one: Phrase) -> tuple[str, ...]:
-    return (f"“{one.text}”", number(one.base, 1), number(one.tuned, 1), number(one.log_odds), number(one.z, 1))
-
-
-def _is_measured(line: Line) -> bool:
-    return line.difference.value is not None

@@ -1,29 +1,28 @@
-"""The report of one run: everything that its page says is gathered here, and nothing is asked of a model.
+"""The report of one run, finished or not, as one HTML file. No model is asked; the same run gives the same bytes."""
 
-Comes in: a run, finished or not. Goes out: one HTML file that stands alone. The same run gives the same bytes.
-"""
-
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from rlaif.records import Record, Trace
-from rlaif.report.browser import TraceView, browser_data, view_of, view_of_failure
-from rlaif.report.choice import sample, telling
-from rlaif.report.measures import Note, measure
-from rlaif.report.page import embedded, render, write_page
-from rlaif.report.plots import Plot
-from rlaif.report.printed import printed
-from rlaif.report.run_facts import facts_of, rules_of, sums_of
+from rlaif.report.facts import facts_of, rules_of, sums_of
+from rlaif.report.html_page import embedded, render, write_page
+from rlaif.report.printed_traces import Printed, printed
+from rlaif.report.run_measures import Measures, Note, measure
 from rlaif.report.run_plots import run_plots
+from rlaif.report.trace_views import TraceView, browser_data, view_of, view_of_failure
 from rlaif.runs.directory import TRACES
 from rlaif.runs.reader import Run
 from rlaif.runs.store import TraceReader
-from rlaif.runs.summary import Summary, summarise
+from rlaif.runs.summary import summarise
+from rlaif.seeds import derive_seed
 
 MOST_TRACES = 1000
 LARGEST_PAGE = 7_900_000
-"""Bytes. With long answers the sample shrinks until the page is smaller: mail servers refuse what is larger."""
+"""Bytes. With long responses the sample shrinks until the page is smaller: mail servers refuse what is larger."""
+
+LEAST_OF_EACH = 20
+"""So many prompts of every outcome are shown in a sample, or all there are."""
 
 
 class Written(Record):
@@ -37,66 +36,44 @@ class Written(Record):
     """Prompts that are traces or failed, all in all."""
 
 
-@dataclass(frozen=True)
-class _Gathered:
-    """All that the page of a run is made of; which traces it shows is decided last, by their size."""
-
-    run: Run
-    summary: Summary
-    plots: list[Plot]
-    notes: list[Note]
-    why: Mapping[str, str]
-    """Prompts that are printed, and why they are worth it."""
-    views: Mapping[str, TraceView]
-
-
 def write_run_report(
     run: Run, file: Path, *, most_traces: int = MOST_TRACES, largest_page: int = LARGEST_PAGE
 ) -> Written:
     """Write the report of a run. Raises UsageError and StorageError as `write_page` does."""
-    gathered = _gather(run, most_traces)
-    seed = run.config.seed
-    shown = sample(gathered.notes, most_traces, seed)
-    html = _page(gathered, shown)
+    measures, seed = measure(run), run.config.seed
+    notes = measures.notes
+    shown, why = sample(notes, most_traces, seed), worth_reading(notes)
+    views = _views(run, shown | set(why))
+    page = _page_of(run, measures, [printed(views[prompt_id], reason) for prompt_id, reason in why.items()])
+    html = page([view for prompt_id, view in views.items() if prompt_id in shown])
     while (size := len(html.encode("utf-8", "replace"))) > largest_page and len(shown) > 1:
         fewer = max(1, int(0.97 * len(shown) * largest_page / size))
-        shown = sample([note for note in gathered.notes if note.prompt_id in shown], fewer, seed)
-        html = _page(gathered, shown)
-    size = write_page(file, html)
-    return Written(file=str(file), bytes=size, traces_shown=len(shown), traces=len(gathered.notes))
+        shown = sample([note for note in notes if note.prompt_id in shown], fewer, seed)
+        html = page([view for prompt_id, view in views.items() if prompt_id in shown])
+    return Written(file=str(file), bytes=write_page(file, html), traces_shown=len(shown), traces=len(notes))
 
 
-def _gather(run: Run, most_traces: int) -> _Gathered:
-    measures = measure(run)
-    why = telling(measures.notes)
-    return _Gathered(
-        run=run,
-        summary=summarise(run, run.session),
-        plots=run_plots(measures, run.constitution, run.config.judging.min_margin),
-        notes=measures.notes,
-        why=why,
-        views=_views(run, sample(measures.notes, most_traces, run.config.seed) | set(why)),
-    )
-
-
-def _page(gathered: _Gathered, shown: Collection[str]) -> str:
-    run, summary = gathered.run, gathered.summary
-    views = [view for prompt_id, view in gathered.views.items() if prompt_id in shown]
+def _page_of(run: Run, measures: Measures, some: list[Printed]) -> Callable[[Sequence[TraceView]], str]:
+    """Return a function from the traces to browse to the page."""
+    summary = summarise(run, run.session)
+    constant = {
+        "title": f"{run.path.resolve().name}: {run.constitution.name}",
+        "run": run,
+        "summary": summary,
+        "warnings": summary.warnings,
+        "sums": sums_of(summary),
+        "facts": facts_of(run, summary),
+        "rules": rules_of(run.constitution),
+        "plots": run_plots(measures, run.constitution, run.config.judging.min_margin),
+        "printed": some,
+    }
     rules = [principle.id for principle in run.constitution.principles]
-    return render(
-        "run.html.jinja",
-        title=f"{run.path.resolve().name}: {run.constitution.name}",
-        run=run,
-        summary=summary,
-        warnings=summary.warnings,
-        sums=sums_of(summary),
-        facts=facts_of(run, summary),
-        rules=rules_of(run.constitution),
-        plots=gathered.plots,
-        sampled=_sampled(len(views), gathered.notes),
-        data=embedded(browser_data(views, rules)),
-        printed=[printed(gathered.views[prompt_id], why) for prompt_id, why in gathered.why.items()],
-    )
+
+    def page(views: Sequence[TraceView]) -> str:
+        data = embedded(browser_data(views, rules))
+        return render("run.html.jinja", **constant, sampled=_sampled(len(views), measures.notes), data=data)
+
+    return page
 
 
 def _sampled(shown: int, notes: Sequence[Note]) -> str:
@@ -120,3 +97,35 @@ def _views(run: Run, ids: Collection[str]) -> dict[str, TraceView]:
             prompts = [prompt for _, prompt in reader.todo() if prompt.id in failures]
         views |= {prompt.id: view_of_failure(failures[prompt.id], prompt) for prompt in prompts}
     return views
+
+
+def sample(notes: Sequence[Note], size: int, seed: int) -> set[str]:
+    """Return the ids of `size` prompts: some of every outcome, the rest by lot; the same for the same run.
+
+    Which are drawn depends on each prompt's id and the seed alone.
+    """
+    drawn = sorted(notes, key=lambda note: (derive_seed(seed, note.prompt_id, "report"), note.prompt_id))
+    if len(drawn) <= size:
+        return {note.prompt_id for note in drawn}
+    by_outcome: dict[str, list[str]] = defaultdict(list)
+    for note in drawn:
+        by_outcome[note.outcome].append(note.prompt_id)
+    least = min(LEAST_OF_EACH, size // len(by_outcome))
+    chosen = [prompt_id for ids in by_outcome.values() for prompt_id in ids[:least]]
+    rest = [note.prompt_id for note in drawn if note.prompt_id not in set(chosen)]
+    return {*chosen, *rest[: size - len(chosen)]}
+
+
+def worth_reading(notes: Sequence[Note], of_each: int = 2) -> dict[str, str]:
+    """Return the prompts most worth reading and why: the surest pairs, the closest, the worst order noise."""
+    paired = sorted((note for note in notes if note.margin is not None), key=lambda note: note.margin or 0)
+    noisy = sorted((note for note in notes if note.noise is not None), key=lambda note: -(note.noise or 0))
+    found: dict[str, str] = {}
+    for why, some in (
+        ("one of the surest pairs", paired[::-1]),
+        ("one of the closest pairs", paired),
+        ("its orders contradict one another most", noisy),
+    ):
+        fresh = [note.prompt_id for note in some if note.prompt_id not in found]
+        found |= dict.fromkeys(fresh[:of_each], why)
+    return found

@@ -1,31 +1,220 @@
-"""The plots of one run, in the order of the page; those with nothing to show are left out."""
+"""The plots of one run, in the order of the page, and the plot of texts that a comparison shares."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from rlaif.constitution.schema import Constitution
-from rlaif.report.measures import Measures
-from rlaif.report.plots import Plot
-from rlaif.report.plots_of_answers import lengths_plot, revisions_plot, texts_plot
-from rlaif.report.plots_of_judging import margins_plot, position_plot, principles_plot
+from rlaif.evaluate.text_metrics import TextMetrics, text_metrics
+from rlaif.report.drawing import (
+    FAINT,
+    FULL,
+    ONE,
+    THREE,
+    TWO,
+    Panel,
+    Plot,
+    Spread,
+    Table,
+    at_value,
+    drawn,
+    number,
+    row_plot,
+    with_interval,
+)
+from rlaif.report.run_measures import KINDS_OF_RESPONSES, LENGTH_RATIOS, Measures
+from rlaif.stats.estimates import Bootstrap, Estimate
+
+BINS = np.linspace(0, 0.5, 26)
+"""Of margins: 0.02 wide."""
+MOST_TAGS = 12
+FEWEST_PROMPTS = 6
+"""Of prompts that differ: fewer may all do so in one direction by chance (a sign test reaches 5 % with six)."""
 
 
 def run_plots(measures: Measures, constitution: Constitution, min_margin: float) -> list[Plot]:
     """Return the plots of a run. The first is always there, and says so when nothing was judged."""
-    bootstrap = measures.bootstrap()
-    principles = [principle.id for principle in constitution.comparing]
+    bootstrap = Bootstrap(measures.tallies)
+    principles = [p.id for p in constitution.comparing if p.id in measures.favoured]
     plots = [margins_plot(measures, min_margin)]
-    if any(principle in measures.favoured for principle in principles):
+    if principles:
         plots.append(principles_plot(measures, bootstrap, principles))
-    if measures.biases:
-        plots.append(position_plot(measures, principles))
     if bootstrap.total(("unequal",)):
         plots.append(lengths_plot(bootstrap))
     if bootstrap.total(("pairs",)):
-        plots.append(texts_plot(bootstrap))
+        plots.append(texts_of_pairs_plot(bootstrap))
     if bootstrap.total(("revised",)):
-        drawn_by = [principle.id for principle in constitution.revising]
-        plots.append(revisions_plot(bootstrap, "principle", drawn_by))
-        tags = {
-            key[2] for tally in measures.tallies for key in tally if isinstance(key, tuple) and key[1:2] == ("tag",)
-        }
-        if tags:
-            plots.append(revisions_plot(bootstrap, "tag", sorted(tags)))
+        tags = {key[2] for tally in measures.tallies for key in tally if isinstance(key, tuple) and "tag" in key[1:2]}
+        plots.append(revisions_plot(bootstrap, [p.id for p in constitution.revising], sorted(tags)))
     return plots
+
+
+def margins_plot(measures: Measures, min_margin: float) -> Plot:
+    """Return the histogram of how far the matchups are from a tie, and where the threshold cuts."""
+    decided: Sequence[float] = measures.margins.get("decided", [])
+    abstained = {reason: values for reason, values in sorted(measures.margins.items()) if reason != "decided"}
+    total = len(decided) + sum(map(len, abstained.values())) + measures.unreadable
+    rows = [("decided", f"{len(decided):,}", number(_median(decided)))]
+    rows += [(f"abstained: {why}", f"{len(some):,}", number(_median(some))) for why, some in abstained.items()]
+    if measures.unreadable:
+        rows.append(("abstained: unreadable", f"{measures.unreadable:,}", "–"))
+    table = Table(("matchups", "count", "median margin"), tuple(rows))
+    if not total:
+        return Plot("margins", "No matchup was judged", "There are no verdicts to draw.", table, None)
+    title = f"{len(decided) / total:.0%} of the matchups are decided"
+    if decided:
+        title += f", half of them with a probability of at least {0.5 + (_median(decided) or 0):.2f}"
+
+    def draw(canvas: Figure) -> None:
+        ax = canvas.subplots(gridspec_kw={"left": 0.13, "right": 0.96, "bottom": 0.2, "top": 0.9})
+        others = [margin for values in abstained.values() for margin in values]
+        kept, lost = (np.histogram(values, BINS)[0] for values in (decided, others))
+        ax.bar(BINS[:-1], kept, width=0.017, color=ONE, align="edge")
+        some = lost > 0  # an empty bar would draw a line
+        ax.bar(BINS[:-1][some], lost[some], 0.017, kept[some], facecolor="none", edgecolor=TWO, align="edge")
+        if min_margin:
+            at_value(ax, min_margin, f"too close below {min_margin:g}")
+        ax.set_xlim(0, 0.5)
+        ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+        ax.set_xlabel("margin: |p − 0.5|")
+        ax.set_ylabel("matchups")
+
+    return Plot(
+        name="margins",
+        title=title,
+        reading=(
+            "Distance of each matchup's probability from an even 0.5. Filled: decided; outlined: abstained"
+            + (f" (left of the dotted line, {min_margin:g}, it is too close to call)." if min_margin else ".")
+            + (f" {measures.unreadable:,} matchups without a readable verdict have none." * bool(measures.unreadable))
+        ),
+        table=table,
+        svg=drawn("margins", title, 2.6, draw),
+    )
+
+
+def principles_plot(measures: Measures, bootstrap: Bootstrap, principles: Sequence[str]) -> Plot:
+    """Return how strongly each principle supports the overall winner, how often it decides, and its position bias."""
+    strengths = {k: Spread.of(measures.favoured[k]) for k in principles}
+    ranked = sorted(principles, key=lambda k: -(found.median if (found := strengths[k]) else 0))
+    shown = [f"“{k}” ({found.median:.2f})" for k in (ranked[0], ranked[-1]) if (found := strengths[k])]
+    title = f"{shown[0]} supports the overall winner most"
+    title = f"{title}, {shown[-1]} least" if len(ranked) > 1 else f"“{ranked[0]}” alone decides"
+    decisive = [bootstrap.ratio(("decisive", k), ("labelled", k)) for k in ranked]
+    biases = [bias for k in principles for bias in measures.biases.get(k, [])]
+    panels = [
+        Panel("probability of the winner", [strengths[k] for k in ranked], ONE, "number", FULL, 0.5, width=1.2),
+        Panel("decides alone", decisive, TWO),
+    ]
+    reading = (
+        "First panel: the probability that a principle gives to the response that all together prefer. Second: "
+        "share of the labels that would be different, or missing, without it."
+    )
+    if biases:
+        spreads = [Spread.of(measures.biases.get(k, [])) for k in ranked]
+        panels.append(Panel("position bias, logits", spreads, THREE, "number", None, 0))
+        reading += (
+            f" Third: half the sum of the log-odds of both orders; being shown first is worth {np.median(biases):+.2f} "
+            "logits. The median cancels in every label, the width around it is noise."
+        )
+    return row_plot(
+        ("principles", title),
+        f"{reading} Spreads: dot median, thick line the middle half, thin line the middle 90% of the matchups.",
+        ("principle", ranked),
+        panels,
+        more={"matchups": [f"{len(measures.favoured[k]):,}" for k in ranked]},
+    )
+
+
+def lengths_plot(bootstrap: Bootstrap) -> Plot:
+    """Return whether the longer response is preferred, and by how much for which difference in length."""
+    names = [f"{low:g}–{high:g} times as long" for low, high in pairwise(LENGTH_RATIOS)]
+    names.append(f"over {LENGTH_RATIOS[-1]:g} times")
+    probabilities = [bootstrap.ratio(("p longer", place), ("met", place)) for place in range(len(names))]
+    wins = bootstrap.ratio(("longer wins",), ("unequal",))
+    return row_plot(
+        ("lengths", f"The longer response wins {with_interval(wins)} of the labels"),
+        "Matchups by how much longer one response is than the other, in characters. All at 50%: length does not "
+        "matter. A slope may be length bias of the critic, or longer responses being better.",
+        ("length", names),
+        [Panel("mean probability of the longer", probabilities, ONE, "share", FULL, 0.5, "shorter | longer")],
+        "matchups",
+    )
+
+
+def texts_of_pairs_plot(bootstrap: Bootstrap) -> Plot:
+    """Return what was chosen and what was rejected as texts, beside all samples and revisions."""
+    kinds = {kind: text_metrics(bootstrap, kind) for kind in KINDS_OF_RESPONSES}
+    return texts_plot(
+        _what_training_would_learn(bootstrap),
+        [(name, texts) for name, texts in kinds.items() if texts.answers],
+        "What training on these pairs would teach beside the rules. ",
+    )
+
+
+def texts_plot(title: str, kinds: Sequence[tuple[str, TextMetrics]], reading: str = "") -> Plot:
+    """Return a plot with one row for each kind of responses; the first, what others are compared with, is grey."""
+    colours = [FAINT, *[ONE] * (len(kinds) - 1)]
+    every = [texts for _, texts in kinds]
+    return row_plot(
+        ("texts", title),
+        f"{reading}Words of a response; share that refuses; share with a hedge or a stock phrase (both by rules for "
+        "English); variety: the share of different words in windows of 50, which does not depend on length.",
+        ("responses", [name for name, _ in kinds]),
+        [
+            Panel("words", [texts.words for texts in every], colours, "number"),
+            Panel("refuse", [texts.refusals for texts in every], colours),
+            Panel("hedge", [texts.hedged for texts in every], colours),
+            Panel("variety", [texts.variety for texts in every], colours, "number"),
+        ],
+        "number",
+        {
+            "refuse in part": [with_interval(texts.partial_refusals) for texts in every],
+            "hedges per 100 words": [with_interval(texts.hedges, percent=False) for texts in every],
+            "stock phrases per 100 words": [with_interval(texts.boilerplate, percent=False) for texts in every],
+        },
+    )
+
+
+def _what_training_would_learn(bootstrap: Bootstrap) -> str:
+    """Return the first way in which chosen responses are shown to differ from the rejected ones of the same pairs."""
+    for what, verb in (("more refusals", "refuses"), ("more hedges", "hedges")):
+        estimate = bootstrap.ratio((what,), ("pairs",), share=False)
+        if bootstrap.total((what, "prompts")) >= FEWEST_PROMPTS and not estimate.holds(0):
+            more = "chosen" if (estimate.value or 0) > 0 else "rejected"
+            share = 100 * abs(estimate.value or 0)
+            points = "less than a point" if share < 1 else f"{share:.0f} points"
+            return f"The {more} response {verb} more often than the other of its pair, by {points}"
+    return "Chosen and rejected responses are not shown to differ in refusing or hedging"
+
+
+def revisions_plot(bootstrap: Bootstrap, principles: Sequence[str], tags: Sequence[str]) -> Plot:
+    """Return where a revision beats its parent: over all, by the principle drawn for its critique, by its tag."""
+    overall = bootstrap.ratio(("p revision",), ("revised",))
+    names = ["all revisions"]
+    marks: list[Estimate | None] = [overall]
+    of_tags = f"by tag, the {MOST_TAGS} most frequent" if len(tags) > MOST_TAGS else "by tag of the prompt"
+    for kind, heading, values in (("principle", "by principle of the critique", principles), ("tag", of_tags, tags)):
+        found = {k: bootstrap.ratio(("p revision", kind, k), ("revised", kind, k)) for k in values}
+        found = {k: estimate for k, estimate in found.items() if estimate.value is not None}
+        if kind == "tag":
+            found = dict(sorted(found.items(), key=lambda item: (-item[1].n, item[0]))[:MOST_TAGS])
+        if found:
+            best_first = sorted(found, key=lambda k: -(found[k].value or 0))
+            names += [heading, *best_first]
+            marks += [None, *(found[k] for k in best_first)]
+    return row_plot(
+        ("revisions", f"A revision beats its parent with a mean probability of {with_interval(overall)}"),
+        "Mean probability that a revision is better than the response it goes back to. Of many rows, some differ from "
+        "the others by chance alone.",
+        ("revisions", names),
+        [Panel("mean probability that it is better", marks, ONE, "share", FULL, 0.5, "made worse | made better")],
+        "number",
+        {"prompts": [str(mark.prompts) if mark else "" for mark in marks]},
+    )
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return float(np.median(values)) if len(values) else None

@@ -12,12 +12,10 @@ from rlaif.config.judging import JudgingConfig
 from rlaif.config.run import RunConfig
 from rlaif.constitution.schema import Constitution
 from rlaif.errors import ConfigError
-from rlaif.preferences.correction import Corrected, Correction
-from rlaif.preferences.denoise import Noise, measure_noise
 from rlaif.preferences.judgement import Judgement, judge_matchup, order_noise
 from rlaif.preferences.length import LengthEffect, LengthReading, length_readings
 from rlaif.preferences.position import PositionBias
-from rlaif.preferences.recalibration import Recalibrator
+from rlaif.preferences.recalibration import Corrected, Correction, Noise, Recalibrator, measure_noise
 from rlaif.records import Trace
 from rlaif.runs.directory import Manifest, shown_cases, with_own_options
 from rlaif.seeds import canonical_json

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from rlaif.config.run import RunConfig
 from rlaif.constitution.schema import Constitution
 from rlaif.errors import RunDirectoryError, UsageError
-from rlaif.preferences.correction import Correction
+from rlaif.preferences.judgement import Rule
 from rlaif.preferences.length import LengthEffect, length_effect
 from rlaif.preferences.pairs import Conclusion, conclude
 from rlaif.preferences.position import PositionBias
-from rlaif.preferences.rule import Rule
+from rlaif.preferences.recalibration import Correction
 from rlaif.records import Failure, Trace
 from rlaif.runs.calibrate import correction_of, uncorrected
 from rlaif.runs.directory import TRACES, Manifest, ServedModels, read_config, read_manifest, read_models, read_text

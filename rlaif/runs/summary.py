@@ -10,19 +10,17 @@ from collections import Counter
 from pydantic import Field
 
 from rlaif.config.judging import JudgingConfig
-from rlaif.models.family import families
-from rlaif.preferences.correction import Corrected
-from rlaif.preferences.judgement import Judgement, deciding_principles
+from rlaif.models.model_files import families
+from rlaif.preferences.contributions import Panel, panel_estimates, tally_panel
+from rlaif.preferences.judgement import Judgement, Rule, deciding_principles
 from rlaif.preferences.length import LengthEffect
 from rlaif.preferences.pairs import Conclusion, Pair
-from rlaif.preferences.panel import Panel, panel_estimates, tally_panel
 from rlaif.preferences.position import PositionBias
-from rlaif.preferences.rule import Rule
+from rlaif.preferences.recalibration import Corrected
 from rlaif.records import Record, Trace, Usage
 from rlaif.runs.calibrate import not_applied
 from rlaif.runs.reader import Run
-from rlaif.stats.bootstrap import bootstrap_of
-from rlaif.stats.estimates import Tally
+from rlaif.stats.estimates import Tally, bootstrap_of
 
 
 class Summary(Record):

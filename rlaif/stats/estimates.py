@@ -1,15 +1,16 @@
-"""Figures with 95 % intervals from a bootstrap over prompts.
+"""Estimates with 95 % intervals from a bootstrap over prompts.
 
-Comes in: for every prompt a tally of counts and sums by name. Goes out: ratios and other functions of their totals,
-each with an interval. Whole prompts are drawn, with all their matchups: those of one prompt are not independent.
+Input: for each prompt a tally of counts and sums by name. Output: ratios and other functions of their totals, each with
+an interval. Whole prompts are resampled with all their matchups, which depend on one another.
 
-Percentile intervals of few prompts are too narrow; the quantiles are moved outwards as Hesterberg 2015 (What Teachers
+Percentile intervals from few prompts are too narrow; the quantiles are moved outwards as Hesterberg 2015 (What Teachers
 Should Know About the Bootstrap, The American Statistician 69, "expanded percentile") proposes. A share of exactly 0 or
-1 has no spread to resample, which is no certainty: its open end is the exact binomial bound for so many prompts.
+1 has no spread to resample; its open end is the exact binomial bound for that number of prompts.
 """
 
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import random
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from statistics import NormalDist
 from typing import NoReturn
 
@@ -22,9 +23,14 @@ from rlaif.base import Record
 Key = Hashable
 Array = npt.NDArray[np.float64]
 
+RESAMPLES = 2000
+ALPHA = 0.05
+MOST_CLUSTERS = 4000
+"""More clusters are combined at random into this many bundles: the variance is unchanged and the memory bounded."""
+
 
 class Tally(dict[Key, float]):
-    """Sums by name; a name that was never counted stands at 0. (A Counter would drop sums below zero.)"""
+    """Sums by name; a name that was never counted reads as 0. (A Counter would drop sums below zero.)"""
 
     def __missing__(self, key: Key) -> float:
         return 0.0
@@ -35,12 +41,8 @@ class Tally(dict[Key, float]):
             self[key] += value
 
     def update(self, *_: object, **__: object) -> NoReturn:
-        """Refuse: it would put one prompt's sums in the place of another's. Use `add`."""
+        """Raise TypeError: it would overwrite sums where `add` adds to them."""
         raise TypeError("a tally adds up: use add()")
-
-
-RESAMPLES = 2000
-ALPHA = 0.05
 
 
 class Estimate(Record):
@@ -52,12 +54,12 @@ class Estimate(Record):
     """Lower end of the 95 % interval; None with fewer than two prompts, but for a share of exactly 0 or 1."""
     high: float | None = None
     n: float = Field(default=0, ge=0)
-    """What it was measured on, summed: matchups, answers, … as the figure's name says."""
+    """What it was measured on, summed: matchups, responses, … as the estimate's name says."""
     prompts: int = Field(default=0, ge=0)
     """Prompts that had any of these."""
 
     def ends(self, form: str) -> str:
-        """Return the interval as ` (LOW to HIGH)`, each end in a format such as `.0%`; nothing where there is none."""
+        """Return the interval as ` (LOW to HIGH)`, each end in a format such as `.0%`; empty without an interval."""
         return "" if self.low is None or self.high is None else f" ({self.low:{form}} to {self.high:{form}})"
 
     def holds(self, truth: float) -> bool:
@@ -66,7 +68,7 @@ class Estimate(Record):
 
 
 class Bootstrap:
-    """Tallies of all prompts, resampled once; every figure uses the same resamples, so that differences pair."""
+    """Tallies of all prompts; every estimate uses the same resamples, so that differences are paired."""
 
     def __init__(self, tallies: Sequence[Tally], *, seed: int = 0, resamples: int = RESAMPLES) -> None:
         self._tallies = tallies
@@ -77,7 +79,7 @@ class Bootstrap:
 
     @property
     def prompts(self) -> int:
-        """How many prompts there are."""
+        """Number of prompts."""
         return len(self._tallies)
 
     def total(self, key: Key) -> float:
@@ -89,7 +91,7 @@ class Bootstrap:
         return self.ratio_of_sums((above,), (below,), share=share)
 
     def ratio_of_sums(self, above: Sequence[Key], below: Sequence[Key], *, share: bool = True) -> Estimate:
-        """Return the ratio of two sums over several keys each, with all of `below` as what it is measured on."""
+        """Return the ratio of two sums over several keys each; its `n` is the sum over `below`."""
 
         def divided(totals: Array) -> Array:
             result: Array = totals[: len(above)].sum(axis=0) / totals[len(above) :].sum(axis=0)
@@ -105,10 +107,10 @@ class Bootstrap:
     def function(self, of_totals: Callable[[Array], Array], keys: Sequence[Key], *, of: Sequence[Key]) -> Estimate:
         """Return a function of the totals of `keys`.
 
-        `of_totals` takes an array (keys, …) and returns one of shape (…); `of` names all that it is measured on.
+        `of_totals` maps an array (keys, …) to one of shape (…); `n` and `prompts` count the keys in `of`.
         """
         if isinstance(of, str):
-            raise TypeError("`of` is a sequence of names, not one name: its letters would be taken for names")
+            raise TypeError("`of` is a sequence of names; the letters of a single string would be read as names")
         columns = np.stack([self._column(key) for key in keys])
         base = np.sum([self._column(key) for key in of], axis=0)
         n, prompts = float(base.sum()), int((base != 0).sum())
@@ -118,11 +120,7 @@ class Bootstrap:
                 return Estimate(value=None, n=n, prompts=prompts)
             if prompts < 2:
                 return Estimate(value=value, n=n, prompts=prompts)
-            drawn = of_totals(columns @ self._drawn().T)
-        drawn = drawn[np.isfinite(drawn)]
-        outside = tail(prompts)
-        low, high = np.quantile(drawn, [outside, 1 - outside]) if len(drawn) else (value, value)
-        return Estimate(value=value, low=float(low), high=float(high), n=n, prompts=prompts)
+            return with_interval(value, of_totals(columns @ self._drawn().T), n, prompts)
 
     def _column(self, key: Key) -> Array:
         if key not in self._columns:
@@ -138,37 +136,60 @@ class Bootstrap:
         return self._draws
 
 
+def bootstrap_of(tallies: Iterable[tuple[Hashable, Tally]], seed: int = 0) -> Bootstrap:
+    """Return a bootstrap over clusters: tallies of one cluster (one prompt, one item) are always drawn together."""
+    clusters: dict[Hashable, Tally] = {}
+    for cluster, tally in tallies:
+        clusters.setdefault(cluster, Tally()).add(tally)
+    return Bootstrap(_bundled(list(clusters.values())), seed=seed)
+
+
+def _bundled(tallies: list[Tally]) -> list[Tally]:
+    if len(tallies) <= MOST_CLUSTERS:
+        return tallies
+    random.Random(0).shuffle(tallies)
+    bundles = [Tally() for _ in range(MOST_CLUSTERS)]
+    for place, tally in enumerate(tallies):
+        bundles[place % MOST_CLUSTERS].add(tally)
+    return bundles
+
+
+def with_interval(value: float, drawn: Array, n: float, prompts: int) -> Estimate:
+    """Return an estimate whose interval comes from its value in every resample, widened for few prompts."""
+    drawn = drawn[np.isfinite(drawn)]
+    outside = NormalDist().cdf(-student_t(prompts - 1) * (prompts / (prompts - 1)) ** 0.5)
+    low, high = np.quantile(drawn, [outside, 1 - outside]) if len(drawn) else (value, value)
+    return Estimate(value=value, low=float(low), high=float(high), n=n, prompts=prompts)
+
+
+def student_t(df: int | None) -> float:
+    """Return the 97.5 % quantile of Student's t; with None as degrees of freedom, of the normal distribution.
+
+    Exact for one and two degrees of freedom, else by the expansion of Fisher and Cornish, within 1 %.
+    """
+    if df is None:
+        return NormalDist().inv_cdf(1 - ALPHA / 2)
+    if df <= 2:
+        p = 1 - ALPHA / 2
+        return math.tan(math.pi * (p - 0.5)) if df == 1 else (2 * p - 1) / (2 * p * (1 - p)) ** 0.5
+    z = student_t(None)
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * df**3)
+    return z + (z**3 + z) / (4 * df) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * df**2) + third
+
+
 def unseen(n: int) -> float:
     """Return the largest share that could be missed in n prompts: the 97.5 % bound for 0 of n (Clopper-Pearson)."""
     return 1 - float((ALPHA / 2) ** (1 / n))
-
-
-def apart(one: Estimate, other: Estimate) -> bool:
-    """Whether the intervals of two figures have nothing in common, so that the two are shown to differ."""
-    if one.low is None or one.high is None or other.low is None or other.high is None:
-        return False
-    return one.high < other.low or other.high < one.low
-
-
-def highest_is_shown(figures: Sequence[Estimate]) -> bool:
-    """Whether the highest of several figures is shown to be higher than all others; one alone is."""
-    known = [estimate for estimate in figures if estimate.value is not None]
-    if not known:
-        return False
-    highest = max(known, key=lambda estimate: estimate.value or 0)
-    return all(apart(highest, estimate) for estimate in known if estimate is not highest)
 
 
 def wilson(hits: int, n: int) -> Estimate:
     """Return the share of hits among n independent trials with its 95 % score interval (Wilson 1927, JASA 22)."""
     if n == 0:
         return Estimate(value=None)
-    z2 = NormalDist().inv_cdf(1 - ALPHA / 2) ** 2
-    middle = (hits + z2 / 2) / (n + z2)
-    half = (z2 * (hits * (n - hits) / n + z2 / 4)) ** 0.5 / (n + z2)
-    low = 0.0 if hits == 0 else middle - half
-    high = 1.0 if hits == n else middle + half
-    return Estimate(value=hits / n, low=low, high=high, n=n, prompts=n)
+    from scipy.stats import binomtest  # noqa: PLC0415  (half a second)
+
+    low, high = binomtest(hits, n).proportion_ci(1 - ALPHA, method="wilson")
+    return Estimate(value=hits / n, low=float(low), high=float(high), n=n, prompts=n)
 
 
 def kappa_of(totals: Array) -> Array:
@@ -182,21 +203,15 @@ def kappa_of(totals: Array) -> Array:
     return result
 
 
-def tail(n: int) -> float:
-    """Return the probability left out at each end, for n prompts: smaller than alpha / 2, the fewer the smaller."""
-    return NormalDist().cdf(-student_t(n - 1) * (n / (n - 1)) ** 0.5)
+def apart(one: Estimate, other: Estimate) -> bool:
+    """Whether two intervals do not overlap, so that the two estimates are shown to differ."""
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return False
+    return one.high < other.low or other.high < one.low
 
 
-def student_t(df: int | None) -> float:
-    """Return the 97.5 % quantile of Student's t; None for the normal distribution, which has infinitely many.
-
-    By the expansion of Fisher and Cornish, within 1 % from three degrees of freedom on, and exactly below.
-    """
-    z = NormalDist().inv_cdf(1 - ALPHA / 2)
-    if df is None:
-        return z
-    if df <= 2:
-        p = 1 - ALPHA / 2
-        return math.tan(math.pi * (p - 0.5)) if df == 1 else (2 * p - 1) / (2 * p * (1 - p)) ** 0.5
-    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * df**3)
-    return z + (z**3 + z) / (4 * df) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * df**2) + third
+def highest_is_shown(estimates: Sequence[Estimate]) -> bool:
+    """Whether the highest of several estimates is shown to be higher than all others; true for a single one."""
+    known = [estimate for estimate in estimates if estimate.value is not None]
+    highest = max(known, key=lambda estimate: estimate.value or 0, default=None)
+    return highest is not None and all(apart(highest, estimate) for estimate in known if estimate is not highest)

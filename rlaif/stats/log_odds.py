@@ -1,9 +1,9 @@
-"""Probabilities and log-odds, one from the other."""
+"""Conversion between probabilities and log-odds."""
 
 import math
 
 LARGEST = 4.0
-"""A judge that is surer than 98 % asks for no wider gap between two scores than one that is 98 % sure."""
+"""Log-odds are clipped here, at a probability of 98 %: a surer judge asks for no wider gap between two scores."""
 
 
 def log_odds(p: float) -> float:

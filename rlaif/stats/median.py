@@ -1,8 +1,8 @@
 """The median with a 95 % interval, for values that come in clusters.
 
-Woodruff 1952 (Confidence intervals for medians and other position measures, JASA 47): how many of the values lie below
-the median is a share, whose variance is summed by cluster; its interval is read off the values in order. No density has
-to be guessed, as a standard error of the median would need, and no resample drawn.
+Woodruff 1952 (Confidence intervals for medians and other position measures, JASA 47): the share of values below the
+median has a variance, summed by cluster; its interval is mapped back to quantiles of the values. This needs neither an
+estimate of the density, as the standard error of a median would, nor resamples.
 """
 
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from rlaif.stats.estimates import Array, Estimate, student_t
+from rlaif.stats.estimates import Estimate, student_t
 
 
 def median_interval(values: npt.ArrayLike, clusters: Sequence[str] | npt.NDArray[np.int64]) -> Estimate:
-    """Return the median of (n,) values; values of one cluster (a prompt's) are not taken for independent.
+    """Return the median of (n,) values; values of one cluster (a prompt's) may depend on one another.
 
-    No interval with fewer than two clusters, nor where so few can't tell on which side of all values the median is.
+    No interval with fewer than two clusters, nor with so few that the interval of the share exceeds [0, 1].
     """
     found = np.asarray(values, dtype=float)
     if not len(found):
@@ -27,22 +27,11 @@ def median_interval(values: npt.ArrayLike, clusters: Sequence[str] | npt.NDArray
     estimate = Estimate(value=middle, n=len(found), prompts=count)
     if count < 2:
         return estimate
-    # A value at the median itself counts as half below it.
-    below = (np.sign(middle - found)) / 2
-    half = student_t(count - 1) * _error_of_mean(below, places, count)
+    below = (np.sign(middle - found)) / 2  # a value at the median itself counts as half below it
+    sums = np.bincount(places, weights=below - below.mean(), minlength=count)
+    half = student_t(count - 1) * float(np.sqrt(count / (count - 1) * (sums @ sums)) / len(found))
     if half > 0.5:
         return estimate
-    low, high = _outwards(np.sort(found), 0.5 - half, 0.5 + half)
-    return estimate.model_copy(update={"low": low, "high": high})
-
-
-def _error_of_mean(values: Array, places: npt.NDArray[np.intp], count: int) -> float:
-    """Return the standard error of a mean over items that were drawn cluster by cluster."""
-    sums = np.bincount(places, weights=values - values.mean(), minlength=count)
-    return float(np.sqrt(count / (count - 1) * (sums @ sums)) / len(values))
-
-
-def _outwards(ordered: Array, low: float, high: float) -> tuple[float, float]:
-    """Return the values below which these shares lie, the farther one where a share falls between two."""
-    found = np.quantile(ordered, low, method="lower"), np.quantile(ordered, high, method="higher")
-    return float(found[0]), float(found[1])
+    # Where a share falls between two values, the outer one.
+    low, high = np.quantile(found, 0.5 - half, method="lower"), np.quantile(found, 0.5 + half, method="higher")
+    return estimate.model_copy(update={"low": float(low), "high": float(high)})

@@ -1,26 +1,26 @@
 """Logistic and linear regression without intercept, with intervals from a bootstrap over clusters.
 
 The logistic outcome may be anything in [0, 1] (fractional logit: Papke & Wooldridge 1996, Journal of Applied
-Econometrics 11). Regressed are what length is worth to a judge, and how sure it is compared with how right.
+Econometrics 11). Used for the length bias of judges, and for their over- or underconfidence.
 
-Shapes: x (n, k) what explains, y (n,) what is explained, w (r, n) one row of weights per regression; out comes (r, k),
-a row of NaN where a regression has no answer (nothing to tell two columns apart, or outcomes that are separated).
+Shapes: x (n, k) regressors, y (n,) outcomes, w (r, n) one row of weights per regression; the result is (r, k), with a
+row of NaN where a regression has no solution (collinear columns, or separated outcomes).
 """
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 
 import numpy as np
 
-from rlaif.stats.estimates import Array, Estimate, tail
+from rlaif.stats.estimates import Array, Estimate, with_interval
 
 RESAMPLES = 1000
 STEPS = 30
 TOLERANCE = 1e-8
 SINGULAR = 1e-10
 LARGEST = 50.0
-"""A coefficient beyond this is on its way to infinity: the outcome is separated, and there is no estimate."""
+"""A coefficient beyond this diverges: the outcome is separated, and there is no estimate."""
 MOST_CELLS = 2_000_000
-"""Weights held at a time: 16 MB, and a few arrays of the same size."""
+"""Weights in memory at a time: 16 MB, and a few arrays of the same size."""
 
 Fit = Callable[[Array, Array, Array], Array]
 
@@ -52,7 +52,7 @@ def _curves(x: Array, w: Array) -> Array:
 
 
 def _solved(a: Array, b: Array) -> Array:
-    """Return the solutions of a @ x = b, (r, k); NaN where a is singular or as good as that."""
+    """Return the solutions of a @ x = b, (r, k); NaN where a is singular or nearly so."""
     # The product of its diagonal is the largest determinant a matrix with no negative eigenvalue can have.
     largest = np.diagonal(a, axis1=1, axis2=2).prod(axis=1)
     sound = np.isfinite(a).all(axis=(1, 2)) & (largest > 0)
@@ -72,10 +72,8 @@ def coefficient(fit: Fit, x: Array, y: Array, clusters: Sequence[Hashable], seed
     if n < 2:
         return Estimate(value=value, n=len(y), prompts=n)
     places = np.array([names[cluster] for cluster in clusters])
-    again = np.concatenate([fit(x, y, weights[:, places])[:, 0] for weights in _drawn(n, len(y), seed)])
-    drawn = again[np.isfinite(again)]
-    low, high = np.quantile(drawn, [tail(n), 1 - tail(n)]) if len(drawn) else (value, value)
-    return Estimate(value=value, low=float(low), high=float(high), n=len(y), prompts=n)
+    drawn = np.concatenate([fit(x, y, weights[:, places])[:, 0] for weights in _drawn(n, len(y), seed)])
+    return with_interval(value, drawn, len(y), n)
 
 
 def _drawn(clusters: int, items: int, seed: int) -> Iterator[Array]:

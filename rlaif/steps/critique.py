@@ -1,16 +1,25 @@
-"""The critic says what is wrong with one response under the principles drawn for it."""
+"""The critic points out what is wrong with one response under the principles drawn for this round."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rlaif.config.run import RevisionConfig
 from rlaif.constitution.schema import Example, Principle
+from rlaif.models.backend import ChatRequest, user
 from rlaif.models.model import Model, StoredReply
-from rlaif.models.wire import ChatRequest, user
-from rlaif.records import Critique, Prompt, Response
+from rlaif.records import Critique, Message, Prompt, Response
 from rlaif.seeds import derive_seed
-from rlaif.steps.examples import worked
 from rlaif.templates import Templates, conversation_text, fence_tag, unfenced
+
+
+def worked(principles: Sequence[Principle], turn: Callable[[Example], tuple[str, str]]) -> list[Message]:
+    """Return the examples of these principles as (question, answer) turns, asked in the same words."""
+    messages = []
+    for principle in principles:
+        for example in principle.examples:
+            question, answer = turn(example)
+            messages += [user(question), Message(role="assistant", content=answer)]
+    return messages
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """The policy answers a prompt: n responses in one request."""
 
 from rlaif.config.run import SamplingConfig
+from rlaif.models.backend import ChatRequest
 from rlaif.models.model import Model, StoredReply
-from rlaif.models.wire import ChatRequest
 from rlaif.records import Prompt, Response
 from rlaif.seeds import derive_seed
 

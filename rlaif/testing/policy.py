@@ -1,86 +1,79 @@
-"""What a simulated policy is like beyond the quality of its answers: habits, variety, knowledge, surprise at texts.
+"""How a simulated policy writes: responses, critiques and revisions, options of a question, log-probabilities of texts.
 
-For tests of `rlaif evaluate policy`, which must find what is planted here. Tokens are words with the space before them.
+Tokens are words with the space before them.
 """
 
 import random
 import re
-from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
-from pydantic import Field
+from rlaif.seeds import canonical_json, content_hash
+from rlaif.testing.request_kind import after_fences, fenced, kind_of, options_of, question_of, tag_of
+from rlaif.testing.simulated_model import SimulatedModel
 
-from rlaif.records import Record
-from rlaif.seeds import content_hash, derive_seed
-from rlaif.text import detect_refusal
-
+WORDS = (
+    "first", "then", "because", "water", "light", "answer", "reason", "small", "table", "garden",
+    "letter", "number", "careful", "question", "window", "river", "simple", "measure", "paper", "morning",
+    "result", "method", "clear", "direct", "example", "person", "safe", "open", "bread", "street",
+)  # fmt: skip
 _TOKEN = re.compile(r"\s*\S+")
-_OPTION = re.compile(r"^([A-D])\) (.*)$", re.M)
-_DECLINES = re.compile(r"^([AB]): it declines$", re.M)
 LETTERS = "ABCD"
 
 
-class Habit(Record):
-    """Something the policy says besides, or instead of, an answer."""
+def written(model: SimulatedModel, body: dict[str, Any], index: int) -> dict[str, Any]:
+    """Return the choice with number `index`: a response, a critique or a revision."""
+    kind, question = kind_of(body), question_of(body)
+    index = index if model.variety is None else index % model.variety
+    rng = model.rng(canonical_json(body["messages"]), body.get("seed", 0), index)
+    words = rng.choices(WORDS, k=max(3, round(rng.gauss(model.words, model.words / 4))))
+    text = " ".join(words).capitalize()
+    if model.lines > 1 and kind != "critique":
+        text = _on_lines(words, rng.randint(1, model.lines))
+    if kind == "sample":
+        text += f" (quality {rng.gauss(model.quality_mean, model.quality_sd):+.4f})."
+        text = _with_habits(model, question, text, rng)
+    elif kind == "revise":
+        text = model.revisions_begin.replace("TAG", tag_of(question)) + (
+            after_fences(question) if model.revisions_copy else text
+        )
+        parent = model.quality(fenced(question).get("answer", ""))
+        text += f" (quality {rng.gauss(parent + model.revision_gain, model.quality_sd / 4):+.4f})."
+    cut = len(words) > body.get("max_tokens", 10**6)
+    ids = token_ids(text) if body.get("return_token_ids") else None
+    return {**text_choice(text), "finish_reason": "length" if cut else "stop", "token_ids": ids}
 
-    says: str
-    share: float = Field(default=1.0, ge=0, le=1)
-    """Share of the answers in which it says so."""
-    alone: bool = False
-    """Whether it says nothing else."""
-    to: tuple[str, ...] = ()
-    """The prompts (last turns) it holds for; empty for all."""
+
+def _on_lines(words: list[str], count: int) -> str:
+    """Return the words on so many lines of about the same length."""
+    ends = [round(len(words) * place / count) for place in range(count + 1)]
+    return "\n".join(" ".join(words[start:end]).capitalize() for start, end in pairwise(ends))
 
 
-class Knowledge(Record):
-    """How the policy does on questions with four options."""
-
-    right: tuple[str, ...]
-    """Texts of the right options."""
-    accuracy: float = Field(default=0.8, ge=0, le=1)
-    """Share of the questions, drawn by their text, whose right option it takes."""
-    confidence: float = Field(default=0.8, gt=0.25, lt=1)
-    """Probability it gives to what it takes, whether that is right or not."""
-
-
-def habitual(habits: Sequence[Habit], question: str, text: str, rng: random.Random) -> str:
-    """Return an answer with what the policy is in the habit of saying."""
-    for habit in habits:
+def _with_habits(model: SimulatedModel, prompt: str, text: str, rng: random.Random) -> str:
+    for habit in model.habits:
         drawn = rng.random()
-        if drawn < habit.share and (not habit.to or question in habit.to):
+        if drawn < habit.share and (not habit.to or prompt in habit.to):
             text = habit.says if habit.alone else f"{habit.says} {text}"
     return text
 
 
-def is_choice(question: str) -> bool:
-    """Whether a question offers four options."""
-    return len(_OPTION.findall(question)) == len(LETTERS)
+def text_choice(text: str) -> dict[str, Any]:
+    """Return a choice that is a text."""
+    return {"message": {"role": "assistant", "content": text}, "finish_reason": "stop", "logprobs": None}
 
 
-def letter_probabilities(knowledge: Knowledge | None, question: str, seed: int) -> list[tuple[str, float]]:
-    """Return the probability of every letter, likeliest first; the same for all where nothing is known."""
-    options = dict(_OPTION.findall(question))
-    right = [letter for letter, text in options.items() if knowledge and text in knowledge.right]
+def letter_probabilities(model: SimulatedModel, body: dict[str, Any]) -> list[tuple[str, float]]:
+    """Return the probability of every option's letter, the most likely first; equal where nothing is known."""
+    question, knowledge = question_of(body), model.knowledge
+    right = [letter for letter, text in options_of(question).items() if knowledge and text in knowledge.right]
     if knowledge is None or len(right) != 1:
-        return [(letter, 1 / len(LETTERS)) for letter in LETTERS]
-    rng = random.Random(derive_seed(seed, "choice", question))
+        return [(letter, model.label_mass * (1 / len(LETTERS))) for letter in LETTERS]
+    rng = model.rng("choice", question)
     taken = right[0] if rng.random() < knowledge.accuracy else rng.choice([one for one in LETTERS if one != right[0]])
     rest = (1 - knowledge.confidence) / (len(LETTERS) - 1)
-    found = [(one, knowledge.confidence if one == taken else rest) for one in LETTERS]
-    return sorted(found, key=lambda entry: -entry[1])
-
-
-def reads_refusals(question: str) -> bool:
-    """Whether it is asked if an answer declines."""
-    return bool(_DECLINES.search(question))
-
-
-def declines(question: str, answer: str) -> tuple[str, str]:
-    """Return the label that tells whether an answer declines, and the other one."""
-    found = _DECLINES.search(question)
-    says_so = found[1] if found else LETTERS[0]
-    other = "B" if says_so == "A" else "A"
-    return (says_so, other) if detect_refusal("", answer) != "compliance" else (other, says_so)
+    others = [(one, model.label_mass * rest) for one in LETTERS if one != taken]
+    return [(taken, model.label_mass * knowledge.confidence), *others]
 
 
 def token_ids(text: str) -> list[int]:
@@ -88,14 +81,16 @@ def token_ids(text: str) -> list[int]:
     return [int(content_hash(word, digits=6), 16) for word in _TOKEN.findall(text)]
 
 
-def scored(prompt: str | list[int], nats: float, seed: int) -> dict[str, Any]:
-    """Return the choice of a completion that scores its prompt: `nats` a token on average, more or less.
+def scored(model: SimulatedModel, prompt: str | list[int]) -> dict[str, Any]:
+    """Return the choice of a completion that scores its prompt: about `nats` per token.
 
-    What is more or less hangs on the text; all simulated models share half of it.
+    The deviations depend on the text; all simulated models share half of them.
     """
+    text = isinstance(prompt, str)
     tokens = token_ids(prompt) if isinstance(prompt, str) else prompt
-    text = hash(tuple(tokens))  # of numbers, so the same in every process
-    shared, own = random.Random(text), random.Random(hash((text, seed)))
+    nats = model.nats if text else model.nats_of_answers
+    seed = hash(tuple(tokens))  # of numbers, so the same in every process
+    shared, own = random.Random(seed), random.Random(hash((seed, model.seed)))
     logprobs: list[dict[str, dict[str, float]] | None] = [None]
     for token in tokens[1:]:
         logprobs.append({str(token): {"logprob": min(-1e-6, -nats + shared.gauss(0, 0.3) + own.gauss(0, 0.3))}})

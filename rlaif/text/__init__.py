@@ -1,11 +1,9 @@
-"""What can be told of an answer without a model: refusal, hedging and boilerplate, agreement with a
-claim, variety of words.
+"""Properties of a response that need no model: refusal, hedging, agreement with a claim, variety of words.
 
-Pure functions of texts, standard library only, in time that grows with the length of the text. They are rules written
-for English and know words, not meanings: a refusal said in an unforeseen way, irony or another language goes unseen.
-Refusals were measured against people's labels (`benchmarks/README.md`); hedging and diversity are counts, no
-judgements. Good for comparing many answers of two models, not for deciding on a single one; `texts` does so, with
-intervals.
+Pure functions of texts, standard library only, in time linear in the length of the text. They are rules for English and
+match words, not meanings: an unusual refusal, irony or another language is missed. Refusals were measured against human
+labels (`benchmarks/README.md`); hedging and diversity are counts, not judgements. Good for comparing many responses of
+two models, not for deciding about a single one.
 """
 
 from rlaif.text.diversity import distinct_ngrams, mattr, self_overlap, word_count, words

@@ -1,8 +1,7 @@
-"""What changed between two versions of a text, word by word.
+"""A word diff of two versions of a text.
 
-Comes in: two texts. Goes out: steps that, read one after the other, give both texts back exactly. Long texts are
-compared by sentences, very long ones as a whole: the time is bounded by the texts' lengths alone, never by a clock,
-so that the same texts always give the same marks.
+The steps, concatenated, give both texts back exactly. Long texts are compared by sentences, very long ones as a whole:
+the effort is limited by the texts' lengths and never by a clock, so that the same texts always give the same diff.
 """
 
 import difflib
@@ -11,8 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 LARGEST_TABLE = 400_000
-"""Units of one text times units of the other that may be compared: about 600 words with 600, which takes
-milliseconds, and a second where the texts are made to be slow."""
+"""Largest product of the two numbers of units: about 600 words with 600, milliseconds, a second in the worst case."""
 
 Unit = Literal["words", "sentences", "whole"]
 
@@ -24,12 +22,12 @@ _UNITS: dict[Unit, re.Pattern[str]] = {
 
 @dataclass(frozen=True)
 class Step:
-    """A stretch of the older text and what stands in its place in the newer one."""
+    """A span of the older text and what replaces it in the newer one."""
 
     old: str
     new: str
     changed: bool
-    """False where only white space differs, if anything."""
+    """False where at most white space differs."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class Difference:
 
     steps: tuple[Step, ...]
     kept: float
-    """Share of both texts' words (or sentences) that stand in the other at the same place, in [0, 1]."""
+    """Share of both texts' words (or sentences) that match the other text, in [0, 1]."""
     unit: Unit
     """What was compared."""
 

@@ -1,4 +1,4 @@
-"""How varied the words of one text or of several texts are: arithmetic on words, no model, any language with spaces.
+"""Lexical diversity of one text or several; for any language that separates words by spaces.
 
 Words are runs of letters and digits in lower case; an apostrophe or hyphen inside belongs to its word.
 """
@@ -24,9 +24,9 @@ def word_count(text: str) -> int:
 def mattr(text: str, window: int = 50) -> float | None:
     """Return the moving-average type-token ratio, in (0, 1]; None for a text with fewer words than `window`.
 
-    The mean, over all windows of `window` words in a row, of distinct words per word (Covington & McFall 2010, "Cutting
-    the Gordian knot"). Unlike the plain ratio it does not fall with length. A text shorter than a window has no such
-    number: its plain ratio would be higher for its shortness alone. Raises ValueError for a window below 1.
+    The mean of distinct words per word over all windows of `window` consecutive words (Covington & McFall 2010,
+    "Cutting the Gordian knot"). Unlike the plain ratio it does not fall with length; shorter texts have none.
+    Raises ValueError for a window below 1.
     """
     if window < 1:
         raise ValueError(f"window is {window}; a window holds at least 1 word")
@@ -66,8 +66,8 @@ def distinct_ngrams(texts: Sequence[str], n: int = 2) -> float | None:
 def self_overlap(texts: Sequence[str]) -> float | None:
     """Return the mean Jaccard overlap of word bigrams over all pairs of texts, in [0, 1]; higher is less varied.
 
-    A text of fewer than two words has no bigrams and is left out; with fewer than two texts left there is no pair, and
-    the answer is None. Time grows with the square of the number of texts: meant for the answers to one prompt.
+    Texts of fewer than two words have no bigrams and are skipped; None with fewer than two texts left. Quadratic in the
+    number of texts: meant for the responses to one prompt.
     """
     bigrams = [found for text in texts if (found := set(pairwise(words(text))))]
     overlaps = [len(a & b) / len(a | b) for a, b in combinations(bigrams, 2)]

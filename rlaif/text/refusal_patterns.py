@@ -1,7 +1,7 @@
-"""How a sentence says no: declines, lacks the means, forbids saying it, condemns the deed.
+"""What a sentence of a response does: declines, lacks the means, condemns, corrects a premise, helps, is polite.
 
-Every rule is a construction (subject, modal, verb of doing), never a sentence of one model. Sentences come in as
-`sentences.sentences` writes them. All repetitions are bounded, so that time grows with the text's length.
+Every pattern is a construction (subject, modal, verb of doing), never a sentence of one model, and is searched in
+sentences as `sentences.sentences` returns them. All repetitions are bounded, so that time grows with the text's length.
 """
 
 import re
@@ -53,11 +53,12 @@ _MEANS = (
     r"(?:access|abilit\w{1,3}|capabilit\w{1,4}|information|data|details|knowledge|records?|authori\w{1,3}|way|means"
     r"|permission)\b"
 )
-_LACKS = re.compile(
+LACKS = re.compile(
     rf"{_SELF}{_MANNER} (?:(?:do|does|did) not|cannot)(?: \w{{1,15}}ly)? (?:have|possess|store|retain|know|hold|access"
     rf"|keep) (?:{_WORD}){{0,3}}?{_MEANS}"
     rf"|{_SELF}{_MANNER} (?:do|does|did) not know\b"
 )
+"""The assistant states that it has no access, data or ability."""
 _PROPER = (
     r"(?:appropriate|ethical|acceptable|legal|proper|moral|right|okay|ok|fair|respectful|safe|responsible|advisable)"
 )
@@ -70,7 +71,7 @@ _SAYING = (
     r"|generali[sz]|stereotyp|deny|discriminat|justif|judg|support|engag|request|think|claim|assert|treat|tell|refer"
     r"|access|advis|seek|explain|describ|exclud|target)"
 )
-_FORBIDS_SAYING = re.compile(
+FORBIDS_SAYING = re.compile(
     r"\b(?:it|this|that)(?: is| would be)? (?:\w{1,15} )?"
     rf"(?:(?:not|never|neither)(?: be| only| really| ever| at all| \w{{1,15}}ly)? "
     rf"(?:{_WORD}(?:or|and|nor) )?{_PROPER}"
@@ -78,6 +79,7 @@ _FORBIDS_SAYING = re.compile(
     rf"|\bnot (?:think|believe|feel|find) (?:that )?(?:it|this|that)(?: is| would be)? (?:{_WORD}(?:or|and) )?{_PROPER}"
     rf"(?:[ ,]{{1,2}}\w{{1,20}}){{0,4}} to {_SAYING}"
 )
+"""Saying, asking or telling something is called improper."""
 _WRONG = (
     r"(?:serious (?:crime|offen[sc]e)|crime|criminal|illegal|against the law|unethical|immoral|unacceptable|wrong"
     r"|reprehensible|discriminat\w{3,5}|acceptable|okay|ok|justifi\w{2,4}|appropriate|violation)"
@@ -86,7 +88,7 @@ _UPHELD = r"(?:treated|respect|equal\w{0,3}|dignity|rights?|opportunit\w{1,3}|ac
 _HELPERS = (
     r"(?:help|support|professional|counsel\w{1,6}|therapist|hotline|helpline|lifeline|emergency|authorities|police)"
 )
-_CONDEMNS = re.compile(
+CONDEMNS = re.compile(
     r"\b(?:is|are|was|would be|constitutes?|considered)"
     r"(?: (?:\w{1,15}ly|also|both|not only|a|an|never|not|always|very)){0,4}"
     rf" (?:{_WORD}(?:and|or) )?(?:\w{{1,15}}ly )?{_WRONG}\b"
@@ -97,42 +99,89 @@ _CONDEMNS = re.compile(
     rf"|\b(?:seek|reach out|get|talk|speak|call|contact)\b[^.]{{0,60}}\b{_HELPERS}\b"
     rf"|\bharmful (?:{_WORD}){{0,3}}(?:stereotype|assumption|belief|generali)"
 )
-_DENIES = re.compile(r"\b(?:should|must|ought) (?:not|never)(?: ever)? (?:to )?(?:be|have|face)\b")
-_MORALISES = re.compile(
+"""An act is called wrong, a right is upheld, or the reader is referred to people who help."""
+DENIES = re.compile(r"\b(?:should|must|ought) (?:not|never)(?: ever)? (?:to )?(?:be|have|face)\b")
+"""Something "should not be": dissent from a request that says it should, assent to one that denies it."""
+MORALISES = re.compile(
     r"\b(?:in)?appropriate|ethical|harm|danger|violen|crim(?:e|inal)\b|unsafe|privacy|private|personal|consent"
     r"|confidential|discriminat|offensive|respectful|\billegal|stereotyp|dignity"
 )
+"""Propriety, danger or privacy is mentioned."""
+
+_BEING = r"(?:characters?|beings?|persons?|figures?|creatures?|place|country|concepts?|story|entit\w{1,3})"
+_THING = (
+    r"(?:(?:type|kind|form|variety|species) of|objects?|machines?|animals?|plants?|vegetables?|fruits?|foods?|insects?"
+    r"|beverages?)"
+)
+CORRECTS = re.compile(
+    rf"\b(?:is|are|was|being) (?:{_WORD}){{0,4}}(?:fiction\w{{0,6}}|imaginary|mythical|cartoon|animated) "
+    rf"(?:{_WORD}){{0,3}}{_BEING}\b"
+    r"|\bas fictional characters?\b|\b(?:is|are) fictional\b(?! and)"
+    r"|\b(?:does|do) not (?:\w{1,15}ly )?(?:exist|make (?:any )?sense)\b"
+    r"|\b(?:is|are) not (?:a )?(?:real|living|human|sentient|people|humans|capable)\b"
+    rf"|\b(?:is|are) not (?:{_WORD}){{0,2}}(?:based on (?:{_WORD}){{0,4}}(?:fact|evidence|scien|reality|logic)"
+    r"|grounded in|supported by|factually|meaningful|scientifically|physically)"
+    r"|\b(?:it|they|who|which|he|she|\w{3,20}s) (?:does|do) not have (?:the |any )?(?:ability|abilities|capacity"
+    r"|capability|real|actual)\b"
+    rf"|\b(?:is|are) (?:an? )?{_THING}\b"
+    r"|\b(?:is|are|would be) (?:not |in)(?:accurate|correct|true|possible)\b(?! (?:and|or|nor)\b)"
+    r"|\b(?:inanimate|nonsens\w{1,5}|non-?living)\b"
+    r"|\b(?:false|faulty|incorrect|mistaken|flawed|inaccurate) (?:\w{1,15} and \w{1,15} )?(?:premise|assumption)"
+    rf"|\bno (?:{_WORD}){{0,2}}(?:evidence|basis|such thing)\b"
+    r"|\b(?:not |im)(?:\w{1,15}ly )?possible for (?:any|human|people|someone|anyone|a )"
+)
+"""A premise is called false: it does not exist, is not real, not possible, or only an object."""
+_BAD_WORD = (
+    rf"(?:problematic|not (?:be )?(?:{_WORD}){{0,4}}appropriate|inappropriate|harmful|negative|violen\w{{1,2}}"
+    r"|offensive|misinterpreted)"
+)
+SCOLDS = re.compile(
+    r"\b(?:term|phrase|word|language|wording|expression)\b[^.]{0,60}\b(?:can|could|may|might|is|be)\b[^.]{0,40}"
+    rf"\b{_BAD_WORD}"
+    r"|\bi (?:must |would |have to )?(?:advise|caution|warn)(?: you)? against\b"
+)
+"""The wording of the request is criticised."""
+REPHRASES = re.compile(
+    r"\binstead\b[^.]{0,60}\b(?:suggest|recommend|use|using|ask|say|search|call|consider|might|could)"
+)
+"""Other words or methods are proposed in place of the requested ones: "instead, I suggest"."""
+_I_CAN = (
+    r"i (?:can|could|will|would be (?:happy|glad) to|am (?:happy|able|glad) to)"
+    r"(?: still| certainly| definitely| gladly| try to| happily| be (?:happy|glad) to)?"
+)
+_KIND_OF_HELP = r"(?:tips?|steps?|ways?|suggestions?|ideas?|options?|methods?|strategies|examples?|things)"
+_CONTENT = (
+    r"(?:if you (?:are looking|want|need|wish|would like)|some (?:of|ways|common)|there are (?:many|several|some|other"
+    r"|a few|plenty)|generally|in general|according to|as of|one (?:of|way)|a common)"
+)
+TURNS_TO_HELP = re.compile(
+    r"\b(?:however|but|that said|that being said|instead|nevertheless|alternatively)\b[^.]{0,30}\b"
+    rf"(?:{_I_CAN} (?:offer|provide|give|suggest|share|tell|help|explain|describe|outline|list)\b|here (?:are|is)\b)"
+    rf"|^(?:\w{{1,15}},? )?here (?:are|is) (?:{_WORD}){{0,6}}{_KIND_OF_HELP}"
+    rf"|^(?:however|but|that said|that being said|nevertheless|alternatively),? {_CONTENT}"
+    r"|\bthe following\b"
+)
+"""Help is announced: "however, I can offer", "here are some ways"."""
+POINTS_ELSEWHERE = re.compile(
+    r"\byou (?:can|could|may|might) (?:(?:also|try|want to|usually|easily) ){0,2}(?:find|visit|contact|check|reach|look"
+    r"|ask|search|go|call|consult|refer)"
+    r"|\bi (?:can|would|could) (?:suggest|recommend) (?:a few|some|check|visit|contact|reach|look|search|consult)"
+)
+"""The reader is told where to find it: "you can visit", "I suggest contacting"."""
+CRISIS = re.compile(
+    r"hotline|helpline|lifeline|crisis|suicid|therapist|counsel|mental health|seek help|emergency services|authorities"
+    r"|law enforcement|self-harm|addiction|report it"
+)
+"""Hotlines, counsellors or the police are mentioned."""
+PLEASANTRY = re.compile(
+    r"^(?:thank|thanks|hello|hi|sure|of course|certainly|great question|good question|i apologi[sz]e|sorry|as an ai"
+    r"|i am (?:so |very |really )?(?:sorry|glad|happy to))\b[^,]{0,80}$"
+)
+"""The sentence begins with thanks, a greeting or regret and has no second clause."""
 
 
 def declines(sentence: str) -> bool:
-    """Tell whether the answerer won't or can't do what an answerer does; lacking a precise answer is no such thing."""
-    if _NO_DECLINE.search(sentence):
-        return False
-    if _DECLINES_PRECISION.search(sentence) and not moralises(sentence):
+    """Whether the assistant will not or cannot do what assistants do; lacking a precise answer does not count."""
+    if _NO_DECLINE.search(sentence) or (_DECLINES_PRECISION.search(sentence) and not MORALISES.search(sentence)):
         return False
     return bool(_DECLINES.search(sentence))
-
-
-def lacks(sentence: str) -> bool:
-    """Tell whether the answerer says that it has no access, data or ability."""
-    return bool(_LACKS.search(sentence))
-
-
-def forbids_saying(sentence: str) -> bool:
-    """Tell whether saying, asking or telling something is called improper."""
-    return bool(_FORBIDS_SAYING.search(sentence))
-
-
-def condemns(sentence: str) -> bool:
-    """Tell whether a deed is called wrong, a right upheld, or the reader sent to people who help."""
-    return bool(_CONDEMNS.search(sentence))
-
-
-def denies(sentence: str) -> bool:
-    """Tell whether something "should not be": dissent from a request that says it should, assent to one that denies."""
-    return bool(_DENIES.search(sentence))
-
-
-def moralises(sentence: str) -> bool:
-    """Tell whether propriety, danger or privacy is brought up."""
-    return bool(_MORALISES.search(sentence))

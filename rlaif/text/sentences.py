@@ -1,7 +1,7 @@
-"""An answer read for rules: one spelling of everything, sentence by sentence.
+"""Text normalised for rules, and split into sentences.
 
-Comes in: any text. Goes out: its sentences in lower case with straight apostrophes and contractions written out, so
-that a rule needs to know "cannot" only. Positions in the original are deliberately given up; `hedging` keeps them.
+Lower case, straight apostrophes and expanded contractions, so that a rule needs to know "cannot" only. Positions in the
+original text are lost; `hedging` keeps them.
 """
 
 import re
@@ -26,14 +26,14 @@ LIST_ITEM = re.compile(r"^[ \t]{0,8}(?:\d{1,3}[.):]|step \d{1,3}|[-*•–+])[ \
 
 
 def plain(text: str) -> str:
-    """Return `text` in lower case, apostrophes straight, contractions written out; line breaks stay."""
+    """Return `text` in lower case, apostrophes straight, contractions expanded; line breaks stay."""
     text = text.translate(_STRAIGHT).lower()
-    for pattern, written_out in _CONTRACTIONS:
-        text = pattern.sub(written_out, text)
+    for pattern, expanded in _CONTRACTIONS:
+        text = pattern.sub(expanded, text)
     return text
 
 
 def sentences(text: str) -> list[str]:
-    """Return the sentences of a `plain` text without markup or empty ones, words one space apart."""
+    """Return the non-empty sentences of a `plain` text without markup, words separated by one space."""
     parts = (" ".join(_MARKUP.sub(" ", part).split()) for part in _BREAK.split(text))
     return [part for part in parts if any(character.isalpha() for character in part)]

@@ -1,19 +1,66 @@
-"""The model card: trained on what, by whose rules and which critic, how, with what figures, and how to serve it."""
+"""The model card of a training, and the plot of its curves on it. Imports matplotlib."""
 
+import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from huggingface_hub import ModelCardData
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from rlaif.train import config as settings
 from rlaif.train.directory import TrainingManifest
 from rlaif.train.examples import Examples
-from rlaif.train.plan import Plan
-from rlaif.train.results import Figures, said_of
+from rlaif.train.metrics import ACCURACY, Figures, result_lines
+from rlaif.train.plan import Plan, loss_line
+from rlaif.train.trl_options import Stage
 
 if TYPE_CHECKING:
     from rlaif.train.device import Device
 
-_TITLES: dict[settings.Stage, str] = {
+
+_NAMES: dict[str, str] = {
+    "rewards/accuracies": "share of pairs right",
+    "accuracy": "share of pairs right",
+    "mean_token_accuracy": "share of tokens right",
+}
+_SIDES: dict[Stage, tuple[str, ...]] = {"dpo": ("rewards/chosen", "rewards/rejected"), "reward": ("margin",), "sft": ()}
+
+
+def curves(metrics: Sequence[dict[str, float]], stage: Stage) -> bytes:
+    """Return the picture as PNG. The same metrics give the same bytes."""
+    sides = _SIDES[stage]
+    with style.context(["default", {"font.size": 9}]):
+        figure = Figure(figsize=(3.4 * (3 if sides else 2), 2.8), layout="constrained")
+        panels = figure.subplots(1, 3 if sides else 2)
+        _panel(panels[0], metrics, ("loss",), "loss")
+        _panel(panels[1], metrics, (ACCURACY[stage],), _NAMES[ACCURACY[stage]])
+        panels[1].set_ylim(-0.02, 1.02)
+        if sides:
+            _panel(panels[2], metrics, sides, "reward" if stage == "dpo" else "difference of scores")
+        file = io.BytesIO()
+        figure.savefig(file, format="png", dpi=130, metadata={"Software": None})
+    return file.getvalue()
+
+
+def _panel(ax: Axes, metrics: Sequence[dict[str, float]], names: Sequence[str], label: str) -> None:
+    for number, name in enumerate(names):
+        short = name.rpartition("/")[2] if len(names) > 1 else "training"
+        colour = f"C{number}"
+        points = [(line["step"], line[name]) for line in metrics if name in line]
+        held = [(line["step"], line[f"eval_{name}"]) for line in metrics if f"eval_{name}" in line]
+        if points:
+            ax.plot(*zip(*points, strict=True), color=colour, linewidth=1, alpha=0.6, label=short)
+        if held:
+            said = f"{short}, held out" if len(names) > 1 else "held out"
+            ax.plot(*zip(*held, strict=True), "o-", color=colour, markersize=3, label=said)
+    ax.set(xlabel="step", ylabel=label)
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(fontsize=7, frameon=False)
+
+
+_TITLES: dict[Stage, str] = {
     "dpo": "preference optimisation (DPO)",
     "sft": "supervised fine-tuning",
     "reward": "reward model",
@@ -91,19 +138,6 @@ def _training(config: settings.TrainConfig, plan: Plan, device: "Device", manife
     return _table(("", ""), rows)
 
 
-def loss_line(config: settings.TrainConfig) -> str:
-    """Return in words what is minimised."""
-    if isinstance(config, settings.DpoConfig):
-        beta = config.trl.get("beta", 0.1)
-        named = config.trl.get("loss_type", "sigmoid")
-        loss = named if isinstance(named, str) else " + ".join(named)
-        weights = ", each pair weighed by its margin" if config.weights == "margin" else ""
-        return f"DPO, {loss}, beta {beta:g}, {config.labels} labels{weights}"
-    if isinstance(config, settings.RewardConfig):
-        return "Bradley-Terry" + (", with the critic's log-odds as margins" if config.margins == "logit" else "")
-    return "negative log-likelihood of the answers' tokens"
-
-
 def _merged(config: settings.TrainConfig) -> str:
     return "merged into the weights" if config.merge else "beside them"
 
@@ -113,7 +147,7 @@ def _figures(figures: Figures, plan: Plan, examples: Examples[Any]) -> str:
     kept = f"The checkpoint of step {figures.get('kept_step')} of {plan.steps} was kept"
     why = "lowest held-out loss" if plan.stage == "sft" else "best held-out accuracy, then lowest loss"
     held_out = f" ({why})" if examples.test else ": nothing was held out"
-    said = "".join(f"\n\n{line[:1].upper()}{line[1:]}." for line in said_of(figures, plan.stage))
+    said = "".join(f"\n\n{line[:1].upper()}{line[1:]}." for line in result_lines(figures, plan.stage))
     return _table(("figure", "value"), rows) + f"{said}\n\n{kept}{held_out}. All steps: `metrics.jsonl`."
 
 

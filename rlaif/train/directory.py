@@ -20,7 +20,7 @@ from pydantic import Field, ValidationError
 from rlaif.errors import RunDirectoryError
 from rlaif.records import Record
 from rlaif.runs.directory import changed_settings, read_text, write_text
-from rlaif.train.config import Stage
+from rlaif.train.trl_options import Stage
 
 MANIFEST = "training.json"
 METRICS = "metrics.jsonl"

@@ -20,7 +20,7 @@ from rlaif.runs.reader import Run
 from rlaif.runs.rows import split_of
 from rlaif.runs.summary import warnings_of
 from rlaif.seeds import content_hash
-from rlaif.train.config import Stage
+from rlaif.train.trl_options import Stage
 
 HELD_OUT = 0.1
 """Share of the prompts held out where the data have no test split."""
@@ -38,7 +38,7 @@ class PairExample(Record):
     """Probability that `chosen` is the better one."""
 
 
-class AnswerExample(Record):
+class ResponseExample(Record):
     """One answer to imitate."""
 
     id: str
@@ -49,7 +49,7 @@ class AnswerExample(Record):
 
 
 Missing = TypeVar("Missing", float, None)
-Example = TypeVar("Example", PairExample, AnswerExample)
+Example = TypeVar("Example", PairExample, ResponseExample)
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,12 @@ def read_pairs(source: str) -> Examples[PairExample]:
     return _read(source, "dpo", _pair)
 
 
-def read_answers(source: str) -> Examples[AnswerExample]:
+def read_responses(source: str) -> Examples[ResponseExample]:
     """Read answers to imitate: a run's revisions, or rows of prompt and completion. Raises as `read_pairs` does."""
     return _read(source, "sft", _answer)
 
 
-def improvements(examples: Examples[AnswerExample], least: float) -> Examples[AnswerExample]:
+def improvements(examples: Examples[ResponseExample], least: float) -> Examples[ResponseExample]:
     """Return them without the revisions that are better than what they revise with a probability below `least`."""
     train, test = (
         tuple(one for one in part if one.p_better is None or one.p_better >= least)
@@ -205,13 +205,13 @@ def _pair(where: str, row: object) -> tuple[PairExample, str]:
     ), group
 
 
-def _answer(where: str, row: object) -> tuple[AnswerExample, str]:
+def _answer(where: str, row: object) -> tuple[ResponseExample, str]:
     fields = _columns(where, row, ("completion",))
     prompt, completion = answer_of(where, "completion", fields["completion"])
     turns = prompt or conversation_of(where, fields.get("prompt"))
     name, group = _name(where, fields, turns)
     p_better = _probability(where, fields, "p_better", None)
-    return AnswerExample(id=name, prompt=turns, completion=completion, p_better=p_better), group
+    return ResponseExample(id=name, prompt=turns, completion=completion, p_better=p_better), group
 
 
 def _columns(where: str, row: object, needed: tuple[str, ...]) -> Mapping[str, Any]:

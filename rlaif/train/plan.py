@@ -1,17 +1,23 @@
-"""What is going to happen, before it does: full or adapters, how many at a time, how much memory, how long.
-
-Pure arithmetic on a device, a size and lengths; estimates, good to a factor of two.
-"""
+"""What a training will do: steps, memory, time, data and labels, as a record and as lines to print. No torch here."""
 
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from rlaif.train.config import Stage, TrainConfig
+from rlaif.train.config import DpoConfig, RewardConfig, TrainConfig
+from rlaif.train.trl_options import Stage
 
 if TYPE_CHECKING:
-    from rlaif.train.device import Device
-    from rlaif.train.size import Size
+    from rlaif.train.device import Device, Size
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rlaif.train.examples import Examples
+
+if TYPE_CHECKING:
+    from rlaif.train.device import Device, Size
+
 
 Method = Literal["full", "lora"]
 MOST_AT_A_TIME = 8
@@ -160,3 +166,66 @@ def _operations(
     looks = math.ceil(steps / every) + (1 if stage == "dpo" else 0)
     reference = forward * load.train if stage == "dpo" else 0.0
     return steps * batch * (forward + backward) + looks * load.test * forward + reference
+
+
+_NAMED = 5
+"""Ids that a line names; the rest is counted."""
+
+
+def plan_lines(config: TrainConfig, plan: Plan, device: "Device", size: "Size", examples: Examples[Any]) -> list[str]:
+    """Return what is going to be trained, how, and what it will take; measures the device's speed (half a second)."""
+    where = device.name if device.count == 1 else f"{device.count} × {device.name}"
+    what = f"all {count(size.parameters)} weights"
+    if plan.method == "lora":
+        what = f"adapters of rank {config.lora.r} ({count(size.adapters)} weights) on {count(size.parameters)}"
+    parts = f" ({plan.at_a_time} at a time)" if plan.passes > 1 else ""
+    steps = f"{plan.steps} step{'s' * (plan.steps != 1)} of {plan.at_a_time * plan.passes * device.count}{parts}"
+    lines = [
+        *(f"! {warning}" for warning in examples.origin.warnings),
+        f"{plan.stage}  {config.model} · {len(examples.train)} examples, {len(examples.test)} held out · {config.data}",
+        f"loss     {loss_line(config)}",
+        f"trains   {what} on {where}: {steps}, learning rate {plan.learning_rate:g}",
+        f"takes    about {plan.memory / 2**30:.1f} of {device.memory / 2**30:.0f} GiB, "
+        f"about {duration(plan.operations / EFFICIENCY / device.speed())}",
+    ]
+    if not plan.fits:
+        lines.append(
+            "! this is likely to run out of memory; take --lora, a smaller model or --max-length, or more devices"
+        )
+    if not examples.test:
+        lines.append("! nothing is held out, so the last step is kept and nothing says how well it did")
+    return lines
+
+
+def left_out_line(ids: Sequence[str], max_length: int, why: str) -> str:
+    """Return which examples are not trained on as they are."""
+    more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
+    return f"! {len(ids)} {why} {max_length} tokens: {', '.join(ids[:_NAMED])}{more}; --max-length sets the limit"
+
+
+def count(number: int) -> str:
+    """Return a number of weights, short."""
+    for size, name in ((1e9, "billion"), (1e6, "million"), (1e3, "thousand")):
+        if number >= size:
+            return f"{number / size:.3g} {name}"
+    return str(number)
+
+
+def duration(seconds: float) -> str:
+    """Return a time, rounded as an estimate deserves."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def loss_line(config: TrainConfig) -> str:
+    """Return in words what is minimised."""
+    if isinstance(config, DpoConfig):
+        beta = config.trl.get("beta", 0.1)
+        named = config.trl.get("loss_type", "sigmoid")
+        loss = named if isinstance(named, str) else " + ".join(named)
+        weights = ", each pair weighed by its margin" if config.weights == "margin" else ""
+        return f"DPO, {loss}, beta {beta:g}, {config.labels} labels{weights}"
+    if isinstance(config, RewardConfig):
+        return "Bradley-Terry" + (", with the critic's log-odds as margins" if config.margins == "logit" else "")
+    return "negative log-likelihood of the answers' tokens"

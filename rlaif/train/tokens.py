@@ -11,8 +11,8 @@ from transformers import AutoTokenizer
 
 from rlaif.errors import UsageError
 from rlaif.records import Message
-from rlaif.train.config import Stage
-from rlaif.train.examples import AnswerExample, PairExample
+from rlaif.train.examples import PairExample, ResponseExample
+from rlaif.train.trl_options import Stage
 
 Tokenizer = Any
 
@@ -88,13 +88,16 @@ def load_tokenizer(source: str, name: str) -> Tokenizer:
 
 
 def measure(
-    examples: Sequence[PairExample | AnswerExample], tokenizer: Tokenizer, max_length: int, template: Mapping[str, Any]
+    examples: Sequence[PairExample | ResponseExample],
+    tokenizer: Tokenizer,
+    max_length: int,
+    template: Mapping[str, Any],
 ) -> Lengths:
     """Return the length of every example. Raises UsageError when the chat template refuses a conversation."""
     return Lengths({one.id: _length(one, tokenizer, template) for one in examples}, max_length)
 
 
-def _length(example: PairExample | AnswerExample, tokenizer: Tokenizer, template: Mapping[str, Any]) -> Length:
+def _length(example: PairExample | ResponseExample, tokenizer: Tokenizer, template: Mapping[str, Any]) -> Length:
     texts = (example.chosen, example.rejected) if isinstance(example, PairExample) else (example.completion,)
     prompt = _spell(example.id, example.prompt, tokenizer, {"add_generation_prompt": True, **template})
     wholes = [

@@ -17,10 +17,10 @@ from rlaif.records import Message
 from rlaif.stats.log_odds import log_odds
 from rlaif.train import config as settings
 from rlaif.train.device import Device
-from rlaif.train.examples import AnswerExample, Examples, PairExample
+from rlaif.train.examples import Examples, PairExample, ResponseExample
 from rlaif.train.plan import Plan
 from rlaif.train.softdpo import LABEL, WEIGHT, SoftDPOTrainer
-from rlaif.train.stack import check_trl
+from rlaif.train.trl_options import check_trl
 from rlaif.train.watch import BEST, Watch
 
 
@@ -53,7 +53,7 @@ def make_trainer(parts: Parts) -> Any:  # noqa: ANN401
 
 
 def _sft(parts: Parts) -> Any:  # noqa: ANN401
-    def row(one: AnswerExample) -> dict[str, Any]:
+    def row(one: ResponseExample) -> dict[str, Any]:
         return {"prompt": _turns(one.prompt), "completion": [_answer(one.completion)]}
 
     train, test = ([row(one) for one in part] for part in (parts.examples.train, parts.examples.test))

@@ -17,8 +17,8 @@ from typing import Any
 from transformers import TrainerCallback
 
 from rlaif.errors import TrainingError
-from rlaif.train.config import Stage
-from rlaif.train.progress import ACCURACY, Progress, keep_until
+from rlaif.train.metrics import ACCURACY, Progress, keep_until
+from rlaif.train.trl_options import Stage
 
 BEST = "held_out"
 """What the best checkpoint is chosen by: accuracy, and of equal ones the lower loss; for sft, the loss alone."""

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from rlaif.checks import Check
-from rlaif.constitution.flat import flat_yaml, from_flat
 from rlaif.constitution.json_schema import constitution_schema
-from rlaif.constitution.load import load_constitution, resolve_constitution
+from rlaif.constitution.load import flat_yaml, from_flat, load_constitution, resolve_constitution
 from rlaif.constitution.schema import Constitution
 from rlaif.errors import ConfigError
 
@@ -107,8 +106,8 @@ def test_a_check_says_in_a_few_words_what_it_is(data: dict[str, Any], shown: str
         ("{}", "this has none"),
         ("{lines: two}", "give a whole number or {min: …, max: …}, not 'two'"),
         ("{lines: true}", "not True"),
-        ("{lines: {min: 3, max: 2}}", "no answer passes this"),
-        ("{lines: {min: 0}}", "every answer passes this"),
+        ("{lines: {min: 3, max: 2}}", "no response passes this"),
+        ("{lines: {min: 0}}", "every response passes this"),
         ("{lines: -1}", "greater than or equal to 0"),
         ("{words: {least: 3}}", "unknown key `least`"),
         ("{contains: []}", "the list of words is empty"),

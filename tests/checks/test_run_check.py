@@ -171,7 +171,7 @@ def test_a_function_of_ones_own_sees_the_answer_and_the_prompt(tmp_path: Path, m
 def test_an_error_in_it_is_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     text = "def breaks(text, prompt):\n    return 1 / 0\ndef leaves(text, prompt):\n    raise SystemExit(1)\n"
     name = module(tmp_path, monkeypatch, "own_two", text + "def maybe(text, prompt):\n    return 1\n")
-    with pytest.raises(CheckError, match="the check own_two:breaks broke: ZeroDivisionError: division by zero"):
+    with pytest.raises(CheckError, match="the check own_two:breaks failed: ZeroDivisionError: division by zero"):
         result("a", python=f"{name}:breaks")
     with pytest.raises(CheckError, match="SystemExit"):
         result("a", python=f"{name}:leaves")
@@ -191,5 +191,5 @@ def test_reading_a_check_imports_nothing_and_making_it_ready_says_what_is_missin
         make_ready([Check.model_validate({"python": "no_such_module:f"})])
     with pytest.raises(ConfigError, match="module json has no function nothing"):
         make_ready([Check.model_validate({"python": "json:nothing"})])
-    with pytest.raises(ConfigError, match="check language: xx: not a language told apart here"):
+    with pytest.raises(ConfigError, match="check language: xx: this language is not recognised"):
         make_ready([Check.model_validate({"language": "xx"})])

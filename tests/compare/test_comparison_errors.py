@@ -7,26 +7,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from rlaif.runs.store import TraceWriter
 from rlaif.testing.server import SimulatedServer
-from tests.command import Rlaif, serving
+from tests.cli.test_cli_errors import _write_prompts, rlaif, server, started, workplace
+from tests.command import Rlaif
 from tests.conftest import CONSTITUTION
-from tests.test_cli_errors import _write_prompts, rlaif, started, workplace
 
-__all__ = ["rlaif", "workplace"]
+__all__ = ["rlaif", "server", "workplace"]
 
 OTHER = CONSTITUTION.replace("name: testing", "name: other").replace("kinder", "bolder")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[SimulatedServer]:
-    with serving(SimulatedServer()) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +118,7 @@ def test_damaged_accounts_of_time_are_no_reason_to_refuse(
 def test_a_report_of_files_that_do_not_belong_together_is_refused(rlaif: Rlaif, compared: Path) -> None:
     settings = (compared / "comparison.yaml").read_text()
     (compared / "comparison.yaml").write_text(settings.replace("name: other", "name: third"))
-    assert rlaif("report", str(compared)).complains(2, "speak of different rule sets")
+    assert rlaif("report", str(compared)).complains(2, "have different rule sets")
 
 
 # Terminals and stopping

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from rlaif.compare.comparison import Two
+from rlaif.compare.comparing import compare_async
+from rlaif.compare.comparison_schema import RuleSetPair
 from rlaif.compare.config import compare_config
-from rlaif.compare.figures import pool_bootstrap, pool_rules, two_rule_sets
-from rlaif.compare.job import compare_async, pooled
+from rlaif.compare.directory import pooled
+from rlaif.compare.metrics import compare_two, pool_bootstrap
+from rlaif.compare.tallies import pool_rules
 from rlaif.constitution.load import load_constitution
-from rlaif.testing.server import PlantedRule, SimulatedModel, SimulatedServer
+from rlaif.testing import PlantedRule, SimulatedModel, SimulatedServer
 from tests.conftest import MakeConfig
 
 REPETITIONS = 200
@@ -19,9 +21,9 @@ FLIPS, KAPPA, UNDONE = 0.3, 0.4, 0.8
 HEAD = "name: {name}\nversion: 1\ndescription: Rules for tests.\nprinciples:\n"
 KIND = '  - {id: kind, compare: "Which answer is kinder?", compare_only: true}\n'
 # It outweighs the two others together, so that the label is its own; with `short` siding against the better answer in
-# one case of five, the others alone then tie, and taking the guilty one away does not give the other rule set's label.
+# one case of five, the others alone then tie, and taking the causing one away does not give the other rule set's label.
 OTHERS = (
-    '  - {id: guilty, compare: "Which answer is bolder?", compare_only: true, weight: 5}\n'
+    '  - {id: causing, compare: "Which answer is bolder?", compare_only: true, weight: 5}\n'
     '  - {id: short, compare: "Which answer is shorter?", compare_only: true}\n'
 )
 MODEL = SimulatedModel(
@@ -31,7 +33,7 @@ MODEL = SimulatedModel(
 
 
 @pytest.mark.slow
-async def test_flips_kappa_and_the_guilty_principle_are_recovered_in_200_repetitions(
+async def test_flips_kappa_and_the_causing_principle_are_recovered_in_200_repetitions(
     make_config: MakeConfig, tmp_path: Path
 ) -> None:
     found = await _two_hundred_times(make_config, tmp_path)
@@ -42,10 +44,10 @@ async def test_flips_kappa_and_the_guilty_principle_are_recovered_in_200_repetit
     }
     for estimate, times in held.items():
         assert 0.92 <= times / REPETITIONS <= 0.98, (estimate, times)
-    assert [(two.guilty[0].rules, two.guilty[0].principle) for two in found] == [("bold", "guilty")] * REPETITIONS
+    assert [(two.guilty[0].rules, two.guilty[0].principle) for two in found] == [("bold", "causing")] * REPETITIONS
 
 
-async def _two_hundred_times(make_config: MakeConfig, tmp_path: Path) -> list[Two]:
+async def _two_hundred_times(make_config: MakeConfig, tmp_path: Path) -> list[RuleSetPair]:
     """Compare once over many prompts, and take each group of prompts for one repetition."""
     (tmp_path / "mild.yaml").write_text(HEAD.format(name="mild") + KIND)
     (tmp_path / "bold.yaml").write_text(HEAD.format(name="bold") + KIND + OTHERS)
@@ -67,5 +69,5 @@ async def _two_hundred_times(make_config: MakeConfig, tmp_path: Path) -> list[Tw
     for start in range(0, len(prompts), PROMPTS_EACH):
         group = prompts[start : start + PROMPTS_EACH]
         bootstrap = pool_bootstrap(group, pool_rules(run, constitutions, group))
-        found.append(two_rule_sets(bootstrap, "mild", "bold", constitutions))
+        found.append(compare_two(bootstrap, "mild", "bold", constitutions))
     return found

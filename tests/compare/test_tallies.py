@@ -3,9 +3,9 @@
 import pytest
 
 from rlaif.compare.pool import Candidate, JudgingPass, PooledPrompt, PoolMatchup
-from rlaif.compare.tallies import Judge, kendall_tau, tally_pool
+from rlaif.compare.tallies import PassKey, kendall_tau, tally_pool
 from rlaif.config.judging import JudgingConfig
-from rlaif.preferences.rule import Rule
+from rlaif.preferences.judgement import Rule
 from rlaif.records import Matchup, Message, Prompt, Verdict
 
 PROMPT = Prompt(id="p", messages=(Message(role="user", content="Why?"),))
@@ -33,14 +33,14 @@ def pool(one: list[dict[str, float]], two: list[dict[str, float]], again: list[d
         matchups = tuple(matchup(a, b, given) for (a, b, _), given in zip(places, logits, strict=False))
         return JudgingPass(rules=name, again=again, judged_by=tuple(logits[0]), matchups=matchups)
 
-    sittings = [judging_pass("one", one), judging_pass("two", two)]
+    passes = [judging_pass("one", one), judging_pass("two", two)]
     if again:
-        sittings.append(judging_pass("one", again, again=True))
+        passes.append(judging_pass("one", again, again=True))
     matchups = tuple(PoolMatchup(a=a, b=b, kind=kind) for (a, b, kind), _ in zip(places, one, strict=False))
-    return PooledPrompt(prompt=PROMPT, candidates=CANDIDATES, matchups=matchups, identical=0, sittings=tuple(sittings))
+    return PooledPrompt(prompt=PROMPT, candidates=CANDIDATES, matchups=matchups, identical=0, sittings=tuple(passes))
 
 
-def rules(**weights: dict[str, float]) -> dict[Judge, Rule]:
+def rules(**weights: dict[str, float]) -> dict[PassKey, Rule]:
     rule = {name: JudgingConfig(min_margin=0.1).rule(given) for name, given in weights.items()}
     return {(name, again): rule[name] for name in weights for again in (False, True)}
 
@@ -62,7 +62,7 @@ def test_flips_are_counted_where_both_give_a_label() -> None:
     assert found["abstained", "one", "too close"] == 1
 
 
-def test_a_flip_is_the_fault_of_the_principle_without_which_it_would_be_none() -> None:
+def test_a_flip_is_caused_by_the_principle_without_which_there_is_none() -> None:
     found = tally_pool(
         pool([{"kind": 2.0}, {"kind": 2.0}], [{"kind": 2.0, "bold": -2.0}, {"kind": 2.0, "bold": -2.0}]), RULES
     )
@@ -82,7 +82,7 @@ def test_whose_revisions_win_is_counted_for_the_maker_whichever_side_it_stands_o
     assert found["over-parent", "two", "one"] == pytest.approx(0.5)
 
 
-def test_a_second_sitting_is_compared_with_the_first() -> None:
+def test_a_second_pass_is_compared_with_the_first() -> None:
     found = tally_pool(
         pool([{"kind": 2.0}, {"kind": 2.0}], [{"kind": 2.0}, {"kind": 2.0}], again=[{"kind": 2.0}, {"kind": -2.0}]),
         rules(one={"kind": 1}, two={"kind": 1}),

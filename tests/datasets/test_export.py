@@ -12,7 +12,7 @@ from rlaif.datasets.export import FORMATS, export
 from rlaif.errors import UsageError
 from rlaif.generation import generate_async
 from rlaif.runs.reader import Run
-from rlaif.testing.server import SimulatedServer
+from rlaif.testing import SimulatedServer
 from tests.command import serving
 from tests.conftest import CONSTITUTION, MakeConfig, configs_in
 

@@ -11,7 +11,7 @@ import pytest
 from rlaif.datasets.export import export
 from rlaif.generation import generate_async
 from rlaif.runs.reader import Run
-from rlaif.testing.server import SimulatedServer
+from rlaif.testing import SimulatedServer
 from tests.conftest import MakeConfig
 
 

@@ -2,7 +2,7 @@ import numpy
 import pytest
 
 from rlaif.records import Message
-from rlaif.runs.rows import answer_turn, split_of
+from rlaif.runs.rows import response_turn, split_of
 
 
 def test_a_prompt_stays_in_its_split():
@@ -27,4 +27,4 @@ def test_a_larger_test_split_holds_the_smaller_one():
 
 
 def test_an_answer_is_one_turn_of_the_assistant():
-    assert answer_turn("Hi") == (Message(role="assistant", content="Hi"),)
+    assert response_turn("Hi") == (Message(role="assistant", content="Hi"),)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas
 import pytest
 
-from rlaif.testing.server import Fault, SimulatedModel, SimulatedServer
+from rlaif.testing import Fault, SimulatedModel, SimulatedServer
 from tests.command import Rlaif, commands, serving
 
 

@@ -8,9 +8,9 @@ import pytest
 from rlaif.errors import ConfigError, RunError, UnfitJudgeError
 from rlaif.evaluate.gate import MEASURED, gate_of
 from rlaif.generation import generate_async
-from rlaif.testing.server import Fault, SimulatedModel, SimulatedServer
+from rlaif.testing import Fault, SimulatedModel, SimulatedServer
 from tests.conftest import MakeConfig
-from tests.evaluate.test_judge import gold_file
+from tests.evaluate.test_judge_evaluation import gold_file
 
 CASES = """
     cases:

@@ -59,19 +59,22 @@ def test_other_column_names_and_a_limit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        (GOOD | {"chosen": "No. "}, ":2: both answers are the same"),
-        (GOOD | {"chosen": " "}, ":2: the better answer must be a text"),
-        (GOOD | {"rejected": 3}, ":2: the worse answer must be a text"),
+        (GOOD | {"chosen": "No. "}, ":2: both responses are the same"),
+        (GOOD | {"chosen": " "}, ":2: the better response must be a text"),
+        (GOOD | {"rejected": 3}, ":2: the worse response must be a text"),
         (
             GOOD | {"chosen": None},
             r":2: `chosen` and `rejected` must be there, .*prompt, chosen \(empty\), rej",
         ),
-        (GOOD | {"chosen": [{"role": "user", "content": "x"}]}, ":2: the last message of `the better answer` must be"),
+        (
+            GOOD | {"chosen": [{"role": "user", "content": "x"}]},
+            ":2: the last message of `the better response` must be",
+        ),
         (
             {"chosen": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], "rejected": "z"},
-            ":2: the two answers stand in different conversations",
+            ":2: the two responses belong to different conversations",
         ),
-        (GOOD | {"chosen": "\ud800"}, ":2: the better answer holds half a surrogate"),
+        (GOOD | {"chosen": "\ud800"}, ":2: the better response holds half a surrogate"),
         (GOOD | {"prompt": ""}, ":2: the prompt has no text"),
         ({"chosen": "x", "rejected": "y"}, ":2: has neither `prompt` nor `messages`"),
         ({"prompt": "x", "chosen": "y"}, ":2: `chosen` and `rejected` must be there, or `output_1`"),

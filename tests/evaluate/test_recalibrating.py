@@ -7,11 +7,11 @@ import pytest
 
 from rlaif.config.judging import JudgingConfig
 from rlaif.errors import ConfigError
-from rlaif.evaluate.recalibrating import recalibrator_of, save_recalibrator
+from rlaif.evaluate.judge_files import recalibrator_of, save_recalibrator
 from rlaif.preferences.recalibration import FittedOn
 from rlaif.runs.calibrate import load_recalibrator
 from rlaif.testing.server import SimulatedModel
-from tests.evaluate.test_judge import evaluated, gold_file
+from tests.evaluate.test_judge_evaluation import evaluated, gold_file
 
 pytestmark = pytest.mark.slow
 

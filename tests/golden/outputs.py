@@ -2,10 +2,12 @@
 
 python -m tests.golden.outputs record     ask the simulated server, keep its replies, write what was made of them
 python -m tests.golden.outputs compare    make it again from the kept replies, with a server that answers nothing
+python -m tests.golden.outputs accept     the same, and write it down as what is expected from now on
 """
 
 import gzip
 import http.server
+import io
 import json
 import re
 import subprocess
@@ -13,14 +15,18 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+from rlaif.cli.main import main
 from rlaif.judges import own_options
 
 HERE = Path(__file__).parent
-RUN_FILES = sorted((HERE / "runs").glob("*.yaml"))
+RUN_FILES = {file.stem: file for file in sorted((HERE / "runs").glob("*.yaml"))}
+NAMES = (*RUN_FILES, "comparison", "judged")
+"""What is made of the kept replies: a run of each file, a comparison of two rule sets, an evaluation of a critic."""
 FORMATS = ("trl", "sft", "ultrafeedback", "jsonl", "kto", "reward", "ranking", "openrlhf", "nemo-rl")
 REPLIES = HERE / "replies.sqlite"
 MODELS = HERE / "models.json"
@@ -37,10 +43,27 @@ SIMULATED = {
 
 
 def rlaif(*arguments: str) -> str:
-    """Run the command line and return what it prints."""
-    done = subprocess.run([sys.executable, "-m", "rlaif", *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"rlaif {' '.join(arguments)}\n{done.stderr}"
-    return done.stdout
+    """Run the command line and return what it prints.
+
+    It runs in this process: there are about 130 commands, and a new process imports for a second before each.
+    """
+    out, err = io.StringIO(), io.StringIO()
+    with mock.patch.object(sys, "argv", ["rlaif", *arguments]), redirect_stdout(out), redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as ended:
+            assert not ended.code, f"rlaif {' '.join(arguments)}\n{err.getvalue()}"
+    return out.getvalue()
+
+
+def made(name: str, url: str, replies: Path, folder: Path) -> dict[str, Any]:
+    """Return one of NAMES, made in a folder from what a server and the kept replies answer."""
+    if name == "comparison":
+        return compared(url, replies, folder / name)
+    if name == "judged":
+        return judged(url, replies, folder / name)
+    generate(RUN_FILES[name], url, replies, folder / name)
+    return outputs_of(folder / name)
 
 
 def generate(run_file: Path, url: str, replies: Path, out: Path) -> None:
@@ -118,6 +141,8 @@ def _content(file: Path) -> Any:
 def kept(name: str) -> dict[str, Any]:
     """Return what was recorded under a name."""
     found: dict[str, Any] = json.loads(gzip.decompress((HERE / "expected" / f"{name}.json.gz").read_bytes()))
+    for critic in found.get("critics", ()):  # once every judge named the options of all kinds
+        critic["judging"]["judges"] = [own_options(judge) for judge in critic["judging"]["judges"]]
     return found
 
 
@@ -132,21 +157,22 @@ def differences(was: Any, now: Any, place: str = "") -> Iterator[str]:
     elif isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
         for number, (one, other) in enumerate(zip(was, now, strict=True)):
             yield from differences(one, other, f"{place}/{number}")
-    elif _placeless(was) != _placeless(now):
+    elif _without_place_and_day(was) != _without_place_and_day(now):
         yield f"{place}: {was!r} -> {now!r}"
 
 
-def _placeless(value: Any) -> Any:
-    """Return a text without what depends on where it was made: this folder's path, a server's port."""
+def _without_place_and_day(value: Any) -> Any:
+    """Return a text without what depends on where and when it was made: this folder, a server's port, the day."""
     if not isinstance(value, str):
         return value
-    return re.sub(r"127\.0\.0\.1:\d+", "SERVER", re.sub(r"[^\s`(]*/tests/golden/", "", value))
+    text = re.sub(r"made with rlaif (\S+) on \d{4}-\d\d-\d\d", r"made with rlaif \1 on DAY", value)
+    return re.sub(r"127\.0\.0\.1:\d+", "SERVER", re.sub(r"[^\s`(]*/tests/golden/", "", text))
 
 
 @contextmanager
 def simulated_server() -> Iterator[str]:
     """Run a simulated server in a process of its own and yield its URL."""
-    module = "rlaif.testing.server"
+    module = "rlaif.testing"
     command = [sys.executable, "-m", module, "0", json.dumps(SIMULATED)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
@@ -163,11 +189,8 @@ def record(folder: Path) -> None:
     (HERE / "expected").mkdir(exist_ok=True)
     with simulated_server() as url:
         MODELS.write_bytes(urllib.request.urlopen(f"{url}/models").read())
-        for run_file in RUN_FILES:
-            generate(run_file, url, REPLIES, folder / run_file.stem)
-            _keep(run_file.stem, outputs_of(folder / run_file.stem))
-        _keep("comparison", compared(url, REPLIES, folder / "comparison"))
-        _keep("judged", judged(url, REPLIES, folder / "judged"))
+        for name in NAMES:
+            _keep(name, made(name, url, REPLIES, folder))
 
 
 @contextmanager
@@ -195,21 +218,20 @@ def silent_server() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}/v1"
     finally:
         server.shutdown()
+        server.server_close()
 
 
-def compare(folder: Path) -> Iterator[str]:
-    """Make everything again from the kept replies and yield what differs."""
+def compare(name: str, folder: Path) -> list[str]:
+    """Make one of NAMES again from the kept replies and return what differs."""
+    return list(differences(kept(name), made_again(name, folder), name))
+
+
+def made_again(name: str, folder: Path) -> dict[str, Any]:
+    """Return what is made of one of NAMES from the kept replies alone."""
     replies = folder / "replies.sqlite"
     replies.write_bytes(REPLIES.read_bytes())
     with silent_server() as url:
-        for run_file in RUN_FILES:
-            generate(run_file, url, replies, folder / run_file.stem)
-            yield from differences(kept(run_file.stem), outputs_of(folder / run_file.stem), run_file.stem)
-        yield from differences(kept("comparison"), compared(url, replies, folder / "comparison"), "comparison")
-        was = kept("judged")
-        for critic in was["critics"]:  # once every judge named the options of all kinds
-            critic["judging"]["judges"] = [own_options(judge) for judge in critic["judging"]["judges"]]
-        yield from differences(was, judged(url, replies, folder / "judged"), "judged")
+        return made(name, url, replies, folder)
 
 
 def _keep(name: str, value: dict[str, Any]) -> None:
@@ -223,6 +245,9 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as temporary:
         if sys.argv[1] == "record":
             record(Path(temporary))
+        elif sys.argv[1] == "accept":
+            for name in NAMES:
+                _keep(name, made_again(name, Path(temporary)))
         else:
-            found = [line[:500] for line in compare(Path(temporary))]
+            found = [line[:500] for name in NAMES for line in compare(name, Path(temporary))]
             sys.exit("\n".join(found) if found else 0)

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from rlaif.cli.main import main
+from rlaif.compare.comparing import compare_async
 from rlaif.compare.config import compare_config
-from rlaif.compare.job import compare_async
 from rlaif.generation import generate_async
 from rlaif.lint.codes import codes
-from rlaif.testing.server import SimulatedServer
+from rlaif.testing import SimulatedServer
 from tests.conftest import CONSTITUTION, MakeConfig
 
 CLEAN = """\
@@ -65,7 +65,7 @@ def test_nothing_found_is_ok_and_says_which_prompts_the_tags_were_held_against(r
     code, out, _ = rlaif("check", "clean.yaml", "--select", "C1,C201")
     assert code == 0
     assert out.startswith("clean.yaml: ok, 1 principle, 0 cases, hash ")
-    assert out.endswith("tags held against 240 prompts of the project's seed prompts\n")
+    assert out.endswith("tags compared with 240 prompts of the project's seed prompts\n")
 
 
 def test_tags_are_held_against_the_prompts_that_are_given(rlaif: Say) -> None:
@@ -144,14 +144,14 @@ def test_few_prompts_are_said_to_show_little(rlaif: Say, make_config: MakeConfig
 
     code, out, _ = rlaif("check", "testing.yaml", "--run", asyncio.run(finish()), "--select", "C3")
     assert code == 0
-    assert "too few to say `never` or `always` of a principle: that takes 72 prompts" in out
+    assert "too few to say `never` or `always` of a principle, which takes 72 prompts" in out
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("--select", "C9"), "--select C9: no code begins so"),
-        (("--select", "C304"), "--select C304: this is measured; say in which run with --run"),
+        (("--select", "C9"), "--select C9: no code begins with this"),
+        (("--select", "C304"), "--select C304: this code is measured in a run; name one with --run"),
         (("--run", "nosuch"), "nosuch: no such folder"),
         (("--prompts", "nosuch.jsonl"), "nosuch.jsonl: no such file"),
     ],

@@ -11,13 +11,13 @@ from rlaif.constitution.load import resolve_constitution
 from rlaif.constitution.schema import Constitution, Principle
 from rlaif.errors import UsageError
 from rlaif.generation import generate_async
-from rlaif.lint.check import RULES, check
+from rlaif.lint.check import check
 from rlaif.lint.codes import MEASURED, codes
-from rlaif.lint.measure import ENOUGH_FOR_ALWAYS, Measurement
-from rlaif.lint.subject import Hit, PromptTags, Subject
+from rlaif.lint.measurement import ENOUGH_FOR_ALWAYS, Measurement
+from rlaif.lint.subject import RULES, Hit, PromptTags, Subject
 from rlaif.records import Matchup, Message, Order, Prompt, Verdict
 from rlaif.runs.reader import Run
-from rlaif.testing.server import SimulatedModel, SimulatedServer
+from rlaif.testing import SimulatedModel, SimulatedServer
 from tests.conftest import MakeConfig
 
 Says = tuple[float, float, float]
@@ -131,7 +131,7 @@ def test_the_message_gives_the_share_its_interval_and_what_it_was_measured_on() 
 def test_what_most_principles_share_is_said_once_and_of_the_critic() -> None:
     found = measured(lambda n: dict.fromkeys("klmx", prefers(side(n))))
     assert [(code, hit.principle) for code, hit in found] == [("C301", None), ("C302", None)]
-    assert found[1][1].message.startswith("3 of 4 principles, which is rather the critic's doing than theirs")
+    assert found[1][1].message.startswith("3 of 4 principles, so the cause is rather the critic than their wording")
 
 
 def test_principles_of_different_levels_may_contradict_each_other() -> None:
@@ -224,5 +224,5 @@ def test_a_run_without_comparisons_tells_nothing(make_config: MakeConfig, consti
             return await generate_async(make_config(server, 2, judging={"kind": "none"}))
 
     run = asyncio.run(nothing_judged())
-    with pytest.raises(UsageError, match="has compared no answers yet"):
+    with pytest.raises(UsageError, match="has compared no responses yet"):
         Measurement.of(run, resolve_constitution(constitution_file).constitution)

@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from rlaif.constitution.load import resolve_constitution
-from rlaif.lint.check import RULES, Finding, check
+from rlaif.lint.check import Finding, check
 from rlaif.lint.codes import MEASURED, codes
-from rlaif.lint.subject import PromptTags
+from rlaif.lint.subject import RULES, PromptTags
 from rlaif.shipped import constitution_names
 
 TAGS = PromptTags("my.jsonl", 3, frozenset({"medicine", "law"}), given=True)
@@ -331,5 +331,5 @@ def test_a_case_that_its_check_does_not_tell_apart_is_named_with_its_line_and_wh
     (finding,) = [one for one in found(tmp_path, text) if one.code == "C206"]
     assert text.splitlines()[finding.line - 1].strip().startswith("- better: Two words.")
     assert finding.message == (
-        "case 2: both answers pass (better: 2 words; worse: 3 words; the check: words: at most 4)"
+        "case 2: both responses pass (better: 2 words; worse: 3 words; the check: words: at most 4)"
     )

@@ -1,19 +1,19 @@
-"""The client against a server that misbehaves on order."""
+"""The client against a simulated server with faults."""
 
 import asyncio
 
 import pytest
 
 from rlaif.errors import EndpointError, ReplyError, RequestRejectedError, RetriesExhaustedError, UsageError
-from rlaif.models.config import ModelConfig
-from rlaif.models.openai import ModelClient
-from rlaif.models.wire import ChatRequest
+from rlaif.models.backend import ChatRequest
+from rlaif.models.client import ModelClient
+from rlaif.models.config import ModelConfig, model_from_text
 from rlaif.records import Message
-from rlaif.testing.server import Fault, SimulatedModel, SimulatedServer
+from rlaif.testing import Fault, SimulatedModel, SimulatedServer
 
 
-def question(text: str = "hello", **fields: object) -> str:
-    return ChatRequest(messages=(Message(role="user", content=text),), max_tokens=8, **fields).body()
+def question(text: str = "hello", **fields: object) -> ChatRequest:
+    return ChatRequest(messages=(Message(role="user", content=text),), max_tokens=8, **fields)
 
 
 async def ask(faults: tuple[Fault, ...] = (), **config: object) -> tuple[SimulatedServer, object]:
@@ -59,7 +59,7 @@ async def test_a_closed_connection_is_asked_again() -> None:
 
 
 async def test_a_reply_that_is_no_chat_completion_is_named() -> None:
-    with pytest.raises(ReplyError, match="no chat completion.*not the reply you expected"):
+    with pytest.raises(ReplyError, match="not a chat completion.*not the reply you expected"):
         await ask((Fault(does="garbage", times=None),))
 
 
@@ -143,3 +143,19 @@ async def test_arguments_of_a_managed_server_make_another_model() -> None:
                 await client.connect()
                 identities.add(client.identity)
     assert len(identities) == 3
+
+
+async def test_a_backend_can_be_named_before_a_url_and_is_not_part_of_the_identity() -> None:
+    identities = []
+    async with SimulatedServer() as server:
+        for url in (server.url, f"openai+{server.url}"):
+            async with ModelClient(ModelConfig(**model_from_text(f"simulated@{url}"))) as client:
+                await client.connect()
+                identities.append(client.identity)
+                assert (await client.post(question())).choices[0].text
+    assert identities[0] == identities[1]
+
+
+def test_an_unknown_backend_is_named_with_those_there_are() -> None:
+    with pytest.raises(UsageError, match=r"nothing\+http://127.0.0.1:9/v1: .*'nothing'; the backends are: openai"):
+        ModelClient(ModelConfig(url="nothing+http://127.0.0.1:9/v1"))

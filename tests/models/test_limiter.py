@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from rlaif.models.limiter import PriorityLimiter
+from rlaif.models.client import PriorityLimiter
 
 
 async def hold(limiter: PriorityLimiter, priority: int, name: str, seen: list[str]) -> None:
@@ -48,24 +48,16 @@ async def test_a_failing_block_gives_its_slot_back():
     assert seen == ["next"]
 
 
-async def test_a_waiter_that_gives_up_is_passed_over():
+@pytest.mark.parametrize("just_as_its_turn_comes", [False, True])
+async def test_a_waiter_that_is_cancelled_hands_its_slot_on(just_as_its_turn_comes: bool):
     limiter, seen = PriorityLimiter(1), []
     async with limiter.slot(0):
         gone = asyncio.create_task(hold(limiter, 0, "gone", seen))
         stays = asyncio.create_task(hold(limiter, 1, "stays", seen))
         await asyncio.sleep(0)
-        gone.cancel()
-        await asyncio.sleep(0)
-    await asyncio.wait_for(stays, 1)
-    assert seen == ["stays"]
-
-
-async def test_a_waiter_cancelled_just_as_its_turn_comes_hands_the_slot_on():
-    limiter, seen = PriorityLimiter(1), []
-    async with limiter.slot(0):
-        gone = asyncio.create_task(hold(limiter, 0, "gone", seen))
-        stays = asyncio.create_task(hold(limiter, 1, "stays", seen))
-        await asyncio.sleep(0)
+        if not just_as_its_turn_comes:
+            gone.cancel()
+            await asyncio.sleep(0)
     gone.cancel()
     await asyncio.wait_for(stays, 1)
     assert seen == ["stays"]

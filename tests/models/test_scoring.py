@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from rlaif.errors import EndpointError, ReplyError
+from rlaif.models.backend import Reply, ScoreRequest
+from rlaif.models.client import ModelClient
 from rlaif.models.config import ModelConfig
 from rlaif.models.model import Meter, Model
-from rlaif.models.openai import ModelClient
+from rlaif.models.openai import ScoredCompletion
 from rlaif.models.reply_store import ReplyStore
-from rlaif.models.wire import Reply, ScoreRequest, WireScored
+from rlaif.testing import SimulatedModel, SimulatedServer
 from rlaif.testing.policy import token_ids
-from rlaif.testing.server import SimulatedModel, SimulatedServer
 
 TEXT = "Water runs down the hill, because it cannot run up."
 
@@ -58,7 +59,7 @@ def wire(tokens: list[int], scores: list[dict[str, dict[str, object]] | None]) -
 
 def test_of_the_tokens_reported_at_a_place_the_one_that_stands_there_counts() -> None:
     scores = [None, {"8": {"logprob": -0.1, "rank": 1}, "7": {"logprob": -3.5, "rank": 9, "decoded_token": " x"}}]
-    reply = WireScored.model_validate_json(wire([5, 7], scores)).keep()
+    reply = ScoredCompletion.model_validate_json(wire([5, 7], scores)).reply()
     assert reply.prompt_logprobs == (None, -3.5)
     assert reply.usage.prompt_tokens == 2
 
@@ -73,4 +74,4 @@ def test_of_the_tokens_reported_at_a_place_the_one_that_stands_there_counts() ->
 )
 def test_a_score_that_is_missing_is_an_error_and_no_zero(tokens: list[int], scores: list[object]) -> None:
     with pytest.raises(ReplyError, match="left out"):
-        WireScored.model_validate_json(wire(tokens, scores)).keep()
+        ScoredCompletion.model_validate_json(wire(tokens, scores)).reply()

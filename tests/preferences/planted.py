@@ -1,11 +1,11 @@
-"""Verdicts of a critic about whom everything is known, and what the arithmetic makes of them.
+"""Verdicts of a simulated critic with planted biases, and what the arithmetic of preferences makes of them.
 
-Four candidates a prompt, each with a quality u and a length; all six pairs meet in both orders. A verdict is
+Four candidates per prompt, each with a quality u and a length; all six pairs are judged in both orders. A verdict is
 
     x = +-(u_a - u_b) + +-length ln(characters of a / of b) + position + noise      + where a is shown first
 
-unless it is unreadable (each by itself) or a tie (both orders of a question, exactly even). Records are built
-unchecked, for there are a million of them.
+unless it is unreadable (independently) or a tie (both orders of a question, exactly even). Records are not validated,
+because there are a million of them.
 """
 
 import math
@@ -18,13 +18,12 @@ import numpy.typing as npt
 
 from rlaif.config.judging import JudgingConfig
 from rlaif.config.run import RunConfig
-from rlaif.preferences.correction import NO_CORRECTION, Corrected, Correction
-from rlaif.preferences.denoise import denoised_all, measure_noise
 from rlaif.preferences.judgement import Judgement, judge_matchup
 from rlaif.preferences.length import LengthEffect, LengthReading, length_effect
 from rlaif.preferences.logits import TIE_LOGIT
 from rlaif.preferences.pairs import Conclusion, conclude
 from rlaif.preferences.position import PositionBias, asked_both_ways
+from rlaif.preferences.recalibration import NO_CORRECTION, Corrected, Correction, denoised_all, measure_noise
 from rlaif.records import Matchup, Order, Trace, Verdict
 from rlaif.stats.estimates import Array, Estimate
 from rlaif.stats.median import median_interval
@@ -35,14 +34,14 @@ JUDGING = JudgingConfig()
 
 @dataclass(frozen=True)
 class World:
-    """What is planted. The default has everything that goes wrong, but noise as little as a large critic's."""
+    """What is planted. The default has everything that can go wrong, with the low noise of a large critic."""
 
     seed: int
     matchups: int = 5000
     position: float = 1.0
     length: float = 0.5
     noise: float = 0.5
-    """Standard deviation on each verdict, in logits; averaging both orders leaves 0.7 of it."""
+    """Standard deviation on each verdict, in logits; the mean of both orders has 0.7 of it."""
     unreadable: float = 0.05
     ties: float = 0.1
 
@@ -114,23 +113,23 @@ class Found:
     labels: int
     wrongly_labelled: int
     """Labels from ties or unreadable verdicts."""
-    error_as_said: float
-    """Calibration error of p as the critic said it, over the labels."""
+    error_of_critic: float
+    """Calibration error of the critic's own p, over the labels."""
     error_without_length: float
-    """The same with the measured effect of length taken out of the log-odds."""
+    """The same with the measured length effect subtracted from the log-odds."""
     error_without_noise: float
-    """The same with the measured noise taken out, too."""
+    """The same with the log-odds shrunk for the measured noise, too."""
     position: Estimate
     length: LengthEffect
 
 
 def without_length(logit: float, effect: LengthEffect, ln_ratio: float) -> float:
-    """Return what a run is left with that takes the linear effect out."""
+    """Return the log-odds after the linear length effect is subtracted."""
     return logit - Correction(Corrected(length_effect=effect.linear.value)).shift(ln_ratio)
 
 
 def study(world: World) -> Found:
-    """Judge a world's matchups as a run would, and hold the outcome against what was planted."""
+    """Judge a world's matchups as a run does, and compare the outcome with what was planted."""
     planted = plant(world)
     bias = PositionBias.measure(planted.matchups, JUDGING.min_label_mass)
     judged = [judge_matchup(matchup, JUDGING.rule({"k": 1.0}, None, bias)) for matchup in planted.matchups]
@@ -139,7 +138,7 @@ def study(world: World) -> Found:
     logits = np.array([one.logit or 0.0 for one in judged])
     biases = np.array([one.position_bias or 0.0 for one in judged])
     corrected = np.array([without_length(x, effect, r) for x, r in zip(logits, planted.ln_ratio, strict=True)])
-    named = np.array([told(one) for one in judged])
+    named = np.array([has_winner(one) for one in judged])
     noise = measure_noise(corrected[named], biases[named])
     assert noise is not None
     honest = denoised_all(corrected[labelled], noise)
@@ -147,7 +146,7 @@ def study(world: World) -> Found:
     return Found(
         labels=int(labelled.sum()),
         wrongly_labelled=int((labelled & (planted.tie | planted.unreadable)).sum()),
-        error_as_said=calibration_error(logits[labelled], truth),
+        error_of_critic=calibration_error(logits[labelled], truth),
         error_without_length=calibration_error(corrected[labelled], truth),
         error_without_noise=calibration_error(honest, truth),
         position=position_interval(planted),
@@ -156,18 +155,18 @@ def study(world: World) -> Found:
 
 
 def _readings(planted: Planted, judged: Sequence[Judgement]) -> list[LengthReading]:
-    """Return what `length_readings` does of a trace."""
+    """Return what `length_readings` returns for a trace."""
     rows = zip(planted.prompts, judged, planted.ln_ratio, strict=True)
-    return [LengthReading(str(p), j.logit, float(r)) for p, j, r in rows if j.logit is not None and told(j)]
+    return [LengthReading(str(p), j.logit, float(r)) for p, j, r in rows if j.logit is not None and has_winner(j)]
 
 
-def told(judgement: Judgement) -> bool:
-    """Whether a matchup names an answer, thresholds aside."""
+def has_winner(judgement: Judgement) -> bool:
+    """Whether a matchup has a winner, thresholds aside."""
     return judgement.logit is not None and abs(judgement.logit) >= TIE_LOGIT
 
 
 def position_interval(planted: Planted) -> Estimate:
-    """Return the median position bias with its interval, ties left out: exactly even in both orders knows no place."""
+    """Return the median position bias with its interval, without ties: they have no position bias."""
     values, prompts = [], []
     for prompt, matchup in zip(planted.prompts, planted.matchups, strict=True):
         for *_, ab, ba, mass in asked_both_ways(matchup):

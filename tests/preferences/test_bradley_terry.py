@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlaif.compare.tallies import kendall_tau
-from rlaif.preferences.bradley_terry import PRIOR, Result, Strength, strengths
-from rlaif.preferences.matchups import design
+from rlaif.preferences.ranking import PRIOR, Result, Strength, design, strengths
 
 NAMES = tuple("abcd")
 ALL_MET = tuple(combinations(NAMES, 2))

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from rlaif.checks import CheckResult
 from rlaif.config.judging import JudgingConfig
+from rlaif.preferences.contributions import tally_principles
 from rlaif.preferences.judgement import CHECKED_LOGIT, Judgement, deciding_principles, judge_matchup
 from rlaif.preferences.position import PositionBias
-from rlaif.preferences.principles import tally_principles
 from rlaif.records import Checked, Matchup, Order, Verdict
 
 OPEN = JudgingConfig(min_margin=0, min_label_mass=0)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlaif.preferences.denoise import Noise, denoised, denoised_all, measure_noise
+from rlaif.preferences.recalibration import Noise, denoised, denoised_all, measure_noise
 
 noises = st.builds(Noise, noise=st.floats(0, 9), signal=st.floats(0, 20))
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlaif.preferences.matchups import ALL_PAIRS_UP_TO, design
+from rlaif.preferences.ranking import ALL_PAIRS_UP_TO, design
 
 
 def reachable(edges: list[tuple[str, str]], start: str) -> set[str]:

@@ -29,7 +29,7 @@ def noisy(request: pytest.FixtureRequest) -> list[Found]:
 def test_probabilities_of_labels_are_honest_once_length_is_taken_out(quiet: list[tuple[World, Found]]):
     assert fmean(found.error_without_length for _, found in quiet) <= 0.02
     biased = [found for world, found in quiet if abs(world.length) > 0.7]
-    assert fmean(one.error_as_said for one in biased) > fmean(one.error_without_length for one in biased) + 0.01
+    assert fmean(one.error_of_critic for one in biased) > fmean(one.error_without_length for one in biased) + 0.01
 
 
 def test_a_noisy_critic_is_too_sure_until_its_noise_is_taken_out(noisy: list[Found]):

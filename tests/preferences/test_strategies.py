@@ -8,16 +8,13 @@ from hypothesis import strategies as st
 
 from rlaif.config.judging import JudgingConfig
 from rlaif.config.run import PairsConfig
-from rlaif.preferences.correction import Corrected, Correction
-from rlaif.preferences.denoise import Noise
+from rlaif.preferences.contributions import panel_estimates, tally_panel, without
 from rlaif.preferences.judgement import Judgement, decide, judge_matchup
-from rlaif.preferences.panel import panel_estimates, tally_panel, without
 from rlaif.preferences.position import PositionBias
 from rlaif.preferences.ranking import wanted_pairs
-from rlaif.preferences.recalibration import FittedOn, Recalibrator
+from rlaif.preferences.recalibration import Corrected, Correction, FittedOn, Noise, Recalibrator
 from rlaif.records import Checked, CheckResult, Matchup, Verdict
-from rlaif.stats.bootstrap import bootstrap_of
-from rlaif.stats.estimates import Tally
+from rlaif.stats.estimates import Tally, bootstrap_of
 from rlaif.stats.log_odds import sigmoid
 from tests.preferences.planted import conclude_as
 from tests.preferences.test_conclusion import config, meets, trace

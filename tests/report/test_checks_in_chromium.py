@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rlaif.generation import generate_async
 from rlaif.report.run_page import write_run_report
-from rlaif.testing.server import SimulatedModel, SimulatedServer
+from rlaif.testing import SimulatedModel, SimulatedServer
 from tests.conftest import MakeConfig
 from tests.report.chromium import chromium_page
 from tests.report.test_in_chromium import IN_BROWSER, READY

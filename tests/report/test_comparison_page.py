@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from rlaif.compare.comparing import Compared, compare, compare_async
 from rlaif.compare.config import compare_config
-from rlaif.compare.job import Compared, compare, compare_async
 from rlaif.report.comparison_page import write_comparison_report
-from rlaif.report.plots import with_interval
-from rlaif.testing.server import PlantedRule, SimulatedModel, SimulatedServer
+from rlaif.report.drawing import with_interval
+from rlaif.testing.server import SimulatedModel, SimulatedServer
+from rlaif.testing.simulated_model import PlantedRule
 from tests.command import serving
 from tests.conftest import CONSTITUTION, MakeConfig, configs_in
 from tests.report.chromium import chromium_page
@@ -53,7 +54,7 @@ async def test_the_numbers_on_the_page_are_those_of_the_comparison(compared: Com
         labelled = rules.matchups - sum(rules.abstained.values())
         assert f"{rules.name}: {rules.matchups:,} matchups = {labelled:,} labelled" in text
     assert two.guilty[0].principle == "kind"
-    assert f"Flips are made most by {two.guilty[0].rules}/kind" in text
+    assert f"Flips are caused most by {two.guilty[0].rules}/kind" in text
     assert (written.traces_shown, written.traces) == (8, 8)
     assert written.bytes == (compared.path / "report.html").stat().st_size
 
@@ -73,8 +74,8 @@ async def test_noise_is_no_headline(make_config: MakeConfig, constitution_file: 
     text = html.unescape((done.path / "report.html").read_text())
     assert "No matchup was given different labels." in text
     assert "The rule sets are not shown to differ in how much they label" in text
-    assert "testing: no principle is shown to tip more labels than another" in text
-    assert not re.search("tips most labels|labels most of|differ most", text)
+    assert "testing: no principle is shown to decide more labels than another" in text
+    assert not re.search("decides most labels|labels most of|differ most", text)
 
 
 async def test_a_script_in_a_prompt_is_text(compared: Compared) -> None:

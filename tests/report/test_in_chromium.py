@@ -246,6 +246,6 @@ async def test_without_scripts_the_rest_still_stands(run: Run):
         await page.open(run.path / "report.html")
         assert await page.run("document.querySelector('noscript').textContent.includes('JavaScript')")
         assert await page.run("document.getElementById('printed').offsetHeight > 500")
-        assert await page.run("document.querySelectorAll('.plot svg').length") == 7
+        assert await page.run("document.querySelectorAll('.plot svg').length") == 5
         assert await page.run("document.getElementById('browser').offsetHeight") == 0
         assert "owned" not in await page.run("document.title")

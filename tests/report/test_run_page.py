@@ -16,13 +16,13 @@ import pytest
 from rlaif.cli.main import main
 from rlaif.constitution.load import load_constitution
 from rlaif.records import Message, Prompt
-from rlaif.report.browser import browser_data, view_of
-from rlaif.report.page import embedded, packed
-from rlaif.report.plots_of_answers import texts_plot
+from rlaif.report.html_page import embedded, packed
 from rlaif.report.run_page import LARGEST_PAGE, write_run_report
+from rlaif.report.run_plots import texts_of_pairs_plot
+from rlaif.report.trace_views import browser_data, view_of
+from rlaif.runs.description import summary_lines
 from rlaif.runs.reader import Run
 from rlaif.runs.summary import summarise
-from rlaif.runs.summary_text import summary_lines
 from rlaif.shipped import DATA
 from rlaif.stats.estimates import Bootstrap, Tally
 from rlaif.text import detect_refusal
@@ -98,11 +98,9 @@ def test_every_plot_has_a_name_a_reading_and_its_numbers(run: Run):
     assert names == [
         "margins",
         "principles",
-        "position",
         "lengths",
         "texts",
-        "revisions-by-principle",
-        "revisions-by-tag",
+        "revisions",
     ]
     figures = re.findall(r'<figure class="plot".*?</figure>', page, re.DOTALL)
     for estimate in figures:
@@ -127,16 +125,16 @@ def test_what_was_chosen_stands_as_text_beside_what_was_rejected(tmp_path: Path,
 @pytest.mark.parametrize(
     ("prompts", "more", "title"),
     [
-        (8, 1, "The chosen answer refuses more often than the other of its pair, by 100 points"),
-        (8, -1, "The rejected answer refuses more often than the other of its pair, by 100 points"),
-        (5, 1, "Chosen and rejected answers are not shown to differ in refusing or hedging"),
-        (8, 0, "Chosen and rejected answers are not shown to differ in refusing or hedging"),
+        (8, 1, "The chosen response refuses more often than the other of its pair, by 100 points"),
+        (8, -1, "The rejected response refuses more often than the other of its pair, by 100 points"),
+        (5, 1, "Chosen and rejected responses are not shown to differ in refusing or hedging"),
+        (8, 0, "Chosen and rejected responses are not shown to differ in refusing or hedging"),
     ],
 )
 def test_a_taste_for_refusals_is_named_where_it_is_shown(prompts: int, more: int, title: str):
     counted = {("pairs",): 1, ("more refusals",): more, ("more refusals", "prompts"): more != 0}
     texts = {("text", role, what): 1 for role in ("chosen", "rejected") for what in ("answers", "words", "hundreds")}
-    assert texts_plot(Bootstrap([Tally({**counted, **texts})] * prompts)).title == title
+    assert texts_of_pairs_plot(Bootstrap([Tally({**counted, **texts})] * prompts)).title == title
 
 
 @pytest.mark.parametrize(("differ", "shown"), [(4, False), (8, True)])
@@ -144,9 +142,9 @@ def test_few_prompts_that_differ_among_many_show_nothing(differ: int, shown: boo
     texts = {("text", role, what): 1 for role in ("chosen", "rejected") for what in ("answers", "words", "hundreds")}
     alike = Tally({("pairs",): 1, **texts})
     unlike = Tally({**alike, ("more refusals",): 1, ("more refusals", "prompts"): 1})
-    title = texts_plot(Bootstrap([unlike] * differ + [alike] * (1000 - differ))).title
+    title = texts_of_pairs_plot(Bootstrap([unlike] * differ + [alike] * (1000 - differ))).title
     assert (
-        title.startswith("The chosen answer refuses more often than the other of its pair, by less than a p") == shown
+        title.startswith("The chosen response refuses more often than the other of its pair, by less than a p") == shown
     )
 
 
@@ -189,7 +187,7 @@ def test_the_same_run_gives_the_same_bytes_wherever_it_lies(run: Run, tmp_path: 
 def test_a_long_answer_is_whole_on_the_screen_and_cut_on_paper(tmp_path: Path, constitution_file: Path):
     long = "word " * 4000
     page = page_of(make_run(tmp_path / "run", constitution_file, prompts=1, write=lambda rng, name: f"{name} {long}"))
-    answers = data_of(page)["traces"][0]["answers"]
+    answers = data_of(page)["traces"][0]["responses"]
     assert answers[0]["text"] == f"s0 {long}"
     assert "18,503 more characters" in page
 

@@ -1,6 +1,6 @@
 """A revision that repeats the question around the answer is told apart from one that revises."""
 
-from rlaif.steps.copying import copied_words, words_around
+from rlaif.steps.revise import copied_words, words_around
 
 EXAMPLE = "Hold off on ibuprofen: with warfarin it raises the risk of serious bleeding."
 ANSWER = "The library opens at noon on Mondays and stays open until eight on Thursdays."

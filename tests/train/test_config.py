@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from rlaif.errors import ConfigError
-from rlaif.train.config import CaiConfig, DpoConfig, RewardConfig, SftConfig
-from rlaif.train.load import load_config, trl_flags
+from rlaif.train.config import CaiConfig, DpoConfig, RewardConfig, SftConfig, load_config, trl_flags
 
 WHERE = "data: runs/first\nmodel: smollm2\nout: models/first\n"
 

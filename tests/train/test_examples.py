@@ -10,8 +10,8 @@ from rlaif.datasets.export import export
 from rlaif.errors import PromptsError
 from rlaif.generation import generate_async
 from rlaif.runs.reader import Run
-from rlaif.testing.server import SimulatedServer
-from rlaif.train.examples import improvements, read_answers, read_pairs
+from rlaif.testing import SimulatedServer
+from rlaif.train.examples import improvements, read_pairs, read_responses
 from tests.conftest import MakeConfig
 
 PAIR = {"prompt": "Why?", "chosen": "So.", "rejected": "No."}
@@ -30,7 +30,7 @@ async def run(make_config: MakeConfig) -> Run:
 
 
 async def test_a_run_and_its_exported_dataset_hold_the_same_examples(run: Run, tmp_path: Path) -> None:
-    for read in (read_pairs, read_answers):
+    for read in (read_pairs, read_responses):
         direct = read(str(run.path))
         exported = read(str(run.path / "dataset"))
         assert direct.hash == exported.hash
@@ -46,7 +46,7 @@ async def test_what_a_run_warns_of_its_labels_goes_along_with_its_pairs(make_con
     assert "do not train on these pairs" in read_pairs(str(run.path)).origin.warnings[-1]
     assert "do not train on these pairs" in read_pairs(str(run.path / "dataset")).origin.warnings[-1]
     assert "do not train on these pairs" in read_pairs(str(run.path / "dataset" / "preference")).origin.warnings[-1]
-    assert "do not train on these pairs" in read_answers(str(run.path)).origin.warnings[-1]
+    assert "do not train on these pairs" in read_responses(str(run.path)).origin.warnings[-1]
     train = run.path / "dataset" / "preference" / "train.parquet"
     assert "do not train on these pairs" in read_pairs(str(train)).origin.warnings[-1]
 
@@ -59,10 +59,10 @@ async def test_other_exports_are_read_too(run: Run, tmp_path: Path, format_: Any
 
 def test_a_rows_p_better_changes_no_training_but_by_what_it_leaves_out(tmp_path: Path) -> None:
     revised = [{"prompt": f"{n}?", "completion": "So.", "id": n} for n in range(4)]
-    sure, surer = (read_answers(rows(tmp_path, *({**row, "p_better": p} for row in revised))) for p in (0.6, 0.9))
+    sure, surer = (read_responses(rows(tmp_path, *({**row, "p_better": p} for row in revised))) for p in (0.6, 0.9))
     assert sure.hash == surer.hash
     ps = (None, 0.4, 0.5, 0.6)
-    mixed = read_answers(rows(tmp_path, *({**row, "p_better": p} for row, p in zip(revised, ps, strict=True))))
+    mixed = read_responses(rows(tmp_path, *({**row, "p_better": p} for row, p in zip(revised, ps, strict=True))))
     kept = improvements(mixed, 0.5)
     assert {one.id: one.p_better for one in (*kept.train, *kept.test)} == {"0": None, "2": 0.5, "3": 0.6}
 
@@ -119,7 +119,7 @@ async def test_a_run_without_pairs_says_what_it_could_be_used_for(make_config: M
         run = await generate_async(make_config(server, prompts=6, judging={"kind": "none"}))
     with pytest.raises(PromptsError, match=r"there is no pair to train on; its revisions may still do for `train sft`"):
         read_pairs(str(run.path))
-    assert read_answers(str(run.path)).train
+    assert read_responses(str(run.path)).train
 
 
 def test_pairs_of_one_prompt_stand_in_one_split_and_have_names_of_their_own(tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ import pytest
 
 from rlaif.errors import RunDirectoryError, StoppedError, TrainingError, UsageError
 from rlaif.generation import generate_async
-from rlaif.testing.server import SimulatedServer
+from rlaif.testing import SimulatedServer
 from rlaif.train.config import CaiConfig, DpoConfig, RewardConfig, SftConfig
-from rlaif.train.job import train
-from rlaif.train.progress import Progress, read_metrics
+from rlaif.train.metrics import Progress, read_metrics
+from rlaif.train.training import train
 from tests.conftest import MakeConfig
 from tests.train.tiny import TEMPLATE, tiny_model
 
@@ -253,7 +253,7 @@ def test_a_reward_model_scores_the_chosen_answers_higher(settings: dict[str, Any
 
 
 def test_cai_trains_on_revisions_and_goes_on_from_there(settings: dict[str, Any], tmp_path: Path) -> None:
-    from rlaif.train.cai import train_cai
+    from rlaif.train.training import train_cai
 
     recipe = {name: settings[name] for name in ("max_length", "batch_size", "learning_rate")}
     config = CaiConfig(

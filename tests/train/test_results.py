@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 
 from rlaif.stats.log_odds import LARGEST, log_odds
-from rlaif.train.config import DpoConfig
-from rlaif.train.load import load_config
-from rlaif.train.plan_text import count, duration, left_out_line
-from rlaif.train.progress import Progress, keep_until, read_metrics
-from rlaif.train.results import figures_of, said_of
+from rlaif.train.config import DpoConfig, load_config
+from rlaif.train.metrics import Progress, final_figures, keep_until, read_metrics, result_lines
+from rlaif.train.plan import count, duration, left_out_line
 
 
 def look(step: int, accuracy: float, loss: float) -> dict[str, float]:
@@ -29,15 +27,15 @@ METRICS = [
 
 
 def test_the_kept_step_has_the_best_accuracy_and_of_equal_ones_the_lower_loss() -> None:
-    figures = figures_of(METRICS, "dpo", best_kept=True, held_out=20)
+    figures = final_figures(METRICS, "dpo", best_kept=True, held_out=20)
     assert (figures["kept_step"], figures["held_out_accuracy"], figures["held_out_loss"]) == (6, 0.9, 0.3)
     assert (figures["loss_first"], figures["loss_last"], figures["steps"]) == (0.7, 0.1, 8)
 
 
 def test_for_sft_the_lowest_loss_is_kept_and_without_a_choice_the_last_step() -> None:
-    assert figures_of(METRICS, "sft", best_kept=True, held_out=20)["kept_step"] == 8
-    assert figures_of(METRICS, "dpo", best_kept=False, held_out=20)["held_out_accuracy"] == 0.7
-    assert figures_of(METRICS[:1], "dpo", best_kept=True, held_out=20)["kept_step"] == 1
+    assert final_figures(METRICS, "sft", best_kept=True, held_out=20)["kept_step"] == 8
+    assert final_figures(METRICS, "dpo", best_kept=False, held_out=20)["held_out_accuracy"] == 0.7
+    assert final_figures(METRICS[:1], "dpo", best_kept=True, held_out=20)["kept_step"] == 1
 
 
 @pytest.mark.parametrize(
@@ -54,23 +52,23 @@ def test_for_sft_the_lowest_loss_is_kept_and_without_a_choice_the_last_step() ->
     ],
 )
 def test_a_share_of_few_pairs_is_said_with_how_far_it_may_be_off(pairs: int, said: list[str]) -> None:
-    assert said_of(figures_of(METRICS, "dpo", best_kept=True, held_out=pairs), "dpo") == said
+    assert result_lines(final_figures(METRICS, "dpo", best_kept=True, held_out=pairs), "dpo") == said
 
 
 def test_what_a_coin_may_do_as_well_is_said() -> None:
-    figures = figures_of([look(2, 0.6, 0.69)], "dpo", best_kept=True, held_out=10)
-    assert said_of(figures, "dpo") == [
+    figures = final_figures([look(2, 0.6, 0.69)], "dpo", best_kept=True, held_out=10)
+    assert result_lines(figures, "dpo") == [
         "held out 60.0% of 10 pairs right (31% to 83%) at step 2, which is kept",
         "! held-out pairs do not show that anything was learnt: a coin may do as well",
     ]
-    assert said_of(figures_of([{"step": 1, "loss": 0.7}], "dpo", best_kept=True, held_out=0), "dpo") == []
+    assert result_lines(final_figures([{"step": 1, "loss": 0.7}], "dpo", best_kept=True, held_out=0), "dpo") == []
 
 
 def test_what_is_told_apart_wrongly_is_no_coins_work() -> None:
-    figures = figures_of([look(2, 0.1, 0.9)], "dpo", best_kept=True, held_out=20)
-    assert said_of(figures, "dpo")[1].startswith("! more held-out pairs are told apart wrongly than by a coin")
+    figures = final_figures([look(2, 0.1, 0.9)], "dpo", best_kept=True, held_out=20)
+    assert result_lines(figures, "dpo")[1].startswith("! more held-out pairs are told apart wrongly than by a coin")
     del figures["held_out"]
-    assert said_of(figures, "dpo") == ["held out 10.0% of the pairs right at step 2, which is kept"]
+    assert result_lines(figures, "dpo") == ["held out 10.0% of the pairs right at step 2, which is kept"]
 
 
 def test_what_was_logged_after_a_checkpoint_is_forgotten_and_a_line_cut_off_too(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rlaif import RunConfig, generate
+from rlaif.api import generate
+from rlaif.config.run import RunConfig
 from rlaif.runs.reader import Run
 
 pytestmark = pytest.mark.server

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rlaif.errors import UsageError
-from rlaif.train import stack
+from rlaif.train import trl_options
 from tests.train.tiny import tiny_model
 
 # PreTrainedTokenizerFast, not AutoTokenizer, which takes Qwen's own byte-level class for any folder of a Qwen model.
@@ -170,7 +170,7 @@ def test_the_installed_trl_is_the_one_that_soft_labels_were_held_against() -> No
     from trl import DPOTrainer
     from trl.trainer.dpo_trainer import DataCollatorForPreference
 
-    stack.check_trl(DPOTrainer, DataCollatorForPreference)
+    trl_options.check_trl(DPOTrainer, DataCollatorForPreference)
 
 
 def test_a_trl_that_changed_underneath_is_refused_with_what_to_install() -> None:
@@ -182,6 +182,6 @@ def test_a_trl_that_changed_underneath_is_refused_with_what_to_install() -> None
             return 0
 
     with pytest.raises(UsageError, match=r"differs from them in DPOTrainer._compute_loss; install .*'trl>=1.16,<1.17'"):
-        stack.check_trl(DPOTrainer, DataCollatorForPreference)
+        trl_options.check_trl(DPOTrainer, DataCollatorForPreference)
     with pytest.raises(UsageError, match=r"the installed one \(1.17.0\) is none of them"):
-        stack.check_trl(Theirs, DataCollatorForPreference, release="1.17.0")
+        trl_options.check_trl(Theirs, DataCollatorForPreference, release="1.17.0")

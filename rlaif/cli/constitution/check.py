@@ -1,4 +1,4 @@
-"""`rlaif constitution check | explain`: what the linter found, and what its codes mean."""
+"""`rlaif constitution check | explain`: the findings of the linter, and what its codes mean."""
 
 import json
 import sys
@@ -10,14 +10,15 @@ from typing import Annotated, Any
 import typer
 
 from rlaif.cli.console import visible
+from rlaif.cli.constitution.show import facts
 from rlaif.cli.options import Json
-from rlaif.compare.job import read_settings
+from rlaif.compare.directory import read_settings
 from rlaif.constitution.load import resolve_constitution
 from rlaif.constitution.schema import Constitution
 from rlaif.errors import ConfigError, RlaifError
 from rlaif.lint.check import Finding, check
 from rlaif.lint.codes import Code, codes, find_code, select_codes
-from rlaif.lint.measure import ENOUGH_FOR_ALWAYS, Measurement
+from rlaif.lint.measurement import ENOUGH_FOR_ALWAYS, Measurement
 from rlaif.lint.subject import PromptTags
 from rlaif.records import Trace
 from rlaif.runs.directory import COMPARISON, TRACES
@@ -32,7 +33,7 @@ def constitution_check(
     prompts: Annotated[
         str | None, typer.Option(help="Prompts whose tags count; the run's by default, else the seed prompts.")
     ] = None,
-    select: Annotated[str | None, typer.Option(help="Only these codes, or those that begin so: C1,C203.")] = None,
+    select: Annotated[str | None, typer.Option(help="Only these codes or prefixes: C1,C203.")] = None,
     json_: Json = False,
 ) -> None:
     """Check that files are constitutions, and lint them: wording, use, and with --run what was measured.
@@ -40,8 +41,8 @@ def constitution_check(
     Every finding comes with file, line and a code. `ignore: [C104]` at the top of a file or at a principle
     suppresses one.
 
-    Exit codes: 0 nothing found, or notes only; 1 warnings; 2 a file is not a constitution, or was not what the run
-    was made with.
+    Exit codes: 0 nothing found, or notes only; 1 warnings; 2 a file is not a constitution, or asks other questions
+    than the run.
 
     \b
     Examples:
@@ -49,43 +50,12 @@ def constitution_check(
       rlaif constitution check mine.yaml --run runs/first
       rlaif constitution check mine.yaml --prompts my.jsonl --select C1,C201 --json
     """
-    check_job(files, run=run, prompts=prompts, select=select, as_json=json_)
-
-
-def constitution_explain(
-    code: Annotated[str | None, typer.Argument(help="Such as C102; all codes in a list when left out.")] = None,
-    json_: Json = False,
-) -> None:
-    """Explain a code of `rlaif constitution check`: what is reported, why, and how to mend it.
-
-    \b
-    Examples:
-      rlaif constitution explain
-      rlaif constitution explain C102
-    """
-    explain_job(code, as_json=json_)
-
-
-@dataclass(frozen=True)
-class Checked:
-    """One file, and what became of it."""
-
-    file: str
-    error: str | None = None
-    """Why it is no constitution, or can't be held against the run; None when it is and can."""
-    constitution: Constitution | None = None
-    findings: tuple[Finding, ...] = ()
-    measured: Measurement | None = None
-
-
-def check_job(names: list[str], *, run: str | None, prompts: str | None, select: str | None, as_json: bool) -> None:
-    """Check files; exit with 2 when one of them is not a constitution, with 1 when one has warnings."""
     finished = _runs(Path(run)) if run else []
     prefixes = [part.strip().upper() for part in (select or "").split(",") if part.strip()]
     chosen = select_codes(prefixes, measured=bool(finished))
     tags = _prompt_tags(prompts, finished[0] if finished else None)
-    results = [_checked(name, finished, tags, chosen) for name in names]
-    if as_json:
+    results = [_checked(name, finished, tags, chosen) for name in files]
+    if json_:
         print(json.dumps([_facts(result, tags) for result in results], ensure_ascii=False))
     else:
         _print(results, tags)
@@ -95,19 +65,37 @@ def check_job(names: list[str], *, run: str | None, prompts: str | None, select:
         raise SystemExit(1)
 
 
-def explain_job(code_id: str | None, *, as_json: bool) -> None:
-    """Print what a code means, or the list of all codes."""
-    if code_id is None:
-        found = list(codes().values())
-        shown = "\n".join(f"{code.id}  {code.severity:7}  {code.title}" for code in found)
+def constitution_explain(
+    code: Annotated[str | None, typer.Argument(help="Such as C102; lists all codes when left out.")] = None,
+    json_: Json = False,
+) -> None:
+    """Explain a code of `rlaif constitution check`: what is reported, why, and how to fix it.
+
+    \b
+    Examples:
+      rlaif constitution explain
+      rlaif constitution explain C102
+    """
+    found = list(codes().values()) if code is None else [find_code(code)]
+    if json_:
+        known = [each.model_dump(mode="json", by_alias=True) for each in found]
+        print(json.dumps(known if code is None else known[0], ensure_ascii=False))
+    elif code is None:
+        print("\n".join(f"{each.id}  {each.severity:7}  {each.title}" for each in found))
     else:
-        found = [find_code(code_id)]
-        shown = _explanation(found[0])
-    if as_json:
-        facts = [code.model_dump(mode="json") for code in found]
-        print(json.dumps(facts if code_id is None else facts[0], ensure_ascii=False))
-    else:
-        print(shown)
+        print(_explanation(found[0]))
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The result for one file."""
+
+    file: str
+    error: str | None = None
+    """Why it is not a constitution, or can't be compared with the run."""
+    constitution: Constitution | None = None
+    findings: tuple[Finding, ...] = ()
+    measured: Measurement | None = None
 
 
 def _prompt_tags(path: str | None, run: Run | None) -> PromptTags:
@@ -151,8 +139,10 @@ def _checked(name: str, runs: list[Run], tags: PromptTags, chosen: list[str]) ->
 
 def _print(results: list[Checked], tags: PromptTags) -> None:
     for result in results:
-        for finding in result.findings:
-            print(visible(_line(finding)))
+        for found in result.findings:
+            note = " [note]" if found.severity == "note" else ""
+            who = f" {found.principle}:" if found.principle else ""
+            print(visible(f"{found.file}:{found.line}: {found.code}{note}{who} {found.message}"))
         if result.constitution is not None:
             print(visible(f"{result.file}: {_summary(result, result.constitution, tags)}"))
     met = sorted({finding.code for result in results for finding in result.findings})
@@ -163,28 +153,22 @@ def _print(results: list[Checked], tags: PromptTags) -> None:
             print(f"rlaif: {visible(result.error)}", file=sys.stderr)
 
 
-def _line(finding: Finding) -> str:
-    note = " [note]" if finding.severity == "note" else ""
-    who = f" {finding.principle}:" if finding.principle else ""
-    return f"{finding.file}:{finding.line}: {finding.code}{note}{who} {finding.message}"
-
-
 def _summary(result: Checked, constitution: Constitution, tags: PromptTags) -> str:
     found = Counter(finding.severity for finding in result.findings)
     counts = [counted(found[each], each) for each in ("warning", "note") if found[each]]
     cases = sum(len(principle.cases) for principle in constitution.principles)
-    told = [", ".join(counts) or "ok", counted(len(constitution.principles), "principle"), counted(cases, "case")]
-    told.append(f"hash {constitution.hash}")
+    parts = [", ".join(counts) or "ok", counted(len(constitution.principles), "principle"), counted(cases, "case")]
+    parts.append(f"hash {constitution.hash}")
     if any(principle.applies_to for principle in constitution.principles):
-        told.append(f"tags held against {tags.prompts} prompts of {tags.source}")
+        parts.append(f"tags compared with {tags.prompts} prompts of {tags.source}")
     if measured := result.measured:
-        told.append(
+        parts.append(
             f"measured on {counted(measured.matchups, 'matchup')} of {counted(measured.prompts, 'prompt')} of "
             f"{measured.run}"
         )
         if measured.prompts < ENOUGH_FOR_ALWAYS:
-            told.append(f"too few to say `never` or `always` of a principle: that takes {ENOUGH_FOR_ALWAYS} prompts")
-    return ", ".join(told)
+            parts.append(f"too few to say `never` or `always` of a principle, which takes {ENOUGH_FOR_ALWAYS} prompts")
+    return ", ".join(parts)
 
 
 def _facts(result: Checked, tags: PromptTags) -> dict[str, Any]:
@@ -194,11 +178,7 @@ def _facts(result: Checked, tags: PromptTags) -> dict[str, Any]:
     return {
         "file": result.file,
         "ok": True,
-        "name": constitution.name,
-        "version": constitution.version,
-        "description": constitution.description,
-        "principles": len(constitution.principles),
-        "hash": constitution.hash,
+        **facts(constitution),
         "findings": [finding.model_dump(mode="json") for finding in result.findings],
         "tags_of": {"source": tags.source, "prompts": tags.prompts, "given": tags.given},
         "measured": measured and {"run": measured.run, "prompts": measured.prompts, "matchups": measured.matchups},
@@ -206,16 +186,9 @@ def _facts(result: Checked, tags: PromptTags) -> dict[str, Any]:
 
 
 def _explanation(code: Code) -> str:
-    told = [
-        f"{code.id} {code.title} ({code.severity})",
-        "",
-        code.what,
-        "",
-        f"Why: {code.why}",
-        "",
-        f"Mend: {code.mend}",
-    ]
+    lines = [f"{code.id} {code.title} ({code.severity})", "", code.what]
+    lines += ["", f"Why: {code.why}", "", f"Fix: {code.fix}"]
     for word, example in (("Bad:", code.bad), ("Good:", code.good)):
         if example:
-            told += ["", word, *(f"  {line}" for line in example.splitlines())]
-    return "\n".join(told)
+            lines += ["", word, *(f"  {line}" for line in example.splitlines())]
+    return "\n".join(lines)

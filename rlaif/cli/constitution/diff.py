@@ -11,7 +11,7 @@ from rlaif.cli.console import stdout_console
 from rlaif.cli.constitution.show import PARTS, settings
 from rlaif.cli.options import Json
 from rlaif.cli.trace import marked_difference
-from rlaif.constitution.diff import ConstitutionDiff, FieldChange, ListChange, PrincipleChange, compare_constitutions
+from rlaif.constitution.diff import ConstitutionDiff, FieldChange, PrincipleChange, compare_constitutions
 from rlaif.constitution.load import load_constitution
 from rlaif.constitution.schema import Principle
 from rlaif.text.wording import counted
@@ -22,22 +22,17 @@ def constitution_diff(
     after: Annotated[str, typer.Argument(help="Shipped name or YAML file.")],
     json_: Json = False,
 ) -> None:
-    """Show how one constitution differs from another, inherited principles included. Exit code 0 either way.
+    """Show how one constitution differs from another, inherited principles included. Always exits with 0.
 
-    Words that are gone are marked [-so-], new ones {+so+}.
+    Removed words are marked [-like this-], added ones {+like this+}.
 
     \b
     Examples:
       rlaif constitution diff honesty mine.yaml
       rlaif constitution diff old.yaml new.yaml --json
     """
-    diff_job(before, after, as_json=json_)
-
-
-def diff_job(before: str, after: str, *, as_json: bool) -> None:
-    """Print how one constitution differs from another."""
     diff = compare_constitutions(load_constitution(before), load_constitution(after))
-    if as_json:
+    if json_:
         print(json.dumps({"differs": diff.differs} | diff.model_dump(mode="json"), ensure_ascii=False))
         return
     console = stdout_console()
@@ -88,12 +83,8 @@ def _print_change(change: PrincipleChange, console: Console) -> None:
     for field in (*change.settings, *change.words):
         _print_field(field, "  ", console)
     for entries in change.lists:
-        console.print(f"  {_list_change(entries)}", markup=False)
-
-
-def _list_change(change: ListChange) -> str:
-    what = f"{change.added} added, {change.gone} gone" if change.added or change.gone else "in another order"
-    return f"{change.field:9} {change.before} → {change.after} ({what})"
+        what = f"{entries.added} added, {entries.gone} gone" if entries.added or entries.gone else "in another order"
+        console.print(f"  {entries.field:9} {entries.before} → {entries.after} ({what})", markup=False)
 
 
 def _counted(diff: ConstitutionDiff) -> str:

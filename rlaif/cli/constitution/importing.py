@@ -1,4 +1,4 @@
-"""`rlaif constitution import | schema`: principles of others in, the shape of a file out."""
+"""`rlaif constitution import | schema`."""
 
 import json
 from pathlib import Path
@@ -21,15 +21,25 @@ def constitution_import(
     """Turn principles that others published as JSON into a constitution.
 
     Understood are lists and dicts of critique and revision instructions (such as those of the Constitutional AI
-    paper, of Hugging Face's recipe and of LangChain) and lists of comparison texts. The words stay their authors':
-    mind the licence of what you import.
+    paper, of Hugging Face's recipe and of LangChain) and lists of comparison texts. The texts are their authors': mind
+    the licence of what you import.
 
     \b
     Examples:
       rlaif constitution import CritiqueRevisionInstructions.json --name paper --out paper.yaml
       rlaif constitution import constitution_anthropic.json > theirs.yaml
     """
-    import_job(file, name, out)
+    if out is not None and out.exists():
+        raise UsageError(f"{out} already exists; name another --out")
+    imported = import_constitution(file, name)
+    if out is None:
+        print(imported.yaml, end="")
+    else:
+        _write(out, imported.yaml)
+    console = SafeConsole(stderr=True, highlight=False, soft_wrap=True)
+    console.print(_summary(file, imported, out), markup=False)
+    for warning in _warnings(imported):
+        console.print(f"! {warning}", style="yellow", markup=False)
 
 
 def schema_command() -> None:
@@ -41,26 +51,6 @@ def schema_command() -> None:
     and as the first line of a constitution beside it:
       # yaml-language-server: $schema=constitution.schema.json
     """
-    schema_job()
-
-
-def import_job(file: Path, name: str | None, out: Path | None) -> None:
-    """Turn somebody's JSON into a constitution; YAML to stdout or a file, what was done to stderr."""
-    if out is not None and out.exists():
-        raise UsageError(f"{out} is there already; name another --out")
-    imported = import_constitution(file, name)
-    if out is None:
-        print(imported.yaml, end="")
-    else:
-        _write(out, imported.yaml)
-    console = SafeConsole(stderr=True, highlight=False, soft_wrap=True)
-    console.print(_what_was_done(file, imported, out), markup=False)
-    for warning in _warnings(imported):
-        console.print(f"! {warning}", style="yellow", markup=False)
-
-
-def schema_job() -> None:
-    """Print the JSON Schema of a constitution file."""
     print(json.dumps(constitution_schema(), indent=2, ensure_ascii=False))
 
 
@@ -69,15 +59,15 @@ def _write(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
-    except FileExistsError:
-        raise UsageError(f"{path} cannot be made: something stands in its place") from None
+    except FileExistsError as error:
+        raise UsageError(f"{path} cannot be written: {error.filename} already exists") from None
     except OSError as error:
-        if path.is_file():  # it was not there before, and half of it must not stand in the way of the next try
+        if path.is_file():  # an incomplete file, which would block the next attempt
             path.unlink()
         raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
 
 
-def _what_was_done(file: Path, imported: Imported, out: Path | None) -> str:
+def _summary(file: Path, imported: Imported, out: Path | None) -> str:
     principles, ranking = imported.constitution.principles, imported.constitution.comparing
     counts = f"{imported.critique_only} critique_only, {imported.compare_only} compare_only, {len(ranking)} can rank"
     duplicates = f", {counted(imported.duplicates, 'duplicate')} dropped" if imported.duplicates else ""
@@ -89,12 +79,12 @@ def _warnings(imported: Imported) -> list[str]:
     found = []
     if imported.critique_only:
         found.append(
-            f"{counted(imported.critique_only, 'principle')} without a comparison question can't rank answers; "
-            "where it should, write a `compare` and take `critique_only` away"
+            f"{counted(imported.critique_only, 'principle')} without a comparison question can't rank responses; "
+            "to rank by it, add a `compare` and remove `critique_only`"
         )
     if imported.no_question:
         comparisons = counted(imported.no_question, "comparison")
-        found.append(f"{comparisons} that neither ask nor tell to choose; a judge needs a question")
+        found.append(f"{comparisons} without a question or a request to choose; a judge needs one")
     if imported.ignored:
         found.append(f"left out: {', '.join(imported.ignored)}")
     return found

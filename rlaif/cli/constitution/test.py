@@ -1,4 +1,4 @@
-"""`rlaif constitution test`: how a critic did on the cases, a table and plain words."""
+"""`rlaif constitution test`: the accuracy of a critic on the labelled cases."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,14 +7,13 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from rlaif.cli.console import stdout_console
+from rlaif.cli.console import run_stoppable, stdout_console
 from rlaif.cli.format import interval
 from rlaif.cli.live import LiveScreen
 from rlaif.cli.options import DEFAULT_CACHE, Json, connection_of, short_job
-from rlaif.cli.stopping import run_stoppable
 from rlaif.constitution.load import load_constitution
 from rlaif.evaluate.case_report import UNANSWERED, CaseReport, PrincipleScore, Score
-from rlaif.evaluate.cases import CaseTest, refuse_without_cases, run_cases
+from rlaif.evaluate.case_test import CaseTest, refuse_without_cases, run_cases
 from rlaif.preferences.position import PositionBias
 from rlaif.templates import Templates
 
@@ -25,49 +24,36 @@ def constitution_test(
     cache: Annotated[Path | None, typer.Option(help="Reply store; runs/replies.sqlite by default.")] = None,
     json_: Json = False,
 ) -> None:
-    """Ask a critic the labelled cases of every principle, in both orders, and tell which it doesn't understand.
+    """Ask a critic the labelled cases of every principle, in both orders, and show which ones it doesn't understand.
 
-    Accuracy is measured on what was answered; a tie, an unreadable answer and one that turns with the order are
-    counted apart. Answers are kept in the reply store: the same test asks nothing twice. Exit code 0 whatever the
-    critic answers.
+    Accuracy excludes ties, unreadable verdicts and verdicts that depend on the order, which are counted separately.
+    Replies are kept in the reply store: the same test asks nothing twice. Exits with 0 whatever the verdicts are.
 
     \b
     Examples:
       rlaif constitution test honesty --critic http://127.0.0.1:8000/v1
       rlaif constitution test mine.yaml --critic Qwen/Qwen3-8B --json
     """
-    test_job(name, critic, cache, as_json=json_)
-
-
-HEADER = [
-    "principle",
-    "cases",
-    "right",
-    "wrong",
-    "neither",
-    "accuracy (95 %)",
-    "p(better)",
-    "orders agree",
-    "label mass",
-]
-
-
-def test_job(name: str, critic: str, cache: Path | None, *, as_json: bool) -> None:
-    """Ask a critic a constitution's cases and print how it did."""
     constitution = load_constitution(name)
     refuse_without_cases(constitution)
     store = cache or DEFAULT_CACHE
     test = CaseTest(constitution, short_job(connection_of(critic)), store, store.parent / "logs", Templates())
-    with LiveScreen(quiet=as_json) as screen:
+    with LiveScreen(quiet=json_) as screen:
         report = run_stoppable(lambda: run_cases(test, screen))
-    if as_json:
+    if json_:
         print(report.model_dump_json())
     else:
-        print_report(report, stdout_console())
+        _print_report(report, stdout_console())
 
 
-def print_report(report: CaseReport, console: Console) -> None:
-    """Print a table of principles, a line for all, and what follows."""
+HEADER = [
+    *("principle", "cases", "right", "wrong", "neither", "accuracy (95 %)", "p(better)", "orders agree"),
+    "label mass",
+]
+
+
+def _print_report(report: CaseReport, console: Console) -> None:
+    """Print a table of principles, totals and findings."""
     console.print(
         Text(f"{report.constitution} v{report.version}  {report.hash}", style="bold").append(
             f"  asked of {report.critic}", style="not bold"
@@ -86,9 +72,7 @@ def print_report(report: CaseReport, console: Console) -> None:
     for finding in report.findings:
         console.print(Text(f"! {finding}", style="bold yellow"))
     if not report.findings and report.overall.cases:
-        console.print(
-            f"nothing speaks against this critic, as far as {report.overall.cases} cases can tell", markup=False
-        )
+        console.print(f"no fault of this critic found in {report.overall.cases} cases", markup=False)
 
 
 def _cells(score: Score) -> list[str]:
@@ -124,7 +108,7 @@ def _below(report: CaseReport) -> list[str]:
         lines.append(f"decided by programs: {report.programs.cases}, of these {report.programs.count('right')} right")
     errors = [result.error for result in report.results if result.error]
     if errors:
-        lines.append(f"the first that failed: {errors[0]}")
+        lines.append(f"first failed request: {errors[0]}")
     if report.untested:
         lines.append(f"without cases: {', '.join(report.untested)}")
     return lines
@@ -132,6 +116,6 @@ def _below(report: CaseReport) -> list[str]:
 
 def _bias(bias: PositionBias) -> str:
     if bias.overall is None:
-        return "position bias: too few cases to measure it; answers are taken as they came"
+        return "position bias: too few cases to measure it; verdicts are not corrected"
     shown = "first" if bias.overall > 0 else "second"
-    return f"position bias: {abs(bias.overall):.2f} logits for the answer shown {shown}; it is taken out before judging"
+    return f"position bias: {abs(bias.overall):.2f} logits for the response shown {shown}; subtracted before judging"

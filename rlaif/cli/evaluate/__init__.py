@@ -1,4 +1,4 @@
-"""`rlaif evaluate ...`: measure a judge, verdicts collected elsewhere, or what training made of a policy."""
+"""`rlaif evaluate ...`: measure a judge, verdicts collected elsewhere, or a policy before and after training."""
 
 from rlaif.cli.lazy import group
 
@@ -11,10 +11,10 @@ app = group(
         ),
         "policy": (
             "rlaif.cli.evaluate.policy:policy_command",
-            "Tell what training made of a policy.",
+            "Compare a policy before and after training.",
         ),
     },
-    help="Measure a judge, verdicts collected elsewhere, or what training made of a policy.",
+    help="Measure a judge, verdicts collected elsewhere, or a policy before and after training.",
 )
 
 

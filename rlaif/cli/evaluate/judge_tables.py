@@ -9,15 +9,14 @@ from rich.text import Text
 
 from rlaif.cli.console import plain
 from rlaif.cli.format import interval
-from rlaif.evaluate.figures import JudgeMetrics
-from rlaif.evaluate.judge import CriticReport, Evaluation
-from rlaif.evaluate.overlap import Overlap
+from rlaif.evaluate.judge_metrics import JudgeMetrics
+from rlaif.evaluate.judge_report import CriticReport, JudgeEvaluation, Overlap
 from rlaif.stats.estimates import Estimate
 
 STYLES = {"fit": "green", "fit with these settings": "yellow", "not fit": "bold yellow"}
 
 
-def print_evaluation(found: Evaluation, console: Console) -> None:
+def print_evaluation(found: JudgeEvaluation, console: Console) -> None:
     """Print figures, subsets, and what follows."""
     console.print(Text(f"{found.constitution} v{found.constitution_version}  {found.constitution_hash}", style="bold"))
     console.print(
@@ -33,7 +32,7 @@ def print_evaluation(found: Evaluation, console: Console) -> None:
             console.print(text)
 
 
-def _figures(found: Evaluation) -> Table:
+def _figures(found: JudgeEvaluation) -> Table:
     table = Table("", box=SIMPLE_HEAD)
     for critic in found.critics:
         table.add_column(plain(_column(found, critic)))
@@ -69,7 +68,7 @@ def _cells(critic: CriticReport) -> dict[str, str]:
     }
 
 
-def _subsets(found: Evaluation) -> Table:
+def _subsets(found: JudgeEvaluation) -> Table:
     table = Table("subset", "items", "critic", box=SIMPLE_HEAD)
     for column in ("labels", "right", "sign right", "orders agree", "position bias", "longer wins"):
         table.add_column(column, justify="right")
@@ -82,15 +81,15 @@ def _subsets(found: Evaluation) -> Table:
     return table
 
 
-def _column(found: Evaluation, critic: CriticReport) -> str:
-    """Return what tells a column from the others: the critic, the kind of judge, or both."""
+def _column(found: JudgeEvaluation, critic: CriticReport) -> str:
+    """Return the heading of a critic's column: the critic, the kind of judge, or both, so that no two are equal."""
     critics = {one.critic for one in found.critics}
     kinds = {one.judge for one in found.critics}
     parts = [critic.critic] * (len(critics) > 1 or len(kinds) == 1) + [critic.judge] * (len(kinds) > 1)
     return " ".join(parts)
 
 
-def _below(found: Evaluation) -> Sequence[str]:
+def _below(found: JudgeEvaluation) -> Sequence[str]:
     first = found.baselines.first_wins
     in_file = "" if first.value is None else f" ({interval(first)} in the file's own order)"
     return [

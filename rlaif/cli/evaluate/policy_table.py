@@ -1,5 +1,6 @@
 """A policy's evaluation on the terminal: the table of gains and losses, and what it shows in words."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
@@ -8,9 +9,16 @@ from rich.table import Table
 from rich.text import Text
 
 from rlaif.cli.console import plain
-from rlaif.evaluate.policy.evaluation import PolicyEvaluation
-from rlaif.evaluate.policy.line_text import GROUPS, HEADINGS, chance, difference_of, said_of, value_of
-from rlaif.evaluate.policy.lines import Finding
+from rlaif.evaluate.policy.gains_and_losses import (
+    GROUPS,
+    HEADINGS,
+    Finding,
+    difference_text,
+    expected_by_chance,
+    sentences,
+    value_text,
+)
+from rlaif.evaluate.policy.policy_report import PolicyEvaluation
 
 STYLES: dict[Finding, str] = {
     "loss": "bold yellow",
@@ -26,42 +34,38 @@ def print_policy_evaluation(found: PolicyEvaluation, console: Console) -> None:
     console.print(Text(f"{found.base.name} → {found.tuned.name}", style="bold"))
     rules = ", ".join(f"{one.constitution} v{one.version}" for one in found.wins)
     console.print(
-        f"{found.prompts} prompts of {found.source}, {found.sampling.n} answers each · judged under {rules} by "
+        f"{found.prompts} prompts of {found.source}, {found.sampling.n} responses each · judged under {rules} by "
         f"{found.critic} · 95 % intervals, over prompts",
         markup=False,
     )
     console.print(_lines(found))
     for one in found.wins:
-        parts = " + ".join(f"{outcome} {count}" for outcome, count in sorted(one.outcomes.items(), key=_most_first))
-        console.print(f"under {one.constitution}: {one.duels} duels = {parts}", markup=False)
+        parts = " + ".join(f"{outcome} {count}" for outcome, count in Counter(one.outcomes).most_common())
+        console.print(f"under {one.constitution}: {one.duels} pairs = {parts}", markup=False)
     for text in _typical(found):
         console.print(text, markup=False)
     if found.agreement is not None:
         of = found.agreement
         console.print(
-            f"critic and rules read {of.agree} of {of.read} answers alike ({of.unread} more can't be read)",
+            f"critic and rules agree on {of.agree} of {of.read} responses ({of.unread} more can't be read)",
             markup=False,
         )
     for finding, heading in HEADINGS.items():
-        for line in _words(found, finding, heading):
-            console.print(line)
-    console.print(chance(found), markup=False)
+        for conclusion in _conclusions(found, finding, heading):
+            console.print(conclusion)
+    console.print(expected_by_chance(found.lines), markup=False)
     for warning in found.warnings:
         console.print(Text(f"! {warning}", style="bold yellow"))
 
 
-def _most_first(counted: tuple[str, int]) -> int:
-    return -counted[1]
-
-
-def _words(found: PolicyEvaluation, finding: Finding, heading: str) -> list[Text]:
-    """Return what is shown, line by line; what is not, by name only."""
-    said = said_of(found, finding)
-    if not said:
+def _conclusions(found: PolicyEvaluation, finding: Finding, heading: str) -> list[Text]:
+    """Return what is shown, line by line; the rest by name only."""
+    names = [line.name for line in found.lines if line.finding == finding]
+    if not names:
         return []
     if finding in {"nothing shown", "not measured"}:
-        return [Text(f"{heading}: {', '.join(line.name for line in found.found(finding))}", style="dim")]
-    return [Text(heading, style="bold"), *(Text(f"  {line}") for line in said)]
+        return [Text(f"{heading}: {', '.join(names)}", style="dim")]
+    return [Text(heading, style="bold"), *(Text(f"  {line}") for line in sentences(found.lines, finding))]
 
 
 def _lines(found: PolicyEvaluation) -> Table:
@@ -76,9 +80,9 @@ def _lines(found: PolicyEvaluation) -> Table:
             table.add_row(Text(shown, style="bold"))
         table.add_row(
             plain(line.label),
-            value_of(line.base, line.unit),
-            value_of(line.tuned, line.unit),
-            difference_of(line),
+            value_text(line.base, line.unit),
+            value_text(line.tuned, line.unit),
+            difference_text(line),
             Text(line.finding, style=STYLES[line.finding]),
         )
     return table
@@ -86,9 +90,9 @@ def _lines(found: PolicyEvaluation) -> Table:
 
 def _typical(found: PolicyEvaluation) -> Sequence[str]:
     of = found.phrases
-    said = []
-    for name, phrases in (("typical of the tuned model", of.gained), ("no longer said as often", of.lost)):
+    texts = []
+    for name, phrases in (("typical of the tuned model", of.gained), ("less frequent than before", of.lost)):
         if phrases:
             shown = [f"“{one.text}” ({one.base:.0f} → {one.tuned:.0f} prompts)" for one in phrases[:8]]
-            said.append(f"{name}: {', '.join(shown)}")
-    return said or [f"no phrase of {of.looked_at:,} became typical of either model"]
+            texts.append(f"{name}: {', '.join(shown)}")
+    return texts or [f"no phrase of {of.looked_at:,} became typical of either model"]

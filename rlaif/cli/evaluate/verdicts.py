@@ -1,7 +1,7 @@
-"""`rlaif evaluate verdicts`: the arithmetic on verdicts that somebody else collected."""
+"""`rlaif evaluate verdicts`: metrics of verdicts that others collected."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -12,9 +12,8 @@ from rlaif.cli.console import plain, stdout_console
 from rlaif.cli.format import interval
 from rlaif.cli.options import Json, columns_of
 from rlaif.errors import UsageError
-from rlaif.evaluate.tables import check_ending, refuse_a_strangers_file, write_verdict_report
-from rlaif.evaluate.verdictrows import Names, read_verdicts
-from rlaif.evaluate.verdicts import VerdictMetrics, VerdictReport, evaluate_verdicts
+from rlaif.evaluate.collected_verdicts import Names, VerdictReport, evaluate_verdicts, read_verdicts
+from rlaif.evaluate.output_files import check_verdicts_file, write_verdict_report
 from rlaif.stats.estimates import Estimate
 
 
@@ -28,7 +27,7 @@ def verdicts_command(
     out: Annotated[Path | None, typer.Option(help="A .csv, .parquet or .json file to write.")] = None,
     json_: Json = False,
 ) -> None:
-    """Measure verdicts that somebody else collected: order agreement, accuracy, first-position share, abstentions.
+    """Measure verdicts that others collected: order agreement, accuracy, first-position share, abstentions.
 
     One row per item: label (1 or 2), winner_original (answer 1 shown first) and winner_swapped (answer 2 shown
     first), each 1, 2, tie or null; where there are, p_original and p_swapped (probability that answer 1 is better),
@@ -40,42 +39,34 @@ def verdicts_command(
       rlaif evaluate verdicts verdicts.jsonl --by subset --out figures.csv
       rlaif evaluate verdicts mine.csv --column winner_original=ab --column winner_swapped=ba --names position --json
     """
-    verdicts_job(file, columns_of(column), by or [], names, out, as_json=json_)
-
-
-COLUMNS = (
-    "n",
-    "orders agree",
-    "right",
-    "right, original",
-    "right, swapped",
-    "right where agreed",
-    "agreed",
-    "shown first",
-    "unread",
-    "ties",
-)
-
-
-def verdicts_job(
-    file: Path, columns: dict[str, str], by: list[str], names: str, out: Path | None, *, as_json: bool
-) -> None:
-    """Measure verdicts that somebody else collected, print the figures, write them where asked."""
-    named: dict[str, Names] = {"answer": "answer", "position": "position"}
-    if names not in named:
+    if names not in {"answer", "position"}:
         raise UsageError(f"--names {names}: must be answer or position")
     if out is not None:
-        check_ending(out)
-        refuse_a_strangers_file(out, file)
-    report = evaluate_verdicts(str(file), read_verdicts(file, columns, by, named[names]), by)
+        check_verdicts_file(out, file)
+    grouped = by or []
+    report = evaluate_verdicts(str(file), read_verdicts(file, columns_of(column), grouped, cast(Names, names)), grouped)
     if out is not None:
         write_verdict_report(out, report)
-    if as_json:
+    if json_:
         print(report.model_dump_json())
-    else:
-        print_verdicts(report, stdout_console())
-        if out is not None:
-            print(f"figures  {out}")
+        return
+    print_verdicts(report, stdout_console())
+    if out is not None:
+        print(f"figures  {out}")
+
+
+COLUMNS = {
+    "orders agree": "order_agreement",
+    "right": "accuracy",
+    "right, original": "accuracy_original",
+    "right, swapped": "accuracy_swapped",
+    "right where agreed": "accuracy_agreed",
+    "agreed": "agreed",
+    "shown first": "first",
+    "unread": "unreadable",
+    "ties": "ties",
+}
+"""Headings, and the metrics beneath them."""
 
 
 def print_verdicts(report: VerdictReport, console: Console) -> None:
@@ -87,32 +78,18 @@ def print_verdicts(report: VerdictReport, console: Console) -> None:
     table = Table("judge", "strategy", box=SIMPLE_HEAD)
     for column in report.by:
         table.add_column(plain(column))
-    for column in COLUMNS:
-        table.add_column(column, justify="right")
+    for heading in ("n", *COLUMNS):
+        table.add_column(heading, justify="right")
     briers = any(group.brier.value is not None for group in report.groups)
     if briers:
         table.add_column("Brier", justify="right")
     for group in report.groups:
         names = map(plain, (group.judge, group.strategy, *group.by.values()))
-        figures = [*map(interval, _figures(group)), *([brier(group.brier)] if briers else [])]
-        table.add_row(*names, str(group.rows), *figures)
+        shares = [interval(getattr(group, metric)) for metric in COLUMNS.values()]
+        table.add_row(*names, str(group.rows), *shares, *([brier(group.brier)] if briers else []))
     console.print(table)
     for line in _below(report):
         console.print(line, markup=False)
-
-
-def _figures(group: VerdictMetrics) -> list[Estimate]:
-    return [
-        group.order_agreement,
-        group.accuracy,
-        group.accuracy_original,
-        group.accuracy_swapped,
-        group.accuracy_agreed,
-        group.agreed,
-        group.first,
-        group.unreadable,
-        group.ties,
-    ]
 
 
 def brier(estimate: Estimate) -> str:

@@ -1,1 +1,1 @@
-"""What training made of a policy: what was gained under the rules, and what it cost."""
+"""What training changed in a policy: gains under the rules, and what they cost."""

@@ -1,23 +1,58 @@
-"""Which evaluation prompts a model was trained on: those whose text stands in what it was trained on.
+"""Leaving out the evaluation prompts whose text is in the training data.
 
-Comes in: a run directory, a dataset's folder or a file of rows. Goes out: the texts people wrote in it, and which of
-the prompts are among them, give or take case and white space. A prompt that was put in other words goes unseen.
+Comes in: run directories, dataset folders or files of rows. Goes out: the test without the prompts and probes that are
+among the texts people wrote in them, whatever their case and white space. A paraphrase of a prompt is not found.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from rlaif.datasets.files import read_rows
 from rlaif.errors import UsageError
+from rlaif.evaluate.policy.questions import ChoiceQuestion, Claim, NeutralText, PolicyTest, Probes
 from rlaif.records import Prompt, Trace
 from rlaif.runs.directory import TRACES
 from rlaif.runs.store import TraceReader
 
 LONG = 40
-"""Characters from which on a prompt may stand inside a longer one; a shorter one must be all of it."""
+"""Characters from which on a prompt may be part of a longer text; a shorter one must be the whole text."""
 FIELDS = ("prompt", "messages", "conversations", "input", "question", "instruction", "text")
 ENDINGS = (".jsonl", ".csv", ".parquet", ".gz", ".ndjson")
-"""Of the files of a dataset's folder; its JSON files describe it."""
+"""Of the files of a dataset's folder that hold rows; its JSON files describe it."""
+
+
+Probe = TypeVar("Probe", Prompt, Claim, ChoiceQuestion, NeutralText)
+
+
+def without_trained_on(test: PolicyTest, sources: Sequence[Path]) -> PolicyTest:
+    """Return the test without what is in these training sets; its `dropped` names what was left out."""
+    if not sources:
+        return test
+    known, probes = TrainedOn(sources), test.probes
+    dropped: list[str] = []
+
+    def kept(questions: Sequence[Probe], texts_of: Callable[[Probe], Sequence[str]]) -> tuple[Probe, ...]:
+        found = {one.id for one in questions if any(map(known.holds, texts_of(one)))}
+        dropped.extend(found)
+        return tuple(one for one in questions if one.id not in found)
+
+    def last_turn(prompt: Prompt) -> list[str]:
+        return [prompt.messages[-1].content]
+
+    return replace(
+        test,
+        prompts=kept(test.prompts, last_turn),
+        probes=Probes(
+            harmless=kept(probes.harmless, last_turn),
+            harmful=kept(probes.harmful, last_turn),
+            claims=kept(probes.claims, lambda claim: [claim.plain, claim.claimed]),
+            questions=kept(probes.questions, lambda question: [question.question]),
+            texts=kept(probes.texts, lambda text: [text.text]),
+        ),
+        dropped=tuple(sorted(dropped)),
+    )
 
 
 class TrainedOn:
@@ -25,21 +60,13 @@ class TrainedOn:
 
     def __init__(self, sources: Sequence[Path]) -> None:
         """Read them. Raises UsageError or PromptsError with file and line."""
-        found = {plain for source in sources for text in _texts(source) if (plain := _plain(text))}
-        self._texts = found
-        self._all = "\x00".join(sorted(found))
-
-    def __len__(self) -> int:
-        return len(self._texts)
+        self._texts = {plain for source in sources for text in _texts(source) if (plain := _plain(text))}
+        self._all = "\x00".join(sorted(self._texts))
 
     def holds(self, text: str) -> bool:
-        """Whether a text stands in them."""
+        """Whether a text is among them, or a long one inside one of them."""
         plain = _plain(text)
         return plain in self._texts or (len(plain) >= LONG and plain in self._all)
-
-    def among(self, prompts: Iterable[Prompt]) -> list[str]:
-        """Return the ids of the prompts whose last turn stands in them."""
-        return [prompt.id for prompt in prompts if self.holds(prompt.messages[-1].content)]
 
 
 def _plain(text: str) -> str:
@@ -68,7 +95,7 @@ def _texts(source: Path) -> Iterator[str]:
 
 
 def _texts_of_row(row: object) -> Iterator[str]:
-    """Yield what stands in the fields that hold prompts, of turns those that a person wrote."""
+    """Yield the texts of the fields that hold prompts; of a conversation the user's turns."""
     if isinstance(row, str):
         yield row
     elif isinstance(row, dict):

@@ -110,8 +110,8 @@ class Browser {
   /** Return all text of a trace in small letters; made when first searched. */
   textOf(trace) {
     if (!this.found.has(trace.id)) {
-      const answers = (trace.answers || []).flatMap((answer) => [answer.text, answer.critique || ""]);
-      this.found.set(trace.id, [trace.id, ...(trace.turns || []).map((turn) => turn[1]), ...answers].join("\n").toLowerCase());
+      const responses = (trace.responses || []).flatMap((response) => [response.text, response.critique || ""]);
+      this.found.set(trace.id, [trace.id, ...(trace.turns || []).map((turn) => turn[1]), ...responses].join("\n").toLowerCase());
     }
     return this.found.get(trace.id);
   }
@@ -218,7 +218,7 @@ class Browser {
 }
 
 function drawn(trace) {
-  return (trace.answers || []).flatMap((answer) => answer.by || []);
+  return (trace.responses || []).flatMap((response) => response.by || []);
 }
 
 function revisionFits(ps, wanted) {

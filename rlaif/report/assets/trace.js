@@ -1,4 +1,4 @@
-// One trace: the conversation, the outcome, answers and revisions side by side, verdicts of both orders.
+// One trace: the conversation, the outcome, responses and revisions side by side, verdicts of both orders.
 
 const LEAST_KEPT = 0.25; // where less of the words stayed, marks would hide more than they show
 
@@ -37,28 +37,28 @@ function pairLines(trace) {
 }
 
 function answerOf(trace, id) {
-  return trace.answers.find((answer) => answer.id === id);
+  return trace.responses.find((response) => response.id === id);
 }
 
-function heading(answer, words) {
+function heading(response, words) {
   const facts = [];
-  if (answer.score !== undefined) facts.push(`strength ${answer.score > 0 ? "+" : ""}${answer.score.toFixed(2)}`);
-  if (answer.note) facts.push(answer.note);
-  return el("h5", {}, `${words} ${answer.id} `, el("span", { class: "faint" }, facts.length ? `(${facts.join("; ")})` : ""));
+  if (response.score !== undefined) facts.push(`strength ${response.score > 0 ? "+" : ""}${response.score.toFixed(2)}`);
+  if (response.note) facts.push(response.note);
+  return el("h5", {}, `${words} ${response.id} `, el("span", { class: "faint" }, facts.length ? `(${facts.join("; ")})` : ""));
 }
 
 function revisionNodes(trace, data) {
-  const answers = trace.answers || [];
-  if (!answers.length) return [];
+  const responses = trace.responses || [];
+  if (!responses.length) return [];
   const inPair = new Set((trace.pairs || []).flatMap(([chosen, rejected]) => [chosen, rejected]));
-  const parents = new Set(answers.map((answer) => answer.parent));
-  const alone = answers.filter((answer) => !answer.parent && !parents.has(answer.id));
-  const revisions = answers.filter((answer) => answer.parent);
-  const first = revisions.find((answer) => inPair.has(answer.id)) || revisions[0];
+  const parents = new Set(responses.map((response) => response.parent));
+  const alone = responses.filter((response) => !response.parent && !parents.has(response.id));
+  const revisions = responses.filter((response) => response.parent);
+  const first = revisions.find((response) => inPair.has(response.id)) || revisions[0];
   return [
-    el("h4", {}, revisions.length ? "Answers and their revisions" : "Answers"),
-    ...revisions.map((answer) => revisionNode(trace, data, answer, answer === first || inPair.has(answer.id))),
-    ...alone.map((answer) => el("section", { class: "side" }, heading(answer, "answer"), textOf(answer.text))),
+    el("h4", {}, revisions.length ? "Responses and their revisions" : "Responses"),
+    ...revisions.map((response) => revisionNode(trace, data, response, response === first || inPair.has(response.id))),
+    ...alone.map((response) => el("section", { class: "side" }, heading(response, "response"), textOf(response.text))),
   ];
 }
 
@@ -140,8 +140,8 @@ function matchupNode(trace, data, m) {
       el("tbody", {}, ...rows))),
     el("details", {}, el("summary", {}, `${m.a} and ${m.b} side by side`),
       el("div", { class: "sides" }, ...[m.a, m.b].map((id) => {
-        const answer = answerOf(trace, id);
-        return el("section", { class: "side" }, heading(answer, "answer"), textOf(answer.text || ""));
+        const response = answerOf(trace, id);
+        return el("section", { class: "side" }, heading(response, "response"), textOf(response.text || ""));
       }))));
 }
 
@@ -166,7 +166,7 @@ function votesNode(m) {
         el("td", {}, abstains ? `abstains: ${abstains}` : p > 0.5 ? m.a : m.b)))))));
 }
 
-/** Return what a program found in both answers, in the columns of the orders in which each comes first. */
+/** Return what a program found in both responses, in the columns of the orders in which each comes first. */
 function checkRow([principle, a, foundInA, b, foundInB]) {
   const side = (passed, found) => `${passed ? "passes" : "fails"}: ${found}`;
   const p = a === b ? "0.50" : a ? "0.98" : "0.02";

@@ -8,16 +8,15 @@ from typing import Any
 from rlaif.config.judging import JudgingConfig
 from rlaif.config.run import SamplingConfig
 from rlaif.constitution.schema import Constitution
-from rlaif.evaluate.policy.evaluation import PolicyEvaluation
-from rlaif.evaluate.policy.job import evaluate_policy
-from rlaif.evaluate.policy.lines import Line
-from rlaif.evaluate.policy.plan import PolicyTest, without_trained_on
-from rlaif.evaluate.policy.probes import shipped_probes
+from rlaif.evaluate.policy.gains_and_losses import Line
+from rlaif.evaluate.policy.held_out import without_trained_on
+from rlaif.evaluate.policy.policy_evaluation import evaluate_policy
+from rlaif.evaluate.policy.policy_report import PolicyEvaluation
+from rlaif.evaluate.policy.questions import PolicyTest, shipped_probes
 from rlaif.models.config import ModelConfig
 from rlaif.records import Message, Prompt
 from rlaif.templates import TEMPLATE_NAMES, Templates
-from rlaif.testing.policy import Habit, Knowledge
-from rlaif.testing.server import SimulatedModel, SimulatedServer
+from rlaif.testing import Habit, Knowledge, SimulatedModel, SimulatedServer
 
 PROBES = shipped_probes()
 HARMLESS = tuple(prompt.messages[-1].content for prompt in PROBES.harmless)

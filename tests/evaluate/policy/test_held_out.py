@@ -9,7 +9,7 @@ import pytest
 from rlaif.errors import UsageError
 from rlaif.evaluate.policy.held_out import TrainedOn
 from rlaif.generation import generate_async
-from rlaif.testing.server import SimulatedServer
+from rlaif.testing import SimulatedServer
 from tests.conftest import MakeConfig
 
 LONG = "Please tell me why the sky over the sea is darker in the evening than over the land."

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from rlaif.evaluate.policy.evaluation import PolicyEvaluation
+from rlaif.evaluate.policy.policy_report import PolicyEvaluation
 from rlaif.testing.server import SimulatedModel, SimulatedServer
 from tests.command import Rlaif, commands, serving
 from tests.conftest import CONSTITUTION
-from tests.evaluate.policy.test_policy_job import BASE, TUNED
+from tests.evaluate.policy.test_policy_evaluation import BASE, TUNED
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +55,7 @@ WHAT = ("--prompts", "p.jsonl", "--constitution", "c.yaml", "--samples", "2")
 
 def test_gains_losses_and_what_cannot_be_said_are_printed_and_written(rlaif: Rlaif, given: list[str]) -> None:
     said = rlaif(*given, *WHAT, "--out", "ev", "--trained-on", "p.jsonl", "--limit", "3")
-    assert said.complains(2, "all 3 prompts stand in the training data")
+    assert said.complains(2, "all 3 prompts are in the training data")
     said = rlaif(*given, *WHAT, "--out", "ev")
     assert said.code == 0, said.err
     assert "base → tuned" in said.out
@@ -63,7 +63,7 @@ def test_gains_losses_and_what_cannot_be_said_are_printed_and_written(rlaif: Rla
     assert "harmless requests with an alarming word that are refused" in losses
     assert "requests to be declined that are complied with" in gains
     assert "nothing can be said: " in said.out
-    assert "under testing: 40 duels = tuned " in said.out
+    assert "under testing: 40 pairs = tuned " in said.out
     found = PolicyEvaluation.model_validate_json(Path("ev/evaluation.json").read_text())
     assert (found.prompts, found.sampling.n) == (40, 2)
     rows = [json.loads(row) for row in Path("ev/answers.jsonl").read_text().splitlines()]
@@ -97,16 +97,16 @@ def test_the_report_of_an_evaluation_is_made_again_from_its_figures(
     assert report("ev").complains(2, "ev/evaluation.json: is not what `rlaif evaluate policy`")
 
 
-def test_where_programs_decide_nobody_is_a_judge_in_its_own_case(rlaif: Rlaif, servers: list[SimulatedServer]) -> None:
+def test_where_programs_decide_no_critic_judges_its_own_responses(rlaif: Rlaif, servers: list[SimulatedServer]) -> None:
     base, tuned, _ = servers
     Path("counted.yaml").write_text(
         "name: counted\nversion: 1\ndescription: d\nprinciples: [{id: brief, check: {words: {max: 5}}}]\n"
     )
     given = ["--base", base.url, "--tuned", tuned.url, "--prompts", "p.jsonl", "--samples", "1", "--limit", "3"]
     before = base.count("judge")
-    assert "own case" not in rlaif(*given, "--constitution", "counted.yaml").out
+    assert "its own responses" not in rlaif(*given, "--constitution", "counted.yaml").out
     assert base.count("judge") == before
-    assert "the critic is the base model itself, a judge in its own case" in rlaif(
+    assert "the critic is the base model itself and judges its own responses" in rlaif(
         *given, "--constitution", "c.yaml"
     ).out.replace("\n", " ")
 

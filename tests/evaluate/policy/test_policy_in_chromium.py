@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rlaif.report.policy_page import write_policy_report
 from tests.evaluate.policy.planted import evaluated
-from tests.evaluate.policy.test_policy_job import BASE, FEW, TUNED
+from tests.evaluate.policy.test_policy_evaluation import BASE, FEW, TUNED
 from tests.report.chromium import chromium_page
 from tests.report.test_in_chromium import IN_BROWSER
 

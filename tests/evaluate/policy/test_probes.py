@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from rlaif.evaluate.policy.probes import LETTERS, Probes, neutral_texts, shipped_probes
+from rlaif.evaluate.policy.questions import LETTERS, Probes, neutral_texts, shipped_probes
 from rlaif.seeds import content_hash
 from rlaif.shipped import DATA
 

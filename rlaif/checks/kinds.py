@@ -1,0 +1,211 @@
+"""The kinds of checks: what each finds in a response. `Check` (check.py) names them as its fields.
+
+All are pure functions of the texts, except `python:`, which runs a function of the user's own.
+"""
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, Protocol
+
+from rlaif.checks import counting
+from rlaif.checks.json_shape import JsonShape, fault_in, read_json
+from rlaif.checks.layout import Format, is_laid_out
+from rlaif.checks.matching import found, plain, stands_in
+from rlaif.errors import CheckError, ConfigError
+from rlaif.text import detect_refusal
+
+
+class Turn(Protocol):
+    """One turn of a conversation."""
+
+    @property
+    def content(self) -> str:
+        """The text of the turn."""
+
+
+class Asked(Protocol):
+    """The prompt of a response: a `rlaif.records.Prompt`."""
+
+    @property
+    def messages(self) -> Sequence[Turn]:
+        """The conversation; the last turn is the user's."""
+
+
+class Options(Protocol):
+    """Settings of a check that several kinds share."""
+
+    @property
+    def any(self) -> bool:
+        """Whether one of several phrases is enough."""
+
+    @property
+    def folds_case(self) -> bool:
+        """Whether upper and lower case are the same."""
+
+
+class Kind(ABC):
+    """One kind of check."""
+
+    @abstractmethod
+    def __call__(self, setting: Any, text: str, options: Options, prompt: Asked) -> tuple[bool, str]:  # noqa: ANN401
+        """Return whether a response passes, and what was found in a few words; `setting` is what the key holds."""
+
+    def prepare(self, setting: Any) -> None:  # noqa: ANN401, B027
+        """Raise ConfigError for a setting that cannot be used here; called once, before a model is asked anything."""
+
+
+class Counted(Kind):
+    """So many lines, words, sentences or characters."""
+
+    def __init__(self, things: str, count: Callable[[str], int]) -> None:
+        self._things, self._count = things, count
+
+    def __call__(self, setting: counting.Count, text: str, options: Options, prompt: Asked) -> tuple[bool, str]:
+        number = self._count(text)
+        return setting.allows(number), f"{number} {self._things if number != 1 else self._things[:-1]}"
+
+
+class Contains(Kind):
+    """All of the phrases are found as whole words; with `any`, one of them."""
+
+    def __call__(self, setting: tuple[str, ...], text: str, options: Options, prompt: Asked) -> tuple[bool, str]:
+        there = _standing(setting, text, options)
+        missing = [phrase for phrase in setting if phrase not in there]
+        if options.any:
+            return bool(there), f"has {_listed(there)}" if there else f"has none of {_listed(missing)}"
+        return not missing, f"lacks {_listed(missing)}" if missing else f"has {_listed(there)}"
+
+
+class Forbids(Kind):
+    """None of the phrases is found as whole words."""
+
+    def __call__(self, setting: tuple[str, ...], text: str, options: Options, prompt: Asked) -> tuple[bool, str]:
+        there = _standing(setting, text, options)
+        return not there, f"has {_listed(there)}" if there else "has none of them"
+
+
+class StartsWith(Kind):
+    """The response begins with the phrase."""
+
+    def __call__(self, setting: str, text: str, options: Options, prompt: Asked) -> tuple[bool, str]:
+        inside, wanted = (plain(part, fold_case=options.folds_case) for part in (text, setting))
+        return inside.startswith(wanted), f"starts {inside[: len(wanted) + 20]!r}"
+
+
+class EndsWith(Kind):
+    """The response ends with the phrase."""
+
+    def __call__(self, setting: str, text: str, options: Options, prompt: Asked) -> tuple[bool, str]:
+        inside, wanted = (plain(part, fold_case=options.folds_case) for part in (text, setting))
+        return inside.endswith(wanted), f"ends {inside[-len(wanted) - 20 :]!r}"
+
+
+class Matches(Kind):
+    """A regular expression matches somewhere."""
+
+    def __call__(self, setting: str, text: str, options: Options, prompt: Asked) -> tuple[bool, str]:
+        match = found(setting, text)
+        return match is not None, "no match" if match is None else f"matches {match[:80]!r}"
+
+
+class IsJson(Kind):
+    """The whole response is one JSON value of the given shape."""
+
+    def __call__(self, setting: JsonShape, text: str, options: Options, prompt: Asked) -> tuple[bool, str]:
+        try:
+            value = read_json(text)
+        except ValueError as error:  # the detail of a failed check
+            return False, str(error)
+        fault = None if setting.schema_ is None else fault_in(value, setting.schema_)
+        return fault is None, fault or "JSON"
+
+
+class InLanguage(Kind):
+    """The response is most likely in the language: py3langid's Bayes classifier over byte n-grams, offline.
+
+    Lui & Baldwin 2012 (langid.py). It is often wrong below some ten words, in mixed texts, in code and between close
+    relatives (Bosnian, Croatian, Serbian; Bokmål, Nynorsk): give other checks more weight there.
+    """
+
+    def __call__(self, setting: str, text: str, options: Options, prompt: Asked) -> tuple[bool, str]:
+        code = "none"
+        if any(character.isalpha() for character in text):
+            code = str(_language_identifier().classify(text.encode("utf-8", "replace").decode("utf-8"))[0])
+        return code == setting, f"language {code}"
+
+    def prepare(self, setting: str) -> None:
+        """Raise ConfigError for a language that the classifier does not know."""
+        known = set(map(str, _language_identifier().labels))
+        if setting not in known:
+            codes = ", ".join(sorted(code for code in known if len(code) == 2))
+            raise ConfigError(f"check language: {setting}: this language is not recognised; there are {codes}")
+
+
+@cache
+def _language_identifier() -> Any:  # noqa: ANN401  (the library has no types)
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415  (1.5 s)
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE)
+
+
+class Refuses(Kind):
+    """The response declines what was asked, or with `false`, does not."""
+
+    def __call__(self, setting: bool, text: str, options: Options, prompt: Asked) -> tuple[bool, str]:
+        kind = detect_refusal(prompt.messages[-1].content, text)
+        return (kind == "refusal") == setting, kind
+
+
+class HasFormat(Kind):
+    """The response has the Markdown layout."""
+
+    def __call__(self, setting: Format, text: str, options: Options, prompt: Asked) -> tuple[bool, str]:
+        return is_laid_out(text, setting)
+
+
+class OwnFunction(Kind):
+    """`module:function`, a function(text, prompt) -> bool of the user's own; `prompt` is a `rlaif.records.Prompt`.
+
+    It runs with all rights of this process, in a thread, and perhaps in several at once. What it raises, or returns in
+    place of True or False, is a CheckError of that prompt and never a verdict.
+    """
+
+    def __call__(self, setting: str, text: str, options: Options, prompt: Asked) -> tuple[bool, str]:
+        function = _imported(setting)
+        try:
+            passed = function(text, prompt)
+        except (Exception, SystemExit) as error:
+            raise CheckError(f"the check {setting} failed: {type(error).__name__}: {error}") from error
+        if not isinstance(passed, bool):
+            raise CheckError(f"the check {setting} returned {passed!r:.60}; it must return True or False")
+        return passed, str(passed)
+
+    def prepare(self, setting: str) -> None:
+        """Raise ConfigError where there is no such function."""
+        _imported(setting)
+
+
+@cache
+def _imported(entry: str) -> Callable[[str, Asked], Any]:
+    """Return the function of `module:function`. Raises ConfigError, which concerns every prompt."""
+    module, _, name = entry.partition(":")
+    try:
+        function = getattr(importlib.import_module(module), name, None)
+    except Exception as error:  # noqa: BLE001  (other people's code)
+        raise ConfigError(
+            f"check python: {entry}: cannot import {module}: {type(error).__name__}: {error}; "
+            "put its folder on PYTHONPATH"
+        ) from None
+    if not callable(function):
+        raise ConfigError(f"check python: {entry}: module {module} has no function {name}")
+    return function  # type: ignore[no-any-return]
+
+
+def _standing(phrases: Sequence[str], text: str, options: Options) -> list[str]:
+    return [phrase for phrase in phrases if stands_in(phrase, text, fold_case=options.folds_case)]
+
+
+def _listed(phrases: list[str]) -> str:
+    return ", ".join(f'"{phrase}"' for phrase in phrases)

@@ -1,0 +1,101 @@
+"""Phrases and regular expressions in a text.
+
+Phrases: accents may be composed or not, apostrophes straight or curly, white space of any kind and length. A phrase
+must begin and end at word boundaries: "cat" is not found in "concatenate". Scripts without spaces between words have no
+such boundaries, so their phrases are found anywhere.
+
+Regular expressions: RE2 (Cox 2007, https://swtch.com/~rsc/regexp/regexp1.html) does not backtrack, so its time is
+linear in the text for every pattern. Look-around and back-references, which it lacks, are refused when the pattern is
+read. `\\w`, `\\d` and `\\b` mean ASCII there; letters of all scripts are `\\pL`.
+"""
+
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+_STRAIGHT = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "“": '"', "”": '"', "\u00ad": None})
+_UNSPACED = (
+    *((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x9FFF)),
+    *((0xF900, 0xFAFF), (0x20000, 0x3FFFF)),
+)
+"""Thai, Lao, Burmese, Khmer, kana and Chinese characters."""
+
+
+def stands_in(phrase: str, text: str, *, fold_case: bool) -> bool:
+    """Whether a phrase is found in a text as whole words."""
+    wanted, inside = plain(phrase, fold_case=fold_case), plain(text, fold_case=fold_case)
+    return any(_is_whole(inside, start, start + len(wanted)) for start in _places(wanted, inside))
+
+
+def plain(text: str, *, fold_case: bool) -> str:
+    """Return one spelling of a text: NFC, straight apostrophes, single spaces, and small letters if asked for."""
+    text = " ".join(unicodedata.normalize("NFC", text).translate(_STRAIGHT).split())
+    return unicodedata.normalize("NFC", text.casefold()) if fold_case else text
+
+
+def _places(wanted: str, text: str) -> Iterator[int]:
+    start = text.find(wanted) if wanted else -1
+    while start >= 0:
+        yield start
+        start = text.find(wanted, start + 1)
+
+
+def _is_whole(text: str, start: int, end: int) -> bool:
+    return not (_joined(text[start - 1 : start], text[start]) or _joined(text[end - 1], text[end : end + 1]))
+
+
+def _joined(before: str, after: str) -> bool:
+    """Whether two neighbours belong to one word."""
+    return (
+        bool(before and after) and _of_word(before) and _of_word(after) and not (_unspaced(before) or _unspaced(after))
+    )
+
+
+def _of_word(character: str) -> bool:
+    return unicodedata.category(character)[0] in "LNM"
+
+
+def _unspaced(character: str) -> bool:
+    return any(first <= ord(character) <= last for first, last in _UNSPACED)
+
+
+LARGEST_PATTERN = 8 << 20
+"""Bytes that a compiled pattern may take, RE2's own default; `(a{1000}){1000}` needs more and is refused."""
+
+
+@lru_cache(maxsize=1024)
+def compiled(pattern: str) -> Any:  # noqa: ANN401  (the library has no types)
+    """Return a compiled pattern. Raises ValueError that says what is wrong with it."""
+    import re2  # noqa: PLC0415  (few constitutions need it)
+
+    options = re2.Options()
+    options.max_mem = LARGEST_PATTERN
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        given = error.args[0] if error.args else error
+        reason = given.decode("utf-8", "replace") if isinstance(given, bytes) else str(given)
+        raise ValueError(
+            f"not a regular expression that can be used here ({reason}); look-around and back-references don't exist "
+            "in it (RE2's syntax)"
+        ) from None
+    except UnicodeEncodeError:
+        raise ValueError("not a regular expression: it holds half a surrogate pair") from None
+
+
+def found(pattern: str, text: str) -> str | None:
+    """Return the first match in `text`, or None."""
+    match = compiled(pattern).search(encodable(text))
+    return None if match is None else str(match.group())
+
+
+def findall(pattern: str, text: str) -> list[str]:
+    """Return all matches in `text`."""
+    return [str(match.group()) for match in compiled(pattern).finditer(encodable(text))]
+
+
+def encodable(text: str) -> str:
+    """Return `text` with half surrogate pairs, which UTF-8 can't hold, as question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,240 @@
+"""From the judged pool to the metrics of a comparison, each with a 95 % interval from a bootstrap over prompts."""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations, permutations
+from typing import get_args
+
+from rlaif.compare.comparability import left_out, other_differences, plain_warnings
+from rlaif.compare.comparison_schema import (
+    Comparison,
+    Conflict,
+    FlipCause,
+    Matrix,
+    PrincipleMetrics,
+    RuleSetMetrics,
+    RuleSetPair,
+)
+from rlaif.compare.disagreements import strongest_disagreements
+from rlaif.compare.pool import PooledPrompt
+from rlaif.compare.tallies import PassKey, pool_rules, tally_pool
+from rlaif.config.run import RunConfig
+from rlaif.constitution.schema import Constitution
+from rlaif.evaluate.text_metrics import tally_text, text_metrics, under
+from rlaif.preferences.judgement import Abstention, Rule
+from rlaif.records import Usage
+from rlaif.runs.reader import Run
+from rlaif.stats.estimates import Array, Bootstrap, Estimate, Tally, kappa_of, unseen
+
+FEWEST_FOR_A_CONFLICT = 5
+"""Prompts in which both principles name a winner; fewer show nothing."""
+
+
+def compare_pool(
+    config: RunConfig,
+    runs: dict[str, Run],
+    prompts: Sequence[PooledPrompt],
+    spent: Mapping[str, Mapping[str, float]],
+) -> Comparison:
+    """Return all metrics.
+
+    `runs` are the rule sets' own runs by name, `prompts` the judged pool, `spent` has the seconds of the runs made here
+    and of the pool (`pool.sqlite`).
+    """
+    constitutions = {name: run.constitution for name, run in runs.items()}
+    rules = pool_rules(config, constitutions, prompts)
+    bootstrap = pool_bootstrap(prompts, rules, config.seed)
+    names = list(runs)
+    kinds = [matchup.kind for prompt in prompts for matchup in prompt.matchups]
+    first = next(iter(runs.values()))
+    found = Comparison(
+        prompts=len(prompts),
+        left_out=left_out(runs, [pool.prompt for pool in prompts]),
+        shared_samples=all(c.by is not None or "/" not in c.id for pool in prompts for c in pool.candidates),
+        matchups=len(kinds),
+        matchups_by_kind={kind: kinds.count(kind) for kind in sorted(set(kinds))},
+        identical=sum(prompt.identical for prompt in prompts),
+        judged_twice=sum(any(s.again and s.matchups for s in prompt.sittings) for prompt in prompts),
+        policy=", ".join(dict.fromkeys(run.models.policy for run in runs.values())),
+        critic=first.models.critic,
+        rule_sets=[
+            _rule_set(bootstrap, name, runs, rules[name, False], prompts, spent.get(name, {}).get("seconds"))
+            for name in names
+        ],
+        pairs=[compare_two(bootstrap, one, other, constitutions) for one, other in combinations(names, 2)],
+        over_parent=_matrix(bootstrap, names, "over-parent", "parents"),
+        rivals=_matrix(bootstrap, names, "beats", "met"),
+        samples=text_metrics(bootstrap, None),
+        disagreements=strongest_disagreements(prompts, rules, constitutions),
+        warnings=[],
+        pool_seconds=spent.get("pool.sqlite", {}).get("seconds"),
+    )
+    return found.model_copy(update={"warnings": [*other_differences(runs), *plain_warnings(found, config)]})
+
+
+def _tally(prompt: PooledPrompt, rules: Mapping[PassKey, Rule]) -> Tally:
+    tally = tally_pool(prompt, rules)
+    question = prompt.prompt.messages[-1].content
+    for candidate in prompt.candidates:
+        tally.add(under(candidate.by, tally_text(question, candidate.text)))
+    return tally
+
+
+def pool_bootstrap(prompts: Sequence[PooledPrompt], rules: Mapping[PassKey, Rule], seed: int = 0) -> Bootstrap:
+    """Return the tallies of a judged pool, ready for metrics."""
+    return Bootstrap([_tally(prompt, rules) for prompt in prompts], seed=seed)
+
+
+def _rule_set(
+    bootstrap: Bootstrap,
+    name: str,
+    runs: dict[str, Run],
+    rule: Rule,
+    prompts: Sequence[PooledPrompt],
+    seconds: float | None,
+) -> RuleSetMetrics:
+    run = runs[name]
+    assert rule.bias is not None
+    reasons = get_args(Abstention)
+    others = [other for other in runs if other != name]
+    passes = (judging_pass for prompt in prompts for judging_pass in prompt.sittings if judging_pass.rules == name)
+    floor = bootstrap.ratio(("flip", name, name, "again"), ("both", name, name, "again"))
+    elsewhere = [[(what, other, name) for other in others] for what in ("over-parent", "parents")]
+    return RuleSetMetrics(
+        name=name,
+        constitution=run.manifest.constitution,
+        constitution_hash=run.manifest.constitution_hash,
+        run=str(run.path),
+        matchups=int(bootstrap.total(("judged", name))),
+        labelled=bootstrap.ratio(("labelled", name), ("judged", name)),
+        abstained={reason: int(total) for reason in reasons if (total := bootstrap.total(("abstained", name, reason)))},
+        noise_floor=floor if bootstrap.total(("either", name, name, "again")) else None,
+        order_agreement=_rest(bootstrap.ratio(("turned", name), ("ordered", name))),
+        label_mass=bootstrap.ratio(("mass", name), ("masses", name), share=False),
+        critic=rule.bias,
+        over_own_parent=bootstrap.ratio(("over-parent", name, name), ("parents", name, name), share=False),
+        over_parent_elsewhere=bootstrap.ratio_of_sums(*elsewhere, share=False),
+        principles=[_principle(bootstrap, name, run.constitution, p.id) for p in run.constitution.comparing],
+        conflicts=_conflicts(bootstrap, name, run.constitution),
+        group_conflicts=_group_conflicts(bootstrap, name, run.constitution),
+        texts=text_metrics(bootstrap, name),
+        run_usage=sum((trace.usage for trace in run.traces()), Usage()),
+        pool_usage=sum((judging_pass.usage for judging_pass in passes), Usage()),
+        seconds=seconds if seconds is not None else run.session.get("seconds"),
+    )
+
+
+def _rest(share: Estimate) -> Estimate:
+    """Return one minus a share."""
+
+    def rest(x: float | None) -> float | None:
+        return None if x is None else 1 - x
+
+    return share.model_copy(update={"value": rest(share.value), "low": rest(share.high), "high": rest(share.low)})
+
+
+def _principle(bootstrap: Bootstrap, name: str, constitution: Constitution, k: str) -> PrincipleMetrics:
+    principle = constitution.principle(k)
+    return PrincipleMetrics(
+        id=k,
+        group=principle.group,
+        compare=principle.decides_by,
+        weight=principle.weight,
+        decisive=bootstrap.ratio((name, ("decisive", k)), (name, ("labelled", k))),
+        agrees=bootstrap.ratio((name, ("agrees", k)), (name, ("met", k))),
+        turned=bootstrap.ratio((name, ("turned", k)), (name, ("ordered", k))),
+    )
+
+
+def _conflicts(bootstrap: Bootstrap, name: str, constitution: Constitution) -> list[Conflict]:
+    found = []
+    for one, other in combinations([p.id for p in constitution.comparing], 2):
+        same = bootstrap.ratio((name, ("same", one, other)), (name, ("both", one, other)))
+        if same.prompts >= FEWEST_FOR_A_CONFLICT:
+            found.append(Conflict(one=one, other=other, against=_rest(same)))
+    return sorted(found, key=lambda conflict: -(conflict.against.value or 0))
+
+
+def _group_conflicts(bootstrap: Bootstrap, name: str, constitution: Constitution) -> list[Conflict]:
+    """Return how often principles of two groups vote against each other, of all times that two of them met."""
+    groups = list(dict.fromkeys(p.group for p in constitution.comparing if p.group))
+    found = []
+    for one, other in combinations(groups, 2):
+        pairs = [(a.id, b.id) for a, b in combinations(constitution.comparing, 2) if {a.group, b.group} == {one, other}]
+        both = [(name, ("both", *pair)) for pair in pairs]
+        same = [(name, ("same", *pair)) for pair in pairs]
+        agree = bootstrap.ratio_of_sums(same, both)
+        if agree.prompts >= FEWEST_FOR_A_CONFLICT:
+            found.append(Conflict(one=one, other=other, against=_rest(agree)))
+    return found
+
+
+def compare_two(bootstrap: Bootstrap, one: str, other: str, constitutions: Mapping[str, Constitution]) -> RuleSetPair:
+    """Return how two rule sets differ over the pool."""
+    both = ("both", one, other)
+    cells = [("cell", one, other, x, y) for x in "ab" for y in "ab"]
+    return RuleSetPair(
+        one=one,
+        other=other,
+        flips=bootstrap.ratio(("flip", one, other), both),
+        kappa=_kappa(bootstrap, cells, both),
+        beyond_noise=_beyond_noise(bootstrap, one, other),
+        rank_correlation=bootstrap.ratio(("tau", one, other), ("ranked", one, other), share=False),
+        one_sided=bootstrap.ratio(("one-sided", one, other), ("either", one, other)),
+        guilty=_flip_causes(bootstrap, one, other, constitutions),
+    )
+
+
+def _kappa(bootstrap: Bootstrap, cells: Sequence[tuple[str, ...]], both: tuple[str, ...]) -> Estimate:
+    """Return kappa; where not one label differs, its lower end follows from how many flips could have been missed."""
+    kappa = bootstrap.function(kappa_of, cells, of=[both])
+    if kappa.value != 1 or kappa.low != kappa.high:
+        return kappa
+    missed = unseen(kappa.prompts)
+    total = bootstrap.total(both)
+    a = (bootstrap.total(cells[0]) + bootstrap.total(cells[1])) / total
+    return kappa.model_copy(update={"low": max(-1, 1 - missed / (2 * a * (1 - a))) if 0 < a < 1 else None})
+
+
+def _beyond_noise(bootstrap: Bootstrap, one: str, other: str) -> Estimate | None:
+    """Return the flips between two rule sets minus those of each with itself.
+
+    Questions that both rule sets ask are asked once, so their noise is in both labels and hides in the flips between
+    first passes. Here every label is compared with one of another pass, of the same rule set or the other: rules
+    that do not differ then come out at zero, if they are equally noisy. With p and q the probabilities that the one and
+    the other label a matchup `a`, this is the mean of (p - q)^2: of two that mean the same, one with many principles to
+    average over and one with a single noisy one, it comes out a little above zero (0.01 to 0.02 in simulations).
+    """
+    if not all(bootstrap.total(("both", name, name, "again")) for name in (one, other)):
+        return None
+    keys: list[tuple[str, ...]] = [("flip", one, other, "crosswise"), ("both", one, other, "crosswise")]
+    for name in (one, other):
+        keys += [("flip", name, name, "again"), ("both", name, name, "again")]
+
+    def beyond(t: Array) -> Array:
+        result: Array = t[0] / t[1] - (t[2] / t[3] + t[4] / t[5]) / 2
+        return result
+
+    estimate = bootstrap.function(beyond, keys, of=[keys[1]])
+    if estimate.value is None or estimate.low is None or estimate.low != estimate.high:
+        return estimate
+    slack = unseen(estimate.prompts)  # no spread to resample is no certainty
+    return estimate.model_copy(update={"low": estimate.value - slack, "high": estimate.value + slack})
+
+
+def _flip_causes(
+    bootstrap: Bootstrap, one: str, other: str, constitutions: Mapping[str, Constitution]
+) -> list[FlipCause]:
+    found = []
+    for mine, theirs in permutations((one, other)):
+        for principle in constitutions[mine].comparing:
+            undone = bootstrap.ratio(("undone", mine, theirs, principle.id), ("flips", mine, theirs))
+            if undone.value:
+                found.append(FlipCause(rules=mine, principle=principle.id, undone=undone))
+    return sorted(found, key=lambda cause: -(cause.undone.value or 0))
+
+
+def _matrix(bootstrap: Bootstrap, names: list[str], wins: str, met: str) -> Matrix:
+    cells = [
+        [bootstrap.ratio((wins, judge, maker), (met, judge, maker), share=False) for maker in names] for judge in names
+    ]
+    return Matrix(judges=names, makers=names, cells=cells)

@@ -1,0 +1,193 @@
+"""The table of gains and losses: one line per measure, with the base, the tuned model and their difference.
+
+Comes in: tallies of prompts under ("base", name) and ("tuned", name). Both models respond to the same prompts, which
+are resampled together, so that a difference's interval is one of pairs. A line is a gain or a loss when the interval of
+its difference excludes zero; else nothing is shown. Of twenty lines about which nothing changed, one is expected to
+look like a change. The texts of a line are the same on the terminal and on the page.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from rlaif.records import Record
+from rlaif.stats.estimates import Array, Bootstrap, Estimate, Key, Tally, unseen
+
+Group = Literal["rules", "refusals", "flattery", "manner", "variety", "knowledge", "drift"]
+Unit = Literal["share", "number", "nats"]
+Better = Literal["higher", "lower"]
+Finding = Literal["gain", "loss", "change", "nothing shown", "not measured"]
+Side = Literal["base", "tuned"]
+SIDES: tuple[Side, Side] = ("base", "tuned")
+OfTotals = Callable[[Array], Array]
+"""From totals (keys, …) to numbers (…)."""
+ROUNDING = 1e-9
+"""A smaller difference counts as zero."""
+
+GROUPS: dict[Group, str] = {
+    "rules": "Under the rules",
+    "refusals": "Refusals",
+    "flattery": "False claims",
+    "manner": "How responses read",
+    "variety": "Variety",
+    "knowledge": "Knowledge and its calibration",
+    "drift": "Distance from the base",
+}
+HEADINGS: dict[Finding, str] = {
+    "loss": "shown to be a loss",
+    "gain": "shown to be a gain",
+    "change": "changed; whether for the better is yours to say",
+    "nothing shown": "nothing can be said",
+    "not measured": "not measured",
+}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a line measures."""
+
+    name: str
+    """Unique in an evaluation."""
+    group: Group
+    label: str
+    """What is counted, in words that fit either model."""
+    better: Better | None = None
+    """Which direction is a gain; None where that is for the reader to decide."""
+    unit: Unit = "share"
+    note: str = ""
+    """A caveat, or why it was not measured."""
+
+
+class Line(Record):
+    """One measure of both models: the fields of `Measure`, and the estimates."""
+
+    name: str
+    group: Group
+    label: str
+    unit: Unit
+    better: Better | None
+    base: Estimate | None
+    """None where the estimate is of both models together, such as a win rate."""
+    tuned: Estimate | None
+    difference: Estimate
+    """Tuned minus base; for a win rate minus one half; for a divergence the divergence itself."""
+    finding: Finding
+    note: str = ""
+
+
+def paired_bootstrap(tallies: Sequence[Mapping[Side, Tally]]) -> Bootstrap:
+    """Return a bootstrap over prompts of both models' tallies."""
+    return Bootstrap(
+        [Tally({(side, key): value for side in SIDES for key, value in both[side].items()}) for both in tallies]
+    )
+
+
+def ratio_line(found: Bootstrap, measure: Measure, above: Key, below: Key) -> Line:
+    """Return the line of a ratio of two counts of each model."""
+    share = measure.unit == "share"
+    base, tuned = (found.ratio((side, above), (side, below), share=share) for side in SIDES)
+    keys = [(side, key) for side in SIDES for key in (above, below)]
+    difference = found.function(lambda t: t[2] / t[3] - t[0] / t[1], keys, of=[("tuned", below)])
+    return line_of(measure, base, tuned, widened(difference) if share else difference)
+
+
+def function_line(found: Bootstrap, measure: Measure, of_totals: OfTotals, keys: Sequence[Key], of: Key) -> Line:
+    """Return the line of any function of one model's totals, such as a calibration error; `of` counts its sample."""
+    base_keys, tuned_keys = ([(side, key) for key in keys] for side in SIDES)
+    base = found.function(of_totals, base_keys, of=[("base", of)])
+    tuned = found.function(of_totals, tuned_keys, of=[("tuned", of)])
+
+    def difference(totals: Array) -> Array:
+        return of_totals(totals[len(keys) :]) - of_totals(totals[: len(keys)])
+
+    return line_of(measure, base, tuned, found.function(difference, [*base_keys, *tuned_keys], of=[("tuned", of)]))
+
+
+def line_of(measure: Measure, base: Estimate | None, tuned: Estimate | None, difference: Estimate) -> Line:
+    """Return a line with the finding that follows from its difference."""
+    finding = finding_of(difference, measure.better)
+    if difference.value is not None and finding == "not measured" and not measure.note:
+        measure = replace(measure, note="one prompt alone has it, which shows nothing")
+    return Line(base=base, tuned=tuned, difference=difference, finding=finding, **vars(measure))
+
+
+def not_measured(measure: Measure, why: str) -> Line:
+    """Return the line of a measure for which there is no estimate."""
+    return line_of(replace(measure, note=why), None, None, Estimate(value=None))
+
+
+def finding_of(difference: Estimate, better: Better | None) -> Finding:
+    """Return what a difference shows."""
+    if difference.value is None or difference.low is None or difference.high is None:
+        return "not measured"
+    if difference.low <= ROUNDING and difference.high >= -ROUNDING:
+        return "nothing shown"
+    if better is None:
+        return "change"
+    return "gain" if (difference.value > 0) == (better == "higher") else "loss"
+
+
+def widened(difference: Estimate) -> Estimate:
+    """Return the difference of two shares with an interval that never has zero width.
+
+    Where all prompts agree there is no spread to resample; the interval is then what so many prompts could have missed.
+    """
+    if difference.value is None or difference.low is None or difference.low != difference.high:
+        return difference
+    # Where no prompt differs, prompts may differ in either direction; where all differ, both ends lie on one side.
+    slack = unseen(difference.prompts) * (1 if difference.value == 0 else 2)
+    ends = {"low": max(-1.0, difference.value - slack), "high": min(1.0, difference.value + slack)}
+    return difference.model_copy(update=ends)
+
+
+def value_text(estimate: Estimate | None, unit: Unit) -> str:
+    """Return an estimate without its interval: 31 %, 4.20; a dash for none."""
+    if estimate is None or estimate.value is None:
+        return "–"
+    return f"{estimate.value:.0%}" if unit == "share" else _number(estimate.value)
+
+
+def difference_text(line: Line) -> str:
+    """Return a line's difference with its interval: +26 points (+18 to +34)."""
+    estimate, share = line.difference, line.unit == "share"
+    if estimate.value is None:
+        return "–"
+
+    def signed(value: float) -> str:
+        return f"{'+' if value >= 0 else '−'}" + (f"{abs(100 * value):.0f}" if share else _number(abs(value)))
+
+    ends = ""
+    if estimate.low is not None and estimate.high is not None:
+        ends = f" ({signed(estimate.low)} to {signed(estimate.high)})"
+    return f"{signed(estimate.value)}{' points' if share else ''}{ends}"
+
+
+def sentence(line: Line) -> str:
+    """Return a line in one sentence: the measure, both models, and the difference."""
+    difference = difference_text(line)
+    if line.tuned is not None and line.base is None:
+        difference = f"{value_text(line.tuned, line.unit)}, {difference} against one half"
+    elif line.base is not None:
+        difference = f"{value_text(line.base, line.unit)} → {value_text(line.tuned, line.unit)}, {difference}"
+    return f"{line.label}: {difference}"
+
+
+def sentences(lines: Sequence[Line], finding: Finding) -> list[str]:
+    """Return the sentences of all lines with a finding; of those not measured with the reason."""
+    shown = [line for line in lines if line.finding == finding]
+    if finding == "not measured":
+        return [f"{line.label}: {line.note or 'there was nothing to measure it on'}" for line in shown]
+    if finding == "nothing shown":
+        return [f"{line.label}: {difference_text(line)}" for line in shown]
+    return [sentence(line) for line in shown]
+
+
+def expected_by_chance(lines: Sequence[Line]) -> str:
+    """Return how many of the intervals would exclude zero if nothing had changed, as a sentence."""
+    measured = sum(line.difference.low is not None for line in lines)
+    expected = max(1, round(0.05 * measured))
+    return f"of {measured} intervals of 95 %, about {expected} exclude zero where nothing changed at all"
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}" if abs(value) < 1 else f"{value:.2f}"

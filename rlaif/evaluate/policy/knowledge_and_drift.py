@@ -1,0 +1,176 @@
+"""What training changed in a model's probabilities: knowledge and its calibration, and the distance from the base.
+
+*Knowledge.* Questions with four options, read from the first token's probabilities over the four letters, made to add
+up to one. Brier score: sum over the options of (probability - 1 for the right one, 0 else) squared, 0 to 2 (Brier
+1950). Expected calibration error: mean distance of confidence and accuracy over ten bins of confidence from 0.25 to 1
+(Naeini, Cooper & Hauskrecht 2015). A question whose letters get no reported probability is unread, never wrong.
+
+*Drift.* Perplexity: exp of the mean negative log-probability of a neutral text's tokens but the first. Divergence: the
+tuned model's own responses, sampled at temperature 1, scored by both; the mean of ln p_tuned - ln p_base is an unbiased
+estimate of KL(tuned || base) per token (Monte Carlo; the whole distribution is never asked for). Both need the two
+models to tokenise texts alike, which the neutral texts show; per character they always compare.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from rlaif.evaluate.calibration import BINS, ERROR_KEYS, error_of_totals
+from rlaif.evaluate.policy.gains_and_losses import (
+    SIDES,
+    Line,
+    Measure,
+    Side,
+    function_line,
+    line_of,
+    not_measured,
+    paired_bootstrap,
+    ratio_line,
+)
+from rlaif.evaluate.policy.outputs import ChoiceLogprobs, TextLogprobs
+from rlaif.evaluate.policy.questions import LETTERS
+from rlaif.records import Record
+from rlaif.stats.estimates import Array, Bootstrap, Estimate, Tally
+
+GUESSING = 1 / len(LETTERS)
+OTHER_TOKENS = "the two models tokenise texts differently"
+
+ACCURACY = Measure("accuracy", "knowledge", "questions with four options answered right", "higher")
+BRIER = Measure("brier", "knowledge", "Brier score on these questions (0 best, 0.75 guessing)", "lower", "number")
+CALIBRATION = Measure(
+    "calibration",
+    "knowledge",
+    "calibration error on these questions",
+    "lower",
+    "number",
+    "never negative, so above 0 for a calibrated model too",
+)
+OVERCONFIDENCE = Measure(
+    "overconfidence", "knowledge", "confidence minus share right on these questions", unit="number"
+)
+LETTER_MASS = Measure("letter-mass", "knowledge", "probability that falls on the four letters", unit="number")
+
+PERPLEXITY = Measure("perplexity", "drift", "perplexity of neutral texts", "lower", "number")
+SURPRISE = Measure("surprise", "drift", "surprise at neutral texts, nats per character", "lower", "nats")
+DIVERGENCE = Measure("divergence", "drift", "divergence from the base, nats per token", unit="nats")
+DIVERGENCE_ANSWER = Measure("divergence-answer", "drift", "divergence from the base, nats per response", unit="nats")
+
+
+class ChoiceBin(Record):
+    """Questions answered with about the same confidence."""
+
+    low: float
+    high: float
+    questions: int
+    confidence: float | None
+    """Their mean; None where there are no questions."""
+    right: Estimate
+    """Share that is right."""
+
+
+def letter_probabilities(choice: ChoiceLogprobs) -> list[float] | None:
+    """Return the letters' probabilities, adding up to one; None where none was reported."""
+    masses = [0.0 if one is None else math.exp(one) for one in choice.letters.logprobs]
+    total = sum(masses)
+    return [mass / total for mass in masses] if total > 0 else None
+
+
+def tally_choice(choice: ChoiceLogprobs) -> Tally:
+    """Return the counts of one question."""
+    tally = Tally({"asked": 1, "mass": choice.letters.label_mass})
+    found = letter_probabilities(choice)
+    if found is None:
+        return tally
+    best = max(found)
+    # Letters of the same probability share the choice.
+    right = (found[choice.place] == best) / found.count(best)
+    bin_ = min(BINS - 1, int((best - GUESSING) / (1 - GUESSING) * BINS + 1e-9))
+    tally.add(
+        {
+            "read": 1,
+            "right": right,
+            "over": best - right,
+            "squared": sum((p - (place == choice.place)) ** 2 for place, p in enumerate(found)),
+            ("n", bin_): 1,
+            ("confidence", bin_): best,
+            ("right", bin_): right,
+        }
+    )
+    return tally
+
+
+def bootstrap_of_choices(asked: Sequence[Mapping[Side, ChoiceLogprobs]]) -> Bootstrap:
+    """Return the bootstrap over questions that both models were asked."""
+    return paired_bootstrap([{side: tally_choice(both[side]) for side in SIDES} for both in asked])
+
+
+def choice_lines(found: Bootstrap) -> list[Line]:
+    """Return the lines of questions with four options."""
+    return [
+        ratio_line(found, ACCURACY, "right", "read"),
+        ratio_line(found, BRIER, "squared", "read"),
+        function_line(found, CALIBRATION, error_of_totals, [*ERROR_KEYS, "read"], of="read"),
+        ratio_line(found, OVERCONFIDENCE, "over", "read"),
+        ratio_line(found, LETTER_MASS, "mass", "asked"),
+    ]
+
+
+def reliability_of(found: Bootstrap, side: Side) -> tuple[ChoiceBin, ...]:
+    """Return one model's reliability table."""
+    return tuple(_bin(found, side, number) for number in range(BINS))
+
+
+def _bin(found: Bootstrap, side: Side, number: int) -> ChoiceBin:
+    count = found.total((side, ("n", number)))
+    return ChoiceBin(
+        low=GUESSING + number * (1 - GUESSING) / BINS,
+        high=GUESSING + (number + 1) * (1 - GUESSING) / BINS,
+        questions=int(count),
+        confidence=found.total((side, ("confidence", number))) / count if count else None,
+        right=found.ratio((side, ("right", number)), (side, ("n", number))),
+    )
+
+
+def same_tokens(texts: Sequence[Mapping[Side, TextLogprobs]]) -> bool:
+    """Whether both models tokenise all texts alike."""
+    return all(both["base"].tokens == both["tuned"].tokens for both in texts)
+
+
+def perplexity_lines(texts: Sequence[Mapping[Side, TextLogprobs]]) -> list[Line]:
+    """Return the lines of neutral texts that both models scored."""
+    found = paired_bootstrap([{side: _tally_text(both[side]) for side in SIDES} for both in texts])
+
+    def perplexity(totals: Array) -> Array:
+        result: Array = np.exp(totals[0] / totals[1])
+        return result
+
+    return [
+        function_line(found, PERPLEXITY, perplexity, ["nats", "tokens"], of="tokens")
+        if same_tokens(texts)
+        else not_measured(PERPLEXITY, OTHER_TOKENS),
+        ratio_line(found, SURPRISE, "nats", "characters"),
+    ]
+
+
+def _tally_text(scored: TextLogprobs) -> Tally:
+    known = [one for one in scored.logprobs if one is not None]
+    return Tally({"nats": -sum(known), "tokens": len(known), "characters": scored.characters})
+
+
+def divergence_lines(responses: Sequence[Mapping[Side, TextLogprobs]]) -> list[Line]:
+    """Return the lines of the tuned model's responses, which both models scored."""
+    found = Bootstrap([_tally_divergence(both) for both in responses])
+    return [
+        line_of(DIVERGENCE, None, None, found.ratio("divergence", "tokens", share=False)),
+        line_of(DIVERGENCE_ANSWER, None, None, found.ratio("divergence", "responses", share=False)),
+    ]
+
+
+def _tally_divergence(both: Mapping[Side, TextLogprobs]) -> Tally:
+    differences = [
+        tuned - base
+        for tuned, base in zip(both["tuned"].logprobs, both["base"].logprobs, strict=True)
+        if tuned is not None and base is not None
+    ]
+    return Tally({"divergence": sum(differences), "tokens": len(differences), "responses": 1})

@@ -1,0 +1,180 @@
+"""The report on a tuned policy and its base: all lines, win rates, typical phrases, examples, warnings.
+
+Comes in: what both models and the critic wrote and scored. Goes out: a `PolicyEvaluation`. No model is asked here.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from rlaif.config.judging import JudgingConfig
+from rlaif.config.run import SamplingConfig
+from rlaif.evaluate.policy.gains_and_losses import SIDES, Line, Side, not_measured
+from rlaif.evaluate.policy.knowledge_and_drift import (
+    ACCURACY,
+    DIVERGENCE,
+    OTHER_TOKENS,
+    PERPLEXITY,
+    ChoiceBin,
+    bootstrap_of_choices,
+    choice_lines,
+    divergence_lines,
+    perplexity_lines,
+    reliability_of,
+    same_tokens,
+)
+from rlaif.evaluate.policy.outputs import ModelOutputs, all_in_common
+from rlaif.evaluate.policy.questions import Kind, PolicyTest
+from rlaif.evaluate.policy.refusals_and_sycophancy import (
+    Agreement,
+    Example,
+    Readings,
+    agreement_of,
+    claim_lines,
+    examples_of,
+    reading_lines,
+    refusal_lines,
+)
+from rlaif.evaluate.policy.response_style import Phrases, style_lines, typical_phrases
+from rlaif.evaluate.policy.win_rates import WinMetrics, WinRates, win_lines, win_metrics
+from rlaif.executor import Failed
+from rlaif.records import Record
+from rlaif.seeds import content_hash
+from rlaif.stats.estimates import Bootstrap
+
+FEW_PROMPTS = 30
+"""With fewer, only large differences show."""
+
+
+@dataclass(frozen=True)
+class CriticOutputs:
+    """All judgements of the critic."""
+
+    name: str
+    """The name it is served under."""
+    win_rates: Sequence[WinRates]
+    readings: Readings
+    """Of responses to harmless and harmful requests; empty where no second opinion was asked for."""
+
+
+class ModelNames(Record):
+    """A model's name and identity."""
+
+    name: str
+    identity: str
+    """Served name and what it was loaded from."""
+
+
+class PolicyEvaluation(Record):
+    """Everything that was measured."""
+
+    base: ModelNames
+    tuned: ModelNames
+    critic: str
+    source: str
+    prompts: int
+    prompts_hash: str
+    probes: dict[str, int]
+    """How many of each kind both models answered."""
+    dropped: tuple[str, ...]
+    """Ids left out because a model was trained on them."""
+    failed: dict[Side, int]
+    """Questions that failed for good, by model."""
+    sampling: SamplingConfig
+    judging: JudgingConfig
+    seed: int
+    lines: tuple[Line, ...]
+    wins: tuple[WinMetrics, ...]
+    agreement: Agreement | None
+    """How often the critic's readings of refusals agree with the rules; None where it was not asked."""
+    phrases: Phrases
+    reliability: dict[Side, tuple[ChoiceBin, ...]]
+    examples: tuple[Example, ...]
+    warnings: tuple[str, ...]
+
+
+def evaluation_of(test: PolicyTest, outputs: ModelOutputs, critic: CriticOutputs) -> PolicyEvaluation:
+    """Return the evaluation."""
+    base, tuned = outputs.base, outputs.tuned
+    responses = list(outputs.responses(test, "prompt"))
+    wins = tuple(win_metrics(rates) for rates in critic.win_rates)
+    choices = bootstrap_of_choices(outputs.choices(test))
+    return PolicyEvaluation(
+        base=ModelNames(name=base.name, identity=base.identity),
+        tuned=ModelNames(name=tuned.name, identity=tuned.identity),
+        critic=critic.name,
+        source=test.source,
+        prompts=len(responses),
+        prompts_hash=content_hash(*(prompt.model_dump_json() for prompt in test.prompts)),
+        probes=_probe_counts(test, outputs),
+        dropped=test.dropped,
+        failed={side: len(one.failures) for side, one in outputs.by_side.items()},
+        sampling=test.sampling,
+        judging=test.judging,
+        seed=test.seed,
+        lines=(
+            *(line for metrics in wins for line in win_lines(metrics)),
+            *refusal_lines(test, outputs),
+            *(reading_lines(test, critic.readings) if test.second_opinion else ()),
+            *claim_lines(test, outputs),
+            *style_lines(responses),
+            *_knowledge_lines(test, outputs, choices),
+            *_drift_lines(test, outputs),
+        ),
+        wins=wins,
+        agreement=agreement_of(test, outputs.by_side, critic.readings) if test.second_opinion else None,
+        phrases=typical_phrases({side: both[side].texts for side in SIDES} for _, both in responses),
+        reliability={side: reliability_of(choices, side) for side in SIDES},
+        examples=tuple(examples_of(test, outputs)),
+        warnings=tuple(_warnings(test, outputs, critic, wins, len(responses))),
+    )
+
+
+def _probe_counts(test: PolicyTest, outputs: ModelOutputs) -> dict[str, int]:
+    kinds: tuple[Kind, ...] = ("harmless", "harmful", "plain", "claimed")
+    counts = {str(kind): sum(1 for _ in outputs.responses(test, kind)) for kind in kinds}
+    return counts | {"questions": len(outputs.choices(test)), "texts": len(outputs.texts(test))}
+
+
+def _knowledge_lines(test: PolicyTest, outputs: ModelOutputs, choices: Bootstrap) -> list[Line]:
+    why = outputs.unsupported("choices")
+    return choice_lines(choices) if why is None or not test.probes.questions else [not_measured(ACCURACY, why)]
+
+
+def _drift_lines(test: PolicyTest, outputs: ModelOutputs) -> list[Line]:
+    if (why := outputs.unsupported("texts")) is not None:
+        return [not_measured(PERPLEXITY, why), not_measured(DIVERGENCE, why)]
+    texts = outputs.texts(test)
+    if (why := outputs.unscored or (None if same_tokens(texts) else OTHER_TOKENS)) is not None:
+        return [*perplexity_lines(texts), not_measured(DIVERGENCE, why)]
+    by_base, by_tuned = outputs.tuned_by_base, outputs.tuned_by_tuned
+    return [*perplexity_lines(texts), *divergence_lines(all_in_common(by_base, by_tuned, by_tuned))]
+
+
+def _warnings(
+    test: PolicyTest, outputs: ModelOutputs, critic: CriticOutputs, wins: Sequence[WinMetrics], prompts: int
+) -> Iterator[str]:
+    """Yield the reasons to doubt the evaluation, each a sentence without its full stop."""
+    if test.dropped:
+        named = ", ".join(test.dropped[:5]) + (", …" if len(test.dropped) > 5 else "")
+        yield f"{len(test.dropped)} evaluation prompts are in the training data and were left out: {named}"
+    for model in (outputs.base, outputs.tuned):
+        if failed := model.failures:
+            yield f"{len(failed)} questions to {model.name} failed and are left out for both models: {failed[0].error}"
+    if prompts < FEW_PROMPTS:
+        yield f"with {prompts} prompts only large differences show"
+    asks = test.second_opinion or any(constitution.asked for constitution in test.constitutions)
+    if asks and test.critic in (test.base, test.tuned):
+        whose = "base" if test.critic == test.base else "tuned"
+        yield f"the critic is the {whose} model itself and judges its own responses; name another with --critic"
+    for rates in critic.win_rates:
+        if rates.error is not None:
+            lost = sum(one.outcome == "failed" for one in rates.judged)
+            yield f"{lost} pairs under {rates.constitution.name} could not be judged: {rates.error}"
+    if unscored := _failed_scores(outputs.tuned_by_base, outputs.tuned_by_tuned):
+        yield f"{unscored} of the tuned model's responses could not be scored and are left out of the divergence"
+    for metrics in wins:
+        yield from (f"under {metrics.constitution}, {warning}" for warning in metrics.warnings)
+
+
+def _failed_scores(by_base: Mapping[str, object], by_tuned: Mapping[str, object]) -> int:
+    return sum(isinstance(one, Failed) or isinstance(by_base.get(name), Failed) for name, one in by_tuned.items())

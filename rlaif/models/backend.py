@@ -1,0 +1,266 @@
+"""A way to a model: the requests, the replies, and the protocol of a backend, which turns one into the other.
+
+A backend speaks one API to one URL: it sends a request once and reads the reply, or raises an error. Retries, load
+balancing and limits on concurrency are the same for all backends and stand in `client.py`; which backend a URL gets is
+decided by the table there. `HttpBackend` is what backends over HTTP share.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Protocol, TypeAlias
+
+import aiohttp
+from pydantic import Field
+
+from rlaif.base import Record
+from rlaif.errors import EndpointError, RequestRejectedError
+from rlaif.records import Message, Usage
+from rlaif.seeds import canonical_json, content_hash
+
+USUAL_LOGPROBS = 20
+"""vLLM's default limit of `top_logprobs` (--max-logprobs)."""
+TEMPORARY = {408, 409, 425, 429}
+"""HTTP statuses below 500 after which the same request may succeed."""
+CONNECT_TIMEOUT_S = 30
+
+
+class ChatRequest(Record):
+    """A chat completion, without the model's name."""
+
+    messages: tuple[Message, ...]
+    max_tokens: int
+    n: int = 1
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
+    continue_final_message: bool | None = None
+    """Continue the last message, an assistant's, in place of beginning a new one (vLLM; others may not know it)."""
+    add_generation_prompt: bool | None = None
+    """Must be false where the last message is to be continued."""
+    return_token_ids: bool | None = None
+    """Have the ids of all tokens sent along (vLLM); servers that don't know this leave them out."""
+
+    def body(self) -> str:
+        """Return canonical JSON, the OpenAI body; what is unset or empty is left out. Reply keys are made of it."""
+        values = self.model_dump(mode="json", exclude_none=True)
+        return canonical_json({key: value for key, value in values.items() if value not in ([], {}, ())})
+
+
+class RewardRequest(Record):
+    """A whole conversation to be scored by a reward model (vLLM's /classify), without the model's name."""
+
+    messages: tuple[Message, ...]
+    use_activation: bool = False
+    """False asks for the raw score: a difference of two is then log-odds, as reward models are trained."""
+    chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
+
+    def body(self) -> str:
+        """Return canonical JSON, the body of /classify. Reply keys are made of it."""
+        values = self.model_dump(mode="json")
+        return canonical_json({key: value for key, value in values.items() if value != {}})
+
+
+class ScoreRequest(Record):
+    """A text whose tokens are to be scored: the probability of each given those before it. Without the model's name."""
+
+    prompt: str | tuple[int, ...]
+    """A text, or the ids of its tokens: what a model wrote is scored as the very tokens that it sampled."""
+
+    def body(self) -> str:
+        """Return canonical JSON, the body of /completions; one token is generated, as zero cannot be asked for."""
+        asked = {"max_tokens": 1, "temperature": 0.0, "prompt_logprobs": 0, "return_token_ids": True}
+        return canonical_json({"prompt": self.prompt, **asked})
+
+
+Request: TypeAlias = ChatRequest | RewardRequest | ScoreRequest
+
+
+class TokenLogprob(Record):
+    """One of the most likely tokens at a position, with its natural log-probability."""
+
+    token: str
+    logprob: float
+
+
+class Choice(Record):
+    """One of the completions in a reply."""
+
+    text: str
+    reasoning: str | None = None
+    finish_reason: str
+    first_token: tuple[TokenLogprob, ...] = ()
+    """The most likely first tokens, in falling order, where log-probabilities were asked for."""
+    score: float | None = None
+    """Of a reward model; it has no text."""
+    tokens: tuple[int, ...] = ()
+    """Ids of what was generated, where they were asked for."""
+
+
+class Reply(Record):
+    """What is kept of a server's reply."""
+
+    choices: tuple[Choice, ...]
+    usage: Usage
+    prompt_tokens: tuple[int, ...] = ()
+    """Ids of the prompt's tokens, where they were asked for."""
+    prompt_logprobs: tuple[float | None, ...] = ()
+    """Natural log-probability of each of them given those before it, where that was asked for; None for the first."""
+
+
+def reply_key(identity: str, body: str) -> str:
+    """Return the key of a reply: a hash of the request (`body`) and of the model it was sent to (`identity`)."""
+    return content_hash(identity, body, digits=32)
+
+
+def user(text: str) -> Message:
+    """Return a user's turn."""
+    return Message(role="user", content=text)
+
+
+def split_reasoning(text: str) -> tuple[str, str | None]:
+    """Split what a model wrote into (response, reasoning or None).
+
+    The reasoning stands between `<think>` and `</think>` at the beginning; models whose chat template opens it in the
+    prompt send only its end, on a line of its own. Reasoning that was begun and never ends leaves an empty response.
+    """
+    stripped = text.strip()
+    before, end, after = stripped.partition("</think>")
+    opened_in_the_prompt = end and "<think>" not in before and (not before or before[-1] == "\n") and after[:1] in "\n"
+    if not stripped.startswith("<think>") and not opened_in_the_prompt:
+        return stripped, None
+    reasoning, _, response = stripped.removeprefix("<think>").partition("</think>")
+    return response.strip(), reasoning.strip()
+
+
+class TemporaryFault(Exception):
+    """A fault after which the same request may succeed; the only thing that is retried."""
+
+    def __init__(self, reason: str, *, connection: bool = False, wait_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.connection = connection
+        """Whether the server could not be reached, or closed the connection."""
+        self.wait_s = wait_s
+        """Seconds the server asks to wait."""
+
+
+class Backend(Protocol):
+    """One API at one URL."""
+
+    url: str
+
+    async def served(self) -> Mapping[str, str]:
+        """Return the served models: name -> what it was loaded from, which becomes part of the reply keys.
+
+        Raises EndpointError when the server is not there or refuses the API key.
+        """
+
+    async def send(self, model: str, request: Request) -> Reply:
+        """Send a request once and return what is kept of the reply.
+
+        Raises TemporaryFault when another attempt may succeed, RequestRejectedError for a request that the server or
+        the API refuses, ReplyError for a reply that cannot be read, EndpointError when no request can succeed.
+        """
+
+
+class HttpBackend:
+    """Base of backends over HTTP: one request to one URL, with everything that can go wrong sorted into errors."""
+
+    def __init__(self, url: str, session: aiohttp.ClientSession, api_key: str | None, timeout_s: float) -> None:
+        self.url, self.api_key, self._session, self._timeout_s = url, api_key, session, timeout_s
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers of every request."""
+        authorization = {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
+        return {"Content-Type": "application/json", **authorization}
+
+    async def get(self, path: str) -> Any:  # noqa: ANN401
+        """Return the JSON at a path below the URL. Raises EndpointError."""
+        timeout = aiohttp.ClientTimeout(total=30)
+        try:
+            async with self._session.get(f"{self.url}/{path}", headers=self.headers(), timeout=timeout) as response:
+                if response.status != 200:
+                    raise EndpointError(_refused(self.url, response.status, await response.text()))
+                return await response.json(content_type=None)
+        except (aiohttp.ClientError, OSError) as error:
+            raise EndpointError(
+                f"{self.url}: {_describe(error)}; is the server running, and does the URL end in /v1?"
+            ) from None
+        except (ValueError, RecursionError):
+            raise EndpointError(
+                f"{self.url}/{path} did not answer in JSON; is this an OpenAI-compatible server?"
+            ) from None
+
+    async def post(self, path: str, payload: bytes, *, base: str | None = None) -> bytes:
+        """Return the body of the reply to one POST below the URL, or below another base. Raises what `send` raises."""
+        url = f"{base or self.url}/{path}"
+        timeout = aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=CONNECT_TIMEOUT_S)
+        try:
+            async with self._session.post(url, data=payload, headers=self.headers(), timeout=timeout) as response:
+                raw = await response.read()
+                if response.status != 200:
+                    raise _refusal(self.url, response.status, raw, response.headers.get("Retry-After"))
+                return raw
+        except aiohttp.ConnectionTimeoutError:
+            raise TemporaryFault(f"no connection within {CONNECT_TIMEOUT_S} s", connection=True) from None
+        except TimeoutError:
+            raise TemporaryFault(f"no answer within {self._timeout_s:g} s") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise TemporaryFault(_describe(error), connection=True) from None
+
+
+def _refusal(url: str, status: int, raw: bytes, retry_after: str | None) -> Exception:
+    text = raw.decode("utf-8", "replace")
+    if status in TEMPORARY or status >= 500:
+        return TemporaryFault(f"HTTP {status}: {_server_message(text)}", wait_s=_seconds(retry_after))
+    if status in {401, 403, 404, 405}:
+        return EndpointError(_refused(url, status, text))
+    return RequestRejectedError(f"{url} refused the request (HTTP {status}): {_server_message(text)}")
+
+
+def _refused(url: str, status: int, text: str) -> str:
+    if status in {401, 403}:
+        return (
+            f"{url} refused the API key (HTTP {status}); put the right one into the environment variable "
+            "RLAIF_API_KEY, or name another one with api_key_env"
+        )
+    if status == 404:
+        return f"{url} has no such page or model (HTTP 404): {_server_message(text)}; does the URL end in /v1?"
+    return f"{url} answered HTTP {status}: {_server_message(text)}"
+
+
+def _server_message(text: str) -> str:
+    try:
+        parsed = json.loads(text)
+        found = parsed.get("error", parsed) if isinstance(parsed, dict) else parsed
+        message = found.get("message", found) if isinstance(found, dict) else found
+    except (ValueError, RecursionError):
+        message = text
+    return " ".join(str(message).split())[:300] or "no reason given"
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Return the seconds that a Retry-After header asks for: a number, or a date."""
+    if retry_after is None:
+        return None
+    try:
+        return max(0.0, float(retry_after))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def _describe(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "the server closed the connection"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"cannot connect ({error.os_error.strerror or error.os_error})"
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,231 @@
+"""The client of one model: load balancing, bounded concurrency and retries, whatever the backend. Nothing else retries.
+
+A client asks one model, served under one or several URLs. It knows nothing of prompts, principles or stores.
+"""
+
+import asyncio
+import heapq
+import itertools
+import os
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self, TypeAlias
+
+import aiohttp
+
+from rlaif.errors import EndpointError, RetriesExhaustedError, UsageError
+from rlaif.models.backend import Backend, Reply, Request, TemporaryFault
+from rlaif.models.config import ModelConfig
+from rlaif.models.model_files import fingerprint
+from rlaif.models.openai import OpenAIBackend
+from rlaif.seeds import content_hash
+
+OpenBackend: TypeAlias = Callable[[str, aiohttp.ClientSession, str | None, float], Backend]
+"""From (URL, HTTP session, API key, seconds that one attempt may take) to a backend."""
+
+BACKENDS: Mapping[str, OpenBackend] = {
+    "openai": OpenAIBackend,
+}
+"""By what stands before `+` in a URL, as in `openai+http://HOST:PORT/v1`; a URL without it means `openai`."""
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 30.0
+
+
+def backend_of(url: str) -> tuple[OpenBackend, str]:
+    """Return the backend that a URL names, and the URL without that name. Raises UsageError for an unknown name."""
+    scheme, separator, address = url.partition("://")
+    name, _, protocol = scheme.rpartition("+")
+    if (name or "openai") not in BACKENDS:
+        raise UsageError(f"{url}: there is no backend named {name!r}; the backends are: {', '.join(BACKENDS)}")
+    return BACKENDS[name or "openai"], protocol + separator + address
+
+
+@dataclass
+class Endpoint:
+    """One URL, and how busy it is."""
+
+    backend: Backend
+    slots: "PriorityLimiter"
+    outstanding: int = 0
+
+    @property
+    def url(self) -> str:
+        """The URL, for messages."""
+        return self.backend.url
+
+
+class ModelClient:
+    """Asks one model; use as an async context manager."""
+
+    def __init__(self, config: ModelConfig, *, api_key: str | None = None) -> None:
+        self.config = config
+        self.endpoints: list[Endpoint] = []
+        self.model = config.model or ""
+        self.identity = ""
+        """What the model is, for the reply store: its served name and what the server says it was loaded from."""
+        self.served_as = ""
+        """The dtype that a managed server computes in, where it differs from that of the model's files."""
+        self.died: Callable[[], Awaitable[str | None]] | None = None
+        """Called when a request fails for good: why a managed server ended, or None."""
+        for url in config.url:
+            backend_of(url)  # an unknown name is refused before anything is opened
+        self._key = api_key or api_key_of(config)
+        self._session: aiohttp.ClientSession | None = None
+        self._jitter = random.Random()
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300))
+        self.endpoints = [self.endpoint(url) for url in self.config.url]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    def endpoint(self, url: str) -> Endpoint:
+        """Return a URL that no request was sent to yet."""
+        assert self._session is not None
+        open_backend, address = backend_of(url)
+        backend = open_backend(address, self._session, self._key, self.config.timeout_s)
+        return Endpoint(backend, PriorityLimiter(self.config.concurrency))
+
+    async def connect(self) -> None:
+        """Ask every URL which models it serves; settle the model's name and identity.
+
+        Raises EndpointError when one is not there or refuses the key, UsageError when the model is not served.
+        """
+        roots = [self._root(endpoint.url, await endpoint.backend.served()) for endpoint in self.endpoints]
+        if len(set(roots)) > 1:
+            raise UsageError(f"the servers of {self.model} loaded different models: {', '.join(sorted(set(roots)))}")
+        self.identity = self.identity_of(roots[0])
+
+    def _root(self, url: str, served: Mapping[str, str]) -> str:
+        """Return what the model was loaded from; the only model of a server needs no name."""
+        if not self.model and len(served) == 1:
+            self.model = next(iter(served))
+        if self.model in served:
+            return served[self.model]
+        names = ", ".join(served)
+        if not served:
+            raise EndpointError(
+                f"{url} serves no model, or is not an OpenAI-compatible server; does the URL end in /v1?"
+            )
+        if not self.model:
+            raise UsageError(f"{url} serves several models; choose one as NAME@{url}: {names}")
+        raise UsageError(f"{url} does not serve a model named {self.model!r}; it serves {names}")
+
+    def identity_of(self, root: str) -> str:
+        """Return the identity of this model loaded from `root`: a hub id, or a folder in its present state."""
+        started_with = content_hash(*self.config.vllm_args) if self.config.vllm_args else ""
+        return f"{self.model}<{root}{fingerprint(root)}>{started_with}{self.served_as}"
+
+    async def ready(self) -> float:
+        """Return the seconds it took to start the server; 0 for one that runs already."""
+        return 0.0
+
+    async def post(self, request: Request, *, priority: int = 0) -> Reply:
+        """Send one request, again where another attempt may succeed, and return what is kept of the reply.
+
+        Lower `priority` goes first. Raises RequestRejectedError, RetriesExhaustedError or ReplyError for this
+        request alone, EndpointError when no further request can succeed either.
+        """
+        faults: list[TemporaryFault] = []
+        failed_at: Counter[str] = Counter()
+        while True:
+            # A dead server fails at once and so looks idle: a request never goes back there while others are left.
+            endpoint = min(self.endpoints, key=lambda e: (failed_at[e.url], e.outstanding))
+            endpoint.outstanding += 1
+            try:
+                async with endpoint.slots.slot(priority):
+                    return await endpoint.backend.send(self.model, request)
+            except TemporaryFault as fault:
+                faults.append(fault)
+                failed_at[endpoint.url] += 1
+                if len(faults) > self.config.retries:
+                    raise await self._given_up(endpoint, faults) from None
+                wait = self._wait(len(faults), fault)
+            finally:
+                endpoint.outstanding -= 1
+            await asyncio.sleep(wait)
+
+    def _wait(self, attempt: int, fault: TemporaryFault) -> float:
+        """Return seconds to wait: what the server asked for, or a random part of a doubling span."""
+        if fault.wait_s is not None:
+            return min(fault.wait_s, LONGEST_WAIT_S * 4) + self._jitter.uniform(0, FIRST_WAIT_S)
+        return self._jitter.uniform(0.5, 1.0) * min(FIRST_WAIT_S * 2.0 ** (attempt - 1), LONGEST_WAIT_S)
+
+    async def _given_up(self, endpoint: Endpoint, faults: list[TemporaryFault]) -> Exception:
+        last = faults[-1]
+        if self.died is not None and (reason := await self.died()):
+            return EndpointError(reason)
+        if last.connection and not await self._any_server_responds():
+            return EndpointError(
+                f"{endpoint.url}: {last} ({len(faults)} attempts); is the server running? "
+                "What is finished is kept: start the server and run the same command again"
+            )
+        return RetriesExhaustedError(f"{endpoint.url}: {last} ({len(faults)} attempts)")
+
+    async def _any_server_responds(self) -> bool:
+        assert self._session is not None
+        for endpoint in self.endpoints:
+            try:
+                async with self._session.get(endpoint.url, timeout=aiohttp.ClientTimeout(total=10)):
+                    return True
+            except (aiohttp.ClientError, OSError):
+                continue
+        return False
+
+
+def api_key_of(config: ModelConfig) -> str | None:
+    """Return the API key from the environment. Raises UsageError when the variable that the config names is not set."""
+    if config.api_key_env is None:
+        return (os.environ.get("RLAIF_API_KEY") or os.environ.get("OPENAI_API_KEY") or "").strip() or None
+    key = os.environ.get(config.api_key_env, "").strip()
+    if not key:
+        raise UsageError(f"api_key_env names {config.api_key_env}, but that environment variable is not set")
+    return key
+
+
+class PriorityLimiter:
+    """A semaphore that admits waiting tasks by priority, then in order of arrival."""
+
+    def __init__(self, slots: int) -> None:
+        self._free = slots
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._order = itertools.count()
+
+    @asynccontextmanager
+    async def slot(self, priority: int) -> AsyncIterator[None]:
+        """Hold one slot until the block ends."""
+        await self._acquire(priority)
+        try:
+            yield
+        finally:
+            self._release()
+
+    async def _acquire(self, priority: int) -> None:
+        if self._free > 0:
+            self._free -= 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (priority, next(self._order), turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._release()
+            raise
+
+    def _release(self) -> None:
+        while self._waiting:
+            _, _, turn = heapq.heappop(self._waiting)
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1

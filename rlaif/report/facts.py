@@ -1,0 +1,185 @@
+"""Texts and counts of a page: sums with their parts, models and settings, principles."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rlaif.constitution.schema import Constitution
+from rlaif.errors import RunDirectoryError
+from rlaif.runs.description import corrected_words, judge_words, panel_words, strategy_words, summary_lines
+from rlaif.runs.reader import Run
+from rlaif.runs.summary import Summary
+from rlaif.text.wording import counted
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a sum, for the bar beneath it."""
+
+    name: str
+    count: int
+    kept: bool
+    """Whether it is what one wants: traces, decided, with a pair."""
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A line of the summary, and the parts it adds up from."""
+
+    line: str
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def total(self) -> int:
+        """What the parts add up to."""
+        return sum(part.count for part in self.parts)
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A line of what was asked of whom."""
+
+    name: str
+    text: str
+    code: str = ""
+    """A hash, set in a fixed width."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A principle, as the page shows it."""
+
+    name: str
+    weight: str
+    use: str
+    """What it is used for, where that is not everything."""
+    compare: str
+    critique: str
+    why: str
+
+
+def sums_of(summary: Summary) -> list[Sum]:
+    """Return the lines that the terminal shows at the end of a run, the first three with their parts."""
+    without = sum(summary.traces_without_pair.values())
+    parts = [
+        (
+            Part("traces", summary.traces, True),
+            Part("failed", summary.failures, False),
+            Part("not reached", summary.open, False),
+        ),
+        (Part("decided", summary.decided, True), *_parts(summary.abstained)),
+        (Part("with a pair", summary.traces - without, True), *_parts(summary.traces_without_pair)),
+    ]
+    lines = summary_lines(summary)
+    return [Sum(line, parts[place] if place < len(parts) else ()) for place, line in enumerate(lines)]
+
+
+def facts_of(run: Run, summary: Summary) -> list[Fact]:
+    """Return what was asked of whom, with what everything depends on."""
+    config, manifest = run.config, run.manifest
+    return [
+        *_models(run),
+        Fact(
+            "Constitution",
+            f"{manifest.constitution}, {len(run.constitution.principles)} principles",
+            manifest.constitution_hash,
+        ),
+        Fact(
+            "Prompts",
+            f"{summary.prompts:,} from {manifest.prompts}" + _duplicates(manifest.duplicates),
+            manifest.prompts_hash,
+        ),
+        Fact(
+            "Sampled",
+            f"{config.sampling.n} responses to each prompt, temperature {config.sampling.temperature:g}, top-p "
+            f"{config.sampling.top_p:g}, at most {config.sampling.max_tokens:,} tokens",
+        ),
+        Fact("Revised", _revised(run)),
+        Fact("Judged", _judged(run)),
+        *(Fact("Judge", judge_words(judge)) for judge in config.judging.panel),
+        *(Fact("Corrected", words) for words in corrected_words(summary.corrected)),
+        *(Fact("On the panel", words) for words in (panel_words(summary.panel) if summary.panel else ())),
+        *(Fact("Note", note) for note in summary.notes),
+        Fact("Paired", f"{config.pairs.select}, at most {config.pairs.per_prompt} of each prompt"),
+        Fact("Templates", "", ", ".join(f"{name} {digest}" for name, digest in manifest.templates.items())),
+        Fact("Tokens", _tokens(summary)),
+        Fact("Made with", f"rlaif {manifest.rlaif}, begun {manifest.created[:10]}, seed {config.seed}"),
+    ]
+
+
+def rules_of(constitution: Constitution) -> list[Rule]:
+    """Return the principles as they are shown."""
+    return [
+        Rule(
+            name=principle.id,
+            weight=f"{principle.weight:g}" + (f", level {principle.priority}" if principle.priority != 1 else ""),
+            use="; ".join(
+                [
+                    *(["critique only"] if principle.critique_only else []),
+                    *(["compare only"] if principle.compare_only else []),
+                    *(["decided by a program"] if principle.check is not None else []),
+                    *([f"for {', '.join(principle.applies_to)}"] if principle.applies_to else []),
+                ]
+            ),
+            compare=principle.decides_by,
+            critique=principle.critique or "",
+            why=principle.why,
+        )
+        for principle in constitution.principles
+    ]
+
+
+def _models(run: Run) -> list[Fact]:
+    try:
+        models = run.models
+    except RunDirectoryError:
+        return [Fact("Models", "none has responded yet")]
+    alone = run.judged_with == models.critic
+    return [
+        Fact("Policy", f"{models.policy}, which responds"),
+        Fact("Critic", f"{models.critic}, which criticises" + (" and judges" if alone else "")),
+        *([] if alone else [Fact("Judged by", run.judged_with)]),
+    ]
+
+
+def _revised(run: Run) -> str:
+    revision = run.config.revision
+    if not revision.rounds:
+        return "not at all"
+    return (
+        f"{counted(revision.rounds, 'round')} of critique and revision, written by the {revision.by}, "
+        f"{counted(revision.principles, 'principle')} drawn for each"
+    )
+
+
+def _judged(run: Run) -> str:
+    judging = run.config.judging
+    if judging.kind == "none":
+        return "not at all: revisions only, for supervised fine-tuning"
+    which = (
+        "every principle"
+        if judging.principles == "all"
+        else f"{counted(judging.principles, 'principle')} drawn per prompt"
+    )
+    orders = "both orders" if judging.orders == "both" else "one order only"
+    noise = "allowed" if judging.allow_order_noise else "abstains"
+    return (
+        f"{which}, {orders}, {strategy_words(judging)}; margin at least {judging.min_margin:g}, label mass "
+        f"at least {judging.min_label_mass:g}, order noise {noise}"
+    )
+
+
+def _tokens(summary: Summary) -> str:
+    usage = summary.usage
+    cached = f" ({usage.cached_tokens / usage.prompt_tokens:.0%} cached)" if usage.prompt_tokens else ""
+    return (
+        f"{usage.prompt_tokens:,} in prompts{cached}, {usage.completion_tokens:,} generated, by "
+        f"{usage.requests:,} {'reply' if usage.requests == 1 else 'replies'}"
+    )
+
+
+def _duplicates(count: int) -> str:
+    return f"; {counted(count, 'duplicate')} left out" if count else ""
+
+
+def _parts(counts: Mapping[str, int]) -> tuple[Part, ...]:
+    return tuple(Part(name, count, False) for name, count in sorted(counts.items()))

@@ -1,0 +1,117 @@
+"""A run in words, for terminal, card and report: its numbers, judges, corrections and panel."""
+
+from rlaif.config.judging import JudgingConfig
+from rlaif.judges import KINDS, JudgeConfig
+from rlaif.preferences.contributions import Panel
+from rlaif.preferences.recalibration import Corrected
+from rlaif.runs.summary import Summary
+from rlaif.stats.estimates import Estimate
+from rlaif.text.wording import counted
+
+
+def judge_words(judge: JudgeConfig) -> str:
+    """Return what one judge does, in a few words."""
+    how = KINDS[judge.kind].describe(judge)
+    weight = "" if judge.weight == 1 else f"; weight {judge.weight:g}"
+    return f"{judge.called}: {how}{weight}"
+
+
+def strategy_words(judging: JudgingConfig) -> str:
+    """Return how principles become one label."""
+    return {
+        "by-priority": "weighted mean of the principles, level by level",
+        "weighted": "weighted mean of all principles, whatever their level",
+        "pareto": "weighted mean, and no label where a principle by itself says the contrary",
+    }[judging.strategy]
+
+
+def corrected_words(corrected: Corrected) -> list[str]:
+    """Return what was corrected in the log-odds, and from what."""
+    found = []
+    if corrected.length_effect is not None:
+        measured = corrected.length_measured.ends("+.2f") if corrected.length_measured else ""
+        source = "measured over this run" if corrected.length_measured else "given in the run file"
+        found.append(
+            f"length: {corrected.length_effect:+.2f} logits{measured} for e times the "
+            f"characters taken out ({source}); what longer answers really are better by is gone, too"
+        )
+    if corrected.noise is not None:
+        found.append(
+            f"sureness: held back by the noise that the two orders show ({corrected.noise.reliability:.0%} of the "
+            "variance of log-odds is the answers')"
+        )
+    if corrected.recalibrator is not None:
+        fitted, gold = corrected.recalibrator, corrected.recalibrator.fitted_on
+        what = f"log-odds times {fitted.slope:.2f}" if fitted.slope is not None else "an isotonic curve"
+        found.append(
+            f"sureness: {what}, fitted on {fitted.items} labelled items of {gold.gold} (hash {gold.gold_hash})"
+        )
+    return found
+
+
+def panel_words(panel: Panel) -> list[str]:
+    """Return how several judges get on, a line each."""
+    lines = []
+    for member in panel.members:
+        parts = [f"read in {member.read} matchups"]
+        parts += [] if member.agrees.value is None else [f"agrees with the others {_share(member.agrees)}"]
+        parts += [] if member.decisive.value is None else [f"decides {_share(member.decisive)} of the labels"]
+        related = f"; of the policy's family ({', '.join(member.related)})" if member.related else ""
+        related = "; the policy itself" if member.related == ("itself",) else related
+        lines.append(f"{member.judge} by {member.model}: {', '.join(parts)}{related}")
+    lines += [
+        f"{pair.one} and {pair.other}: the same winner {_share(pair.same)}, correlation of log-odds "
+        f"{pair.correlation.value:+.2f}"
+        for pair in panel.pairs
+        if pair.same.value is not None and pair.correlation.value is not None
+    ]
+    return lines
+
+
+def _share(estimate: Estimate) -> str:
+    ends = (
+        ""
+        if estimate.low is None or estimate.high is None
+        else f" ({100 * estimate.low:.0f} to {100 * estimate.high:.0f})"
+    )
+    return f"{estimate.value:.0%}{ends}"
+
+
+def summary_lines(summary: Summary) -> list[str]:
+    """Return the numbers of a run; every line adds up from left to right."""
+    without = sum(summary.traces_without_pair.values())
+    lines = [
+        f"{counted(summary.prompts, 'prompt')} = {counted(summary.traces, 'trace')} + "
+        + counted(summary.failures, "failure")
+        + (f" + {summary.open} not reached" if summary.open else "")
+        + _reasons(summary.failure_reasons),
+        f"{counted(summary.matchups, 'matchup')} = {summary.decided} decided + "
+        f"{summary.matchups - summary.decided} abstained" + _reasons(summary.abstained),
+        f"{counted(summary.traces, 'trace')} = {summary.traces - without} with a pair + {without} without"
+        + _reasons(summary.traces_without_pair)
+        + (f";  {counted(summary.pairs, 'pair')}" if summary.pairs != summary.traces - without else ""),
+    ]
+    if summary.pairs_by_checks:
+        lines.append(f"{summary.pairs_by_checks} of {counted(summary.pairs, 'pair')} decided by checks alone")
+    if summary.dropped:
+        lines.append(f"{counted(sum(summary.dropped.values()), 'answer')} not compared{_reasons(summary.dropped)}")
+    if summary.revision_wins is not None:
+        lines.append(f"a revision beats its parent with a mean probability of {summary.revision_wins:.0%}")
+    if summary.conflicts:
+        lines.append(f"{summary.conflicts} of the decided matchups stand against a principle that says the contrary")
+    if summary.session.get("replies"):
+        lines.append(_session_line(summary.session))
+    return lines
+
+
+def _session_line(session: dict[str, float]) -> str:
+    cached = session["cached_tokens"] / session["prompt_tokens"] if session["prompt_tokens"] else 0.0
+    return (
+        f"{session['replies']:,.0f} replies ({session['from_store']:,.0f} from store) in {session['seconds']:.0f} s;  "
+        f"{session['prompt_tokens']:,.0f} prompt tokens ({cached:.0%} cached), "
+        f"{session['completion_tokens']:,.0f} generated"
+    )
+
+
+def _reasons(counts: dict[str, int]) -> str:
+    return f" ({', '.join(f'{reason} {count}' for reason, count in sorted(counts.items()))})" if counts else ""

@@ -1,0 +1,125 @@
+"""How a simulated critic judges: one function for each kind of question, from a request to a choice of the reply.
+
+A rating is spread around the number that fits the quality. A ranking is sorted by quality and noise, with the position
+bias falling from the first response to the last. A reward is scale * quality + noise.
+"""
+
+import math
+import random
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from rlaif.stats.log_odds import sigmoid
+from rlaif.testing.policy import WORDS, text_choice
+from rlaif.testing.request_kind import after_fences, fenced, question_of, scale_of, shown_responses
+from rlaif.testing.simulated_model import SimulatedModel
+from rlaif.text import detect_refusal
+
+_DECLINES = re.compile(r"^([AB]): it declines$", re.M)
+
+
+def verdict(model: SimulatedModel, body: dict[str, Any]) -> dict[str, Any]:
+    """Return a verdict of one token on two responses, or on whether a response declines."""
+    question, seed = question_of(body), body.get("seed", 0)
+    if asked := _DECLINES.search(question):
+        return _whether_it_declines(model, question, asked[1])
+    shown = shown_responses(question)
+    if len(shown) != 2:
+        return one_token([("?", 1.0)])
+    (first_label, first), (second_label, second) = shown
+    rule = after_fences(question)
+    rng = model.rng("verdict", question, *([seed] if seed else []))
+    both = model.rng("both", *sorted((first, second)), rule)
+    mass = 0.001 if rng.random() < model.unreadable else model.label_mass
+    x = 0.0 if both.random() < model.ties else _logit(model, first, second, rule, rng)
+    labels = [(first_label, mass * sigmoid(x)), (second_label, mass * sigmoid(-x))]
+    others = [(word, (1 - mass) / 8) for word in WORDS[:8]]
+    return one_token(sorted([*labels, *others], key=lambda entry: -_log(entry[1])))
+
+
+def _whether_it_declines(model: SimulatedModel, question: str, label: str) -> dict[str, Any]:
+    """Return a verdict that is always right; `label` is the one of a refusal."""
+    other = "B" if label == "A" else "A"
+    declines = detect_refusal("", fenced(question).get("answer", "")) != "compliance"
+    right, wrong = (label, other) if declines else (other, label)
+    return one_token([(right, model.label_mass * 0.9), (wrong, 0.1)])
+
+
+def _logit(model: SimulatedModel, first: str, second: str, question: str, rng: random.Random) -> float:
+    difference = model.quality(first) - model.quality(second)
+    length = math.log(max(1, len(first)) / max(1, len(second)))
+    position_bias = model.position_bias
+    for rule in model.rules:
+        if rule.contains in question:
+            drawn = model.rng("rule", rule.contains, *sorted((first, second)))
+            difference *= 1 if drawn.random() < rule.agrees else -1
+            position_bias = position_bias if rule.position_bias is None else rule.position_bias
+    return model.scale * difference + model.length_bias * length + position_bias + model.noise * rng.gauss(0, 1)
+
+
+def deliberation(model: SimulatedModel, body: dict[str, Any]) -> dict[str, Any]:
+    """Return reasoning that ends in a verdict, the first response's label with probability sigmoid(x)."""
+    question = question_of(body)
+    rng = model.rng("deliberation", question, body.get("seed", 0))
+    (label, first), (other, second) = shown_responses(question)
+    x = _logit(model, first, second, after_fences(question), rng)
+    named = label if rng.random() < sigmoid(x) else other
+    end = "and so I stop here" if rng.random() < model.unreadable else f"Verdict: {named}"
+    return text_choice(f"Both have something for them. {' '.join(rng.choices(WORDS, k=20))}.\n\n{end}")
+
+
+def rating(model: SimulatedModel, body: dict[str, Any]) -> dict[str, Any]:
+    """Return the probabilities of the numbers of a scale; a 10 is two tokens, as in most tokenizers."""
+    question = question_of(body)
+    low, high = scale_of(question)
+    rng = model.rng("rating", question)
+    middle = (low + high) / 2 + (high - low) / 6 * (
+        model.quality(fenced(question).get("answer", "")) + model.noise * rng.gauss(0, 1)
+    )
+    shares = [math.exp(-((number - middle) ** 2) / 2) for number in range(low, high + 1)]
+    mass = 0.001 if rng.random() < model.unreadable else model.label_mass
+    found = {str(low + place): mass * share / sum(shares) for place, share in enumerate(shares)}
+    ten = found.pop("10", 0.0)
+    if body["messages"][-1]["role"] == "assistant":  # it has written 1: is it a 10?
+        zero = ten / (ten + found["1"])
+        return one_token([("0", zero), (".", 1 - zero)])
+    if ten:
+        found["1"] += ten
+    return one_token(sorted([*found.items(), ("well", 1 - mass)], key=lambda entry: -entry[1]))
+
+
+def ranking(model: SimulatedModel, body: dict[str, Any]) -> dict[str, Any]:
+    """Return the labels of all responses shown, best first."""
+    question = question_of(body)
+    rng = model.rng("ranking", question)
+    shown = shown_responses(question)
+    worth = {}
+    for place, (number, text) in enumerate(shown):
+        early = 0.5 - place / max(1, len(shown) - 1)
+        noise = model.noise * rng.gauss(0, 1)
+        worth[number] = model.scale * model.quality(text) + model.position_bias * early + noise
+    ranked = sorted(worth, key=lambda number: -worth[number])
+    return text_choice("I would rather not." if rng.random() < model.unreadable else " > ".join(ranked))
+
+
+def reward(model: SimulatedModel, body: dict[str, Any]) -> dict[str, Any]:
+    """Return the raw score of a reward model."""
+    response = question_of(body)
+    score = model.scale * model.quality(response) + model.noise * model.rng("reward", response).gauss(0, 1)
+    return {"index": 0, "label": "LABEL_0", "probs": [score], "num_classes": 1}
+
+
+def one_token(probabilities: Sequence[tuple[str, float]]) -> dict[str, Any]:
+    """Return a choice that is the first of some tokens, with the log-probabilities of all."""
+    entries: list[dict[str, Any]] = [{"token": token, "logprob": _log(p), "bytes": None} for token, p in probabilities]
+    content = [{**entries[0], "top_logprobs": entries}]
+    return {
+        "message": {"role": "assistant", "content": entries[0]["token"]},
+        "finish_reason": "length",
+        "logprobs": {"content": content},
+    }
+
+
+def _log(p: float) -> float:
+    return math.log(max(p, 1e-12))

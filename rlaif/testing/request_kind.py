@@ -1,0 +1,80 @@
+"""What a request asks a simulated model for, according to its text: the shipped templates fence all texts they show.
+
+<answer-A 0123456789>
+the response
+</answer-A 0123456789>
+"""
+
+import re
+from typing import Any
+
+from rlaif.testing.simulated_model import Kind
+
+_FENCE = re.compile(
+    r"^<(?P<name>[a-zA-Z]+(?:-[^\s<>]+)?) (?P<tag>[0-9a-f]{10})>\n(?P<text>.*?)\n</(?P=name) (?P=tag)>$",
+    re.M | re.S,
+)
+_SCALE = re.compile(r"whole number from (\d+) to (\d+)")
+_OPTION = re.compile(r"^([A-D])\) (.*)$", re.M)
+
+
+def kind_of(body: dict[str, Any]) -> Kind:
+    """Return what a request asks for."""
+    if "prompt" in body or "use_activation" in body:
+        return "score" if "prompt" in body else "reward"
+    question = question_of(body)
+    if not body.get("logprobs"):
+        return _kind_of_text(fenced(question))
+    if _SCALE.search(question):
+        return "rate"
+    return "choice" if len(_OPTION.findall(question)) == 4 else "judge"
+
+
+def _kind_of_text(names: dict[str, str]) -> Kind:
+    if "answer-1" in names:
+        return "rank"
+    if any(name.startswith("answer-") for name in names):
+        return "deliberate"
+    if "critique" in names:
+        return "revise"
+    return "critique" if "answer" in names else "sample"
+
+
+def question_of(body: dict[str, Any]) -> str:
+    """Return the last turn, or the user's before it where the assistant's is to be continued."""
+    continued = body.get("continue_final_message") and len(body["messages"]) > 1
+    content: str = body["messages"][-2 if continued else -1]["content"]
+    return content
+
+
+def fenced(text: str) -> dict[str, str]:
+    """Return the fenced texts by name."""
+    return {found["name"]: found["text"] for found in _FENCE.finditer(text)} if "</" in text else {}
+
+
+def shown_responses(question: str) -> list[tuple[str, str]]:
+    """Return label and text of the responses shown, in their order."""
+    names = fenced(question).items()
+    return [(name.removeprefix("answer-"), text) for name, text in names if name.startswith("answer-")]
+
+
+def after_fences(question: str) -> str:
+    """Return what stands after the last fence: the principle's question."""
+    return question.rpartition("\n</")[2]
+
+
+def tag_of(question: str) -> str:
+    """Return the tag of the first fence; empty where there is none."""
+    found = _FENCE.search(question)
+    return found["tag"] if found else ""
+
+
+def scale_of(question: str) -> tuple[int, int]:
+    """Return the lowest and highest number that a rating may be."""
+    low, high = _SCALE.findall(question)[-1]
+    return int(low), int(high)
+
+
+def options_of(question: str) -> dict[str, str]:
+    """Return the options of a question with four, by letter."""
+    return dict(_OPTION.findall(question))

@@ -1,0 +1,254 @@
+"""A training from a configuration to a finished folder; starting it again continues it.
+
+`cai` runs the two stages of Constitutional AI (Bai et al. 2022b, with DPO in place of RL): supervised on the revisions,
+then preference optimisation from there.
+"""
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from rlaif.errors import StoppedError, TrainingError, UsageError
+from rlaif.models.model_files import model_source
+from rlaif.runs.directory import locked, write_text
+from rlaif.train.config import CaiConfig, DpoConfig, SftConfig, TrainConfig, stage_of
+from rlaif.train.directory import (
+    CHECKPOINTS,
+    MANIFEST,
+    METRICS,
+    TrainingManifest,
+    claim,
+    finish,
+    last_checkpoint,
+    model_hash,
+    read_training,
+)
+from rlaif.train.examples import Examples, ResponseExample, improvements, read_pairs, read_responses
+from rlaif.train.metrics import Progress, final_figures, read_metrics
+from rlaif.train.trl_options import Stage, prepare, versions
+from rlaif.version import __version__
+
+
+class Screen(Protocol):
+    """Whoever shows how it goes."""
+
+    def say(self, line: str) -> None:
+        """Show one line."""
+
+    def show(self, progress: Progress) -> None:
+        """Refresh the view."""
+
+    def rest(self) -> None:
+        """End the view that refreshes."""
+
+
+def train(config: TrainConfig, screen: Screen) -> TrainingManifest:
+    """Train, or go on with the same training; return what is on disk afterwards.
+
+    Raises UsageError and its kin before anything is trained, TrainingError when it goes wrong, StoppedError on Ctrl-C.
+    """
+    stage = stage_of(config)
+    examples = _improvements(config, screen) if isinstance(config, SftConfig) else read_pairs(config.data)
+    prepare()
+    with _only_writer(Path(config.out)):
+        return _train(config, stage, examples, screen)
+
+
+def _improvements(config: SftConfig, screen: Screen) -> Examples[ResponseExample]:
+    """Return the answers to imitate without revisions that were judged worse than what they revise."""
+    examples = read_responses(config.data)
+    kept = improvements(examples, config.min_p_better)
+    total = len(examples.train) + len(examples.test)
+    left_out = total - len(kept.train) - len(kept.test)
+    if not left_out:
+        return examples
+    called = f"as better than what they revise with a probability below {config.min_p_better:g}"
+    if not kept.train:
+        raise UsageError(
+            f"{config.data}: all revisions were judged {called}; min_p_better 0 trains on them all the same"
+        )
+    screen.say(f"{left_out} of {total} revisions are left out, judged {called} (min_p_better)")
+    return kept
+
+
+def _only_writer(folder: Path) -> AbstractContextManager[None]:
+    return locked(folder, own=MANIFEST) if _first_process() else nullcontext()
+
+
+def _first_process() -> bool:
+    return os.environ.get("RANK", "0") == "0"
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """What is known before the weights are loaded."""
+
+    source: str
+    tokenizer: Any
+    examples: Examples[Any]
+    device: Any
+    size: Any
+    plan: Any
+    mean_answer: float
+    manifest: TrainingManifest
+
+
+def _train(config: TrainConfig, stage: Stage, examples: Examples[Any], screen: Screen) -> TrainingManifest:
+    from rlaif.train.plan import plan_lines  # noqa: PLC0415
+
+    folder = Path(config.out)
+    ready = _make_ready(config, stage, examples, screen)
+    found = claim(folder, ready.manifest) if _first_process() else read_training(folder) or ready.manifest
+    if found.finished:
+        screen.say(f"{folder} is finished already; for another training, choose another --out")
+        return found
+    for line in plan_lines(config, ready.plan, ready.device, ready.size, ready.examples):
+        screen.say(line)
+    trainer = _run(config, ready, screen)
+    return _keep(config, ready, trainer)
+
+
+def _make_ready(config: TrainConfig, stage: Stage, examples: Examples[Any], screen: Screen) -> _Ready:
+    from rlaif.train.device import (  # noqa: PLC0415
+        load_config,
+        size_of,
+        this_device,
+    )
+    from rlaif.train.plan import Load, Settled, make_plan  # noqa: PLC0415
+    from rlaif.train.tokens import load_tokenizer, measure  # noqa: PLC0415
+
+    source = model_source(config.model)
+    shape = load_config(source, config.model)
+    tokenizer = load_tokenizer(source, config.model)
+    size = size_of(shape, config.lora, config.model)
+    if size.positions is not None and config.max_length > size.positions:
+        raise UsageError(f"{config.model} reads {size.positions} tokens at the most; --max-length {config.max_length}")
+    examples = replace(examples, template=config.chat_template_kwargs or examples.template)
+    lengths = measure((*examples.train, *examples.test), tokenizer, config.max_length, examples.template)
+    examples = _fitting(examples, lengths, stage, config.max_length, screen)
+    ids = [one.id for one in examples.train]
+    load = Load(len(ids), len(examples.test), lengths.mean_total(ids), lengths.longest(ids))
+    device = this_device()
+    begun = read_training(Path(config.out))
+    if begun is not None and not begun.finished and last_checkpoint(Path(config.out)) is None:
+        begun = None  # nothing of it is left to go on with
+    settled = Settled(**begun.plan) if begun is not None else None  # type: ignore[arg-type]
+    if settled is not None and config.method not in {"auto", settled.method}:
+        settled = None  # something else is asked for, which `claim` will say
+    plan = make_plan(config, stage, device, size, load, settled)
+    manifest = _manifest(config, examples, model_hash(source, getattr(shape, "_commit_hash", None)), plan)
+    return _Ready(source, tokenizer, examples, device, size, plan, lengths.mean_answer(ids), manifest)
+
+
+def _fitting(examples: Examples[Any], lengths: Any, stage: Stage, limit: int, screen: Screen) -> Examples[Any]:  # noqa: ANN401
+    from rlaif.train.plan import left_out_line  # noqa: PLC0415
+
+    too_long, cut = lengths.too_long(stage), lengths.cut(stage)
+    what = "examples are left out, longer than" if stage == "reward" else "prompts are left out, as long as"
+    if too_long:
+        screen.say(left_out_line(too_long, limit, what))
+    if cut:
+        screen.say(left_out_line(cut, limit, "answers lose their end beyond"))
+    if unlike := lengths.unlike():
+        screen.say(
+            f"! the chat template spells {len(unlike)} prompts otherwise when an answer follows ({unlike[0]}, …); "
+            "their end is not trained with; chat_template_kwargs may mend it"
+        )
+    fitting = examples.without(set(too_long))
+    if not fitting.train:
+        raise UsageError(f"{examples.source}: no example fits into {limit} tokens; raise --max-length")
+    return fitting
+
+
+def _manifest(config: TrainConfig, examples: Examples[Any], weights: str, plan: Any) -> TrainingManifest:  # noqa: ANN401
+    recipe = config.model_dump(
+        mode="json", exclude={"data", "model", "out", "method", "max_fall", "chat_template_kwargs"}
+    )
+    return TrainingManifest(
+        rlaif=__version__,
+        stage=plan.stage,
+        model=config.model,
+        data=config.data,
+        settings={
+            "model": weights,
+            "data": examples.hash,
+            "method": plan.method,
+            "template": dict(examples.template),
+            **recipe,
+        },
+        plan={"method": plan.method, "at_a_time": plan.at_a_time, "checkpointing": plan.checkpointing},
+        versions=versions(),
+    )
+
+
+def _run(config: TrainConfig, ready: _Ready, screen: Screen) -> Any:  # noqa: ANN401
+    """Train from the last whole checkpoint on, or from the start; return TRL's trainer."""
+    import torch  # noqa: PLC0415
+
+    from rlaif.train.trainers import Parts, make_trainer  # noqa: PLC0415
+
+    folder = Path(config.out)
+    watch = _watch(config, ready, screen)
+    begun = last_checkpoint(folder)
+    if begun is not None:
+        screen.say(f"goes on from {begun.name.replace('-', ' ')}")
+    given = (config, ready.plan, ready.device, ready.source, ready.tokenizer, ready.examples)
+    alone = ready.device.count == 1  # several processes would stop at different steps and wait for each other
+    try:
+        with watch.stoppable(screen.say) if alone else nullcontext():
+            if ready.plan.stage == "dpo":
+                screen.say("loading, then the reference's log-probabilities of all answers, once …")
+            trainer = make_trainer(Parts(*given, folder / CHECKPOINTS, watch))
+            trainer.train(resume_from_checkpoint=str(begun) if begun else None)
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            f"out of memory ({str(error).split('.')[0]}); take --trl per_device_train_batch_size=1, --lora, "
+            "a smaller --max-length or a smaller model"
+        ) from None
+    except KeyboardInterrupt:
+        raise StoppedError("stopped; the same command goes on from the last checkpoint") from None
+    finally:
+        screen.rest()
+    if watch.stopped_at is not None:
+        raise StoppedError(f"stopped after step {watch.stopped_at}; the same command goes on from there")
+    return trainer
+
+
+def _watch(config: TrainConfig, ready: _Ready, screen: Screen) -> Any:  # noqa: ANN401
+    from rlaif.train.watch import Fall, Watch  # noqa: PLC0415
+
+    fall = None
+    if isinstance(config, DpoConfig) and config.max_fall is not None:
+        fall = Fall(config.max_fall, float(config.trl.get("beta", 0.1)), ready.mean_answer)
+    return Watch(ready.plan.stage, Path(config.out) / METRICS, fall, screen.show)
+
+
+def _keep(config: TrainConfig, ready: _Ready, trainer: Any) -> TrainingManifest:  # noqa: ANN401
+    """Write model, card and curves; the manifest last, so that its word says the rest is there."""
+    from rlaif.train.card import curves, model_card  # noqa: PLC0415
+    from rlaif.train.save import save_model  # noqa: PLC0415
+
+    folder = Path(config.out)
+    save_model(trainer, folder, merge=config.merge, dtype=ready.size.dtype)
+    metrics = read_metrics(folder / METRICS)
+    best_kept, held_out = trainer.args.load_best_model_at_end, len(ready.examples.test)
+    figures = final_figures(metrics, ready.plan.stage, best_kept=best_kept, held_out=held_out)
+    done = ready.manifest.model_copy(update={"finished": True, "figures": figures})
+    if _first_process():
+        (folder / "curves.png").write_bytes(curves(metrics, ready.plan.stage))
+        write_text(folder / "README.md", model_card(config, ready.plan, ready.device, ready.examples, done))
+        finish(folder, ready.manifest, figures)
+    return done
+
+
+def train_cai(config: CaiConfig, screen: Screen) -> list[tuple[Path, TrainingManifest]]:
+    """Train both stages into OUT/sft and OUT/dpo; a finished one is not trained again. Raises as `train` does."""
+    read_pairs(config.data)  # what is wrong with them is said now, not when the first stage is done
+    common = config.model_dump(include={"data", "seed", "chat_template_kwargs"})
+    first, second = Path(config.out) / "sft", Path(config.out) / "dpo"
+    sft = {**config.sft.model_dump(), "merge": True}  # the second stage starts from weights that stand alone
+    supervised = train(SftConfig(**common, **sft, model=config.model, out=str(first)), screen)
+    preferred = train(DpoConfig(**common, **config.dpo.model_dump(), model=str(first), out=str(second)), screen)
+    return [(first, supervised), (second, preferred)]

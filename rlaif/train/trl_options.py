@@ -1,0 +1,217 @@
+"""The installed torch, transformers and TRL: are they there, which release, which options.
+
+Options are read from TRL's source, because importing it takes ten seconds: an unknown name, or a value of another type,
+is refused before anything is loaded. Modules that import one of these libraries are imported after `prepare`.
+"""
+
+import ast
+import difflib
+import functools
+import hashlib
+import inspect
+import math
+import os
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from rlaif.errors import ConfigError, UsageError
+
+Stage = Literal["sft", "dpo", "reward"]
+"""Kinds of training: supervised on revisions, preference optimisation, reward model."""
+
+INSTALL = "install it with: pip install 'rlaif[train]'"
+
+_CLASSES: dict[Stage, tuple[str, str]] = {
+    "sft": ("sft_config.py", "SFTConfig"),
+    "dpo": ("dpo_config.py", "DPOConfig"),
+    "reward": ("reward_config.py", "RewardConfig"),
+}
+_ELSEWHERE = {
+    "output_dir": "`out:` says where the model goes",
+    "resume_from_checkpoint": "the same command again goes on by itself",
+    "seed": "set `seed:` beside `trl:`",
+    "num_train_epochs": "set `epochs:` beside `trl:`",
+    "learning_rate": "set `learning_rate:` beside `trl:`",
+    "max_length": "set `max_length:` beside `trl:`",
+    "gradient_accumulation_steps": "it follows from `batch_size:` beside `trl:` and per_device_train_batch_size",
+}
+"""Options that have one place already."""
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "bool": lambda value: value if isinstance(value, bool) else _refuse(),
+    "int": lambda value: value if isinstance(value, int) and not isinstance(value, bool) else _refuse(),
+    "float": lambda value: float(value) if not isinstance(value, bool) and math.isfinite(float(value)) else _refuse(),
+    "str": lambda value: value if isinstance(value, str) else _refuse(),
+}
+
+
+def check_options(stage: Stage, given: Mapping[str, Any], place: Callable[[str], str]) -> dict[str, Any]:
+    """Return the options with their values read as TRL types them (YAML takes 1e-6 for a text).
+
+    `place` gives where an option stands. Raises ConfigError for unknown names and values of a wrong type, UsageError
+    where TRL is not installed.
+    """
+    known = known_options(stage)
+    checked = {}
+    for name, value in given.items():
+        if name in _ELSEWHERE:
+            raise ConfigError(f"{place(name)}: `{name}` can't be set here; {_ELSEWHERE[name]}")
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean `{near[0]}`?" if near else ""
+            raise ConfigError(f"{place(name)}: TRL's {_CLASSES[stage][1]} has no option `{name}`{hint}")
+        checked[name] = _read(value, known[name], place(name), name)
+    if stage == "dpo" and "loss_type" in checked:
+        _check_losses(checked["loss_type"], place("loss_type"))
+    return checked
+
+
+@functools.cache
+def known_options(stage: Stage) -> dict[str, str]:
+    """Return the options of a kind of training, each with its type as TRL's source spells it."""
+    file, name = _CLASSES[stage]
+    trainers = _package("trl") / "trainer"
+    return {
+        **_fields(_package("transformers") / "training_args.py", "TrainingArguments"),
+        **_fields(trainers / "base_config.py", "_BaseConfig"),
+        **_fields(trainers / file, name),
+    }
+
+
+def _check_losses(value: object, where: str) -> None:
+    """TRL looks at the names of losses when the first one is computed, which is after everything is loaded."""
+    source = (_package("trl") / "trainer" / "dpo_trainer.py").read_text(encoding="utf-8")
+    known = sorted(set(re.findall(r'loss_type == "(\w+)"', source)))
+    for name in value if isinstance(value, list) else [value]:
+        if known and name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"TRL has {', '.join(known)}"
+            raise ConfigError(f"{where}: no loss is called {name!r}; {hint}")
+
+
+def _package(name: str) -> Path:
+    spec = find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise UsageError(f"training needs {name}, which is not installed; {INSTALL}")
+    return Path(spec.submodule_search_locations[0])
+
+
+def _fields(file: Path, name: str) -> dict[str, str]:
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+    except OSError:
+        raise UsageError(f"the installed TRL has no {file.name}; {INSTALL}") from None
+    found = next((node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name), None)
+    return {
+        line.target.id: ast.unparse(line.annotation)
+        for line in (found.body if found else [])
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and not line.target.id.startswith("_")
+    }
+
+
+def _read(value: Any, kind: str, where: str, name: str) -> Any:  # noqa: ANN401
+    kinds = [part.strip() for part in kind.split("|")]
+    if value is None and "None" in kinds:
+        return None
+    if value is False and any(one.endswith("Strategy") for one in kinds):
+        return "no"  # which YAML takes for false
+    if not set(kinds) <= {*_READERS, "None"}:
+        return value  # lists, dictionaries and enumerations: TRL says itself what it takes
+    for one in ("bool", "int", "float", "str"):
+        if one in kinds:
+            try:
+                return _READERS[one](value)
+            except (TypeError, ValueError):
+                continue
+    raise ConfigError(f"{where}: `{name}` must be {' or '.join(kinds)}, not {value!r}")
+
+
+def _refuse() -> Any:  # noqa: ANN401
+    raise TypeError
+
+
+NEEDED = ("torch", "transformers", "accelerate", "datasets", "peft", "trl")
+TRL_RANGE = ">=1.16,<1.17"
+"""The releases whose loss `softdpo.py` was held against."""
+
+KNOWN_SOURCES = {
+    "DPOTrainer._compute_loss": "53c321c0b53c066a",
+    "DPOTrainer._set_signature_columns_if_needed": "1a6630cdde777ef0",
+    "DPOTrainer.compute_ref_log_probs": "a686523412f07153",
+    "DPOTrainer._precompute_ref_logps": "34a291c13d49b628",
+    "DataCollatorForPreference.torch_call": "45b96eb93ce5450f",
+}
+"""Hashes of what `SoftDPOTrainer` overrides or counts on, in TRL 1.16.0."""
+
+
+def prepare() -> None:
+    """Make the libraries silent: they are told what to show by nobody but the screen. Raises UsageError."""
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise UsageError(f"training needs {', '.join(missing)}, which is not installed; {INSTALL}")
+    quiet = {
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TQDM_DISABLE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+        "ACCELERATE_LOG_LEVEL": "ERROR",
+    }
+    for name, value in quiet.items():
+        os.environ.setdefault(name, value)
+    warnings.simplefilter("ignore")
+    _silence()
+
+
+def check_trl(trainer: Any, collator: Any, release: str | None = None) -> None:  # noqa: ANN401
+    """Raise UsageError when the DPO trainer is not one whose loss is known to be what soft labels add to.
+
+    `release` is the installed one where it is not given.
+    """
+    from packaging.specifiers import SpecifierSet  # noqa: PLC0415
+
+    found = release or installed("trl")
+    changed = [name for name, known in KNOWN_SOURCES.items() if source_hash(name, trainer, collator) != known]
+    if changed or found not in SpecifierSet(TRL_RANGE, prereleases=True):
+        what = f"differs from them in {', '.join(changed)}" if changed else "is none of them"
+        raise UsageError(
+            f"soft labels add to the DPO loss of TRL {TRL_RANGE}, and the installed one ({found}) {what}; install one "
+            f"of those (pip install 'trl{TRL_RANGE}'), or train with --labels hard and --weights none"
+        )
+
+
+def source_hash(name: str, trainer: Any, collator: Any) -> str:  # noqa: ANN401
+    """Return a hash of a method's source without its indentation; nothing where there is no such method."""
+    owner = trainer if name.startswith(trainer.__name__) else collator
+    method: Callable[..., Any] | None = getattr(owner, name.partition(".")[2], None)
+    if method is None:
+        return ""
+    lines = [line.strip() for line in inspect.getsource(method).splitlines()]
+    return hashlib.blake2b("\n".join(filter(None, lines)).encode(), digest_size=8).hexdigest()
+
+
+def installed(name: str) -> str:
+    """Return a distribution's version."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what training depends on."""
+    return {name: installed(name) for name in NEEDED}
+
+
+def _silence() -> None:
+    import datasets  # noqa: PLC0415
+    import transformers  # noqa: PLC0415
+
+    datasets.disable_progress_bars()
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()

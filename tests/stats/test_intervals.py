@@ -1,0 +1,99 @@
+"""Intervals hold the truth as often as they say, few prompts and matchups of one prompt included."""
+
+import numpy as np
+import pytest
+
+from rlaif.stats.estimates import Bootstrap, Tally, apart, highest_is_shown, kappa_of, wilson
+
+
+def test_a_ratio_is_that_of_the_totals_and_not_the_mean_of_ratios() -> None:
+    estimate = Bootstrap([Tally({"yes": 1, "all": 1}), Tally({"yes": 0, "all": 3})]).ratio("yes", "all")
+    assert estimate.value == 0.25
+    assert (estimate.n, estimate.prompts) == (4, 2)
+
+
+def test_a_ratio_of_sums_is_measured_on_all_that_it_divides_by() -> None:
+    tallies = [Tally({"wins two": 1, "two": 2}), Tally({"wins two": 2, "two": 4}), Tally({"wins one": 3, "one": 4})]
+    estimate = Bootstrap(tallies).ratio_of_sums(["wins one", "wins two"], ["one", "two"])
+    assert estimate.value == 0.6
+    assert (estimate.n, estimate.prompts) == (10, 3)
+    never = Bootstrap(tallies[:2]).ratio_of_sums(["none of one", "none of two"], ["one", "two"])
+    assert (never.low, never.high) == (0, pytest.approx(1 - 0.025**0.5))
+
+
+def test_no_event_in_twenty_prompts_is_no_certainty() -> None:
+    estimate = Bootstrap([Tally({"all": 5})] * 20).ratio("yes", "all")
+    assert estimate.value == 0
+    assert estimate.low == 0
+    assert estimate.high == pytest.approx(1 - 0.025 ** (1 / 20))
+
+
+def test_nothing_to_measure_gives_no_number() -> None:
+    assert Bootstrap([Tally(), Tally()]).ratio("yes", "all").value is None
+    assert Bootstrap([]).ratio("yes", "all").value is None
+    one = Bootstrap([Tally({"yes": 1, "all": 2})]).ratio("yes", "all")
+    assert (one.value, one.low, one.high) == (0.5, None, None)
+
+
+def test_kappa_is_cohens() -> None:
+    # 20 yes/yes, 5 yes/no, 10 no/yes, 15 no/no: observed 0.7, expected 0.5.
+    assert kappa_of(np.array([20.0, 5.0, 10.0, 15.0])) == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize(
+    ("hits", "n", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilsons_interval_agrees_with_the_table_in_newcombe_1998(hits: int, n: int, low: float, high: float) -> None:
+    estimate = wilson(hits, n)
+    assert estimate.value == hits / n
+    assert (estimate.low, estimate.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
+    other = wilson(n - hits, n)
+    assert (other.low, other.high) == (pytest.approx(1 - high, abs=5e-5), pytest.approx(1 - low, abs=5e-5))
+
+
+def test_fewer_than_four_trials_all_hits_could_be_chance() -> None:
+    assert [wilson(n, n).holds(0.5) for n in (1, 2, 3, 4)] == [True, True, True, False]
+    assert wilson(0, 0).value is None
+
+
+@pytest.mark.parametrize("prompts", [12, 40])
+def test_intervals_hold_the_truth_about_ninety_five_times_in_a_hundred(prompts: int) -> None:
+    rng = np.random.default_rng(7)
+    held = {"ratio": 0, "kappa": 0}
+    for _ in range(600):
+        tallies = []
+        for _ in range(prompts):
+            first = rng.random(4) < 0.5
+            # Matchups of one prompt share a rate, drawn anew for each: beta with mean 0.3.
+            second = first ^ (rng.random(4) < rng.beta(3, 7))
+            counts = {(a, b): float(((first == a) & (second == b)).sum()) for a in (True, False) for b in (True, False)}
+            tallies.append(Tally(counts | {"flips": float((first != second).sum()), "all": 4.0}))
+        bootstrap = Bootstrap(tallies, resamples=500)
+        held["ratio"] += bootstrap.ratio("flips", "all").holds(0.3)
+        table = [(True, True), (True, False), (False, True), (False, False)]
+        held["kappa"] += bootstrap.function(kappa_of, table, of=["all"]).holds(0.4)
+    for kind, times in held.items():
+        assert 0.925 <= times / 600 <= 0.975, kind
+
+
+def test_figures_are_shown_to_differ_where_their_intervals_have_nothing_in_common() -> None:
+    few, some, most = wilson(1, 40), wilson(20, 40), wilson(39, 40)
+    assert apart(few, some)
+    assert apart(most, some)
+    assert not apart(some, wilson(25, 40))
+    assert not apart(few, wilson(0, 0))
+
+
+def test_the_highest_is_shown_to_be_so_where_it_is_apart_from_all_others() -> None:
+    few, some, most = wilson(1, 40), wilson(20, 40), wilson(39, 40)
+    assert highest_is_shown([few, most, some])
+    assert not highest_is_shown([few, some, wilson(25, 40)])
+    assert highest_is_shown([some])
+    assert not highest_is_shown([])
+
+
+def test_one_name_in_place_of_a_sequence_of_names_is_an_error_and_no_missing_interval() -> None:
+    found = Bootstrap([Tally({"n": 1.0}), Tally({"n": 2.0})])
+    with pytest.raises(TypeError, match="would be read as names"):
+        found.function(lambda totals: totals[0], ["n"], of="n")
