@@ -15,7 +15,7 @@ from rlaif.judges.base import JudgeKind
 KINDS: Mapping[str, JudgeKind] = {
     kind.KIND.name: kind.KIND for kind in (pairwise_logprob, pairwise_reasoned, rating, listwise, reward)
 }
-"""By what stands in a run file under `kind`."""
+"""By the value of `kind` in a run file."""
 
 PAIRWISE = tuple(name for name, kind in KINDS.items() if kind.ask_pair is not None)
 """The kinds that compare two responses."""
@@ -28,11 +28,11 @@ _DEFAULTS = {
     for kind in KINDS.values()
     for option, field in kind.config.model_fields.items()
 }
-"""By option: its default, and the kinds that know it."""
+"""By option: its default, and the kinds that have it."""
 
 
 def _without_other_options(data: object) -> object:
-    """Refuse an option of another kind by name; one that says nothing but the default is let pass.
+    """Refuse an option of another kind by name; one that equals its default is ignored.
 
     Runs made before every kind had its own options name all options of all kinds.
     """
@@ -60,7 +60,7 @@ JudgeConfig: TypeAlias = Annotated[
     Discriminator(lambda judge: judge.get("kind") if isinstance(judge, dict) else getattr(judge, "kind", None)),
     BeforeValidator(_without_other_options),
 ]
-"""One judge: a kind of question, and who is asked."""
+"""One judge: a kind of question and the model that is asked."""
 
 _ADAPTER: TypeAdapter[JudgeConfig] = TypeAdapter(JudgeConfig)
 
@@ -71,7 +71,7 @@ def judge_config(kind: str, **options: Any) -> JudgeConfig:  # noqa: ANN401
 
 
 def own_options(judge: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a manifest says of a judge, without options that mean nothing to its kind (as it once named all)."""
+    """Return a manifest's options of a judge without those of other kinds, which older manifests contain."""
     kind = KINDS.get(str(judge.get("kind")))
     others = set(_DEFAULTS) - set(kind.config.model_fields if kind else _DEFAULTS)
     return {option: value for option, value in judge.items() if option not in others}

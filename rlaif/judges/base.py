@@ -20,11 +20,11 @@ from rlaif.templates import Templates
 
 
 class JudgeConfigBase(Section):
-    """What all kinds of judges can be told. Each kind adds its own options and a default for `kind`."""
+    """Options of every kind of judge. Each kind adds its own options and a default for `kind`."""
 
     kind: str
     name: str | None = Field(default=None, pattern=r"^[^:\s]+$", max_length=64)
-    """How its verdicts are called; its kind by default."""
+    """Name of the judge in verdicts and reports; its kind by default."""
     critic: ModelConfig | None = None
     """The run's critic where none is named."""
     weight: float = Field(default=1.0, gt=0, le=1000)
@@ -44,31 +44,31 @@ class JudgeConfigBase(Section):
 
     @property
     def called(self) -> str:
-        """The name its verdicts go by."""
+        """Name of the judge in verdicts and reports."""
         return self.name or self.kind
 
     @property
     def aspect_weights(self) -> dict[str, float]:
-        """Weights of the aspects that it judges beside the constitution's principles, under `JUDGE:ASPECT`."""
+        """Weights of its aspects outside the constitution, by `JUDGE:ASPECT`."""
         return {}
 
     @property
     def worked_cases(self) -> int:
-        """How many worked cases of a principle it is shown."""
+        """Number of worked cases of a principle that it is shown."""
         return 0
 
     @property
     def range(self) -> tuple[float, float] | None:
-        """What its probabilities are held within; None where they are left as they are."""
+        """Bounds to which its probabilities are clamped; None for none."""
         return None
 
     @property
     def thought_tokens(self) -> int:
-        """The most it may write before its verdict."""
+        """Most tokens that it may write before its verdict."""
         return 0
 
     def questions(self) -> dict[str, Any]:
-        """Return what decides which questions it asks, and what is kept of the replies."""
+        """Return the options that decide its questions; a run with others is another run."""
         found = self.model_dump(mode="json", exclude={"critic", "weight", "name", "aspects"})
         if self.critic is not None:
             found["critic"] = {"model": self.critic.model, **self.critic.chat_template_kwargs}
@@ -77,19 +77,19 @@ class JudgeConfigBase(Section):
 
 @dataclass(frozen=True)
 class Judge:
-    """A judge of a run: its configuration, and the model that speaks for it."""
+    """A judge of a run: its configuration and its model."""
 
     config: Any
-    """A `JudgeConfig` of its kind."""
+    """The configuration class of its kind."""
     critic: Model
 
 
 @dataclass(frozen=True)
 class PointwiseResults:
-    """What judges that see one response at a time, or all at once, said about the candidates of one prompt."""
+    """Scores and rankings of one prompt's candidates, from judges that see one response at a time or all at once."""
 
     scores: Mapping[tuple[str, str], Mapping[str, Score | None]] = field(default_factory=dict)
-    """By (judge, principle), then by response."""
+    """By (judge, principle), then by response id."""
     rankings: Sequence[Ranking] = ()
     replies: Sequence[StoredReply] = ()
 
@@ -101,7 +101,7 @@ class PointwiseResults:
         )
 
     def rankings_of(self, a: str, b: str) -> tuple[Ranked, ...]:
-        """Return how the rankings placed two candidates."""
+        """Return the votes of the rankings on two candidates."""
         votes: dict[tuple[str, str], dict[Order, list[int]]] = {}
         for ranking in self.rankings:
             counts = votes.setdefault((ranking.judge, ranking.principle), {"ab": [0, 0], "ba": [0, 0]})
@@ -143,15 +143,15 @@ class Comparison:
     both_orders: bool
     priority: int
     template: Literal["compare", "compare_again"] = "compare"
-    """`compare_again` asks the same in other words, to see how much hangs on the words."""
+    """`compare_again` asks the same question in other words, to measure the effect of wording."""
     seed: int | None = None
-    """Sent along so that the same question counts as asked anew; a token's probabilities don't depend on it."""
+    """Sent so that the same question is asked anew; a token's probabilities don't depend on it."""
     checks: tuple[Checked, ...] = ()
-    """What programs found in the two; nobody is asked about these principles."""
+    """Results of the checks on the two responses."""
     pointwise: PointwiseResults = PointwiseResults()
-    """What was said about the responses one by one, or all at once."""
+    """Scores and rankings of the responses."""
     run_seed: int = 0
-    """Seeds what a judge writes before its verdict."""
+    """Seed of the text that a judge writes before its verdict."""
 
     def shown(self, order: Order) -> tuple[Response, Response]:
         """Return (shown first, shown second)."""
@@ -166,14 +166,14 @@ AskCandidates: TypeAlias = Callable[[Judge, Templates, CandidateSet], Coroutine[
 
 @dataclass(frozen=True)
 class Reading:
-    """How facts are read: what must be there before a judge has said anything."""
+    """Requirements for a verdict to be readable."""
 
     both_orders: bool
     min_label_mass: float
 
 
 Logits: TypeAlias = Callable[[Any, Matchup, Reading], Iterable[tuple[str, PrincipleLogit]]]
-"""From (configuration, matchup, reading) to (principle, log-odds), those that could be read."""
+"""From (configuration, matchup, reading) to (principle, log-odds) of the readable ones."""
 
 
 @dataclass(frozen=True)
@@ -183,23 +183,23 @@ class JudgeKind:
     config: type[JudgeConfigBase]
     logits: Logits
     describe: Callable[[Any], str]
-    """What it does, in a few words for people; of its configuration."""
+    """Describes the judge in a few words, from its configuration."""
     unanswered: Callable[[Any, float], str]
-    """What is said of one that answers too rarely; of its configuration and the share it answered."""
+    """Message about a judge with too little label mass, from its configuration and the mean mass."""
     ask_pair: AskPair | None = None
     ask_candidates: AskCandidates | None = None
     template: str | None = None
     """Name of the template it is asked with."""
     stand_ins: Mapping[str, object] = field(default_factory=dict)
-    """Values with which its template can be tried out."""
+    """Values to test its template with."""
     asks_rules: bool = True
     """Whether it is asked about the constitution's principles."""
 
     @property
     def name(self) -> str:
-        """What stands in a run file under `kind`."""
+        """The value of `kind` in a run file."""
         return str(self.config.model_fields["kind"].default)
 
 
 THINKING = "(a thinking model? then set chat_template_kwargs: {enable_thinking: false})"
-"""The commonest reason why a model's first token is no answer."""
+"""The most common reason why a model's first token is not a label."""

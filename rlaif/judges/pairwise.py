@@ -1,4 +1,4 @@
-"""What the two kinds of judges that compare two responses share: labels, words around the question, log-odds."""
+"""Shared by the two kinds of judges that compare two responses: labels, preamble, log-odds."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
@@ -13,7 +13,7 @@ STAND_INS: Mapping[str, object] = {"first": "x", "second": "x", "labels": ("A", 
 
 
 def check_labels(labels: Labels) -> Labels:
-    """Return two labels. Raises ValueError where they can't be told apart."""
+    """Return two labels. Raises ValueError where they are not distinct."""
     if any("*" in label for label in labels):
         raise ValueError("a label may hold no *, which marks bold type")
     if labels[0].strip() == labels[1].strip() or not all(label.strip() for label in labels):
@@ -22,14 +22,14 @@ def check_labels(labels: Labels) -> Labels:
 
 
 def pairwise_logits(judge: JudgeConfigBase, matchup: Matchup, reading: Reading) -> Iterator[tuple[str, PrincipleLogit]]:
-    """Yield what the verdicts of one judge say under each principle."""
+    """Yield (principle, log-odds) from the verdicts of one judge."""
     for (called, principle), verdicts in matchup.verdicts_by_judge().items():
         if called == judge.called and (logit := pairwise_logit(called, verdicts, reading)) is not None:
             yield principle, logit
 
 
 def pairwise_logit(judge: str, verdicts: Mapping[Order, Verdict], reading: Reading) -> PrincipleLogit | None:
-    """Return what the verdicts of one judge under one principle say; None where they can't be read."""
+    """Return the log-odds from the verdicts of one judge under one principle; None where unreadable."""
     logits = {order: v.logit() for order, v in verdicts.items() if readable(v, reading.min_label_mass)}
     ab, ba = logits.get("ab"), logits.get("ba")
     if reading.both_orders and ab is not None and ba is not None:
@@ -44,17 +44,17 @@ def pairwise_logit(judge: str, verdicts: Mapping[Order, Verdict], reading: Readi
 
 
 def readable(verdict: Verdict, min_label_mass: float) -> bool:
-    """Whether a verdict may be used: a label was found, and the labels got enough probability."""
+    """Whether a verdict is usable: a label was found, and the labels got enough probability."""
     return verdict.logit() is not None and verdict.label_mass >= min_label_mass
 
 
 def after_preamble(preamble: str, question: str) -> str:
-    """Return a question with a person's own words before it."""
+    """Return a question with the user's preamble before it."""
     return f"{preamble.strip()}\n\n{question}" if preamble.strip() else question
 
 
 def continued(request: ChatRequest, start: str) -> ChatRequest:
-    """Return a request whose answer goes on from words put into the model's mouth."""
+    """Return a request whose reply continues the given beginning of the assistant's turn."""
     said = Message(role="assistant", content=start)
     update: dict[str, Any] = {
         "messages": (*request.messages, said),

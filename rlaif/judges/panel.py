@@ -22,27 +22,27 @@ from rlaif.templates import Templates
 
 
 class Text(Protocol):
-    """An answer, whatever else is known of it."""
+    """A response."""
 
     @property
     def id(self) -> str:
-        """Its name among the prompt's answers."""
+        """Its id among the prompt's responses."""
 
     @property
     def text(self) -> str:
-        """What it says."""
+        """Its text."""
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What the checks of one prompt found in its answers."""
+    """Results of the checks of one prompt on its responses."""
 
     checks: Sequence[NamedCheck]
     results: Mapping[tuple[str, str], CheckResult]
-    """Under (check, answer)."""
+    """By (check id, response id)."""
 
     def of(self, a: str, b: str) -> tuple[Checked, ...]:
-        """Return what they found in two of the answers."""
+        """Return the results for two of the responses."""
         return tuple(
             Checked(principle=check.id, a=self.results[check.id, a], b=self.results[check.id, b])
             for check in self.checks
@@ -50,7 +50,7 @@ class Findings:
 
 
 async def check_responses(checks: Sequence[NamedCheck], prompt: Prompt, answers: Sequence[Text]) -> Findings:
-    """Return what every check finds in every answer. Raises CheckError when a check of the user's own breaks."""
+    """Return the result of every check on every response. Raises CheckError when a user's own check fails."""
 
     def run() -> dict[tuple[str, str], CheckResult]:
         return {(one.id, answer.id): run_check(one.check, answer.text, prompt) for one in checks for answer in answers}
@@ -61,7 +61,7 @@ async def check_responses(checks: Sequence[NamedCheck], prompt: Prompt, answers:
 def judges_through(
     clients: Clients, panel: Sequence[JudgeConfig], critic: Model, store: ReplyStore, meter: Meter
 ) -> tuple[Judge, ...]:
-    """Return the judges with the models that speak for them: the critic where they have none of their own."""
+    """Return the judges with their models: the run's critic where they have none of their own."""
 
     def model_of(judge: JudgeConfig) -> Model:
         if judge.critic is None:
@@ -72,14 +72,14 @@ def judges_through(
 
 
 def judges_of(panel: Sequence[JudgeConfig], critic: Model) -> tuple[Judge, ...]:
-    """Return the judges with one model that speaks for all of them."""
+    """Return the judges with one model for all of them."""
     return tuple(Judge(judge, critic) for judge in panel)
 
 
 def logits_of(
     matchup: Matchup, panel: Sequence[JudgeConfig], reading: Reading
 ) -> dict[str, tuple[PrincipleLogit, ...]]:
-    """Return what every judge said that could be read, under the principles."""
+    """Return the readable log-odds of all judges, by principle."""
     found: dict[str, tuple[PrincipleLogit, ...]] = {}
     for judge in sorted(panel, key=lambda judge: _READ_FIRST.index(judge.kind)):
         for principle, logit in KINDS[judge.kind].logits(judge, matchup, reading):
@@ -88,11 +88,11 @@ def logits_of(
 
 
 _READ_FIRST = sorted(KINDS, key=lambda name: (KINDS[name].ask_pair is None, not KINDS[name].asks_rules))
-"""Kinds in the order in which their log-odds stand under a principle."""
+"""Kinds in the order of their log-odds under a principle."""
 
 
 async def judge_pointwise(judges: Sequence[Judge], templates: Templates, candidates: CandidateSet) -> PointwiseResults:
-    """Ask the judges that see responses one by one, or all at once; nothing where there are no two to tell apart."""
+    """Ask the judges that see responses one by one or all at once; empty with fewer than two candidates."""
     asks = [(judge, ask) for judge in judges if (ask := KINDS[judge.config.kind].ask_candidates) is not None]
     if len(candidates.candidates) < 2:
         return PointwiseResults()
@@ -107,7 +107,7 @@ async def judge_pointwise(judges: Sequence[Judge], templates: Templates, candida
 async def judge_pair(
     judges: Sequence[Judge], templates: Templates, comparison: Comparison
 ) -> tuple[Matchup, list[StoredReply]]:
-    """Ask all judges about two responses that stand alone, those that see one at a time among them."""
+    """Ask all judges about two responses that are not part of a larger set."""
     c = comparison
     pair = CandidateSet(c.prompt, (c.a, c.b), c.principles, c.both_orders, c.priority, c.run_seed)
     pointwise = await judge_pointwise(judges, templates, pair)
@@ -118,7 +118,7 @@ async def judge_pair(
 async def compare_pair(
     judges: Sequence[Judge], templates: Templates, comparison: Comparison
 ) -> tuple[Matchup, list[StoredReply]]:
-    """Return the matchup with its verdicts: judges x orders x principles; none where only programs decide."""
+    """Return the matchup with its verdicts (judges x orders x principles) and the replies behind them."""
     matchup, given = await compare_pair_apart(judges, templates, comparison)
     return matchup, [reply for replies in given for reply in replies]
 
@@ -126,7 +126,7 @@ async def compare_pair(
 async def compare_pair_apart(
     judges: Sequence[Judge], templates: Templates, comparison: Comparison
 ) -> tuple[Matchup, list[list[StoredReply]]]:
-    """Return the same, with the replies behind each verdict apart."""
+    """Return the same, with the replies grouped by verdict."""
     orders: tuple[Order, ...] = ("ab", "ba") if comparison.both_orders else ("ab",)
     pairwise = [judge for judge in judges if KINDS[judge.config.kind].ask_pair is not None]
     asked = await together(*(_one_order(judge, templates, comparison, order) for judge in pairwise for order in orders))
