@@ -51,7 +51,7 @@ def write_dataset(run: Run, format_: Format, folder: Path, *, card: Summary | No
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; choose another --out")
     if folder.exists() and not (folder / MARK).is_file() and any(folder.iterdir()):
-        raise UsageError(f"{folder} holds something that is no export of this program; choose another --out")
+        raise UsageError(f"{folder} holds files that are not an export of this program; choose another --out")
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     try:
         shutil.rmtree(unfinished, ignore_errors=True)

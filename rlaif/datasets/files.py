@@ -1,6 +1,7 @@
-"""Rows in: JSONL, JSON and CSV (each also .gz), Parquet, or a hub dataset; each row with the place it stands at.
+"""Rows in: JSONL, JSON and CSV (each also .gz), Parquet, or a hub dataset, and the conversations that stand in them.
 
-What the rows mean is for whoever reads them: prompts, gold labels, verdicts.
+Each row comes with its place (`file:line`). A conversation is a text, a list of messages, or a whole conversation that
+ends with the response. What the rows mean is for whoever reads them: prompts, gold labels, verdicts, training examples.
 """
 
 import csv
@@ -12,7 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from rlaif.errors import PromptsError
+from rlaif.records import Message
 
 Row = tuple[str, Any]
 """Where it stands (`file:line`), and what stands there."""
@@ -43,14 +47,14 @@ def _jsonl_rows(path: Path) -> Iterator[Row]:
             try:
                 yield f"{path}:{number}", json.loads(line)
             except (ValueError, RecursionError) as error:
-                raise PromptsError(f"{path}:{number}: is no JSON: {error}") from None
+                raise PromptsError(f"{path}:{number}: is not JSON: {error}") from None
 
 
 def _json_rows(path: Path) -> Iterator[Row]:
     try:
         data = json.loads(_text(path))
     except (ValueError, RecursionError) as error:
-        raise PromptsError(f"{path}:{getattr(error, 'lineno', 1)}: is no JSON: {error}") from None
+        raise PromptsError(f"{path}:{getattr(error, 'lineno', 1)}: is not JSON: {error}") from None
     if not isinstance(data, list):
         raise PromptsError(f"{path}: must be a list of rows (for one JSON object per line, name it .jsonl)")
     for number, row in enumerate(data, start=1):
@@ -66,7 +70,7 @@ def _csv_rows(path: Path) -> Iterator[Row]:
                 raise PromptsError(f"{where}: has more cells than the header; put quotes around text with commas")
             yield where, {key: value or None for key, value in row.items()}
     except csv.Error as error:
-        raise PromptsError(f"{path}:{reader.reader.line_num}: is no CSV: {error}") from None
+        raise PromptsError(f"{path}:{reader.reader.line_num}: is not CSV: {error}") from None
 
 
 def _parquet_rows(path: Path) -> Iterator[Row]:
@@ -81,7 +85,7 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
                 number += 1
                 yield f"{path}: row {number}", row
     except (pyarrow.ArrowException, OSError) as error:
-        raise PromptsError(f"{path}: is no Parquet file: {error}") from None
+        raise PromptsError(f"{path}: is not a Parquet file: {error}") from None
 
 
 def _hub_rows(name: str, split: str) -> Iterator[Row]:
@@ -109,3 +113,42 @@ def _text(path: Path) -> str:
     if not text.strip():
         raise PromptsError(f"{path}: the file is empty")
     return text
+
+
+def conversation_of(where: str, value: object, column: str = "prompt") -> tuple[Message, ...]:
+    """Return a prompt's turns; a text is the user's. Raises PromptsError that begins with `where`."""
+    turns = _turns(where, column, value, role="user")
+    if not turns or turns[-1].role != "user":
+        raise PromptsError(f"{where}: the prompt's last message must be the user's")
+    if not turns[-1].content.strip():
+        raise PromptsError(f"{where}: the prompt has no text")
+    return turns
+
+
+def response_of(where: str, column: str, value: object) -> tuple[tuple[Message, ...], str]:
+    """Return the turns before the response (often none) and the response. Raises PromptsError."""
+    turns = _turns(where, column, value, role="assistant")
+    if not turns or turns[-1].role != "assistant":
+        raise PromptsError(f"{where}: the last message of `{column}` must be the assistant's")
+    if not turns[-1].content.strip():
+        raise PromptsError(f"{where}: `{column}` has no text")
+    return turns[:-1], turns[-1].content
+
+
+def _turns(where: str, column: str, value: object, *, role: str) -> tuple[Message, ...]:
+    if value is None:
+        raise PromptsError(f"{where}: has no `{column}`")
+    if isinstance(value, str):
+        value = [{"role": role, "content": value}]
+    if not isinstance(value, list | tuple):
+        raise PromptsError(f"{where}: `{column}` must be a text or a list of messages")
+    try:
+        return tuple(Message.model_validate(_bare(turn)) for turn in value)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        part = detail["loc"][0] if detail["loc"] else "shape"
+        raise PromptsError(f"{where}: the {part} of a message in `{column}` is wrong: {detail['msg']}") from None
+
+
+def _bare(turn: object) -> object:
+    return {"role": turn.get("role"), "content": turn.get("content")} if isinstance(turn, dict) else turn

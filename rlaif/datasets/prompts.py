@@ -1,22 +1,25 @@
-"""Prompts in: JSONL, JSON, CSV, Parquet or a hub dataset; plain strings or conversations.
+"""Prompts in: JSONL, JSON, CSV, Parquet or a hub dataset; plain strings or conversations, each perhaps with checks.
 
 Every fault names its file and line (or row). Prompts with the same conversation are dropped and counted.
 """
 
+import json
 import random
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from rlaif.checks import Check, NamedCheck
 from rlaif.config.run import PromptsConfig
-from rlaif.datasets.files import read_rows
-from rlaif.datasets.prompt_checks import decoded, read_checks
+from rlaif.datasets.files import conversation_of, read_rows
 from rlaif.errors import PromptsError
-from rlaif.records import Message, Prompt, PromptSet
+from rlaif.records import PROMPT_CHECK, Message, Prompt, PromptSet
 from rlaif.seeds import canonical_json, content_hash, derive_seed
 from rlaif.shipped import DATA, SEED_PROMPTS
+from rlaif.yaml_file import explain_validation
 
 _FIELDS = ("prompt", "messages", "id", "tags", "checks")
 
@@ -95,32 +98,14 @@ def prompt_of_row(where: str, row: object, columns: Mapping[Any, str]) -> Prompt
 
 def _messages(where: str, prompt: object, messages: object, row: dict[str, Any]) -> tuple[Message, ...]:
     turns = messages if messages is not None else prompt
-    if isinstance(turns, str) and messages is not None:
-        turns = decoded(where, turns, "messages")
+    if isinstance(messages, str):
+        turns = decoded(where, messages, "messages")
     if turns is None:
         has = ", ".join(map(str, row)) or "nothing"
         raise PromptsError(
             f"{where}: has neither `prompt` nor `messages` (it has {has}); map one with --column prompt=NAME"
         )
-    if isinstance(turns, str):
-        turns = [{"role": "user", "content": turns}]
-    if not isinstance(turns, Iterable) or isinstance(turns, dict):
-        raise PromptsError(f"{where}: the prompt must be a text or a list of messages")
-    try:
-        read = tuple(
-            Message.model_validate({"role": t.get("role"), "content": t.get("content")} if isinstance(t, dict) else t)
-            for t in turns
-        )
-    except ValidationError as error:
-        detail = error.errors()[0]
-        raise PromptsError(
-            f"{where}: a message's {detail['loc'][0] if detail['loc'] else 'shape'} is wrong: {detail['msg']}"
-        ) from None
-    if not read or read[-1].role != "user":
-        raise PromptsError(f"{where}: the last message must be the user's")
-    if not read[-1].content.strip():
-        raise PromptsError(f"{where}: the prompt has no text")
-    return read
+    return conversation_of(where, turns, "prompt" if messages is None else "messages")
 
 
 def _check_encodable(where: str, prompt: Prompt) -> None:
@@ -137,3 +122,56 @@ def _tags(tags: object) -> tuple[str, ...]:
     if isinstance(tags, str):
         return tuple(tag.strip() for tag in tags.split(",") if tag.strip())
     return tuple(str(tag) for tag in tags) if isinstance(tags, Iterable) else (str(tags),)
+
+
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def read_checks(where: str, checks: object) -> tuple[NamedCheck, ...]:
+    """Return a row's checks, named `check:1` and so on where they have no id of their own. Raises PromptsError."""
+    if isinstance(checks, str):
+        checks = decoded(where, checks, "checks")
+    if checks is None:
+        return ()
+    if not isinstance(checks, list | tuple):
+        raise PromptsError(f'{where}: `checks` must be a list such as [{{"lines": 2}}], found {type(checks).__name__}')
+    named: dict[str, NamedCheck] = {}
+    for number, entry in enumerate(checks, start=1):
+        check = _check(f"{where}: check {number}", number, entry)
+        if check.id in named:
+            raise PromptsError(f"{where}: check {number}: the id {check.id.removeprefix(PROMPT_CHECK)!r} is used twice")
+        named[check.id] = check
+    return tuple(named.values())
+
+
+def decoded(where: str, text: str, column: str) -> object:
+    """Return what a cell holds as JSON text. Raises PromptsError."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise PromptsError(f"{where}: `{column}` is a text, but not a JSON list of {column}") from None
+
+
+def _check(where: str, number: int, entry: object) -> NamedCheck:
+    if not isinstance(entry, dict):
+        raise PromptsError(f'{where}: must be an object such as {{"lines": 2}}, found {type(entry).__name__}')
+    given = entry.get("id")
+    if given is not None and not (isinstance(given, str) and _NAME.fullmatch(given)):
+        raise PromptsError(f"{where}: the id {given!r:.60} is not lower-case words with hyphens between them")
+    try:
+        check = Check.model_validate(_without_nulls({key: value for key, value in entry.items() if key != "id"}))
+        canonical_json(check.model_dump()).encode("utf-8")
+    except ValidationError as error:
+        raise PromptsError(f"{where}: {explain_validation(error, Check)}") from None
+    except UnicodeEncodeError:
+        raise PromptsError(f"{where}: the text holds half a surrogate pair") from None
+    return NamedCheck(id=f"{PROMPT_CHECK}{given or number}", check=check)
+
+
+def _without_nulls(entry: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the nulls that columnar files write under every key that any row has."""
+    kept = {key: value for key, value in entry.items() if value is not None}
+    for count in ("lines", "words", "sentences", "characters"):
+        if isinstance(kept.get(count), dict):
+            kept[count] = {key: value for key, value in kept[count].items() if value is not None}
+    return kept

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rlaif.datasets.files import read_rows
+from rlaif.datasets.files import read_rows, response_of
 from rlaif.datasets.prompts import prompt_of_row
-from rlaif.datasets.turns import answer_of
 from rlaif.errors import GoldError
 from rlaif.records import Message, Prompt, Record
 from rlaif.seeds import content_hash
@@ -127,7 +126,7 @@ def _columns(row: Mapping[str, Any]) -> str:
 def _response(where: str, name: str, value: object) -> tuple[tuple[Message, ...], str]:
     """Return the turns before a response, often none, and the response, from a text or messages."""
     if isinstance(value, list | tuple):
-        before, text = answer_of(where, f"the {name} response", value)
+        before, text = response_of(where, f"the {name} response", value)
     elif isinstance(value, str) and value.strip():
         before, text = (), value
     else:

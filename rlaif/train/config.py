@@ -150,7 +150,7 @@ def trl_flags(entries: list[str] | None) -> dict[str, Any]:
         try:
             options[name] = yaml.safe_load(value)
         except yaml.YAMLError:
-            raise ConfigError(f"--trl {entry}: the value is no YAML") from None
+            raise ConfigError(f"--trl {entry}: the value is not YAML") from None
     return options
 
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from rlaif.datasets.export import MARK
-from rlaif.datasets.files import Row, read_rows
-from rlaif.datasets.turns import answer_of, conversation_of
+from rlaif.datasets.files import Row, conversation_of, read_rows, response_of
 from rlaif.errors import PromptsError
 from rlaif.records import Message, Probability, Record
 from rlaif.runs.reader import Run
@@ -192,8 +191,8 @@ def _unique(rows: Iterable[Example]) -> Iterator[Example]:
 
 def _pair(where: str, row: object) -> tuple[PairExample, str]:
     fields = _columns(where, row, ("chosen", "rejected"))
-    prompt, chosen = answer_of(where, "chosen", fields["chosen"])
-    same, rejected = answer_of(where, "rejected", fields["rejected"])
+    prompt, chosen = response_of(where, "chosen", fields["chosen"])
+    same, rejected = response_of(where, "rejected", fields["rejected"])
     if prompt != same:
         raise PromptsError(f"{where}: `chosen` and `rejected` answer different conversations")
     turns = prompt or conversation_of(where, fields.get("prompt"))
@@ -207,7 +206,7 @@ def _pair(where: str, row: object) -> tuple[PairExample, str]:
 
 def _answer(where: str, row: object) -> tuple[ResponseExample, str]:
     fields = _columns(where, row, ("completion",))
-    prompt, completion = answer_of(where, "completion", fields["completion"])
+    prompt, completion = response_of(where, "completion", fields["completion"])
     turns = prompt or conversation_of(where, fields.get("prompt"))
     name, group = _name(where, fields, turns)
     p_better = _probability(where, fields, "p_better", None)

@@ -369,7 +369,7 @@ def test_columnar_files_write_nulls_where_other_rows_have_settings(tmp_path: Pat
         (["lines"], "check 1: must be an object"),
         ([{"id": "Two Lines", "lines": 2}], "is not lower-case words with hyphens"),
         ([{"id": "a", "lines": 2}, {"id": "a", "lines": 3}], "the id 'a' is used twice"),
-        ("lines: 2", "`checks` is a text, but no JSON list of checks"),
+        ("lines: 2", "`checks` is a text, but not a JSON list of checks"),
         ([{"id": "a"}], "this has none"),
         ([{"contains": ["\ud800"]}], "unable to parse raw data as a unicode string"),
         ([{"json": {"schema": {"const": "\ud800"}}}], "half a surrogate pair"),

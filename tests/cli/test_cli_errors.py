@@ -81,21 +81,21 @@ def run(finished: Path) -> Path:
         ("x.jsonl", b"\n \n", "x.jsonl: the file is empty"),
         ("x.jsonl", b"\xff\x00\xfe", "x.jsonl: is not UTF-8 text"),
         ("x.csv", b"\xff\x00\xfe", "x.csv: is not UTF-8 text"),
-        ("x.parquet", b"PAR1 not really", "x.parquet: is no Parquet file"),
+        ("x.parquet", b"PAR1 not really", "x.parquet: is not a Parquet file"),
         ("x.json", b'{"prompt": "a"}', "x.json: must be a list of rows"),
-        ("x.csv", b'prompt\n"never closed', "is no CSV"),
+        ("x.csv", b'prompt\n"never closed', "is not CSV"),
         ("x.txt", b"hello", "x.txt: cannot read .txt; use JSONL"),
-        ("x.jsonl", b'{"prompt": "a"}\nnot json\n', "x.jsonl:2: is no JSON"),
+        ("x.jsonl", b'{"prompt": "a"}\nnot json\n', "x.jsonl:2: is not JSON"),
         ("x.jsonl", b'{"prompt": "a"}\n\n{"prompt": " "}\n', "x.jsonl:3: the prompt has no text"),
         ("x.jsonl", b'{"question": "a"}', "x.jsonl:1: has neither `prompt` nor `messages` (it has question)"),
         ("x.jsonl", b"[1, 2]", "x.jsonl:1: must be an object"),
-        ("x.jsonl", b'{"prompt": 5}', "x.jsonl:1: the prompt must be a text"),
-        ("x.jsonl", b'{"messages": [{"role": "wizard", "content": "a"}]}', "x.jsonl:1: a message's role is wrong"),
-        ("x.jsonl", b'{"messages": [{"role": "assistant", "content": "a"}]}', "x.jsonl:1: the last message must be"),
+        ("x.jsonl", b'{"prompt": 5}', "x.jsonl:1: `prompt` must be a text"),
+        ("x.jsonl", b'{"messages": [{"role": "wizard", "content": "a"}]}', "x.jsonl:1: the role of a message in `messages` is wrong"),
+        ("x.jsonl", b'{"messages": [{"role": "assistant", "content": "a"}]}', "x.jsonl:1: the prompt's last message must be"),
         ("x.jsonl", b'{"prompt": "\\ud800"}', "x.jsonl:1: the text holds half a surrogate pair"),
         ("x.jsonl", b'{"prompt": "a", "id": 1}\n{"prompt": "b", "id": "1"}', "x.jsonl:2: id '1' is used before"),
-        ("x.jsonl", b"[" * 100_000, "x.jsonl:1: is no JSON"),
-        ("x.jsonl", b'{"prompt": ' + b"1" * 5000 + b"}", "x.jsonl:1: is no JSON"),
+        ("x.jsonl", b"[" * 100_000, "x.jsonl:1: is not JSON"),
+        ("x.jsonl", b'{"prompt": ' + b"1" * 5000 + b"}", "x.jsonl:1: is not JSON"),
     ],
 )
 def test_prompts_that_cannot_be_used_are_named_with_file_and_line(
@@ -528,8 +528,8 @@ def test_a_folder_with_other_things_in_it_is_left_alone(rlaif: Rlaif, server: Si
     Path("mine").mkdir()
     Path("mine/notes.txt").write_text("mine", encoding="utf-8")
     assert rlaif(*_generate(server, out="mine")).complains(2, "holds something else (notes.txt)")
-    assert rlaif("export", str(run), "--out", "mine").complains(2, "no export of this program")
-    assert rlaif("export", str(run), "--out", str(run)).complains(2, "no export of this program")
+    assert rlaif("export", str(run), "--out", "mine").complains(2, "not an export of this program")
+    assert rlaif("export", str(run), "--out", str(run)).complains(2, "not an export of this program")
     assert Path("mine/notes.txt").read_text(encoding="utf-8") == "mine"
 
 

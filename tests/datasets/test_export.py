@@ -116,5 +116,5 @@ async def test_the_card_says_whose_rules_which_critic_and_what_was_left_out(run:
 
 async def test_a_folder_with_other_things_is_not_touched(run: Run, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(UsageError, match="no export of this program"):
+    with pytest.raises(UsageError, match="not an export of this program"):
         export(run, "trl", tmp_path)

@@ -135,7 +135,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_line(write: Write):
 
 def test_blank_lines_are_skipped_but_counted(write: Write):
     assert texts(read_prompts(write("p.jsonl", '\n"One"\n\n  \n"Two"\n\n'))) == ["One", "Two"]
-    assert fault(write("p.jsonl", '\n"One"\n\n  \n{"prompt"\n')).startswith("p.jsonl:5: is no JSON: ")
+    assert fault(write("p.jsonl", '\n"One"\n\n  \n{"prompt"\n')).startswith("p.jsonl:5: is not JSON: ")
 
 
 def test_lines_may_end_as_on_windows(write: Write):
@@ -155,9 +155,9 @@ def test_a_csv_row_with_more_cells_than_the_header_is_an_error(write: Write):
 
 
 def test_broken_json_is_said_with_its_line(write: Write):
-    assert fault(write("p.json", '[\n"One",\n}]')).startswith("p.json:3: is no JSON: ")
-    assert fault(write("p.jsonl", "[" * 100_000)).startswith("p.jsonl:1: is no JSON: ")
-    assert fault(write("p.json", "[" * 100_000)).startswith("p.json:1: is no JSON: ")
+    assert fault(write("p.json", '[\n"One",\n}]')).startswith("p.json:3: is not JSON: ")
+    assert fault(write("p.jsonl", "[" * 100_000)).startswith("p.jsonl:1: is not JSON: ")
+    assert fault(write("p.json", "[" * 100_000)).startswith("p.json:1: is not JSON: ")
 
 
 def test_a_number_too_long_for_python_is_a_fault_of_the_file(write: Write):
@@ -170,7 +170,7 @@ def test_a_cell_nested_too_deeply_is_a_fault_of_its_line(write: Write):
 
 
 def test_broken_csv_is_said_with_its_line(write: Write):
-    assert fault(write("p.csv", 'prompt\nOne\n"Two\n')).startswith("p.csv:3: is no CSV: ")
+    assert fault(write("p.csv", 'prompt\nOne\n"Two\n')).startswith("p.csv:3: is not CSV: ")
 
 
 def test_a_cell_of_several_lines_counts_as_several(write: Write):
@@ -178,7 +178,7 @@ def test_a_cell_of_several_lines_counts_as_several(write: Write):
 
 
 def test_what_only_calls_itself_parquet_is_said(write: Write):
-    assert fault(write("p.parquet", "no")).startswith("p.parquet: is no Parquet file: ")
+    assert fault(write("p.parquet", "no")).startswith("p.parquet: is not a Parquet file: ")
 
 
 def test_a_file_that_is_not_utf8_is_said_with_the_place(write: Write):
@@ -253,22 +253,25 @@ def test_who_speaks_is_part_of_the_content(write: Write):
         ([1], "must be an object with `prompt` or `messages`, found list"),
         ({"text": "One"}, "has neither `prompt` nor `messages` (it has text); map one with --column prompt=NAME"),
         ({}, "has neither `prompt` nor `messages` (it has nothing); map one with --column prompt=NAME"),
-        ({"prompt": 5}, "the prompt must be a text or a list of messages"),
+        ({"prompt": 5}, "`prompt` must be a text or a list of messages"),
         ({"prompt": " \n"}, "the prompt has no text"),
         ({"prompt": ""}, "the prompt has no text"),
-        ({"messages": []}, "the last message must be the user's"),
-        ({"messages": DIALOGUE[:2]}, "the last message must be the user's"),
-        ({"messages": [{"role": "system", "content": "s"}]}, "the last message must be the user's"),
+        ({"messages": []}, "the prompt's last message must be the user's"),
+        ({"messages": DIALOGUE[:2]}, "the prompt's last message must be the user's"),
+        ({"messages": [{"role": "system", "content": "s"}]}, "the prompt's last message must be the user's"),
         ({"messages": [{"role": "user", "content": " "}]}, "the prompt has no text"),
-        ({"messages": "One"}, "`messages` is a text, but no JSON list of messages"),
+        ({"messages": "One"}, "`messages` is a text, but not a JSON list of messages"),
         (
             {"messages": ["One"]},
-            "a message's shape is wrong: Input should be a valid dictionary or instance of Message",
+            "the shape of a message in `messages` is wrong: Input should be a valid dictionary or instance of Message",
         ),
-        ({"messages": [{"role": "user"}]}, "a message's content is wrong: Input should be a valid string"),
+        (
+            {"messages": [{"role": "user"}]},
+            "the content of a message in `messages` is wrong: Input should be a valid string",
+        ),
         (
             {"messages": [{"role": "human", "content": "x"}]},
-            "a message's role is wrong: Input should be 'system', 'user' or 'assistant'",
+            "the role of a message in `messages` is wrong: Input should be 'system', 'user' or 'assistant'",
         ),
         ({"prompt": "\ud800"}, "the text holds half a surrogate pair, which no server takes"),
     ],

@@ -27,7 +27,7 @@ def rlaif(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, t
             json.dumps({**PAIR, "p_chosen": -0.5}),
             "rows.jsonl:1: p_chosen is -0.5; must be a probability between 0 and 1",
         ),
-        ("{", "rows.jsonl:1: is no JSON"),
+        ("{", "rows.jsonl:1: is not JSON"),
     ],
 )
 def test_bad_data_is_one_line_and_exit_code_2(rlaif: Rlaif, text: str, says: str) -> None:
