@@ -1,6 +1,6 @@
 """Settings of a training: a YAML file and flags to one checked configuration; every fault with file and line."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -112,9 +112,12 @@ TrainConfig = SftConfig | DpoConfig | RewardConfig
 CONFIGS: dict[Stage, type[TrainConfig]] = {"sft": SftConfig, "dpo": DpoConfig, "reward": RewardConfig}
 
 
+_STAGES: dict[type[Where], Stage] = {kind: stage for stage, kind in CONFIGS.items()}
+
+
 def stage_of(config: TrainConfig) -> Stage:
-    """Return the kind of training a configuration is for."""
-    return next(stage for stage, kind in CONFIGS.items() if isinstance(config, kind))
+    """Return the kind of training that a configuration is for."""
+    return _STAGES[type(config)]
 
 
 Config = TypeVar("Config", bound=Where)
@@ -129,15 +132,37 @@ def load_config(kind: type[Config], file: Path | None, flags: Flags) -> Config:
     if file is not None:
         read, lines = read_yaml_lines(file, kind)
         data = read.model_dump(mode="json", exclude_unset=True)
-    _refuse_bad_options(kind, data, _in_file(lines))
-    for place, value in flags.items():
-        _put(data, place, value)
+    for (*sections, key), value in flags.items():
+        _section(data, sections)[key] = value
+    stages: dict[Stage, list[str]] = {"sft": ["sft"], "dpo": ["dpo"]} if kind is CaiConfig else {_STAGES[kind]: []}
+    for stage, place in stages.items():
+        _check_trl(stage, place, _section(data, place), flags, lines)
     try:
         config = kind.model_validate(data)
     except ValidationError as error:
         raise ConfigError(explain_validation(error, kind)) from None
-    _refuse_missing(config)
-    return config.model_copy(update=_checked(config))
+    missing = [name for name in ("data", "model", "out") if not getattr(config, name)]
+    if missing:
+        named = ", ".join("the run or dataset" if name == "data" else f"--{name}" for name in missing)
+        raise ConfigError(f"{named} missing; give a flag, or write it into the file given with --config")
+    return config
+
+
+def _check_trl(stage: Stage, place: list[str], recipe: dict[str, Any], flags: Flags, lines: Lines | None) -> None:
+    """Replace a recipe's options of TRL with what they are by TRL's types; raise as `check_options` does."""
+
+    def where(name: str) -> str:
+        if lines is None or (*place, "trl", name) in flags:
+            return f"--trl {name}"
+        return lines.at(*place, "trl", name)
+
+    recipe["trl"] = check_options(stage, recipe.get("trl", {}), where)
+
+
+def _section(data: dict[str, Any], place: list[str]) -> dict[str, Any]:
+    for name in place:
+        data = data.setdefault(name, {})
+    return data
 
 
 def trl_flags(entries: list[str] | None) -> dict[str, Any]:
@@ -152,55 +177,3 @@ def trl_flags(entries: list[str] | None) -> dict[str, Any]:
         except yaml.YAMLError:
             raise ConfigError(f"--trl {entry}: the value is not YAML") from None
     return options
-
-
-def _put(data: dict[str, Any], place: tuple[str, ...], value: Any) -> None:  # noqa: ANN401
-    *sections, key = place
-    for name in sections:
-        data = data.setdefault(name, {})
-    data[key] = value
-
-
-def _refuse_missing(config: Where) -> None:
-    missing = [name for name in ("data", "model", "out") if not getattr(config, name)]
-    if missing:
-        spelled = ", ".join("the run or dataset" if name == "data" else f"--{name}" for name in missing)
-        raise ConfigError(f"{spelled} missing; give a flag, or say it in the file given with --config")
-
-
-def _refuse_bad_options(kind: type[Where], data: Mapping[str, Any], place: Callable[..., str]) -> None:
-    for stage, section in _stages(kind):
-        given = _at(data, section).get("trl", {})
-        check_options(stage, given, lambda name, section=section: place(*section, "trl", name))  # type: ignore[misc]
-
-
-def _checked(config: Where) -> dict[str, Any]:
-    """Return what checking changes of a configuration: TRL's options, their values read as TRL's types."""
-    if isinstance(config, CaiConfig):
-        return {
-            "sft": config.sft.model_copy(update={"trl": check_options("sft", config.sft.trl, _flag)}),
-            "dpo": config.dpo.model_copy(update={"trl": check_options("dpo", config.dpo.trl, _flag)}),
-        }
-    assert isinstance(config, SftConfig | DpoConfig | RewardConfig)
-    return {"trl": check_options(stage_of(config), config.trl, _flag)}
-
-
-def _stages(kind: type[Where]) -> list[tuple[Stage, tuple[str, ...]]]:
-    if kind is CaiConfig:
-        return [("sft", ("sft",)), ("dpo", ("dpo",))]
-    names: dict[type[Where], Stage] = {SftConfig: "sft", DpoConfig: "dpo", RewardConfig: "reward"}
-    return [(names[kind], ())]
-
-
-def _at(data: Mapping[str, Any], section: tuple[str, ...]) -> Mapping[str, Any]:
-    for name in section:
-        data = data.get(name, {})
-    return data
-
-
-def _in_file(lines: Lines | None) -> Callable[..., str]:
-    return lines.at if lines is not None else _flag
-
-
-def _flag(*place: str) -> str:
-    return f"--trl {place[-1]}"

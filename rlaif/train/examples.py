@@ -1,12 +1,12 @@
-"""What a model learns from: pairs or single answers, from a run, an exported dataset, a file or a hub dataset.
+"""Training examples, pairs or single responses: from a run, an exported dataset, a file or a hub dataset.
 
 Columns are those of this project's datasets and of TRL: prompt, chosen, rejected and p_chosen (1 where there is none),
-or prompt and completion. A row that can't be used is an error with its place; none is left out in silence.
+or prompt and completion. A row that cannot be used is an error that says where it is; no row is left out silently.
 """
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -27,7 +27,7 @@ _SUFFIXES = (".parquet", ".jsonl", ".json", ".csv")
 
 
 class PairExample(Record):
-    """Two answers to one conversation."""
+    """Two responses to one conversation."""
 
     id: str
     prompt: tuple[Message, ...]
@@ -38,13 +38,13 @@ class PairExample(Record):
 
 
 class ResponseExample(Record):
-    """One answer to imitate."""
+    """One response to imitate."""
 
     id: str
     prompt: tuple[Message, ...]
     completion: str
     p_better: Probability | None = None
-    """Of a revision, the probability that it is better than what it revises; None where nobody was asked."""
+    """Probability that a revision is better than the response it revises; None where the two were not compared."""
 
 
 Missing = TypeVar("Missing", float, None)
@@ -53,7 +53,7 @@ Example = TypeVar("Example", PairExample, ResponseExample)
 
 @dataclass(frozen=True)
 class Origin:
-    """Who said what the examples say, as far as the rows tell."""
+    """Whose labels these are, as far as the data tell."""
 
     constitutions: tuple[str, ...] = ()
     """Name and hash of each."""
@@ -61,7 +61,7 @@ class Origin:
     rules: tuple[str, ...] = ()
     """The questions of the principles; known of runs only."""
     warnings: tuple[str, ...] = ()
-    """What the run warns of its own labels; known of runs only."""
+    """The run's warnings about its labels; known of runs and of datasets that were exported from one."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Examples(Generic[Example]):
     test: tuple[Example, ...]
     origin: Origin = Origin()
     template: Mapping[str, Any] = field(default_factory=dict)
-    """What the chat template was told when the policy answered; known of runs only."""
+    """The policy's `chat_template_kwargs`; known of runs only."""
 
     @property
     def hash(self) -> str:
@@ -87,7 +87,7 @@ class Examples(Generic[Example]):
         )
 
     def without(self, ids: set[str]) -> "Examples[Example]":
-        """Return them without those of these ids."""
+        """Return the examples whose ids are not in `ids`."""
         train, test = (tuple(one for one in part if one.id not in ids) for part in (self.train, self.test))
         return replace(self, train=train, test=test)
 
@@ -98,12 +98,12 @@ def read_pairs(source: str) -> Examples[PairExample]:
 
 
 def read_responses(source: str) -> Examples[ResponseExample]:
-    """Read answers to imitate: a run's revisions, or rows of prompt and completion. Raises as `read_pairs` does."""
-    return _read(source, "sft", _answer)
+    """Read responses to imitate: a run's revisions, or rows of prompt and completion. Raises as `read_pairs` does."""
+    return _read(source, "sft", _response)
 
 
 def improvements(examples: Examples[ResponseExample], least: float) -> Examples[ResponseExample]:
-    """Return them without the revisions that are better than what they revise with a probability below `least`."""
+    """Return the examples without the revisions whose `p_better` is below `least`."""
     train, test = (
         tuple(one for one in part if one.p_better is None or one.p_better >= least)
         for part in (examples.train, examples.test)
@@ -111,37 +111,54 @@ def improvements(examples: Examples[ResponseExample], least: float) -> Examples[
     return replace(examples, train=train, test=test)
 
 
-def _read(source: str, stage: Stage, kind: Any) -> Examples[Any]:  # noqa: ANN401
+def _read(source: str, stage: Stage, example_of: Callable[[str, object], tuple[Any, str]]) -> Examples[Any]:
     path = Path(source)
     if (path / "manifest.json").is_file():
-        return _from_run(Run(path), stage, kind)
-    parts = _parts(path, stage) if path.exists() else _on_the_hub(source)
-    splits: dict[str, list[Any]] = {"train": [], "test": []}
-    tally = _Tally()
-    for split, rows in parts.items():
-        for where, row in tally.over(read_rows(rows)):
-            example, group = kind(where, row)
-            into = split if len(parts) > 1 else split_of(group, HELD_OUT)
-            splits[into].append(example)
-    origin = replace(tally.origin(), warnings=_exported_warnings(path))
-    return _whole(source, stage, splits, origin)
+        run = Run(path)
+        found = _split(source, stage, {"all": _rows_of(run, stage)}, run.config.pairs.test_fraction, example_of)
+        rules = tuple(p.compare for p in run.constitution.principles if p.compare)
+        origin = replace(found.origin, rules=rules, warnings=tuple(warnings_of(run)))
+        return replace(found, origin=origin, template=run.config.policy.chat_template_kwargs)
+    files = _files(path, stage) if path.exists() else _on_the_hub(source)
+    parts = {split: read_rows(file) for split, file in files.items()}
+    found = _split(source, stage, parts, HELD_OUT, example_of)
+    return replace(found, origin=replace(found.origin, warnings=_exported_warnings(path)))
 
 
-def _from_run(run: Run, stage: Stage, kind: Any) -> Examples[Any]:  # noqa: ANN401
+def _rows_of(run: Run, stage: Stage) -> Iterator[Row]:
+    for row in run.revision_rows() if stage == "sft" else run.preference_rows():
+        yield f"{run.path}: {row.prompt_id}", row.model_dump(mode="json")
+
+
+def _split(
+    source: str,
+    stage: Stage,
+    parts: Mapping[str, Iterable[Row]],
+    test_fraction: float,
+    example_of: Callable[[str, object], tuple[Any, str]],
+) -> Examples[Any]:
+    """Return the examples of the parts `train` and `test`, or those of a single part, split by their prompts."""
     splits: dict[str, list[Any]] = {"train": [], "test": []}
-    tally = _Tally()
-    rows = run.revision_rows() if stage == "sft" else run.preference_rows()
-    places = ((f"{run.path}: {row.prompt_id}", row.model_dump(mode="json")) for row in rows)
-    for where, row in tally.over(places):
-        example, group = kind(where, row)
-        splits[split_of(group, run.config.pairs.test_fraction)].append(example)
-    rules = tuple(p.compare for p in run.constitution.principles if p.compare)
-    origin = replace(tally.origin(), rules=rules, warnings=tuple(warnings_of(run)))
-    return replace(_whole(str(run.path), stage, splits, origin), template=run.config.policy.chat_template_kwargs)
+    constitutions: dict[str, None] = {}
+    critics: dict[str, None] = {}
+    for part, rows in parts.items():
+        for where, row in rows:
+            example, prompt = example_of(where, row)
+            splits[part if len(parts) > 1 else split_of(prompt, test_fraction)].append(example)
+            if row.get("constitution"):
+                constitutions[f"{row['constitution']} ({row.get('constitution_hash') or 'no hash'})"] = None
+            if row.get("critic"):
+                critics[str(row["critic"])] = None
+    if not splits["train"]:
+        kind, instead = ("revision", "") if stage == "sft" else ("pair", "; its revisions may still do for `train sft`")
+        held_out = f" ({len(splits['test'])} held out)" if splits["test"] else ""
+        raise PromptsError(f"{source}: there is no {kind} to train on{held_out}{instead}")
+    train, test = (tuple(_unique(splits[name])) for name in ("train", "test"))
+    return Examples(source, train, test, Origin(tuple(constitutions), tuple(critics)))
 
 
 def _exported_warnings(path: Path) -> tuple[str, ...]:
-    """Return what a run warned of when its dataset was written; nothing of data from elsewhere."""
+    """Return the warnings of the run that a dataset was exported from; none for data from elsewhere."""
     path = path.resolve()
     for mark in (path / MARK, path.parent / MARK, path.parent.parent / MARK):
         try:
@@ -157,28 +174,16 @@ def _on_the_hub(source: str) -> Mapping[str, Path | str]:
     return {"train": source}
 
 
-def _parts(path: Path, stage: Stage) -> Mapping[str, Path | str]:
+def _files(path: Path, stage: Stage) -> Mapping[str, Path | str]:
     """Return the files of an exported dataset or any folder with train and test files, or the one file itself."""
     if path.is_file():
         return {"train": path}
     for folder in (path / ("sft" if stage == "sft" else "preference"), path):
-        found = {split: file for split in ("train", "test") for file in _files(folder, split)}
-        if "train" in found:
-            return found
+        places = {split: [folder / f"{split}{suffix}" for suffix in _SUFFIXES] for split in ("train", "test")}
+        found = {split: next(filter(Path.is_file, files), None) for split, files in places.items()}
+        if found["train"]:
+            return {split: file for split, file in found.items() if file}
     raise PromptsError(f"{path}: is neither a run directory nor a dataset with a train file (.parquet, .jsonl, …)")
-
-
-def _files(folder: Path, split: str) -> list[Path]:
-    return [folder / f"{split}{suffix}" for suffix in _SUFFIXES if (folder / f"{split}{suffix}").is_file()][:1]
-
-
-def _whole(source: str, stage: Stage, splits: Mapping[str, list[Any]], origin: Origin) -> Examples[Any]:
-    if not splits["train"]:
-        kind, instead = ("revision", "") if stage == "sft" else ("pair", "; its revisions may still do for `train sft`")
-        held_out = f" ({len(splits['test'])} held out)" if splits["test"] else ""
-        raise PromptsError(f"{source}: there is no {kind} to train on{held_out}{instead}")
-    named = {split: tuple(_unique(rows)) for split, rows in splits.items()}
-    return Examples(source, named["train"], named["test"], origin)
 
 
 def _unique(rows: Iterable[Example]) -> Iterator[Example]:
@@ -194,17 +199,16 @@ def _pair(where: str, row: object) -> tuple[PairExample, str]:
     prompt, chosen = response_of(where, "chosen", fields["chosen"])
     same, rejected = response_of(where, "rejected", fields["rejected"])
     if prompt != same:
-        raise PromptsError(f"{where}: `chosen` and `rejected` answer different conversations")
+        raise PromptsError(f"{where}: `chosen` and `rejected` belong to different conversations")
     turns = prompt or conversation_of(where, fields.get("prompt"))
     if chosen.strip() == rejected.strip():
-        raise PromptsError(f"{where}: both answers are the same, so there is nothing to prefer")
+        raise PromptsError(f"{where}: both responses are the same, so there is nothing to prefer")
     name, group = _name(where, fields, turns)
-    return PairExample(
-        id=name, prompt=turns, chosen=chosen, rejected=rejected, p_chosen=_probability(where, fields, "p_chosen", 1.0)
-    ), group
+    p_chosen = _probability(where, fields, "p_chosen", 1.0)
+    return PairExample(id=name, prompt=turns, chosen=chosen, rejected=rejected, p_chosen=p_chosen), group
 
 
-def _answer(where: str, row: object) -> tuple[ResponseExample, str]:
+def _response(where: str, row: object) -> tuple[ResponseExample, str]:
     fields = _columns(where, row, ("completion",))
     prompt, completion = response_of(where, "completion", fields["completion"])
     turns = prompt or conversation_of(where, fields.get("prompt"))
@@ -240,23 +244,3 @@ def _name(where: str, fields: Mapping[str, Any], turns: tuple[Message, ...]) -> 
     given = next((str(fields[name]) for name in ("prompt_id", "id") if fields.get(name) is not None), None)
     made = content_hash(*(f"{turn.role}\n{turn.content}" for turn in turns))
     return (given, given) if given else (where, made)
-
-
-class _Tally:
-    """Notes, while rows go by, whose rules and which critics they name."""
-
-    def __init__(self) -> None:
-        self._constitutions: dict[str, None] = {}
-        self._critics: dict[str, None] = {}
-
-    def over(self, rows: Iterable[Row]) -> Iterator[Row]:
-        for where, row in rows:
-            if isinstance(row, dict):
-                if row.get("constitution"):
-                    self._constitutions[f"{row['constitution']} ({row.get('constitution_hash') or 'no hash'})"] = None
-                if row.get("critic"):
-                    self._critics[str(row["critic"])] = None
-            yield where, row
-
-    def origin(self) -> Origin:
-        return Origin(tuple(self._constitutions), tuple(self._critics))

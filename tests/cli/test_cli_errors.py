@@ -90,8 +90,16 @@ def run(finished: Path) -> Path:
         ("x.jsonl", b'{"question": "a"}', "x.jsonl:1: has neither `prompt` nor `messages` (it has question)"),
         ("x.jsonl", b"[1, 2]", "x.jsonl:1: must be an object"),
         ("x.jsonl", b'{"prompt": 5}', "x.jsonl:1: `prompt` must be a text"),
-        ("x.jsonl", b'{"messages": [{"role": "wizard", "content": "a"}]}', "x.jsonl:1: the role of a message in `messages` is wrong"),
-        ("x.jsonl", b'{"messages": [{"role": "assistant", "content": "a"}]}', "x.jsonl:1: the prompt's last message must be"),
+        (
+            "x.jsonl",
+            b'{"messages": [{"role": "wizard", "content": "a"}]}',
+            "x.jsonl:1: the role of a message in `messages` is wrong",
+        ),
+        (
+            "x.jsonl",
+            b'{"messages": [{"role": "assistant", "content": "a"}]}',
+            "x.jsonl:1: the prompt's last message must be",
+        ),
         ("x.jsonl", b'{"prompt": "\\ud800"}', "x.jsonl:1: the text holds half a surrogate pair"),
         ("x.jsonl", b'{"prompt": "a", "id": 1}\n{"prompt": "b", "id": "1"}', "x.jsonl:2: id '1' is used before"),
         ("x.jsonl", b"[" * 100_000, "x.jsonl:1: is not JSON"),

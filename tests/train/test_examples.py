@@ -93,7 +93,7 @@ def test_texts_and_messages_and_whole_conversations_are_the_same_pair(tmp_path: 
         ({**PAIR, "p_chosen": 1.4}, "rows.jsonl:2: p_chosen is 1.4; must be a probability between 0 and 1"),
         ({**PAIR, "p_chosen": float("nan")}, "rows.jsonl:2: p_chosen is nan"),
         ({**PAIR, "p_chosen": "likely"}, "rows.jsonl:2: p_chosen is 'likely'"),
-        ({**PAIR, "rejected": "So. "}, "rows.jsonl:2: both answers are the same"),
+        ({**PAIR, "rejected": "So. "}, "rows.jsonl:2: both responses are the same"),
         ({**PAIR, "chosen": ""}, "rows.jsonl:2: `chosen` has no text"),
         ({**PAIR, "chosen": [{"role": "user", "content": "x"}]}, "last message of `chosen` must be the assistant's"),
         ({**PAIR, "prompt": 3}, "rows.jsonl:2: `prompt` must be a text or a list of messages"),
