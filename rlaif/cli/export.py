@@ -35,7 +35,7 @@ def export_command(
 
 
 def export_job(path: Path, format_: str, out: Path | None, *, as_json: bool) -> None:
-    """Write a dataset and say where."""
+    """Write a dataset and print its folder."""
     known = [name for name in FORMATS if name == format_]
     if not known:
         raise UsageError(f"no format {format_!r}; choose one of {', '.join(FORMATS)}")
@@ -43,7 +43,7 @@ def export_job(path: Path, format_: str, out: Path | None, *, as_json: bool) -> 
     rows = exported_rows(folder)
     if not any(rows.values()):
         why = "there is no revision" if format_ == "sft" else "no pair got a label"
-        print(f"! {folder} has no row: {why} in {path}; `rlaif show {path}` tells more", file=sys.stderr)
+        print(f"! {folder} has no row: {why} in {path}; see `rlaif show {path}`", file=sys.stderr)
     if as_json:
         print(json.dumps({"folder": str(folder), "rows": rows}))
     else:

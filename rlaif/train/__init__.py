@@ -1,5 +1,5 @@
-"""From a run or a dataset to a model: TRL trains, this package says on what, how, and when to stop.
+"""From a run or a dataset to a trained model: TRL trains, this package chooses the examples, the plan and when to stop.
 
-`job.py` is the whole way from top to bottom. Only modules that say so import torch and TRL; reading a configuration and
-refusing a bad one takes neither.
+`training.py` runs a training from top to bottom. Only modules that say so import torch and TRL; reading and checking a
+configuration needs neither.
 """

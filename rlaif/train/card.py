@@ -17,7 +17,7 @@ from rlaif.train.plan import Plan, loss_line
 from rlaif.train.trl_options import Stage
 
 if TYPE_CHECKING:
-    from rlaif.train.device import Device
+    from rlaif.train.measurements import Device
 
 
 _NAMES: dict[str, str] = {
@@ -53,8 +53,8 @@ def _panel(ax: Axes, metrics: Sequence[dict[str, float]], names: Sequence[str], 
         if points:
             ax.plot(*zip(*points, strict=True), color=colour, linewidth=1, alpha=0.6, label=short)
         if held:
-            said = f"{short}, held out" if len(names) > 1 else "held out"
-            ax.plot(*zip(*held, strict=True), "o-", color=colour, markersize=3, label=said)
+            label_of = f"{short}, held out" if len(names) > 1 else "held out"
+            ax.plot(*zip(*held, strict=True), "o-", color=colour, markersize=3, label=label_of)
     ax.set(xlabel="step", ylabel=label)
     if ax.get_legend_handles_labels()[0]:
         ax.legend(fontsize=7, frameon=False)
@@ -120,7 +120,9 @@ def _data(examples: Examples[Any], manifest: TrainingManifest) -> str:
         ("critic", "; ".join(origin.critics) or "not named by the data"),
     ]
     rules = "\n".join(f"- {rule}" for rule in origin.rules)
-    return _table(("", ""), rows) + (f"\n\nWhat the critic was asked of every two answers:\n\n{rules}" if rules else "")
+    return _table(("", ""), rows) + (
+        f"\n\nThe questions that the critic answered about every two responses:\n\n{rules}" if rules else ""
+    )
 
 
 def _training(config: settings.TrainConfig, plan: Plan, device: "Device", manifest: TrainingManifest) -> str:
@@ -147,8 +149,8 @@ def _figures(figures: Figures, plan: Plan, examples: Examples[Any]) -> str:
     kept = f"The checkpoint of step {figures.get('kept_step')} of {plan.steps} was kept"
     why = "lowest held-out loss" if plan.stage == "sft" else "best held-out accuracy, then lowest loss"
     held_out = f" ({why})" if examples.test else ": nothing was held out"
-    said = "".join(f"\n\n{line[:1].upper()}{line[1:]}." for line in result_lines(figures, plan.stage))
-    return _table(("figure", "value"), rows) + f"{said}\n\n{kept}{held_out}. All steps: `metrics.jsonl`."
+    lines = "".join(f"\n\n{line[:1].upper()}{line[1:]}." for line in result_lines(figures, plan.stage))
+    return _table(("figure", "value"), rows) + f"{lines}\n\n{kept}{held_out}. All steps: `metrics.jsonl`."
 
 
 def _serving(config: settings.TrainConfig, plan: Plan) -> str:
@@ -172,5 +174,5 @@ def _table(head: tuple[str, str], rows: list[tuple[str, str]]) -> str:
 
 
 _LIMITS = """What this model prefers is what one critic made of one set of rules; it is neither people's preference nor
-a fact about right and wrong. The figures above say how well it agrees with that critic on examples of the same kind,
-and nothing of how good its answers are."""
+a fact about right and wrong. The figures above measure its agreement with that critic on examples of the same kind,
+not how good its responses are."""

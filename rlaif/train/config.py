@@ -26,7 +26,7 @@ class Lora(Section):
 
 
 class Recipe(Section):
-    """How to train, whatever the kind."""
+    """Settings of every kind of training."""
 
     method: Literal["auto", "full", "lora"] = "auto"
     """`auto` trains all weights where they fit into the device's memory, and adapters elsewhere."""
@@ -38,11 +38,11 @@ class Recipe(Section):
     batch_size: int = Field(default=16, ge=1)
     """Examples behind one step of the optimiser, over all devices; how many at a time follows from the memory."""
     learning_rate: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    """By default chosen for the kind of training and the model's size (`defaults.py`)."""
+    """By default chosen for the kind of training and the model's size (`plan.py`)."""
     max_length: int = Field(default=1024, ge=16)
-    """Tokens of prompt and answer together; prompts as long as this are left out and named."""
+    """Tokens of prompt and response together; prompts as long as this are left out and named."""
     evaluate_every: int | None = Field(default=None, ge=1)
-    """Steps between two looks at the held-out examples, with a checkpoint each; a tenth of all steps by default."""
+    """Steps between two evaluations on the held-out examples, each with a checkpoint; by default a tenth of all."""
     trl: dict[str, Any] = Field(default_factory=dict)
     """Options of TRL's own configuration for this kind of training; they win over what is chosen here."""
 
@@ -51,32 +51,32 @@ class SftRecipe(Recipe):
     """Supervised fine-tuning on revisions (the first stage of Bai et al. 2022b)."""
 
     min_p_better: float = Field(default=0.5, ge=0, le=1)
-    """Least probability, as the run judged it, that a revision is better than what it revises. A revision is not taken
-    for an improvement because it is one; 0 takes them all, as Bai et al. do. Rows that don't say stay."""
+    """Least probability, as the run judged it, that a revision is better than the response it revises; others are left
+    out. 0 keeps all, as Bai et al. do. Rows without `p_better` are kept."""
 
 
 class DpoRecipe(Recipe):
-    """Direct preference optimisation (Rafailov et al. 2023), with labels that may be unsure."""
+    """Direct preference optimisation (Rafailov et al. 2023), with labels that are probabilities."""
 
     labels: Literal["soft", "hard"] = "soft"
-    """`soft` takes p_chosen for what it is; `hard` takes every chosen answer for the better one."""
+    """`soft` uses p_chosen as the label; `hard` uses 1 for every pair."""
     weights: Literal["none", "margin"] = "none"
     """`margin` weighs each pair by |p_chosen - 0.5|, scaled to a mean of one over the training pairs."""
     max_fall: float | None = Field(default=2.0, gt=0)
-    """Nats a token that the chosen answers' log-probability may fall below the reference's while still falling;
-    beyond, training stops. Null never stops."""
+    """Nats per token that the chosen responses' mean log-probability may fall below the reference's; beyond that, and
+    while it still falls, training stops. Null never stops it."""
 
 
 class RewardRecipe(Recipe):
     """A reward model: a score for a conversation, whose difference is the log-odds of a pair."""
 
     margins: Literal["logit", "none"] = "logit"
-    """`logit` takes log(p/(1-p)) off the difference of a pair's scores before it counts as learned (as Touvron et al.
+    """`logit` subtracts log(p/(1-p)) from the difference of a pair's scores in the loss (as Touvron et al.
     2023 do with people's ratings, here with the critic's odds)."""
 
 
 class Where(Section):
-    """What is trained on what, and where the result goes."""
+    """The model, the data, and the folder of the result."""
 
     data: str = ""
     """A run directory, an exported dataset, a file of rows, or a hub dataset."""
@@ -86,7 +86,7 @@ class Where(Section):
     """Folder of the trained model."""
     seed: int = Field(default=0, ge=0)
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
-    """For the chat template, such as {enable_thinking: false}; by default what a run's policy was asked with."""
+    """For the chat template, such as {enable_thinking: false}; by default those of the run's policy."""
 
 
 class SftConfig(SftRecipe, Where):

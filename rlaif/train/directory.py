@@ -1,11 +1,11 @@
-"""The folder of a trained model: what it was made from, how far it is, and what may go on there.
+"""The folder of a trained model: what it was made from, its checkpoints, and which training may continue in it.
 
 README.md          the model card
 config.json, …     the model, or adapter_config.json, … the adapter
 training.json      what decides the result; written first
 metrics.jsonl      one line for each logged step
 curves.png         the same, drawn
-checkpoints/       while it trains; gone when it is done
+checkpoints/       while it trains; removed when it is finished
 """
 
 import json
@@ -37,20 +37,20 @@ class TrainingManifest(Record):
     model: str
     data: str
     settings: dict[str, Any]
-    """What may not change when it goes on, hashes of model and data among it."""
+    """What must be the same when a training continues; includes hashes of model and data."""
     plan: dict[str, str | int | bool]
-    """What was chosen for the device when it began: method, examples at a time, whether activations are kept."""
+    """Chosen for the device when it began: method, examples at a time, whether activations are recomputed."""
     versions: dict[str, str]
     finished: bool = False
     figures: dict[str, float | None] = Field(default_factory=dict)
-    """What came out; empty before it is finished."""
+    """The results; empty before it is finished."""
 
 
 def claim(folder: Path, wanted: TrainingManifest) -> TrainingManifest:
-    """Take a folder for a training, or find the same one in it; the lock must be held.
+    """Write a training's manifest into a folder, or return that of the same training in it; the lock must be held.
 
-    Raises RunDirectoryError that says what differs, when another one stands there. One that broke before its first
-    checkpoint, as wrong settings do, has left nothing to lose and makes room.
+    Raises RunDirectoryError with the differences when the folder holds another training. One that failed before its
+    first checkpoint, as with wrong settings, is replaced.
     """
     found = read_training(folder)
     if found is None:
@@ -76,7 +76,7 @@ def _keeps_anything(folder: Path, found: TrainingManifest) -> bool:
 
 
 def read_training(folder: Path) -> TrainingManifest | None:
-    """Return what a folder was trained from; None where nothing was. Raises RunDirectoryError."""
+    """Return the manifest of a folder; None where there is none. Raises RunDirectoryError."""
     text = read_text(folder / MANIFEST)
     if not text:
         return None
@@ -88,14 +88,14 @@ def read_training(folder: Path) -> TrainingManifest | None:
 
 
 def finish(folder: Path, manifest: TrainingManifest, figures: Mapping[str, float | None]) -> None:
-    """Note that it is done, and with what result; the checkpoints go, as the result stands beside them."""
+    """Write the results into the manifest and remove the checkpoints."""
     done = manifest.model_copy(update={"finished": True, "figures": dict(figures)})
     write_text(folder / MANIFEST, done.model_dump_json(indent=2))
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """Return the furthest checkpoint that is whole; those cut off while they were written are removed."""
+    """Return the last complete checkpoint; incomplete ones are removed."""
     whole = []
     for path in (folder / CHECKPOINTS).glob("checkpoint-*"):
         try:
@@ -106,7 +106,7 @@ def last_checkpoint(folder: Path) -> Path | None:
 
 
 def model_hash(source: str, revision: str | None) -> str:
-    """Return what tells a model's weights from others: the hub's revision, or a hash over samples of its files."""
+    """Return the identity of a model's weights: the hub's revision, or a hash over samples of its files."""
     folder = Path(source)
     if not folder.is_dir():
         return revision or source

@@ -21,16 +21,16 @@ class Progress:
     steps: int
     step: int = 0
     first_step: int = 0
-    """Where this process began; above 0 when it goes on from a checkpoint."""
+    """Step at which this process began; above 0 when it continues from a checkpoint."""
     loss: float | None = None
     accuracy: float | None = None
     held_out: float | None = None
-    """Accuracy on the held-out examples when last looked at; for sft, the loss."""
+    """Accuracy on the held-out examples at the last evaluation; for sft, the loss."""
     held_out_step: int = 0
     started: float = field(default_factory=time.monotonic)
 
-    def heard(self, metrics: Mapping[str, float]) -> None:
-        """Take over what was logged."""
+    def update(self, metrics: Mapping[str, float]) -> None:
+        """Store the logged numbers."""
         self.loss = metrics.get("loss", self.loss)
         self.accuracy = metrics.get(ACCURACY[self.stage], self.accuracy)
         held_out = metrics.get(f"eval_{'loss' if self.stage == 'sft' else ACCURACY[self.stage]}")
@@ -44,7 +44,7 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
 
 
 def keep_until(path: Path, step: int) -> None:
-    """Drop what was logged after a step: going on from its checkpoint will log it again."""
+    """Drop what was logged after a step: continuing from its checkpoint logs it again."""
     kept = [line for line in _lines(path) if line["step"] <= step]
     path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
 
@@ -64,16 +64,16 @@ Figures = dict[str, float | None]
 def final_figures(metrics: Sequence[dict[str, float]], stage: Stage, *, best_kept: bool, held_out: int) -> Figures:
     """Return first and last training loss, the kept step, and the figures of the `held_out` examples at that step.
 
-    Without held-out examples, or where `best_kept` says so, the last step is the one that is kept.
+    Without held-out examples, or with `best_kept` false, the last step is the one that is kept.
     """
     trained = [line for line in metrics if "loss" in line]
-    looks = [line for line in metrics if "eval_loss" in line]
+    evaluations = [line for line in metrics if "eval_loss" in line]
     name = ACCURACY[stage]
-    kept = _best(looks if best_kept else looks[-1:], stage)
+    kept = _best(evaluations if best_kept else evaluations[-1:], stage)
     last = trained[-1] if trained else {}
     figures: Figures = {
         "steps": last.get("step"),
-        "looks": len(looks) if best_kept else min(1, len(looks)),
+        "looks": len(evaluations) if best_kept else min(1, len(evaluations)),
         "kept_step": kept["step"] if kept else last.get("step"),
         "loss_first": trained[0]["loss"] if trained else None,
         "loss_last": last.get("loss"),
@@ -92,7 +92,7 @@ def final_figures(metrics: Sequence[dict[str, float]], stage: Stage, *, best_kep
 
 
 def result_lines(figures: Figures, stage: Stage) -> list[str]:
-    """Return what held-out examples say of the kept step; a second line where they say less than it seems."""
+    """Return a line with the result on the held-out examples, and a warning where it shows no learning."""
     accuracy, loss, kept = (figures.get(name) for name in ("held_out_accuracy", "held_out_loss", "kept_step"))
     if loss is None or kept is None:
         return []
@@ -101,18 +101,22 @@ def result_lines(figures: Figures, stage: Stage) -> list[str]:
     pairs = int(figures.get("held_out") or 0)
     if not pairs:  # a training that was finished before this was kept
         return [f"held out {accuracy:.1%} of the pairs right at step {kept:.0f}, which is kept"]
-    right, looks = wilson(round(accuracy * pairs), pairs), int(figures.get("looks") or 1)
-    best = f", kept as the best of {looks} looks" if looks > 1 else ", which is kept"
+    right, evaluations = wilson(round(accuracy * pairs), pairs), int(figures.get("looks") or 1)
+    best = f", kept as the best of {evaluations} evaluations" if evaluations > 1 else ", which is kept"
     lines = [f"held out {accuracy:.1%} of {pairs} pairs right{right.ends('.0%')} at step {kept:.0f}{best}"]
     if right.high is not None and right.high < 1 / 2:
-        lines.append("! more held-out pairs are told apart wrongly than by a coin: what was learnt is something else")
+        lines.append(
+            "! fewer than half of the held-out pairs are right: the model learnt something other than these labels"
+        )
     elif right.low is not None and right.low <= 1 / 2:
-        lines.append("! held-out pairs do not show that anything was learnt: a coin may do as well")
+        lines.append(
+            "! the held-out pairs do not show that anything was learnt: the interval includes the 50 % of guessing"
+        )
     return lines
 
 
-def _best(looks: Sequence[dict[str, float]], stage: Stage) -> dict[str, float] | None:
-    """Return the look that the checkpoint is chosen by: accuracy, then loss, then the earlier one."""
+def _best(evaluations: Sequence[dict[str, float]], stage: Stage) -> dict[str, float] | None:
+    """Return the evaluation that the checkpoint is chosen by: accuracy, then loss, then the earlier one."""
     if stage == "sft":
-        return min(looks, key=lambda line: line["eval_loss"], default=None)
-    return max(looks, key=lambda line: (line[f"eval_{ACCURACY[stage]}"], -line["eval_loss"]), default=None)
+        return min(evaluations, key=lambda line: line["eval_loss"], default=None)
+    return max(evaluations, key=lambda line: (line[f"eval_{ACCURACY[stage]}"], -line["eval_loss"]), default=None)

@@ -1,23 +1,19 @@
-"""What a training will do: steps, memory, time, data and labels, as a record and as lines to print. No torch here."""
+"""The plan of a training, before it begins: method, steps, memory and time, as a record and as lines to print.
+
+Arithmetic on a device, a model size and lengths, without torch; estimates are good to a factor of two.
+"""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rlaif.train.config import DpoConfig, RewardConfig, TrainConfig
+from rlaif.train.examples import Examples
 from rlaif.train.trl_options import Stage
 
 if TYPE_CHECKING:
-    from rlaif.train.device import Device, Size
-
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
-from rlaif.train.examples import Examples
-
-if TYPE_CHECKING:
-    from rlaif.train.device import Device, Size
-
+    from rlaif.train.measurements import Device, Size
 
 Method = Literal["full", "lora"]
 MOST_AT_A_TIME = 8
@@ -41,7 +37,7 @@ _RATES: dict[tuple[Stage, Method], tuple[float, float, float]] = {
 
 @dataclass(frozen=True)
 class Load:
-    """What there is to learn from, as far as time and memory go."""
+    """The size of the data, for estimates of time and memory."""
 
     train: int
     test: int
@@ -53,7 +49,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Plan:
-    """How it will be trained."""
+    """How a model will be trained."""
 
     stage: Stage
     method: Method
@@ -75,7 +71,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Settled:
-    """What was chosen when a training began, and holds when it goes on: the memory that is free may be another."""
+    """Chosen when a training began and kept when it continues, as the free memory may differ then."""
 
     method: Method
     at_a_time: int
@@ -85,7 +81,7 @@ class Settled:
 def make_plan(
     config: TrainConfig, stage: Stage, device: "Device", size: "Size", load: Load, settled: Settled | None = None
 ) -> Plan:
-    """Choose the first of the ways to train that fits into the memory, fastest first; or what was settled before."""
+    """Return the plan of the fastest way to train that fits into the memory, or of the settled one."""
     share = max(1, config.batch_size // device.count)
     sequences = 1 if stage == "sft" else 2
     ways = _ways(config, share)
@@ -114,18 +110,18 @@ def make_plan(
 
 def _ways(config: TrainConfig, share: int) -> list[tuple[Method, bool, int]]:
     methods: tuple[Method, ...] = ("full", "lora") if config.method == "auto" else (config.method,)
-    told = config.trl.get("gradient_checkpointing")
+    given = config.trl.get("gradient_checkpointing")
     fixed = config.trl.get("per_device_train_batch_size")
     return [
         (method, checkpointing, at_a_time)
         for method in methods
-        for checkpointing in ((False, True) if told is None else (told,))
+        for checkpointing in ((False, True) if given is None else (given,))
         for at_a_time in ((fixed,) if fixed else _divisors(share, min(share, MOST_AT_A_TIME)))
     ]
 
 
 def _divisors(share: int, most: int) -> tuple[int, ...]:
-    """Return into what parts a device's share of a step can be cut, so that a step is what it was asked to be."""
+    """Return the batch sizes, largest first, that divide a device's share of a step."""
     return tuple(number for number in range(most, 0, -1) if share % number == 0)
 
 
@@ -156,16 +152,16 @@ def _memory(way: tuple[Method, bool, int], device: "Device", size: "Size", load:
 
 
 def _operations(
-    stage: Stage, way: tuple[Method, bool, int], size: "Size", load: Load, rhythm: tuple[int, int, int]
+    stage: Stage, way: tuple[Method, bool, int], size: "Size", load: Load, schedule: tuple[int, int, int]
 ) -> float:
     """Two operations a weight and token forwards, twice that backwards (Kaplan et al. 2020)."""
     method, checkpointing, _ = way
-    steps, every, batch = rhythm
+    steps, every, batch = schedule
     forward = 2.0 * size.parameters * load.tokens
     backward = forward * (1 if method == "lora" else 2) + (forward if checkpointing else 0)
-    looks = math.ceil(steps / every) + (1 if stage == "dpo" else 0)
+    evaluations = math.ceil(steps / every) + (1 if stage == "dpo" else 0)
     reference = forward * load.train if stage == "dpo" else 0.0
-    return steps * batch * (forward + backward) + looks * load.test * forward + reference
+    return steps * batch * (forward + backward) + evaluations * load.test * forward + reference
 
 
 _NAMED = 5
@@ -193,7 +189,7 @@ def plan_lines(config: TrainConfig, plan: Plan, device: "Device", size: "Size", 
             "! this is likely to run out of memory; take --lora, a smaller model or --max-length, or more devices"
         )
     if not examples.test:
-        lines.append("! nothing is held out, so the last step is kept and nothing says how well it did")
+        lines.append("! nothing is held out, so the last step is kept and its quality is not measured")
     return lines
 
 
@@ -219,7 +215,7 @@ def duration(seconds: float) -> str:
 
 
 def loss_line(config: TrainConfig) -> str:
-    """Return in words what is minimised."""
+    """Return a description of the loss."""
     if isinstance(config, DpoConfig):
         beta = config.trl.get("beta", 0.1)
         named = config.trl.get("loss_type", "sigmoid")
@@ -228,4 +224,4 @@ def loss_line(config: TrainConfig) -> str:
         return f"DPO, {loss}, beta {beta:g}, {config.labels} labels{weights}"
     if isinstance(config, RewardConfig):
         return "Bradley-Terry" + (", with the critic's log-odds as margins" if config.margins == "logit" else "")
-    return "negative log-likelihood of the answers' tokens"
+    return "negative log-likelihood of the responses' tokens"

@@ -1,12 +1,12 @@
-"""DPO with labels that may be unsure: TRL's trainer, and what it leaves out added to its loss.
+"""DPO with soft labels: TRL's trainer, with what the labels add to its loss.
 
-With p the probability that `chosen` is the better answer and m the margin that a loss looks at (for the sigmoid loss
+With p the probability that `chosen` is the better response and m the margin that a loss looks at (for the sigmoid loss
 beta times the difference of the log-ratios; Rafailov et al. 2023, eq. 7), each pair costs
 
     w (p L(m) + (1 - p) L(-m))
 
 TRL computes the mean of L(m); this module adds the difference, which is exactly zero where p and w are one. Losses
-that are no function of one margin have no such form and are refused. Imports torch and TRL.
+that are not a function of one margin have no such form and are refused. Imports torch and TRL.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,9 +21,9 @@ from rlaif.errors import UsageError
 LABEL = "p_chosen"
 WEIGHT = "pair_weight"
 MARGIN_LOSSES = ("sigmoid", "sigmoid_norm", "hinge", "ipo")
-"""Losses that look at one margin of a pair."""
+"""Losses that are a function of one margin per pair."""
 OTHER_TERMS = ("sft",)
-"""Terms beside them that know only the chosen answer; labels do not touch them."""
+"""Terms that may stand beside them: of the chosen response alone, so labels do not change them."""
 
 
 class SoftDPOTrainer(DPOTrainer):  # type: ignore[misc]
@@ -43,15 +43,15 @@ class SoftDPOTrainer(DPOTrainer):  # type: ignore[misc]
             self._signature_columns = [*self._signature_columns, LABEL, WEIGHT]
 
     def compute_ref_log_probs(self, model: Any, inputs: dict[str, Any]) -> Any:  # noqa: ANN401
-        """Return TRL's reference log-probabilities; the labels are none of the model's inputs."""
+        """Return TRL's reference log-probabilities; the labels are not passed to the model."""
         return super().compute_ref_log_probs(model, _without_labels(inputs))
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:  # noqa: ANN401
-        heard = _Listening(model)
-        result = super()._compute_loss(heard, _without_labels(inputs), return_outputs)
+        recording = _RecordingModel(model)
+        result = super()._compute_loss(recording, _without_labels(inputs), return_outputs)
         if LABEL not in inputs:
             return result
-        added = self._added(heard.per_token_logps, inputs)
+        added = self._added(recording.per_token_logps, inputs)
         return (result[0] + added, result[1]) if return_outputs else result + added
 
     def _added(self, per_token_logps: torch.Tensor, inputs: dict[str, Any]) -> torch.Tensor:
@@ -73,7 +73,7 @@ class SoftDPOTrainer(DPOTrainer):  # type: ignore[misc]
 
 
 class LabelledPairs:
-    """TRL's collator, and the pairs' labels and weights beside what it makes."""
+    """TRL's collator with the pairs' labels and weights added to its batches."""
 
     def __init__(self, inner: Callable[[Sequence[dict[str, Any]]], dict[str, Any]]) -> None:
         self.inner = inner
@@ -92,7 +92,7 @@ def added_by_labels(
 ) -> torch.Tensor:
     """Return w (p L(m) + (1 - p) L(-m)) - L(m) for each of b pairs.
 
-    `scores_2b` holds the log-ratios of policy to reference in nats, chosen answers first; `tokens_2b` their lengths.
+    `scores_2b` holds the log-ratios of policy to reference in nats, chosen responses first; `tokens_2b` their lengths.
     """
     if loss_type in {"sigmoid_norm", "ipo"}:
         scores_2b = scores_2b / tokens_2b
@@ -123,7 +123,9 @@ def _refuse_other_losses(loss_types: Sequence[str], trainer: Any) -> None:  # no
         )
     for name, plain in (("ld_alpha", None), ("f_divergence_type", "reverse_kl"), ("use_weighting", False)):
         if getattr(trainer.args, name) != plain:
-            raise UsageError(f"soft labels and margin weights do not go with `{name}`; train with --labels hard")
+            raise UsageError(
+                f"soft labels and margin weights cannot be combined with `{name}`; train with --labels hard"
+            )
     if not trainer.precompute_ref_logps:
         raise UsageError("soft labels and margin weights need precompute_ref_log_probs, which `trl:` turned off")
 
@@ -132,7 +134,7 @@ def _without_labels(inputs: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in inputs.items() if name not in {LABEL, WEIGHT}}
 
 
-class _Listening:
+class _RecordingModel:
     """The model as TRL calls it, remembering the log-probabilities that its loss is made of."""
 
     def __init__(self, model: Any) -> None:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""One TRL trainer for each kind of training, made of a plan. Imports torch and TRL."""
+"""One TRL trainer for each kind of training, made from a plan, and how its model is saved. Imports torch and TRL."""
 
 import shutil
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from datasets import Dataset
 from peft import LoraConfig, TaskType
 from transformers import PrinterCallback
@@ -16,8 +17,8 @@ from rlaif.errors import UsageError
 from rlaif.records import Message
 from rlaif.stats.log_odds import log_odds
 from rlaif.train import config as settings
-from rlaif.train.device import Device
 from rlaif.train.examples import Examples, PairExample, ResponseExample
+from rlaif.train.measurements import Device
 from rlaif.train.plan import Plan
 from rlaif.train.softdpo import LABEL, WEIGHT, SoftDPOTrainer
 from rlaif.train.trl_options import check_trl
@@ -35,7 +36,7 @@ class Parts:
     """Where the weights are loaded from."""
     tokenizer: Any
     examples: Examples[Any]
-    """Their `template` is what is passed to the chat template."""
+    """Their `template` is passed to the chat template."""
     checkpoints: Path
     watch: Watch
 
@@ -54,7 +55,7 @@ def make_trainer(parts: Parts) -> Any:  # noqa: ANN401
 
 def _sft(parts: Parts) -> Any:  # noqa: ANN401
     def row(one: ResponseExample) -> dict[str, Any]:
-        return {"prompt": _turns(one.prompt), "completion": [_answer(one.completion)]}
+        return {"prompt": _turns(one.prompt), "completion": [_response(one.completion)]}
 
     train, test = ([row(one) for one in part] for part in (parts.examples.train, parts.examples.test))
     return SFTTrainer(**_common(parts, SFTConfig(**_arguments(parts)), train, test))
@@ -63,16 +64,16 @@ def _sft(parts: Parts) -> Any:  # noqa: ANN401
 def _dpo(parts: Parts) -> Any:  # noqa: ANN401
     config = parts.config
     assert isinstance(config, settings.DpoConfig)
-    unsure = config.labels == "soft" and any(one.p_chosen < 1 for one in _all(parts.examples))
-    labelled = unsure or config.weights != "none"
+    soft = config.labels == "soft" and any(one.p_chosen < 1 for one in _all(parts.examples))
+    labelled = soft or config.weights != "none"
     scale = _mean([_weight(one, config) for one in parts.examples.train])
 
     def row(one: PairExample) -> dict[str, Any]:
-        label = {LABEL: one.p_chosen if unsure else 1.0, WEIGHT: _weight(one, config) / scale} if labelled else {}
+        label = {LABEL: one.p_chosen if soft else 1.0, WEIGHT: _weight(one, config) / scale} if labelled else {}
         return {
             "prompt": _turns(one.prompt),
-            "chosen": [_answer(one.chosen)],
-            "rejected": [_answer(one.rejected)],
+            "chosen": [_response(one.chosen)],
+            "rejected": [_response(one.rejected)],
             **label,
         }
 
@@ -88,12 +89,12 @@ def _reward(parts: Parts) -> Any:  # noqa: ANN401
     config = parts.config
     assert isinstance(config, settings.RewardConfig)
 
-    sure = all(one.p_chosen == 1 for one in _all(parts.examples))  # as where nothing says how sure the labels are
+    hard = all(one.p_chosen == 1 for one in _all(parts.examples))  # as in data without p_chosen
 
     def row(one: PairExample) -> dict[str, Any]:
         turns = _turns(one.prompt)
-        sides = {"chosen": [*turns, _answer(one.chosen)], "rejected": [*turns, _answer(one.rejected)]}
-        return sides if config.margins == "none" or sure else sides | {"margin": log_odds(one.p_chosen)}
+        sides = {"chosen": [*turns, _response(one.chosen)], "rejected": [*turns, _response(one.rejected)]}
+        return sides if config.margins == "none" or hard else sides | {"margin": log_odds(one.p_chosen)}
 
     train, test = ([row(one) for one in part] for part in (parts.examples.train, parts.examples.test))
     return RewardTrainer(**_common(parts, RewardConfig(**_arguments(parts)), train, test))
@@ -102,7 +103,7 @@ def _reward(parts: Parts) -> Any:  # noqa: ANN401
 def _arguments(parts: Parts) -> dict[str, Any]:
     plan, config, device = parts.plan, parts.config, parts.device
     held_out = len(parts.examples.test)
-    looks = "steps" if held_out else "no"
+    evaluated = "steps" if held_out else "no"
     number = "bfloat16" if plan.method == "lora" and device.bf16 else "float32"
     chosen: dict[str, Any] = {
         "output_dir": str(parts.checkpoints),
@@ -121,8 +122,8 @@ def _arguments(parts: Parts) -> dict[str, Any]:
         "dataloader_pin_memory": device.kind == "cuda",
         "ddp_find_unused_parameters": False,
         "logging_steps": 1,
-        "logging_nan_inf_filter": False,  # it hides what the watch is there to see
-        "eval_strategy": looks,
+        "logging_nan_inf_filter": False,  # it hides what the watch must see
+        "eval_strategy": evaluated,
         "eval_steps": plan.evaluate_every,
         "save_strategy": "steps",
         "save_steps": plan.evaluate_every,
@@ -133,8 +134,8 @@ def _arguments(parts: Parts) -> dict[str, Any]:
         "report_to": "none",
         "disable_tqdm": True,
     }
-    told = config.trl | {"model_init_kwargs": {"dtype": number} | (config.trl.get("model_init_kwargs") or {})}
-    return chosen | told
+    given = config.trl | {"model_init_kwargs": {"dtype": number} | (config.trl.get("model_init_kwargs") or {})}
+    return chosen | given
 
 
 def _common(parts: Parts, args: Any, train: list[dict[str, Any]], test: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: ANN401
@@ -155,7 +156,7 @@ def _common(parts: Parts, args: Any, train: list[dict[str, Any]], test: list[dic
 def _on_disk(rows: list[dict[str, Any]], folder: Path) -> Dataset:
     """Return the rows as a dataset that all processes share, with what TRL computes of it beside it.
 
-    Going on finds the reference's log-probabilities there, too. The manifest says that the rows are the same.
+    A continued training finds the reference's log-probabilities there; the manifest makes sure of the same rows.
     """
     if not folder.is_dir():
         unfinished = folder.with_name(f".{folder.name}.unfinished")
@@ -189,7 +190,7 @@ def _all(examples: Examples[PairExample]) -> tuple[PairExample, ...]:
 def _mean(numbers: Sequence[float]) -> float:
     mean = sum(numbers) / len(numbers)
     if mean == 0:
-        raise UsageError("weights: margin leaves nothing to learn from, as every p_chosen is 0.5")
+        raise UsageError("weights: margin leaves no pair with a weight above 0, as every p_chosen is 0.5")
     return mean
 
 
@@ -201,5 +202,27 @@ def _turns(turns: Sequence[Message]) -> list[dict[str, Any]]:
     return [turn.model_dump() for turn in turns]
 
 
-def _answer(text: str) -> dict[str, Any]:
+def _response(text: str) -> dict[str, Any]:
     return {"role": "assistant", "content": text}
+
+
+def save_model(trainer: Any, folder: Path, *, merge: bool, dtype: str) -> None:  # noqa: ANN401
+    """Write the trainer's model and tokenizer into a folder.
+
+    All weights are written as they were stored before (`dtype`); adapters alone, or merged into the weights.
+    """
+    sharded = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    model.config.use_cache = True  # off while activations are computed again; servers read it
+    adapters = hasattr(model, "merge_and_unload")
+    if adapters and merge:
+        # In float32: adding a small change to weights of 8 bits loses part of it.
+        merged = model.float().merge_and_unload().to(getattr(torch, dtype))
+        if trainer.is_world_process_zero():
+            merged.save_pretrained(folder)
+            trainer.processing_class.save_pretrained(folder)
+    else:
+        if not adapters and not sharded:
+            model.to(getattr(torch, dtype))
+        trainer.save_model(str(folder))
+    (folder / "training_args.bin").unlink(missing_ok=True)

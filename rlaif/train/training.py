@@ -32,7 +32,7 @@ from rlaif.version import __version__
 
 
 class Screen(Protocol):
-    """Whoever shows how it goes."""
+    """What shows the progress of a training."""
 
     def say(self, line: str) -> None:
         """Show one line."""
@@ -45,9 +45,9 @@ class Screen(Protocol):
 
 
 def train(config: TrainConfig, screen: Screen) -> TrainingManifest:
-    """Train, or go on with the same training; return what is on disk afterwards.
+    """Train, or continue the same training; return the manifest on disk afterwards.
 
-    Raises UsageError and its kin before anything is trained, TrainingError when it goes wrong, StoppedError on Ctrl-C.
+    Raises UsageError and its relatives before anything is trained, TrainingError when it fails, StoppedError on Ctrl-C.
     """
     stage = stage_of(config)
     examples = _improvements(config, screen) if isinstance(config, SftConfig) else read_pairs(config.data)
@@ -57,7 +57,7 @@ def train(config: TrainConfig, screen: Screen) -> TrainingManifest:
 
 
 def _improvements(config: SftConfig, screen: Screen) -> Examples[ResponseExample]:
-    """Return the answers to imitate without revisions that were judged worse than what they revise."""
+    """Return the responses to imitate without revisions that were judged worse than what they revise."""
     examples = read_responses(config.data)
     kept = improvements(examples, config.min_p_better)
     total = len(examples.train) + len(examples.test)
@@ -83,7 +83,7 @@ def _first_process() -> bool:
 
 @dataclass(frozen=True)
 class _Ready:
-    """What is known before the weights are loaded."""
+    """What is known of a training before the weights are loaded."""
 
     source: str
     tokenizer: Any
@@ -91,7 +91,7 @@ class _Ready:
     device: Any
     size: Any
     plan: Any
-    mean_answer: float
+    mean_response: float
     manifest: TrainingManifest
 
 
@@ -111,13 +111,14 @@ def _train(config: TrainConfig, stage: Stage, examples: Examples[Any], screen: S
 
 
 def _make_ready(config: TrainConfig, stage: Stage, examples: Examples[Any], screen: Screen) -> _Ready:
-    from rlaif.train.device import (  # noqa: PLC0415
+    from rlaif.train.measurements import (  # noqa: PLC0415  # noqa: PLC0415
         load_config,
+        load_tokenizer,
+        measure,
         size_of,
         this_device,
     )
     from rlaif.train.plan import Load, Settled, make_plan  # noqa: PLC0415
-    from rlaif.train.tokens import load_tokenizer, measure  # noqa: PLC0415
 
     source = model_source(config.model)
     shape = load_config(source, config.model)
@@ -133,13 +134,13 @@ def _make_ready(config: TrainConfig, stage: Stage, examples: Examples[Any], scre
     device = this_device()
     begun = read_training(Path(config.out))
     if begun is not None and not begun.finished and last_checkpoint(Path(config.out)) is None:
-        begun = None  # nothing of it is left to go on with
+        begun = None  # nothing is left to continue from
     settled = Settled(**begun.plan) if begun is not None else None  # type: ignore[arg-type]
     if settled is not None and config.method not in {"auto", settled.method}:
-        settled = None  # something else is asked for, which `claim` will say
+        settled = None  # another method is asked for, which `claim` refuses
     plan = make_plan(config, stage, device, size, load, settled)
     manifest = _manifest(config, examples, model_hash(source, getattr(shape, "_commit_hash", None)), plan)
-    return _Ready(source, tokenizer, examples, device, size, plan, lengths.mean_answer(ids), manifest)
+    return _Ready(source, tokenizer, examples, device, size, plan, lengths.mean_response(ids), manifest)
 
 
 def _fitting(examples: Examples[Any], lengths: Any, stage: Stage, limit: int, screen: Screen) -> Examples[Any]:  # noqa: ANN401
@@ -150,11 +151,11 @@ def _fitting(examples: Examples[Any], lengths: Any, stage: Stage, limit: int, sc
     if too_long:
         screen.say(left_out_line(too_long, limit, what))
     if cut:
-        screen.say(left_out_line(cut, limit, "answers lose their end beyond"))
-    if unlike := lengths.unlike():
+        screen.say(left_out_line(cut, limit, "responses are truncated at"))
+    if differing := lengths.rendered_differently():
         screen.say(
-            f"! the chat template spells {len(unlike)} prompts otherwise when an answer follows ({unlike[0]}, …); "
-            "their end is not trained with; chat_template_kwargs may mend it"
+            f"! the chat template renders {len(differing)} prompts differently when a response follows "
+            f"({differing[0]}, …); training leaves out where they differ; chat_template_kwargs may fix it"
         )
     fitting = examples.without(set(too_long))
     if not fitting.train:
@@ -193,13 +194,13 @@ def _run(config: TrainConfig, ready: _Ready, screen: Screen) -> Any:  # noqa: AN
     watch = _watch(config, ready, screen)
     begun = last_checkpoint(folder)
     if begun is not None:
-        screen.say(f"goes on from {begun.name.replace('-', ' ')}")
+        screen.say(f"continues from {begun.name.replace('-', ' ')}")
     given = (config, ready.plan, ready.device, ready.source, ready.tokenizer, ready.examples)
     alone = ready.device.count == 1  # several processes would stop at different steps and wait for each other
     try:
         with watch.stoppable(screen.say) if alone else nullcontext():
             if ready.plan.stage == "dpo":
-                screen.say("loading, then the reference's log-probabilities of all answers, once …")
+                screen.say("loading, then the reference's log-probabilities of all responses, once …")
             trainer = make_trainer(Parts(*given, folder / CHECKPOINTS, watch))
             trainer.train(resume_from_checkpoint=str(begun) if begun else None)
     except torch.OutOfMemoryError as error:
@@ -208,11 +209,11 @@ def _run(config: TrainConfig, ready: _Ready, screen: Screen) -> Any:  # noqa: AN
             "a smaller --max-length or a smaller model"
         ) from None
     except KeyboardInterrupt:
-        raise StoppedError("stopped; the same command goes on from the last checkpoint") from None
+        raise StoppedError("stopped; the same command continues from the last checkpoint") from None
     finally:
         screen.rest()
     if watch.stopped_at is not None:
-        raise StoppedError(f"stopped after step {watch.stopped_at}; the same command goes on from there")
+        raise StoppedError(f"stopped after step {watch.stopped_at}; the same command continues from there")
     return trainer
 
 
@@ -221,14 +222,14 @@ def _watch(config: TrainConfig, ready: _Ready, screen: Screen) -> Any:  # noqa: 
 
     fall = None
     if isinstance(config, DpoConfig) and config.max_fall is not None:
-        fall = Fall(config.max_fall, float(config.trl.get("beta", 0.1)), ready.mean_answer)
+        fall = Fall(config.max_fall, float(config.trl.get("beta", 0.1)), ready.mean_response)
     return Watch(ready.plan.stage, Path(config.out) / METRICS, fall, screen.show)
 
 
 def _keep(config: TrainConfig, ready: _Ready, trainer: Any) -> TrainingManifest:  # noqa: ANN401
-    """Write model, card and curves; the manifest last, so that its word says the rest is there."""
+    """Write model, card and curves, and the manifest last: `finished` means that the rest is written."""
     from rlaif.train.card import curves, model_card  # noqa: PLC0415
-    from rlaif.train.save import save_model  # noqa: PLC0415
+    from rlaif.train.trainers import save_model  # noqa: PLC0415
 
     folder = Path(config.out)
     save_model(trainer, folder, merge=config.merge, dtype=ready.size.dtype)
@@ -245,7 +246,7 @@ def _keep(config: TrainConfig, ready: _Ready, trainer: Any) -> TrainingManifest:
 
 def train_cai(config: CaiConfig, screen: Screen) -> list[tuple[Path, TrainingManifest]]:
     """Train both stages into OUT/sft and OUT/dpo; a finished one is not trained again. Raises as `train` does."""
-    read_pairs(config.data)  # what is wrong with them is said now, not when the first stage is done
+    read_pairs(config.data)  # errors in them are raised before the first stage, not after it
     common = config.model_dump(include={"data", "seed", "chat_template_kwargs"})
     first, second = Path(config.out) / "sft", Path(config.out) / "dpo"
     sft = {**config.sft.model_dump(), "merge": True}  # the second stage starts from weights that stand alone

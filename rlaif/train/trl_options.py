@@ -1,4 +1,4 @@
-"""The installed torch, transformers and TRL: are they there, which release, which options.
+"""The installed torch, transformers and TRL: whether they are there, their releases, TRL's options.
 
 Options are read from TRL's source, because importing it takes ten seconds: an unknown name, or a value of another type,
 is refused before anything is loaded. Modules that import one of these libraries are imported after `prepare`.
@@ -9,15 +9,17 @@ import difflib
 import functools
 import hashlib
 import inspect
-import math
 import os
 import re
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
+
+from pydantic import FiniteFloat, StrictBool, StrictInt, StrictStr, TypeAdapter, ValidationError
 
 from rlaif.errors import ConfigError, UsageError
 
@@ -33,34 +35,34 @@ _CLASSES: dict[Stage, tuple[str, str]] = {
 }
 _ELSEWHERE = {
     "output_dir": "`out:` says where the model goes",
-    "resume_from_checkpoint": "the same command again goes on by itself",
+    "resume_from_checkpoint": "the same command continues by itself",
     "seed": "set `seed:` beside `trl:`",
     "num_train_epochs": "set `epochs:` beside `trl:`",
     "learning_rate": "set `learning_rate:` beside `trl:`",
     "max_length": "set `max_length:` beside `trl:`",
     "gradient_accumulation_steps": "it follows from `batch_size:` beside `trl:` and per_device_train_batch_size",
 }
-"""Options that have one place already."""
+"""Options of TRL that are set elsewhere."""
 
-_READERS: dict[str, Callable[[Any], Any]] = {
-    "bool": lambda value: value if isinstance(value, bool) else _refuse(),
-    "int": lambda value: value if isinstance(value, int) and not isinstance(value, bool) else _refuse(),
-    "float": lambda value: float(value) if not isinstance(value, bool) and math.isfinite(float(value)) else _refuse(),
-    "str": lambda value: value if isinstance(value, str) else _refuse(),
+_TYPES: dict[str, TypeAdapter[Any]] = {
+    "bool": TypeAdapter(StrictBool),
+    "int": TypeAdapter(StrictInt),
+    "float": TypeAdapter(FiniteFloat),
+    "str": TypeAdapter(StrictStr),
 }
 
 
 def check_options(stage: Stage, given: Mapping[str, Any], place: Callable[[str], str]) -> dict[str, Any]:
-    """Return the options with their values read as TRL types them (YAML takes 1e-6 for a text).
+    """Return the options with their values read as TRL types them (YAML reads 1e-6 as a string).
 
-    `place` gives where an option stands. Raises ConfigError for unknown names and values of a wrong type, UsageError
+    `place` returns the place of an option. Raises ConfigError for unknown names and values of a wrong type, UsageError
     where TRL is not installed.
     """
     known = known_options(stage)
     checked = {}
     for name, value in given.items():
         if name in _ELSEWHERE:
-            raise ConfigError(f"{place(name)}: `{name}` can't be set here; {_ELSEWHERE[name]}")
+            raise ConfigError(f"{place(name)}: `{name}` cannot be set here; {_ELSEWHERE[name]}")
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean `{near[0]}`?" if near else ""
@@ -73,7 +75,7 @@ def check_options(stage: Stage, given: Mapping[str, Any], place: Callable[[str],
 
 @functools.cache
 def known_options(stage: Stage) -> dict[str, str]:
-    """Return the options of a kind of training, each with its type as TRL's source spells it."""
+    """Return the options of a kind of training, each with its type as in TRL's source."""
     file, name = _CLASSES[stage]
     trainers = _package("trl") / "trainer"
     return {
@@ -84,7 +86,7 @@ def known_options(stage: Stage) -> dict[str, str]:
 
 
 def _check_losses(value: object, where: str) -> None:
-    """TRL looks at the names of losses when the first one is computed, which is after everything is loaded."""
+    """Raise ConfigError for losses that TRL does not know; TRL itself checks only after everything is loaded."""
     source = (_package("trl") / "trainer" / "dpo_trainer.py").read_text(encoding="utf-8")
     known = sorted(set(re.findall(r'loss_type == "(\w+)"', source)))
     for name in value if isinstance(value, list) else [value]:
@@ -120,24 +122,18 @@ def _read(value: Any, kind: str, where: str, name: str) -> Any:  # noqa: ANN401
         return None
     if value is False and any(one.endswith("Strategy") for one in kinds):
         return "no"  # which YAML takes for false
-    if not set(kinds) <= {*_READERS, "None"}:
-        return value  # lists, dictionaries and enumerations: TRL says itself what it takes
-    for one in ("bool", "int", "float", "str"):
+    if not set(kinds) <= {*_TYPES, "None"}:
+        return value  # lists, dictionaries and enumerations: TRL checks them itself
+    for one in _TYPES if not isinstance(value, bool) or "bool" in kinds else ():
         if one in kinds:
-            try:
-                return _READERS[one](value)
-            except (TypeError, ValueError):
-                continue
+            with suppress(ValidationError):
+                return _TYPES[one].validate_python(value)
     raise ConfigError(f"{where}: `{name}` must be {' or '.join(kinds)}, not {value!r}")
-
-
-def _refuse() -> Any:  # noqa: ANN401
-    raise TypeError
 
 
 NEEDED = ("torch", "transformers", "accelerate", "datasets", "peft", "trl")
 TRL_RANGE = ">=1.16,<1.17"
-"""The releases whose loss `softdpo.py` was held against."""
+"""The releases whose loss `softdpo.py` was checked against."""
 
 KNOWN_SOURCES = {
     "DPOTrainer._compute_loss": "53c321c0b53c066a",
@@ -146,11 +142,11 @@ KNOWN_SOURCES = {
     "DPOTrainer._precompute_ref_logps": "34a291c13d49b628",
     "DataCollatorForPreference.torch_call": "45b96eb93ce5450f",
 }
-"""Hashes of what `SoftDPOTrainer` overrides or counts on, in TRL 1.16.0."""
+"""Hashes of what `SoftDPOTrainer` overrides or depends on, in TRL 1.16.0."""
 
 
 def prepare() -> None:
-    """Make the libraries silent: they are told what to show by nobody but the screen. Raises UsageError."""
+    """Silence the libraries, as the screen shows the progress. Raises UsageError where one is missing."""
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise UsageError(f"training needs {', '.join(missing)}, which is not installed; {INSTALL}")
@@ -165,20 +161,25 @@ def prepare() -> None:
     for name, value in quiet.items():
         os.environ.setdefault(name, value)
     warnings.simplefilter("ignore")
-    _silence()
+    import datasets  # noqa: PLC0415  (once the variables are set)
+    import transformers  # noqa: PLC0415
+
+    datasets.disable_progress_bars()
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
 
 
 def check_trl(trainer: Any, collator: Any, release: str | None = None) -> None:  # noqa: ANN401
-    """Raise UsageError when the DPO trainer is not one whose loss is known to be what soft labels add to.
+    """Raise UsageError unless the DPO trainer's loss is known to be the one that soft labels add to.
 
-    `release` is the installed one where it is not given.
+    `release` is the installed one by default.
     """
     from packaging.specifiers import SpecifierSet  # noqa: PLC0415
 
     found = release or installed("trl")
     changed = [name for name, known in KNOWN_SOURCES.items() if source_hash(name, trainer, collator) != known]
     if changed or found not in SpecifierSet(TRL_RANGE, prereleases=True):
-        what = f"differs from them in {', '.join(changed)}" if changed else "is none of them"
+        what = f"differs from them in {', '.join(changed)}" if changed else "is not one of them"
         raise UsageError(
             f"soft labels add to the DPO loss of TRL {TRL_RANGE}, and the installed one ({found}) {what}; install one "
             f"of those (pip install 'trl{TRL_RANGE}'), or train with --labels hard and --weights none"
@@ -186,7 +187,7 @@ def check_trl(trainer: Any, collator: Any, release: str | None = None) -> None: 
 
 
 def source_hash(name: str, trainer: Any, collator: Any) -> str:  # noqa: ANN401
-    """Return a hash of a method's source without its indentation; nothing where there is no such method."""
+    """Return a hash of a method's source without its indentation; "" where there is no such method."""
     owner = trainer if name.startswith(trainer.__name__) else collator
     method: Callable[..., Any] | None = getattr(owner, name.partition(".")[2], None)
     if method is None:
@@ -206,12 +207,3 @@ def installed(name: str) -> str:
 def versions() -> dict[str, str]:
     """Return the versions of what training depends on."""
     return {name: installed(name) for name in NEEDED}
-
-
-def _silence() -> None:
-    import datasets  # noqa: PLC0415
-    import transformers  # noqa: PLC0415
-
-    datasets.disable_progress_bars()
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()

@@ -1,4 +1,4 @@
-"""What is looked at while TRL trains: it is written down and shown, and a training gone wrong is stopped.
+"""A callback that writes and shows the metrics while TRL trains, and stops a training that fails.
 
 Imports transformers.
 """
@@ -21,24 +21,24 @@ from rlaif.train.metrics import ACCURACY, Progress, keep_until
 from rlaif.train.trl_options import Stage
 
 BEST = "held_out"
-"""What the best checkpoint is chosen by: accuracy, and of equal ones the lower loss; for sft, the loss alone."""
+"""The metric of the best checkpoint: accuracy, and of equal ones the lower loss; for sft, the loss alone."""
 WINDOW = 5
-"""Steps over which a fall must go on to count as one without end."""
+"""Steps whose mean is compared with that of as many steps before."""
 
 
 @dataclass(frozen=True)
 class Fall:
-    """When the chosen answers have become unlikely beyond what preference optimisation does to them."""
+    """Limit on how far the chosen responses' log-probability may fall."""
 
     most: float
-    """Nats a token."""
+    """Nats per token."""
     beta: float
     tokens: float
-    """Tokens of a chosen answer, on average."""
+    """Mean number of tokens of a chosen response."""
 
 
 class Watch(TrainerCallback):  # type: ignore[misc]
-    """Writes metrics, shows progress, stops when asked to or when the model falls apart."""
+    """Writes metrics, shows progress, stops when asked to or when the model degenerates."""
 
     def __init__(self, stage: Stage, metrics: Path, fall: Fall | None, show: Callable[[Progress], None]) -> None:
         self.stop_asked = False
@@ -50,14 +50,14 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self._show = show
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401
-        """Forget what was logged after the checkpoint that it goes on from."""
+        """Drop what was logged after the checkpoint that the training continues from."""
         self.progress = Progress(self.progress.stage, state.max_steps, state.global_step, state.global_step)
         if state.is_world_process_zero:
             keep_until(self._metrics, state.global_step)
         self._show(self.progress)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any) -> None:  # noqa: ANN401
-        """Write one line; raise TrainingError when going on is of no use."""
+        """Write one line; raise TrainingError when the training has failed."""
         if "train_runtime" in logs:
             return
         numbers = {name: value for name, value in logs.items() if isinstance(value, int | float)}
@@ -65,13 +65,13 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             with self._metrics.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"step": state.global_step, "seconds": self._seconds(), **numbers}) + "\n")
         self.progress.step = state.global_step
-        self.progress.heard(numbers)
+        self.progress.update(numbers)
         self._show(self.progress)
-        self._refuse_no_numbers(numbers)
-        self._refuse_a_fall_without_end(numbers)
+        self._check_finite(numbers)
+        self._check_fall(numbers)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any) -> None:  # noqa: ANN401
-        """Add what the best checkpoint is chosen by."""
+        """Add the metric that the best checkpoint is chosen by."""
         loss = metrics["eval_loss"]
         if self.progress.stage == "sft":
             metrics[f"eval_{BEST}"] = -loss
@@ -80,16 +80,16 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             metrics[f"eval_{BEST}"] = metrics[f"eval_{ACCURACY[self.progress.stage]}"] - 1e-6 * share
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401
-        """Save and end where a person asked for it."""
+        """Save and end where the user asked for it."""
         if self.stop_asked and state.global_step < state.max_steps:
             control.should_save = control.should_training_stop = True
             self.stopped_at = state.global_step
 
     @contextmanager
     def stoppable(self, say: Callable[[str], None]) -> Iterator[None]:
-        """Take the first Ctrl-C or SIGTERM for a wish to stop after the step; the second one ends at once.
+        """Stop after the current step at the first Ctrl-C or SIGTERM, and at once at the second one.
 
-        So does the first before any step, when there is nothing to save.
+        Before the first step, when there is nothing to save, the first one stops at once.
         """
 
         def ask(_number: int, _frame: object) -> None:
@@ -106,19 +106,19 @@ class Watch(TrainerCallback):  # type: ignore[misc]
                 signal.signal(number, handler)
 
     def _seconds(self) -> float:
-        """Return the time since this process began to train; a training gone on with begins at 0 again."""
+        """Return the seconds since this process began to train; a continued training begins at 0 again."""
         return round(time.monotonic() - self.progress.started, 3)
 
-    def _refuse_no_numbers(self, numbers: dict[str, float]) -> None:
+    def _check_finite(self, numbers: dict[str, float]) -> None:
         bad = [name for name in ("loss", "grad_norm", "eval_loss") if not math.isfinite(numbers.get(name, 0.0))]
         if bad:
             raise TrainingError(
                 f"the {bad[0].replace('_', ' ')} is {numbers[bad[0]]} at step {self.progress.step}, so nothing more "
-                "would be learned; lower --learning-rate, and look at metrics.jsonl for where it began"
+                "would be learnt; lower --learning-rate, and see metrics.jsonl for the step at which it began"
             )
 
-    def _refuse_a_fall_without_end(self, numbers: dict[str, float]) -> None:
-        """The chosen answers' mean log-ratio is their reward over beta (Rafailov et al. 2023, eq. 5)."""
+    def _check_fall(self, numbers: dict[str, float]) -> None:
+        """The chosen responses' mean log-ratio is their reward over beta (Rafailov et al. 2023, eq. 5)."""
         if self._fall is None or "rewards/chosen" not in numbers:
             return
         self._falls.append(-numbers["rewards/chosen"] / self._fall.beta / self._fall.tokens)
@@ -126,7 +126,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         if len(now) < WINDOW or sum(now) / WINDOW <= self._fall.most or sum(now) <= sum(before):
             return
         raise TrainingError(
-            f"the chosen answers are {sum(now) / WINDOW:.1f} nats a token less likely than at the start, and falling "
-            f"(step {self.progress.step}): good answers are unlearned like bad ones. Lower --learning-rate, raise "
-            "--beta, or add the chosen answers' own loss (--trl loss_type=[sigmoid,sft]); max_fall sets the limit"
+            f"the chosen responses are {sum(now) / WINDOW:.1f} nats per token less likely than at the start, and "
+            f"falling (step {self.progress.step}): the model unlearns good responses like bad ones. Lower "
+            "--learning-rate, raise --beta, or add the chosen responses' own loss (--trl loss_type=[sigmoid,sft]); "
+            "max_fall sets the limit"
         )

@@ -150,12 +150,12 @@ def test_interrupted_and_gone_on_with_is_the_same_as_never_interrupted(
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train(DpoConfig(**settings | {"out": str(whole)}), Said())
     config = DpoConfig(**settings | {"out": str(parts)})
-    with pytest.raises(StoppedError, match="stopped after step 5; the same command goes on"):
+    with pytest.raises(StoppedError, match="stopped after step 5; the same command continues"):
         train(config, Said(interrupt))
     (parts / "checkpoints" / "checkpoint-7").mkdir()  # cut off while it was written
     screen = Said()
     train(config, screen)
-    assert "goes on from checkpoint 5" in screen.lines
+    assert "continues from checkpoint 5" in screen.lines
     assert_equal_weights(whole, parts)
     kept = ("step", "loss", "rewards/accuracies", "eval_loss", "learning_rate")
     logged = [
@@ -223,7 +223,7 @@ def test_a_loss_that_is_no_number_stops_it_with_the_reason(settings: dict[str, A
 
 def test_good_answers_that_are_unlearned_without_end_stop_it(settings: dict[str, Any]) -> None:
     steep = {"learning_rate": 0.01, "epochs": 20, "max_fall": 0.01, "trl": {"beta": 5.0, "loss_type": "apo_down"}}
-    with pytest.raises(TrainingError, match="nats a token less likely than at the start, and falling"):
+    with pytest.raises(TrainingError, match="nats per token less likely than at the start, and falling"):
         train(DpoConfig(**settings | steep | {"labels": "hard"}), Said())
 
 
@@ -297,7 +297,8 @@ def test_the_chat_template_is_told_what_the_settings_say(settings: dict[str, Any
         out = str(tmp_path / f"out-{said}")
         train(DpoConfig(**one_step | {"chat_template_kwargs": told, "out": out}), screen)
         assert (
-            any("spells 60 prompts otherwise when an answer follows (p0, …)" in line for line in screen.lines) is said
+            any("renders 60 prompts differently when a response follows (p0, …)" in line for line in screen.lines)
+            is said
         )
 
 

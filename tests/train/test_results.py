@@ -43,11 +43,11 @@ def test_for_sft_the_lowest_loss_is_kept_and_without_a_choice_the_last_step() ->
     [
         (
             20,
-            ["held out 90.0% of 20 pairs right (70% to 97%) at step 6, kept as the best of 4 looks"],
+            ["held out 90.0% of 20 pairs right (70% to 97%) at step 6, kept as the best of 4 evaluations"],
         ),
         (
             4,
-            ["held out 90.0% of 4 pairs right (51% to 100%) at step 6, kept as the best of 4 looks"],
+            ["held out 90.0% of 4 pairs right (51% to 100%) at step 6, kept as the best of 4 evaluations"],
         ),
     ],
 )
@@ -55,18 +55,18 @@ def test_a_share_of_few_pairs_is_said_with_how_far_it_may_be_off(pairs: int, sai
     assert result_lines(final_figures(METRICS, "dpo", best_kept=True, held_out=pairs), "dpo") == said
 
 
-def test_what_a_coin_may_do_as_well_is_said() -> None:
+def test_an_accuracy_that_guessing_may_give_is_warned_of() -> None:
     figures = final_figures([look(2, 0.6, 0.69)], "dpo", best_kept=True, held_out=10)
     assert result_lines(figures, "dpo") == [
         "held out 60.0% of 10 pairs right (31% to 83%) at step 2, which is kept",
-        "! held-out pairs do not show that anything was learnt: a coin may do as well",
+        "! the held-out pairs do not show that anything was learnt: the interval includes the 50 % of guessing",
     ]
     assert result_lines(final_figures([{"step": 1, "loss": 0.7}], "dpo", best_kept=True, held_out=0), "dpo") == []
 
 
-def test_what_is_told_apart_wrongly_is_no_coins_work() -> None:
+def test_an_accuracy_below_one_half_is_warned_of() -> None:
     figures = final_figures([look(2, 0.1, 0.9)], "dpo", best_kept=True, held_out=20)
-    assert result_lines(figures, "dpo")[1].startswith("! more held-out pairs are told apart wrongly than by a coin")
+    assert result_lines(figures, "dpo")[1].startswith("! fewer than half of the held-out pairs are right")
     del figures["held_out"]
     assert result_lines(figures, "dpo") == ["held out 10.0% of the pairs right at step 2, which is kept"]
 
@@ -78,10 +78,10 @@ def test_what_was_logged_after_a_checkpoint_is_forgotten_and_a_line_cut_off_too(
     assert [line["step"] for line in read_metrics(file)] == [1, 2, 4]
 
 
-def test_progress_remembers_what_it_heard_last() -> None:
+def test_progress_has_the_numbers_logged_last() -> None:
     progress = Progress("dpo", steps=10, step=4)
-    progress.heard({"loss": 0.5, "rewards/accuracies": 0.75})
-    progress.heard({"eval_loss": 0.4, "eval_rewards/accuracies": 0.9})
+    progress.update({"loss": 0.5, "rewards/accuracies": 0.75})
+    progress.update({"eval_loss": 0.4, "eval_rewards/accuracies": 0.9})
     assert (progress.loss, progress.accuracy, progress.held_out, progress.held_out_step) == (0.5, 0.75, 0.9, 4)
 
 
