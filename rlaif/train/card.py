@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from huggingface_hub import ModelCardData
 from matplotlib import style
@@ -13,12 +13,8 @@ from rlaif.train import config as settings
 from rlaif.train.directory import TrainingManifest
 from rlaif.train.examples import Examples
 from rlaif.train.metrics import ACCURACY, Figures, result_lines
-from rlaif.train.plan import Plan, loss_line
+from rlaif.train.plan import Plan, Prepared, loss_line
 from rlaif.train.trl_options import Stage
-
-if TYPE_CHECKING:
-    from rlaif.train.measurements import Device
-
 
 _NAMES: dict[str, str] = {
     "rewards/accuracies": "share of pairs right",
@@ -67,16 +63,18 @@ _TITLES: dict[Stage, str] = {
 }
 
 
-def model_card(
-    config: settings.TrainConfig, plan: Plan, device: "Device", examples: Examples[Any], manifest: TrainingManifest
-) -> str:
-    """Return the card as Markdown with its YAML head."""
+def model_card(prepared: Prepared, manifest: TrainingManifest) -> str:
+    """Return the card of a finished training as Markdown with its YAML head."""
+    config, plan, examples = prepared.config, prepared.plan, prepared.examples
+    link = f"https://huggingface.co/{config.model}" if config.model.count("/") == 1 else "#data-and-rules"
+    data = f"{len(examples.train)} examples, {len(examples.test)} more held out"
+    warnings = "\n".join(["> **Warning**", ">", *(f"> - {warning}" for warning in examples.origin.warnings)])
     parts = [
         f"# {_base(config)}, {_TITLES[plan.stage]}",
-        f"Made by `rlaif train {plan.stage}` from [{_base(config)}]({_link(config)}) and {_data_line(examples)}.",
-        *([_warnings(examples)] if examples.origin.warnings else []),
+        f"Made by `rlaif train {plan.stage}` from [{_base(config)}]({link}) and {data}.",
+        *([warnings] if examples.origin.warnings else []),
         "## Data and rules\n\n" + _data(examples, manifest),
-        "## Training\n\n" + _training(config, plan, device, manifest),
+        "## Training\n\n" + _training(prepared, manifest),
         "## Figures\n\n" + _figures(manifest.figures, plan, examples) + "\n\n![curves](curves.png)",
         "## Serving\n\n" + _serving(config, plan),
         "## Limits\n\n" + _LIMITS,
@@ -99,18 +97,6 @@ def _base(config: settings.TrainConfig) -> str:
     return config.model.rstrip("/").rpartition("/")[2] if config.model.startswith(("/", ".", "~")) else config.model
 
 
-def _link(config: settings.TrainConfig) -> str:
-    return f"https://huggingface.co/{config.model}" if config.model.count("/") == 1 else "#data-and-rules"
-
-
-def _data_line(examples: Examples[Any]) -> str:
-    return f"{len(examples.train)} examples, {len(examples.test)} more held out"
-
-
-def _warnings(examples: Examples[Any]) -> str:
-    return "\n".join(["> **Warning**", ">", *(f"> - {warning}" for warning in examples.origin.warnings)])
-
-
 def _data(examples: Examples[Any], manifest: TrainingManifest) -> str:
     origin = examples.origin
     rows = [
@@ -125,10 +111,12 @@ def _data(examples: Examples[Any], manifest: TrainingManifest) -> str:
     )
 
 
-def _training(config: settings.TrainConfig, plan: Plan, device: "Device", manifest: TrainingManifest) -> str:
+def _training(prepared: Prepared, manifest: TrainingManifest) -> str:
+    config, plan, device = prepared.config, prepared.plan, prepared.device
+    merged = "merged into the weights" if config.merge else "beside them"
     rows = [
         ("loss", loss_line(config)),
-        ("weights", "all" if plan.method == "full" else f"adapters of rank {config.lora.r}, {_merged(config)}"),
+        ("weights", "all" if plan.method == "full" else f"adapters of rank {config.lora.r}, {merged}"),
         ("steps", f"{plan.steps} of {plan.at_a_time * plan.passes * device.count} examples"),
         ("learning rate", f"{plan.learning_rate:g}, warmed up over a tenth of the steps"),
         ("longest sequence", f"{config.max_length} tokens"),
@@ -138,10 +126,6 @@ def _training(config: settings.TrainConfig, plan: Plan, device: "Device", manife
         ("versions", ", ".join(f"{name} {version}" for name, version in manifest.versions.items())),
     ]
     return _table(("", ""), rows)
-
-
-def _merged(config: settings.TrainConfig) -> str:
-    return "merged into the weights" if config.merge else "beside them"
 
 
 def _figures(figures: Figures, plan: Plan, examples: Examples[Any]) -> str:

@@ -10,7 +10,6 @@ checkpoints/       while it trains; removed when it is finished
 
 import json
 import shutil
-from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -59,7 +58,7 @@ def claim(folder: Path, wanted: TrainingManifest) -> TrainingManifest:
     differences = changed_settings(found.settings, wanted.settings)
     if found.stage != wanted.stage:
         differences.insert(0, f"{found.stage} → {wanted.stage}")
-    if differences and not _keeps_anything(folder, found):
+    if differences and not (found.finished or last_checkpoint(folder)):
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
         (folder / METRICS).unlink(missing_ok=True)
         write_text(folder / MANIFEST, wanted.model_dump_json(indent=2))
@@ -69,10 +68,6 @@ def claim(folder: Path, wanted: TrainingManifest) -> TrainingManifest:
             f"{folder} holds another training; what differs: {'; '.join(differences)}. Choose another --out"
         )
     return found
-
-
-def _keeps_anything(folder: Path, found: TrainingManifest) -> bool:
-    return found.finished or last_checkpoint(folder) is not None
 
 
 def read_training(folder: Path) -> TrainingManifest | None:
@@ -87,9 +82,8 @@ def read_training(folder: Path) -> TrainingManifest | None:
         raise RunDirectoryError(f"{folder}/{MANIFEST} was written by another version ({problem})") from None
 
 
-def finish(folder: Path, manifest: TrainingManifest, figures: Mapping[str, float | None]) -> None:
-    """Write the results into the manifest and remove the checkpoints."""
-    done = manifest.model_copy(update={"finished": True, "figures": dict(figures)})
+def finish(folder: Path, done: TrainingManifest) -> None:
+    """Write the manifest with the results and remove the checkpoints."""
     write_text(folder / MANIFEST, done.model_dump_json(indent=2))
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 

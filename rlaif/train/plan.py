@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from rlaif.train.config import DpoConfig, RewardConfig, TrainConfig
+from rlaif.train.directory import TrainingManifest
 from rlaif.train.examples import Examples
 from rlaif.train.trl_options import Stage
 
@@ -76,6 +77,24 @@ class Settled:
     method: Method
     at_a_time: int
     checkpointing: bool
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is known of a training before the weights are loaded."""
+
+    config: TrainConfig
+    source: str
+    """Where the weights are loaded from."""
+    tokenizer: Any
+    examples: Examples[Any]
+    """Their `template` is passed to the chat template."""
+    device: "Device"
+    size: "Size"
+    plan: Plan
+    mean_response: float
+    """Mean number of tokens of a chosen response."""
+    manifest: TrainingManifest
 
 
 def make_plan(
@@ -168,8 +187,10 @@ _NAMED = 5
 """Ids that a line names; the rest is counted."""
 
 
-def plan_lines(config: TrainConfig, plan: Plan, device: "Device", size: "Size", examples: Examples[Any]) -> list[str]:
+def plan_lines(prepared: Prepared) -> list[str]:
     """Return what is going to be trained, how, and what it will take; measures the device's speed (half a second)."""
+    config, plan, device = prepared.config, prepared.plan, prepared.device
+    size, examples = prepared.size, prepared.examples
     where = device.name if device.count == 1 else f"{device.count} × {device.name}"
     what = f"all {count(size.parameters)} weights"
     if plan.method == "lora":

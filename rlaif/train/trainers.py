@@ -1,9 +1,9 @@
 """One TRL trainer for each kind of training, made from a plan, and how its model is saved. Imports torch and TRL."""
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -15,101 +15,99 @@ from trl.trainer.dpo_trainer import DataCollatorForPreference
 
 from rlaif.errors import UsageError
 from rlaif.records import Message
+from rlaif.runs.rows import response_turn
 from rlaif.stats.log_odds import log_odds
 from rlaif.train import config as settings
-from rlaif.train.examples import Examples, PairExample, ResponseExample
-from rlaif.train.measurements import Device
-from rlaif.train.plan import Plan
+from rlaif.train.examples import PairExample, ResponseExample
+from rlaif.train.plan import Prepared
 from rlaif.train.softdpo import LABEL, WEIGHT, SoftDPOTrainer
 from rlaif.train.trl_options import check_trl
 from rlaif.train.watch import BEST, Watch
 
-
-@dataclass(frozen=True)
-class Parts:
-    """What a trainer is made of."""
-
-    config: settings.TrainConfig
-    plan: Plan
-    device: Device
-    source: str
-    """Where the weights are loaded from."""
-    tokenizer: Any
-    examples: Examples[Any]
-    """Their `template` is passed to the chat template."""
-    checkpoints: Path
-    watch: Watch
+Row = dict[str, Any]
 
 
-def make_trainer(parts: Parts) -> Any:  # noqa: ANN401
+def make_trainer(prepared: Prepared, checkpoints: Path, watch: Watch) -> Any:  # noqa: ANN401
     """Return a trainer, ready to train. Raises UsageError for settings that TRL refuses."""
-    make = {"sft": _sft, "dpo": _dpo, "reward": _reward}[parts.plan.stage]
+    trainer_of, config_of, row_of = {"sft": _sft, "dpo": _dpo, "reward": _reward}[prepared.plan.stage](prepared)
+    examples = prepared.examples
+    template = {"chat_template_kwargs": dict(examples.template)} if examples.template else {}
+    splits = {
+        split: [row_of(one) | template for one in part]
+        for split, part in (("train", examples.train), ("test", examples.test))
+    }
     try:
-        trainer = make(parts)
+        args = config_of(**_arguments(prepared, checkpoints))
+        with args.main_process_first(local=False):
+            data = {split: _on_disk(rows, checkpoints / "data" / split) for split, rows in splits.items() if rows}
+        trainer = trainer_of(
+            model=prepared.source,
+            args=args,
+            train_dataset=data["train"],
+            eval_dataset=data.get("test"),
+            processing_class=prepared.tokenizer,
+            peft_config=_adapters(prepared) if prepared.plan.method == "lora" else None,
+        )
     except (ValueError, TypeError, NotImplementedError, ImportError) as error:
         raise UsageError(f"TRL refuses these settings: {' '.join(str(error).split())[:300]}") from None
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(parts.watch)
+    trainer.add_callback(watch)
     return trainer
 
 
-def _sft(parts: Parts) -> Any:  # noqa: ANN401
-    def row(one: ResponseExample) -> dict[str, Any]:
-        return {"prompt": _turns(one.prompt), "completion": [_response(one.completion)]}
+def _sft(_: Prepared) -> tuple[Any, Any, Callable[[Any], Row]]:
+    def row(one: ResponseExample) -> Row:
+        return {"prompt": _messages(one.prompt), "completion": _messages(response_turn(one.completion))}
 
-    train, test = ([row(one) for one in part] for part in (parts.examples.train, parts.examples.test))
-    return SFTTrainer(**_common(parts, SFTConfig(**_arguments(parts)), train, test))
+    return SFTTrainer, SFTConfig, row
 
 
-def _dpo(parts: Parts) -> Any:  # noqa: ANN401
-    config = parts.config
+def _dpo(prepared: Prepared) -> tuple[Any, Any, Callable[[Any], Row]]:
+    config, examples = prepared.config, prepared.examples
     assert isinstance(config, settings.DpoConfig)
-    soft = config.labels == "soft" and any(one.p_chosen < 1 for one in _all(parts.examples))
-    labelled = soft or config.weights != "none"
-    scale = _mean([_weight(one, config) for one in parts.examples.train])
+    by_margin = config.weights == "margin"
 
-    def row(one: PairExample) -> dict[str, Any]:
-        label = {LABEL: one.p_chosen if soft else 1.0, WEIGHT: _weight(one, config) / scale} if labelled else {}
-        return {
-            "prompt": _turns(one.prompt),
-            "chosen": [_response(one.chosen)],
-            "rejected": [_response(one.rejected)],
-            **label,
-        }
+    def weight(one: PairExample) -> float:
+        return abs(one.p_chosen - 0.5) if by_margin else 1.0
 
-    if labelled:
-        check_trl(DPOTrainer, DataCollatorForPreference)
-    kind = SoftDPOTrainer if labelled else DPOTrainer
-    train, test = ([row(one) for one in part] for part in (parts.examples.train, parts.examples.test))
-    arguments = {"precompute_ref_log_probs": True} | _arguments(parts)
-    return kind(**_common(parts, DPOConfig(**arguments), train, test))
+    soft = config.labels == "soft" and any(one.p_chosen < 1 for one in (*examples.train, *examples.test))
+    scale = fmean(map(weight, examples.train))
+    if scale == 0:
+        raise UsageError("weights: margin leaves no pair with a weight above 0, as every p_chosen is 0.5")
+
+    def row(one: PairExample) -> Row:
+        sides = {"chosen": _messages(response_turn(one.chosen)), "rejected": _messages(response_turn(one.rejected))}
+        label = {LABEL: one.p_chosen if soft else 1.0, WEIGHT: weight(one) / scale} if soft or by_margin else {}
+        return {"prompt": _messages(one.prompt), **sides, **label}
+
+    if not (soft or by_margin):
+        return DPOTrainer, DPOConfig, row
+    check_trl(DPOTrainer, DataCollatorForPreference)
+    return SoftDPOTrainer, DPOConfig, row
 
 
-def _reward(parts: Parts) -> Any:  # noqa: ANN401
-    config = parts.config
+def _reward(prepared: Prepared) -> tuple[Any, Any, Callable[[Any], Row]]:
+    config, examples = prepared.config, prepared.examples
     assert isinstance(config, settings.RewardConfig)
+    hard = all(one.p_chosen == 1 for one in (*examples.train, *examples.test))  # as in data without p_chosen
 
-    hard = all(one.p_chosen == 1 for one in _all(parts.examples))  # as in data without p_chosen
+    def row(one: PairExample) -> Row:
+        chosen, rejected = (_messages(one.prompt + response_turn(text)) for text in (one.chosen, one.rejected))
+        margin = {} if config.margins == "none" or hard else {"margin": log_odds(one.p_chosen)}
+        return {"chosen": chosen, "rejected": rejected, **margin}
 
-    def row(one: PairExample) -> dict[str, Any]:
-        turns = _turns(one.prompt)
-        sides = {"chosen": [*turns, _response(one.chosen)], "rejected": [*turns, _response(one.rejected)]}
-        return sides if config.margins == "none" or hard else sides | {"margin": log_odds(one.p_chosen)}
-
-    train, test = ([row(one) for one in part] for part in (parts.examples.train, parts.examples.test))
-    return RewardTrainer(**_common(parts, RewardConfig(**_arguments(parts)), train, test))
+    return RewardTrainer, RewardConfig, row
 
 
-def _arguments(parts: Parts) -> dict[str, Any]:
-    plan, config, device = parts.plan, parts.config, parts.device
-    held_out = len(parts.examples.test)
-    evaluated = "steps" if held_out else "no"
+def _arguments(prepared: Prepared, checkpoints: Path) -> dict[str, Any]:
+    plan, config, device = prepared.plan, prepared.config, prepared.device
+    held_out = len(prepared.examples.test)
     number = "bfloat16" if plan.method == "lora" and device.bf16 else "float32"
     chosen: dict[str, Any] = {
-        "output_dir": str(parts.checkpoints),
+        "output_dir": str(checkpoints),
         "per_device_train_batch_size": plan.at_a_time,
         # A divisor: TRL takes the mean over batches, which is the mean over examples for batches of one size only.
-        "per_device_eval_batch_size": _largest_divisor(held_out, plan.at_a_time),
+        "per_device_eval_batch_size": next(n for n in range(max(1, plan.at_a_time), 0, -1) if held_out % n == 0),
         "gradient_accumulation_steps": plan.passes,
         "num_train_epochs": config.epochs,
         "learning_rate": plan.learning_rate,
@@ -123,7 +121,7 @@ def _arguments(parts: Parts) -> dict[str, Any]:
         "ddp_find_unused_parameters": False,
         "logging_steps": 1,
         "logging_nan_inf_filter": False,  # it hides what the watch must see
-        "eval_strategy": evaluated,
+        "eval_strategy": "steps" if held_out else "no",
         "eval_steps": plan.evaluate_every,
         "save_strategy": "steps",
         "save_steps": plan.evaluate_every,
@@ -133,27 +131,13 @@ def _arguments(parts: Parts) -> dict[str, Any]:
         "greater_is_better": True if held_out else None,
         "report_to": "none",
         "disable_tqdm": True,
+        **({"precompute_ref_log_probs": True} if plan.stage == "dpo" else {}),
     }
     given = config.trl | {"model_init_kwargs": {"dtype": number} | (config.trl.get("model_init_kwargs") or {})}
     return chosen | given
 
 
-def _common(parts: Parts, args: Any, train: list[dict[str, Any]], test: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: ANN401
-    template = {"chat_template_kwargs": dict(parts.examples.template)} if parts.examples.template else {}
-    splits = {"train": [row | template for row in train], "test": [row | template for row in test]}
-    with args.main_process_first(local=False):
-        on_disk = {split: _on_disk(rows, parts.checkpoints / "data" / split) for split, rows in splits.items() if rows}
-    return {
-        "model": parts.source,
-        "args": args,
-        "train_dataset": on_disk["train"],
-        "eval_dataset": on_disk.get("test"),
-        "processing_class": parts.tokenizer,
-        "peft_config": _adapters(parts) if parts.plan.method == "lora" else None,
-    }
-
-
-def _on_disk(rows: list[dict[str, Any]], folder: Path) -> Dataset:
+def _on_disk(rows: list[Row], folder: Path) -> Dataset:
     """Return the rows as a dataset that all processes share, with what TRL computes of it beside it.
 
     A continued training finds the reference's log-probabilities there; the manifest makes sure of the same rows.
@@ -166,9 +150,9 @@ def _on_disk(rows: list[dict[str, Any]], folder: Path) -> Dataset:
     return Dataset.load_from_disk(folder)
 
 
-def _adapters(parts: Parts) -> LoraConfig:
-    lora = parts.config.lora
-    scorer = parts.plan.stage == "reward"
+def _adapters(prepared: Prepared) -> LoraConfig:
+    lora = prepared.config.lora
+    scorer = prepared.plan.stage == "reward"
     return LoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha,
@@ -179,31 +163,8 @@ def _adapters(parts: Parts) -> LoraConfig:
     )
 
 
-def _weight(one: PairExample, config: settings.DpoConfig) -> float:
-    return abs(one.p_chosen - 0.5) if config.weights == "margin" else 1.0
-
-
-def _all(examples: Examples[PairExample]) -> tuple[PairExample, ...]:
-    return (*examples.train, *examples.test)
-
-
-def _mean(numbers: Sequence[float]) -> float:
-    mean = sum(numbers) / len(numbers)
-    if mean == 0:
-        raise UsageError("weights: margin leaves no pair with a weight above 0, as every p_chosen is 0.5")
-    return mean
-
-
-def _largest_divisor(number: int, most: int) -> int:
-    return next(n for n in range(max(1, most), 0, -1) if number % n == 0)
-
-
-def _turns(turns: Sequence[Message]) -> list[dict[str, Any]]:
+def _messages(turns: Sequence[Message]) -> list[Row]:
     return [turn.model_dump() for turn in turns]
-
-
-def _response(text: str) -> dict[str, Any]:
-    return {"role": "assistant", "content": text}
 
 
 def save_model(trainer: Any, folder: Path, *, merge: bool, dtype: str) -> None:  # noqa: ANN401

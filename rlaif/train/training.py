@@ -5,8 +5,8 @@ then preference optimisation from there.
 """
 
 import os
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,6 +27,7 @@ from rlaif.train.directory import (
 )
 from rlaif.train.examples import Examples, ResponseExample, improvements, read_pairs, read_responses
 from rlaif.train.metrics import Progress, final_figures, read_metrics
+from rlaif.train.plan import Load, Plan, Prepared, Settled, left_out_line, make_plan, plan_lines
 from rlaif.train.trl_options import Stage, prepare, versions
 from rlaif.version import __version__
 
@@ -52,7 +53,8 @@ def train(config: TrainConfig, screen: Screen) -> TrainingManifest:
     stage = stage_of(config)
     examples = _improvements(config, screen) if isinstance(config, SftConfig) else read_pairs(config.data)
     prepare()
-    with _only_writer(Path(config.out)):
+    folder = Path(config.out)
+    with locked(folder, own=MANIFEST) if _first_process() else nullcontext():
         return _train(config, stage, examples, screen)
 
 
@@ -73,52 +75,24 @@ def _improvements(config: SftConfig, screen: Screen) -> Examples[ResponseExample
     return kept
 
 
-def _only_writer(folder: Path) -> AbstractContextManager[None]:
-    return locked(folder, own=MANIFEST) if _first_process() else nullcontext()
-
-
 def _first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-@dataclass(frozen=True)
-class _Ready:
-    """What is known of a training before the weights are loaded."""
-
-    source: str
-    tokenizer: Any
-    examples: Examples[Any]
-    device: Any
-    size: Any
-    plan: Any
-    mean_response: float
-    manifest: TrainingManifest
-
-
 def _train(config: TrainConfig, stage: Stage, examples: Examples[Any], screen: Screen) -> TrainingManifest:
-    from rlaif.train.plan import plan_lines  # noqa: PLC0415
-
     folder = Path(config.out)
-    ready = _make_ready(config, stage, examples, screen)
-    found = claim(folder, ready.manifest) if _first_process() else read_training(folder) or ready.manifest
+    prepared = _prepare(config, stage, examples, screen)
+    found = claim(folder, prepared.manifest) if _first_process() else read_training(folder) or prepared.manifest
     if found.finished:
         screen.say(f"{folder} is finished already; for another training, choose another --out")
         return found
-    for line in plan_lines(config, ready.plan, ready.device, ready.size, ready.examples):
+    for line in plan_lines(prepared):
         screen.say(line)
-    trainer = _run(config, ready, screen)
-    return _keep(config, ready, trainer)
+    return _keep(prepared, _run(prepared, screen))
 
 
-def _make_ready(config: TrainConfig, stage: Stage, examples: Examples[Any], screen: Screen) -> _Ready:
-    from rlaif.train.measurements import (  # noqa: PLC0415  # noqa: PLC0415
-        load_config,
-        load_tokenizer,
-        measure,
-        size_of,
-        this_device,
-    )
-    from rlaif.train.plan import Load, Settled, make_plan  # noqa: PLC0415
+def _prepare(config: TrainConfig, stage: Stage, examples: Examples[Any], screen: Screen) -> Prepared:
+    from rlaif.train.measurements import load_config, load_tokenizer, measure, size_of, this_device  # noqa: PLC0415
 
     source = model_source(config.model)
     shape = load_config(source, config.model)
@@ -132,20 +106,21 @@ def _make_ready(config: TrainConfig, stage: Stage, examples: Examples[Any], scre
     ids = [one.id for one in examples.train]
     load = Load(len(ids), len(examples.test), lengths.mean_total(ids), lengths.longest(ids))
     device = this_device()
-    begun = read_training(Path(config.out))
-    if begun is not None and not begun.finished and last_checkpoint(Path(config.out)) is None:
-        begun = None  # nothing is left to continue from
-    settled = Settled(**begun.plan) if begun is not None else None  # type: ignore[arg-type]
-    if settled is not None and config.method not in {"auto", settled.method}:
-        settled = None  # another method is asked for, which `claim` refuses
-    plan = make_plan(config, stage, device, size, load, settled)
+    plan = make_plan(config, stage, device, size, load, _settled(config))
     manifest = _manifest(config, examples, model_hash(source, getattr(shape, "_commit_hash", None)), plan)
-    return _Ready(source, tokenizer, examples, device, size, plan, lengths.mean_response(ids), manifest)
+    return Prepared(config, source, tokenizer, examples, device, size, plan, lengths.mean_response(ids), manifest)
+
+
+def _settled(config: TrainConfig) -> Settled | None:
+    """Return what the training that continues was begun with; None for a new one."""
+    begun = read_training(Path(config.out))
+    if begun is None or not (begun.finished or last_checkpoint(Path(config.out))):
+        return None  # nothing is left to continue from
+    settled = Settled(**begun.plan)  # type: ignore[arg-type]
+    return settled if config.method in {"auto", settled.method} else None  # `claim` refuses another method
 
 
 def _fitting(examples: Examples[Any], lengths: Any, stage: Stage, limit: int, screen: Screen) -> Examples[Any]:  # noqa: ANN401
-    from rlaif.train.plan import left_out_line  # noqa: PLC0415
-
     too_long, cut = lengths.too_long(stage), lengths.cut(stage)
     what = "examples are left out, longer than" if stage == "reward" else "prompts are left out, as long as"
     if too_long:
@@ -163,7 +138,7 @@ def _fitting(examples: Examples[Any], lengths: Any, stage: Stage, limit: int, sc
     return fitting
 
 
-def _manifest(config: TrainConfig, examples: Examples[Any], weights: str, plan: Any) -> TrainingManifest:  # noqa: ANN401
+def _manifest(config: TrainConfig, examples: Examples[Any], weights: str, plan: Plan) -> TrainingManifest:
     recipe = config.model_dump(
         mode="json", exclude={"data", "model", "out", "method", "max_fall", "chat_template_kwargs"}
     )
@@ -184,24 +159,27 @@ def _manifest(config: TrainConfig, examples: Examples[Any], weights: str, plan: 
     )
 
 
-def _run(config: TrainConfig, ready: _Ready, screen: Screen) -> Any:  # noqa: ANN401
-    """Train from the last whole checkpoint on, or from the start; return TRL's trainer."""
+def _run(prepared: Prepared, screen: Screen) -> Any:  # noqa: ANN401
+    """Train from the last complete checkpoint on, or from the start; return TRL's trainer."""
     import torch  # noqa: PLC0415
 
-    from rlaif.train.trainers import Parts, make_trainer  # noqa: PLC0415
+    from rlaif.train.trainers import make_trainer  # noqa: PLC0415
+    from rlaif.train.watch import Fall, Watch  # noqa: PLC0415
 
-    folder = Path(config.out)
-    watch = _watch(config, ready, screen)
+    config, stage, folder = prepared.config, prepared.plan.stage, Path(prepared.config.out)
+    fall = None
+    if isinstance(config, DpoConfig) and config.max_fall is not None:
+        fall = Fall(config.max_fall, float(config.trl.get("beta", 0.1)), prepared.mean_response)
+    watch = Watch(stage, folder / METRICS, fall, screen.show)
     begun = last_checkpoint(folder)
     if begun is not None:
         screen.say(f"continues from {begun.name.replace('-', ' ')}")
-    given = (config, ready.plan, ready.device, ready.source, ready.tokenizer, ready.examples)
-    alone = ready.device.count == 1  # several processes would stop at different steps and wait for each other
+    alone = prepared.device.count == 1  # several processes would stop at different steps and wait for each other
     try:
         with watch.stoppable(screen.say) if alone else nullcontext():
-            if ready.plan.stage == "dpo":
+            if stage == "dpo":
                 screen.say("loading, then the reference's log-probabilities of all responses, once …")
-            trainer = make_trainer(Parts(*given, folder / CHECKPOINTS, watch))
+            trainer = make_trainer(prepared, folder / CHECKPOINTS, watch)
             trainer.train(resume_from_checkpoint=str(begun) if begun else None)
     except torch.OutOfMemoryError as error:
         raise TrainingError(
@@ -217,30 +195,21 @@ def _run(config: TrainConfig, ready: _Ready, screen: Screen) -> Any:  # noqa: AN
     return trainer
 
 
-def _watch(config: TrainConfig, ready: _Ready, screen: Screen) -> Any:  # noqa: ANN401
-    from rlaif.train.watch import Fall, Watch  # noqa: PLC0415
-
-    fall = None
-    if isinstance(config, DpoConfig) and config.max_fall is not None:
-        fall = Fall(config.max_fall, float(config.trl.get("beta", 0.1)), ready.mean_response)
-    return Watch(ready.plan.stage, Path(config.out) / METRICS, fall, screen.show)
-
-
-def _keep(config: TrainConfig, ready: _Ready, trainer: Any) -> TrainingManifest:  # noqa: ANN401
+def _keep(prepared: Prepared, trainer: Any) -> TrainingManifest:  # noqa: ANN401
     """Write model, card and curves, and the manifest last: `finished` means that the rest is written."""
     from rlaif.train.card import curves, model_card  # noqa: PLC0415
     from rlaif.train.trainers import save_model  # noqa: PLC0415
 
-    folder = Path(config.out)
-    save_model(trainer, folder, merge=config.merge, dtype=ready.size.dtype)
+    folder, stage = Path(prepared.config.out), prepared.plan.stage
+    save_model(trainer, folder, merge=prepared.config.merge, dtype=prepared.size.dtype)
     metrics = read_metrics(folder / METRICS)
-    best_kept, held_out = trainer.args.load_best_model_at_end, len(ready.examples.test)
-    figures = final_figures(metrics, ready.plan.stage, best_kept=best_kept, held_out=held_out)
-    done = ready.manifest.model_copy(update={"finished": True, "figures": figures})
+    best_kept, held_out = trainer.args.load_best_model_at_end, len(prepared.examples.test)
+    figures = final_figures(metrics, stage, best_kept=best_kept, held_out=held_out)
+    done = prepared.manifest.model_copy(update={"finished": True, "figures": figures})
     if _first_process():
-        (folder / "curves.png").write_bytes(curves(metrics, ready.plan.stage))
-        write_text(folder / "README.md", model_card(config, ready.plan, ready.device, ready.examples, done))
-        finish(folder, ready.manifest, figures)
+        (folder / "curves.png").write_bytes(curves(metrics, stage))
+        write_text(folder / "README.md", model_card(prepared, done))
+        finish(folder, done)
     return done
 
 
