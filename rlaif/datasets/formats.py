@@ -10,7 +10,7 @@ from typing import Literal, Self
 
 from rlaif.records import Message, Probability, Record
 from rlaif.runs.reader import Run
-from rlaif.runs.rows import Concluded, PreferenceRow, RevisionRow, Row
+from rlaif.runs.rows import Concluded, PairRow, PreferenceRow, RevisionRow, Row
 from rlaif.stats.log_odds import log_odds
 
 
@@ -117,7 +117,7 @@ class RewardRow(Row):
         return cls(chosen=chosen, rejected=rejected, margin=log_odds(pair.p_chosen), prompt_id=pair.prompt_id)
 
 
-class OpenRlhfRow(Row):
+class OpenRlhfRow(PairRow):
     """The prompt and both responses as messages, and a margin for the reward model's loss.
 
     For `--prompt_key prompt --chosen_key chosen --rejected_key rejected --apply_chat_template`, as OpenRLHF's README
@@ -125,12 +125,6 @@ class OpenRlhfRow(Row):
     `margin`.
     """
 
-    prompt: tuple[Message, ...]
-    """The conversation that was answered."""
-    chosen: tuple[Message, ...]
-    """The better response, as one turn of the assistant."""
-    rejected: tuple[Message, ...]
-    """The worse response, as one turn of the assistant."""
     margin: float
     """Log-odds of `p_chosen`, between -4 and 4."""
     prompt_id: str

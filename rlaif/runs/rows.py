@@ -27,8 +27,8 @@ class PrincipleProbability(Record):
     p: Probability
 
 
-class PreferenceRow(Row):
-    """One preference pair. `prompt`, `chosen` and `rejected` are what a DPO trainer takes."""
+class PairRow(Row):
+    """The columns that a DPO trainer takes."""
 
     prompt: tuple[Message, ...]
     """The conversation that was answered; it ends with a turn of the user."""
@@ -36,6 +36,11 @@ class PreferenceRow(Row):
     """The better response, as one turn of the assistant."""
     rejected: tuple[Message, ...]
     """The worse response, as one turn of the assistant."""
+
+
+class PreferenceRow(PairRow):
+    """One preference pair."""
+
     p_chosen: Probability
     """Probability that `chosen` is the better response under the constitution, as this critic judges, both orders
     averaged; use it as a soft label."""
