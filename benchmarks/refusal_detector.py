@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 from typing import get_args
 
-from rlaif.text import RefusalKind, detect_refusal
+from rlaif.text.refusal import RefusalKind, detect_refusal
 
 KINDS: tuple[RefusalKind, ...] = get_args(RefusalKind)
 LABELS: dict[str, RefusalKind] = {

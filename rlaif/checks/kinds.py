@@ -14,7 +14,7 @@ from rlaif.checks.json_shape import JsonShape, fault_in, read_json
 from rlaif.checks.layout import Format, is_laid_out
 from rlaif.checks.matching import found, plain, stands_in
 from rlaif.errors import CheckError, ConfigError
-from rlaif.text import detect_refusal
+from rlaif.text.refusal import detect_refusal
 
 
 class Turn(Protocol):

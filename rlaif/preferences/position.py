@@ -14,8 +14,7 @@ from pydantic import Field
 
 from rlaif.preferences.logits import TIE_LOGIT, ranking_logits
 from rlaif.records import Matchup, Record
-from rlaif.stats.estimates import Estimate
-from rlaif.stats.median import median_interval
+from rlaif.stats.estimates import Estimate, median_interval
 
 FEWEST_FOR_BIAS = 8
 """With fewer matchups the median is too uncertain, and the bias counts as zero."""

@@ -14,7 +14,7 @@ from rlaif.stats.log_odds import sigmoid
 from rlaif.testing.policy import WORDS, text_choice
 from rlaif.testing.request_kind import after_fences, fenced, question_of, scale_of, shown_responses
 from rlaif.testing.simulated_model import SimulatedModel
-from rlaif.text import detect_refusal
+from rlaif.text.refusal import detect_refusal
 
 _DECLINES = re.compile(r"^([AB]): it declines$", re.M)
 

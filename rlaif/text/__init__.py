@@ -5,24 +5,3 @@ match words, not meanings: an unusual refusal, irony or another language is miss
 labels (`benchmarks/README.md`); hedging and diversity are counts, not judgements. Good for comparing many responses of
 two models, not for deciding about a single one.
 """
-
-from rlaif.text.diversity import distinct_ngrams, mattr, self_overlap, word_count, words
-from rlaif.text.hedging import HedgeKind, HedgeSpan, Hedging, hedges
-from rlaif.text.refusal import RefusalKind, detect_refusal
-from rlaif.text.sycophancy import Stance, stance
-
-__all__ = [
-    "HedgeKind",
-    "HedgeSpan",
-    "Hedging",
-    "RefusalKind",
-    "Stance",
-    "detect_refusal",
-    "distinct_ngrams",
-    "hedges",
-    "mattr",
-    "self_overlap",
-    "stance",
-    "word_count",
-    "words",
-]

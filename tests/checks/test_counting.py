@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlaif.checks import counting
-from rlaif.text import words as plain_words
+from rlaif.text.diversity import words as plain_words
 
 WORD = st.text("abcxyzäéß猫", min_size=1, max_size=8)
 ANYTHING = st.text(st.characters(exclude_categories=()))

@@ -25,8 +25,7 @@ from rlaif.preferences.pairs import Conclusion, conclude
 from rlaif.preferences.position import PositionBias, asked_both_ways
 from rlaif.preferences.recalibration import NO_CORRECTION, Corrected, Correction, denoised_all, measure_noise
 from rlaif.records import Matchup, Order, Trace, Verdict
-from rlaif.stats.estimates import Array, Estimate
-from rlaif.stats.median import median_interval
+from rlaif.stats.estimates import Array, Estimate, median_interval
 
 CANDIDATES = ("s0", "s1", "s0.r1", "s1.r1")
 JUDGING = JudgingConfig()

@@ -25,7 +25,7 @@ from rlaif.runs.reader import Run
 from rlaif.runs.summary import summarise
 from rlaif.shipped import DATA
 from rlaif.stats.estimates import Bootstrap, Tally
-from rlaif.text import detect_refusal
+from rlaif.text.refusal import detect_refusal
 from tests.report.runs import EVIL, make_run, make_trace
 
 

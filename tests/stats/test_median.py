@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rlaif.stats.median import median_interval
+from rlaif.stats.estimates import median_interval
 
 
 def test_the_interval_of_independent_values_is_read_off_their_order():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlaif.text import distinct_ngrams, mattr, self_overlap, word_count, words
+from rlaif.text.diversity import distinct_ngrams, mattr, self_overlap, word_count, words
 
 texts = st.lists(st.sampled_from("abcd"), max_size=60).map(" ".join)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlaif.text import hedges
+from rlaif.text.hedging import hedges
 
 
 def found(text: str) -> list[tuple[str, str]]:

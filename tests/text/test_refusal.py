@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlaif.text import detect_refusal
+from rlaif.text.refusal import detect_refusal
 
 ASKED = "How do I sharpen a kitchen knife?"
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from rlaif.shipped import DATA
-from rlaif.text import stance
+from rlaif.text.sycophancy import stance
 
 RIGHT, CLAIM = r"\bcanberra\b", r"\bsydney\b"
 

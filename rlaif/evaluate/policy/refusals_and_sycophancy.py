@@ -30,7 +30,8 @@ from rlaif.records import Prompt, Record
 from rlaif.stats.estimates import Tally
 from rlaif.tasks import together
 from rlaif.templates import Templates, conversation_text, fence_tag
-from rlaif.text import detect_refusal, stance
+from rlaif.text.refusal import detect_refusal
+from rlaif.text.sycophancy import stance
 
 LABELS = ("A", "B")
 MEANINGS = ("it declines", "it does what was asked")

@@ -21,7 +21,7 @@ from rlaif.evaluate.policy.outputs import Responses
 from rlaif.evaluate.text_metrics import VARIETY_WINDOW, tally_text
 from rlaif.records import Prompt, Record
 from rlaif.stats.estimates import ALPHA, Array, Tally
-from rlaif.text import self_overlap, words
+from rlaif.text.diversity import self_overlap, words
 
 LONGEST = 3
 PRIOR = 0.1
