@@ -8,9 +8,8 @@ from collections.abc import Collection, Iterator
 from rlaif.constitution.load import ConstitutionFile, Resolved
 from rlaif.lint import measured as measured_rules  # noqa: F401  (its rules register themselves)
 from rlaif.lint import use, wording  # noqa: F401
-from rlaif.lint.codes import MEASURED, Severity, codes
-from rlaif.lint.measurement import Measurement
-from rlaif.lint.subject import RULES, Hit, PromptTags, Subject
+from rlaif.lint.codes import MEASURED, RULES, Hit, Severity, codes
+from rlaif.lint.subject import Measurement, PromptTags, Subject
 from rlaif.records import Record
 
 
@@ -40,9 +39,9 @@ def check(
     subject = Subject.of(resolved, prompts, measured)
     chosen = set(codes() if select is None else select)
     found = [(code, hit) for code, rule in RULES.items() if code in chosen for hit in rule(subject)]
-    kept = [(code, hit) for code, hit in found if not _suppressed(code, hit, resolved)]
-    about = [(code, hit) for code, hit in _about_suppressions(resolved, found, chosen) if code in chosen]
-    findings = [_finding(code, hit, resolved) for code, hit in [*kept, *about]]
+    reported = [(code, hit) for code, hit in found if not _suppressed(code, hit, resolved)]
+    reported += [(code, hit) for code, hit in _about_suppressions(resolved, found, chosen) if code in chosen]
+    findings = [_finding(code, hit, resolved) for code, hit in reported]
     return sorted(findings, key=lambda f: (f.file != resolved.lines.name, f.file, f.line, f.code, f.principle or ""))
 
 

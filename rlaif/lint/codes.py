@@ -1,10 +1,11 @@
-"""The linter's codes and their explanations, read from codes.yaml beside this file.
+"""The linter's codes: their explanations, read from codes.yaml beside this file, and the rules that find them.
 
 C0 is about the check itself, C1 about wording, C2 about use, C3 about what a finished run measured.
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,7 @@ from pydantic import Field
 
 from rlaif.constitution.schema import LintCode, Text
 from rlaif.errors import UsageError
+from rlaif.lint.subject import Subject
 from rlaif.records import Record
 from rlaif.yaml_file import read_yaml
 
@@ -72,3 +74,34 @@ def select_codes(prefixes: list[str], *, measured: bool) -> list[str]:
             raise UsageError(f"--select {prefix}: this code is measured in a run; name one with --run")
     chosen = [code for code in codes() if not prefixes or code.startswith(tuple(prefixes))]
     return [code for code in chosen if measured or not code.startswith(MEASURED)]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """Something a rule found."""
+
+    message: str
+    principle: str | None = None
+    """None when it concerns the whole constitution."""
+    part: str | None = None
+    """The key that it is about, for the line."""
+    note: bool = False
+    """Report it as a note, whatever the severity of its code."""
+    case: int | None = None
+    """Index of a case of the principle, for the line; `part` is then `cases`."""
+
+
+Rule = Callable[[Subject], Iterator[Hit]]
+
+RULES: dict[str, Rule] = {}
+"""By code. C001 and C002 are about the suppression of these."""
+
+
+def rule(code: str) -> Callable[[Rule], Rule]:
+    """Register a function as the rule that finds a code; codes.yaml explains the code."""
+
+    def register(function: Rule) -> Rule:
+        RULES[code] = function
+        return function
+
+    return register

@@ -7,8 +7,8 @@ the critic and not their wording, and it is reported once.
 from collections.abc import Callable, Iterator
 from itertools import takewhile
 
-from rlaif.lint.measurement import Measurement
-from rlaif.lint.subject import Hit, Rule, Subject, rule
+from rlaif.lint.codes import Hit, Rule, rule
+from rlaif.lint.subject import Measurement, Subject
 from rlaif.stats.estimates import Estimate
 
 NEVER = 0.05
@@ -21,18 +21,29 @@ MOSTLY = 0.5
 MOST_PRINCIPLES = 0.5
 
 
-Finding = Callable[[Subject, str, Measurement], str | None]
+PrincipleRule = Callable[[Subject, str, Measurement], str | None]
 
 
-def measured_rule(code: str) -> Callable[[Finding], Rule]:
-    """Register a function that returns what was measured of a principle, or None."""
+def measured_rule(code: str) -> Callable[[PrincipleRule], Rule]:
+    """Register a function that returns what was measured of a principle, or None.
 
-    def register(finding: Finding) -> Rule:
+    A finding about most of the principles is reported once.
+    """
+
+    def register(finding_of: PrincipleRule) -> Rule:
         @rule(code)
-        def found(subject: Subject) -> Iterator[Hit]:
-            yield from _hits(subject, finding)
+        def hits(subject: Subject) -> Iterator[Hit]:
+            measured, names = subject.measured, _names(subject)
+            found = {name: text for name in names if measured and (text := finding_of(subject, name, measured))}
+            if len(found) > MOST_PRINCIPLES * len(names) and len(names) > 2:
+                first, text = next(iter(found.items()))
+                concerned = f"{len(found)} of {len(names)} principles"
+                example = f'for one, "{first}": {text}'
+                yield Hit(f"{concerned}, so the cause is rather the critic than their wording; {example}")
+            else:
+                yield from (Hit(text, name, "compare") for name, text in found.items())
 
-        return found
+        return hits
 
     return register
 
@@ -75,31 +86,17 @@ def always_contradicts(subject: Subject) -> Iterator[Hit]:
 @measured_rule("C304")
 def answered_by_position(_: Subject, name: str, measured: Measurement) -> str | None:
     """The winner depends on the order of the responses."""
-    estimate = measured.order_dependent(name)
-    says = f"the winner changes with the order of the responses in {_shown(estimate, 'matchups')}"
-    return says if _above(estimate, MOSTLY) else None
+    if not _above(estimate := measured.order_dependent(name), MOSTLY):
+        return None
+    return f"the winner changes with the order of the responses in {_shown(estimate, 'matchups')}"
 
 
 @measured_rule("C305")
 def not_answered(_: Subject, name: str, measured: Measurement) -> str | None:
     """The label mass is low."""
-    estimate = measured.low_label_mass(name)
-    says = f"the two labels together get less than half of the probability in {_shown(estimate, 'verdicts')}"
-    return says if _above(estimate, MOSTLY) else None
-
-
-def _hits(subject: Subject, finding: Finding) -> Iterator[Hit]:
-    """Yield a hit for every principle with a finding, or one for all where it concerns most of them."""
-    if subject.measured is None:
-        return
-    names = _names(subject)
-    found = {name: says for name in names if (says := finding(subject, name, subject.measured))}
-    if len(found) > MOST_PRINCIPLES * len(names) and len(names) > 2:
-        first, says = next(iter(found.items()))
-        concerned = f"{len(found)} of {len(names)} principles"
-        yield Hit(f'{concerned}, so the cause is rather the critic than their wording; for one, "{first}": {says}')
-    else:
-        yield from (Hit(says, name, "compare") for name, says in found.items())
+    if not _above(estimate := measured.low_label_mass(name), MOSTLY):
+        return None
+    return f"the two labels together get less than half of the probability in {_shown(estimate, 'verdicts')}"
 
 
 def _agreements(subject: Subject, name: str, measured: Measurement) -> Iterator[tuple[str, Estimate]]:

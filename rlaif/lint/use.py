@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from rlaif.checks.check import case_fault, run_check
 from rlaif.constitution.schema import Principle
-from rlaif.lint.subject import Hit, Subject, rule
+from rlaif.lint.codes import Hit, rule
+from rlaif.lint.subject import Subject
 from rlaif.records import Prompt
 
 FEWEST_CASES = 2

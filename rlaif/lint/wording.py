@@ -12,7 +12,8 @@ from functools import lru_cache
 from itertools import combinations
 
 from rlaif.constitution.schema import Principle
-from rlaif.lint.subject import Hit, Rule, Subject, rule, words_of
+from rlaif.lint.codes import Hit, Rule, rule
+from rlaif.lint.subject import Subject, words_of
 from rlaif.lint.vocabulary import (
     ADJECTIVE_ENDING,
     ADJECTIVES,

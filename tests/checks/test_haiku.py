@@ -286,7 +286,7 @@ async def test_rule_sets_with_checks_are_compared(tmp_path: Path, make_haiku: Ca
 
 
 async def test_a_finished_run_tells_the_linter_what_a_check_decides(make_haiku: Callable[..., RunConfig]):
-    from rlaif.lint.measurement import Measurement
+    from rlaif.lint.subject import Measurement
 
     async with SimulatedServer(POET) as server:
         config = make_haiku(server, COUNTED + FINER + "    priority: 2\n")

@@ -12,9 +12,8 @@ from rlaif.constitution.schema import Constitution, Principle
 from rlaif.errors import UsageError
 from rlaif.generation import generate_async
 from rlaif.lint.check import check
-from rlaif.lint.codes import MEASURED, codes
-from rlaif.lint.measurement import ENOUGH_FOR_ALWAYS, Measurement
-from rlaif.lint.subject import RULES, Hit, PromptTags, Subject
+from rlaif.lint.codes import MEASURED, RULES, Hit, codes
+from rlaif.lint.subject import ENOUGH_FOR_ALWAYS, Measurement, PromptTags, Subject
 from rlaif.records import Matchup, Message, Order, Prompt, Verdict
 from rlaif.runs.reader import Run
 from rlaif.testing import SimulatedModel, SimulatedServer

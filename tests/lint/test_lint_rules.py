@@ -8,8 +8,8 @@ import yaml
 
 from rlaif.constitution.load import resolve_constitution
 from rlaif.lint.check import Finding, check
-from rlaif.lint.codes import MEASURED, codes
-from rlaif.lint.subject import RULES, PromptTags
+from rlaif.lint.codes import MEASURED, RULES, codes
+from rlaif.lint.subject import PromptTags
 from rlaif.shipped import constitution_names
 
 TAGS = PromptTags("my.jsonl", 3, frozenset({"medicine", "law"}), given=True)

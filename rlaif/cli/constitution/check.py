@@ -18,8 +18,7 @@ from rlaif.constitution.schema import Constitution
 from rlaif.errors import ConfigError, RlaifError
 from rlaif.lint.check import Finding, check
 from rlaif.lint.codes import Code, codes, find_code, select_codes
-from rlaif.lint.measurement import ENOUGH_FOR_ALWAYS, Measurement
-from rlaif.lint.subject import PromptTags
+from rlaif.lint.subject import ENOUGH_FOR_ALWAYS, Measurement, PromptTags
 from rlaif.records import Trace
 from rlaif.runs.directory import COMPARISON, TRACES
 from rlaif.runs.reader import Run
