@@ -41,13 +41,33 @@ class JsonShape(Record):
 
 
 def read_json(text: str) -> Any:  # noqa: ANN401  (whatever was written)
-    """Return the one JSON value that a text is. Raises ValueError that says why it is none."""
+    """Return the JSON value that a text consists of. Raises ValueError that says why it is not JSON."""
     try:
-        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_key_twice)
+        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=unique_keys)
     except json.JSONDecodeError as error:
-        raise ValueError(f"no JSON: {error.msg} at line {error.lineno}") from None
+        raise ValueError(f"not JSON: {error.msg} at line {error.lineno}") from None
     except RecursionError:
-        raise ValueError("no JSON that can be read: nested too deeply") from None
+        raise ValueError("not readable as JSON: nested too deeply") from None
+    except RepeatedKeyError as error:
+        raise ValueError(f"ambiguous JSON: the key {error.key[:40]!r} is given twice") from None
+
+
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the dict of an object's pairs, for `json.loads`. Raises RepeatedKeyError."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise RepeatedKeyError(key)
+        found[key] = value
+    return found
+
+
+class RepeatedKeyError(Exception):
+    """An object has one key twice, of which a JSON parser silently keeps the second."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
 
 
 def fault_in(value: object, schema: dict[str, Any]) -> str | None:
@@ -55,14 +75,14 @@ def fault_in(value: object, schema: dict[str, Any]) -> str | None:
     try:
         error = next(iter(_validator(json.dumps(schema)).iter_errors(value)), None)
     except RecursionError:
-        return "nested too deeply to be held against the schema"
+        return "nested too deeply to be compared with the schema"
     except OverflowError:
-        return "holds a number too large to be held against the schema"
+        return "has a number too large to be compared with the schema"
     return None if error is None else f"{error.json_path}: {error.message}"
 
 
 def refuse_unusable_schema(schema: dict[str, Any]) -> None:
-    """Raise ValueError for what is no schema, and for what would need a network or unbounded time."""
+    """Raise ValueError for an invalid schema, and for one that would need a network or unbounded time."""
     import jsonschema  # noqa: PLC0415
 
     try:
@@ -70,14 +90,14 @@ def refuse_unusable_schema(schema: dict[str, Any]) -> None:
         jsonschema.Draft202012Validator.check_schema(schema, format_checker=jsonschema.FormatChecker(formats=()))
         json.dumps(schema, allow_nan=False)
     except jsonschema.SchemaError as error:
-        raise ValueError(f"no JSON Schema: {error.json_path}: {error.message}") from None
+        raise ValueError(f"not a JSON Schema: {error.json_path}: {error.message}") from None
     except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"no JSON Schema: {error}") from None
+        raise ValueError(f"not a JSON Schema: {error}") from None
     for key, setting in _settings(schema):
         if key in {"$ref", "$dynamicRef"} and isinstance(setting, str) and not setting.startswith("#"):
             raise ValueError(f"the schema refers to {setting!r}; it may refer to itself only (#/$defs/…)")
         if key == "patternProperties":
-            raise ValueError("the schema uses patternProperties, which is not known here; propertyNames is")
+            raise ValueError("the schema uses patternProperties, which is not supported; use propertyNames")
         if key == "pattern" and isinstance(setting, str):
             compiled(setting)
 
@@ -108,14 +128,5 @@ def _settings(schema: object) -> Iterator[tuple[str, object]]:
             yield from _settings(part)
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"no JSON: {name} is not a JSON value")
-
-
-def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"no JSON that all readers agree on: the key {key[:40]!r} is given twice")
-        found[key] = value
-    return found
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"not JSON: {name} is not a JSON value")

@@ -1,1 +1,1 @@
-"""Rules as data: their schema, files that extend one another, differences, imports, and a linter."""
+"""Rules as data: their schema, files that extend one another, differences, and imports."""

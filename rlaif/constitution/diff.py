@@ -112,23 +112,20 @@ def _principle_change(before: Principle, after: Principle) -> PrincipleChange:
         was=before.id if before.id != after.id else None,
         words=_fields(before, after, WORDS),
         settings=_fields(before, after, SETTINGS),
-        lists=tuple(change for field in LISTS if (change := _list_change(before, after, field))),
+        lists=tuple(
+            ListChange(
+                field=field,
+                before=len(old),
+                after=len(new),
+                added=sum(entry not in old for entry in new),
+                gone=sum(entry not in new for entry in old),
+            )
+            for field in LISTS
+            if (old := getattr(before, field)) != (new := getattr(after, field))
+        ),
     )
 
 
 def _fields(before: Record, after: Record, fields: Sequence[str]) -> tuple[FieldChange, ...]:
     changes = (FieldChange(field=field, before=getattr(before, field), after=getattr(after, field)) for field in fields)
     return tuple(change for change in changes if change.before != change.after)
-
-
-def _list_change(before: Principle, after: Principle, field: str) -> ListChange | None:
-    old, new = getattr(before, field), getattr(after, field)
-    if old == new:
-        return None
-    return ListChange(
-        field=field,
-        before=len(old),
-        after=len(new),
-        added=sum(entry not in old for entry in new),
-        gone=sum(entry not in new for entry in old),
-    )

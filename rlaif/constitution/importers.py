@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from rlaif.checks.json_shape import RepeatedKeyError, unique_keys
 from rlaif.constitution.load import flat_yaml, from_flat
 from rlaif.constitution.schema import Constitution
 from rlaif.errors import ConfigError
@@ -63,7 +64,8 @@ class Imported(Record):
 
 def import_constitution(path: Path, name: str | None = None) -> Imported:
     """Read a JSON file of principles. Raises ConfigError that says what was found instead."""
-    drafts, ignored = _read_drafts(path)
+    entries, ignored = _entries(_read(path), path)
+    drafts = [_draft(entry, where) | {"id": given} for given, entry, where in entries]
     unique: dict[tuple[Any, ...], dict[str, Any]] = {}
     for draft in drafts:
         unique.setdefault(tuple(draft.get(part) for part in ("critique", "revise", "compare")), draft)
@@ -114,32 +116,18 @@ def _comment(path: Path, constitution: Constitution) -> str:
     return "\n".join(lines)
 
 
-def _read_drafts(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return the fields of each principle, with its name under `id`, and the other keys of the file."""
-    entries, ignored = _entries(_read(path), path)
-    return [_draft(entry, where) | {"id": given} for given, entry, where in entries], ignored
-
-
 def _read(path: Path) -> Any:  # noqa: ANN401  (whatever somebody published)
     try:
-        return json.loads(path.read_bytes().decode("utf-8-sig"), object_pairs_hook=_no_key_twice)
+        return json.loads(path.read_bytes().decode("utf-8-sig"), object_pairs_hook=unique_keys)
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except _RepeatedKeyError as error:
-        raise ConfigError(f"{path}: key {shortened(repr(error.args[0]))} is given twice") from None
+    except RepeatedKeyError as error:
+        raise ConfigError(f"{path}: key {shortened(repr(error.key))} is given twice") from None
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
         raise ConfigError(f"{path}:{line}: not valid JSON: {getattr(error, 'msg', 'nested too deeply')}") from None
-
-
-def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise _RepeatedKeyError(next(key for key in keys if keys.count(key) > 1))
-    return found
 
 
 def _entries(data: Any, path: Path) -> tuple[list[tuple[str | None, Any, str]], list[str]]:  # noqa: ANN401
@@ -223,7 +211,3 @@ def _lowered(entry: Any) -> dict[str, Any]:  # noqa: ANN401
     if not isinstance(entry, dict):
         return {}
     return {re.sub(r"(?<=[a-z])(?=[A-Z])|[\s-]+", "_", key.strip()).lower(): value for key, value in entry.items()}
-
-
-class _RepeatedKeyError(Exception):
-    """Of two values under one key, a JSON parser silently keeps one."""

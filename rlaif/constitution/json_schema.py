@@ -14,11 +14,11 @@ from rlaif.checks.check import KINDS, Check
 from rlaif.checks.counting import Count
 from rlaif.checks.json_shape import JsonShape
 from rlaif.constitution.load import ConstitutionFile, Parent, PrincipleChanges
-from rlaif.constitution.schema import Case, Constitution, Example, Principle
+from rlaif.constitution.schema import Case, Example, Head, Principle
 from rlaif.records import Message
 
 _DOCUMENTED: dict[type[BaseModel], tuple[type[BaseModel], ...]] = {
-    ConstitutionFile: (Constitution, ConstitutionFile),
+    ConstitutionFile: (Head, ConstitutionFile),
     PrincipleChanges: (Principle, PrincipleChanges),
     Principle: (Principle,),
     Parent: (Parent,),

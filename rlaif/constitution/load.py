@@ -24,6 +24,7 @@ from rlaif.constitution.schema import (
     Case,
     Constitution,
     Example,
+    Head,
     LintCode,
     Principle,
     Slug,
@@ -71,17 +72,9 @@ class PrincipleChanges(Record):
     ignore: tuple[LintCode, ...] | None = None
 
 
-class ConstitutionFile(Record):
+class ConstitutionFile(Head):
     """A constitution as written in one file."""
 
-    name: Slug
-    """Lower-case words with hyphens; written into every row of a dataset."""
-    version: int = Field(ge=1)
-    """To be raised whenever the rules change."""
-    description: Text
-    """One or two sentences for people."""
-    after: tuple[str, ...] = ()
-    ignore: tuple[LintCode, ...] = ()
     extends: tuple[Parent, ...] = ()
     """Constitutions whose principles are inherited, in this order: shipped names, or paths relative to this file."""
     drop: tuple[Slug, ...] = ()
@@ -96,8 +89,8 @@ class ConstitutionFile(Record):
     @model_validator(mode="before")
     @classmethod
     def _refuse_run_file(cls, data: object) -> object:
-        says = "this is a run file and not a constitution; a constitution lists its rules under `principles:`"
-        refuse_mistaken(data, {"principles", "extends"}, {"constitution", "prompts"}, says)
+        message = "this is a run file and not a constitution; a constitution lists its rules under `principles:`"
+        refuse_mistaken(data, {"principles", "extends"}, {"constitution", "prompts"}, message)
         return data
 
     @field_validator("extends", mode="before")
@@ -122,7 +115,6 @@ class ConstitutionFile(Record):
             raise ValueError(
                 "drop, override and weights change what is inherited, and nothing is inherited: `extends` is missing"
             )
-        refuse_repeated_ids(self.principles)
         return self
 
 
@@ -196,14 +188,9 @@ def _resolve(path: Path, above: tuple[Path, ...], known: dict[Path, Resolved]) -
     if not inherited:
         where = lines.at("drop") if file.drop else lines.at("extends")
         raise ConfigError(f"{where}: every principle is dropped; a constitution needs at least one")
-    constitution = Constitution(
-        name=file.name,
-        version=file.version,
-        description=file.description,
-        after=tuple(dict.fromkeys([*file.after, *after])),
-        ignore=file.ignore,
-        principles=tuple(principle for principle, _ in inherited.values()),
-    )
+    head = {field: getattr(file, field) for field in Head.model_fields}
+    head["after"] = tuple(dict.fromkeys([*file.after, *after]))
+    constitution = Constitution(**head, principles=tuple(principle for principle, _ in inherited.values()))
     return Resolved(constitution, {name: origin for name, (_, origin) in inherited.items()}, lines, file)
 
 
@@ -231,9 +218,9 @@ def _find_parent(path: Path, parent: Parent, where: str) -> Path:
             return find_constitution(CONSTITUTIONS / f"{parent.from_}.yaml")
     except OSError as error:
         raise ConfigError(f"{where}: extends {shortened(repr(parent.from_))}: {error.strerror}") from None
-    where_to = f"relative to {path.parent}/" if beside.name != parent.from_ else f"beside {path.name}"
+    folder = f"relative to {path.parent}/" if beside.name != parent.from_ else f"beside {path.name}"
     raise ConfigError(
-        f"{where}: extends {shortened(repr(parent.from_))}, but there is no such file {where_to}, "
+        f"{where}: extends {shortened(repr(parent.from_))}, but there is no such file {folder}, "
         f"and the shipped ones are {', '.join(constitution_names())}"
     )
 
@@ -258,11 +245,9 @@ def _change(inherited: dict[str, tuple[Principle, Origin]], file: ConstitutionFi
     for name in file.weights:
         if name in file.override and file.override[name].weight is not None:
             raise ConfigError(f'{lines.at("weights", name)}: the weight of "{name}" is also given under `override`')
-    overrides = [
-        ("override", n, change.model_dump(mode="json", exclude_unset=True)) for n, change in file.override.items()
-    ]
-    weights = [("weights", name, {"weight": weight}) for name, weight in file.weights.items()]
-    for key, name, change in [*overrides, *weights]:
+    changes = [("override", name, c.model_dump(mode="json", exclude_unset=True)) for name, c in file.override.items()]
+    changes += [("weights", name, {"weight": weight}) for name, weight in file.weights.items()]
+    for key, name, change in changes:
         where = lines.at(key, name)
         _refuse_unknown(name, inherited, where, file)
         principle, origin = inherited[name]

@@ -4,6 +4,7 @@
 comparison is requested) is in the templates.
 """
 
+from collections import Counter
 from collections.abc import Collection
 from typing import Annotated, Self
 
@@ -143,16 +144,24 @@ class Principle(Record):
         return not self.applies_to or any(tag in tags for tag in self.applies_to)
 
 
-class Constitution(Record):
-    """A named set of principles."""
+class Head(Record):
+    """What a constitution says about itself."""
 
     name: Slug
+    """Lower-case words with hyphens; written into every row of a dataset."""
     version: int = Field(ge=1)
+    """To be raised whenever the rules change."""
     description: Text
+    """One or two sentences for people."""
     after: tuple[str, ...] = ()
     """Published work behind the rules."""
     ignore: tuple[LintCode, ...] = ()
     """Codes of `rlaif constitution check` that are not reported for this file."""
+
+
+class Constitution(Head):
+    """A named set of principles."""
+
     principles: tuple[Principle, ...]
 
     @field_validator("principles")
@@ -190,9 +199,8 @@ class Constitution(Record):
 
     def checks(self, tags: Collection[str]) -> tuple[NamedCheck, ...]:
         """Those of them that a program decides, for a prompt with these tags."""
-        return tuple(
-            NamedCheck(id=p.id, check=p.check) for p in self.comparing if p.check is not None and p.applies(tags)
-        )
+        applied = [p for p in self.comparing if p.applies(tags)]
+        return tuple(NamedCheck(id=p.id, check=p.check) for p in applied if p.check is not None)
 
     @property
     def weights(self) -> dict[str, float]:
@@ -211,8 +219,6 @@ class Constitution(Record):
 
 def refuse_repeated_ids(principles: Collection[Principle]) -> None:
     """Raise ValueError when two principles have the same id."""
-    seen: set[str] = set()
-    for principle in principles:
-        if principle.id in seen:
-            raise ValueError(f'principle id "{principle.id}" is used twice')
-        seen.add(principle.id)
+    for name, count in Counter(principle.id for principle in principles).items():
+        if count > 1:
+            raise ValueError(f'principle id "{name}" is used twice')

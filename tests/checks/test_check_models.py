@@ -118,7 +118,7 @@ def test_a_check_says_in_a_few_words_what_it_is(data: dict[str, Any], shown: str
         (r"{matches: '(a)\1'}", "back-references don't exist"),
         ("{matches: '(?=a)'}", "look-around"),
         ("{json: false}", "give true or {schema: …}, not False"),
-        ("{json: {schema: {type: objekt}}}", "no JSON Schema: $.type"),
+        ("{json: {schema: {type: objekt}}}", "not a JSON Schema: $.type"),
         ("{json: {schema: {$ref: 'https://example.org/a'}}}", "it may refer to itself only"),
         ("{json: {schema: {patternProperties: {a: {}}}}}", "propertyNames"),
         ("{json: {schema: {pattern: '(?=a)'}}}", "look-around"),

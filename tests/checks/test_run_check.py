@@ -81,7 +81,7 @@ def test_what_was_found_is_said():
     assert result("one", words=2).detail == "1 word"
     assert result("A dog.", contains=["cat", "dog"]).detail == 'lacks "cat"'
     assert result("A dog.", forbids=["dog"]).detail == 'has "dog"'
-    assert result("{", json=True).detail.startswith("no JSON: Expecting property name")
+    assert result("{", json=True).detail.startswith("not JSON: Expecting property name")
     shape = {"schema": {"properties": {"a": {"type": "string"}}}}
     assert result('{"a": 1}', json=shape).detail.startswith("$.a: 1 is not")
     assert result(TABLE + "\n- a", format="plain").detail == "bullets 1, table 1"

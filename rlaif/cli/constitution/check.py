@@ -98,7 +98,7 @@ class Checked:
 
 
 def _prompt_tags(path: str | None, run: Run | None) -> PromptTags:
-    """Return the tags of the prompts a person named, else of the run, else of the project's seed prompts."""
+    """Return the tags of the prompts that --prompts names, else of the run's, else of the project's seed prompts."""
     if path is not None or run is None:
         return PromptTags.read(path)
     with TraceReader(run.path / TRACES, Trace) as reader:
@@ -144,9 +144,8 @@ def _print(results: list[Checked], tags: PromptTags) -> None:
             print(visible(f"{found.file}:{found.line}: {found.code}{note}{who} {found.message}"))
         if result.constitution is not None:
             print(visible(f"{result.file}: {_summary(result, result.constitution, tags)}"))
-    met = sorted({finding.code for result in results for finding in result.findings})
-    if met:
-        print(f"what a code means: rlaif constitution explain {met[0]}")
+    if reported := {finding.code for result in results for finding in result.findings}:
+        print(f"what a code means: rlaif constitution explain {min(reported)}")
     for result in results:
         if result.error:
             print(f"rlaif: {visible(result.error)}", file=sys.stderr)

@@ -73,8 +73,6 @@ def _print_whole(principle: Principle, sign: str, colour: str, console: Console)
     for label in PARTS:
         if text := getattr(principle, label):
             console.print(f"  {sign} {label:9} {text}", style=colour, markup=False)
-    if principle.check is not None:
-        console.print(f"  {sign} {'check':9} {principle.check}", style=colour, markup=False)
 
 
 def _print_change(change: PrincipleChange, console: Console) -> None:

@@ -1,6 +1,7 @@
 """`rlaif constitution import | schema`."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -36,8 +37,9 @@ def constitution_import(
         print(imported.yaml, end="")
     else:
         _write(out, imported.yaml)
+    written = f", written to {out}" if out else ""
     console = SafeConsole(stderr=True, highlight=False, soft_wrap=True)
-    console.print(_summary(file, imported, out), markup=False)
+    console.print(f"{file}: {_summary(imported)}{written}", markup=False)
     for warning in _warnings(imported):
         console.print(f"! {warning}", style="yellow", markup=False)
 
@@ -67,24 +69,21 @@ def _write(path: Path, text: str) -> None:
         raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
 
 
-def _summary(file: Path, imported: Imported, out: Path | None) -> str:
+def _summary(imported: Imported) -> str:
     principles, ranking = imported.constitution.principles, imported.constitution.comparing
     counts = f"{imported.critique_only} critique_only, {imported.compare_only} compare_only, {len(ranking)} can rank"
     duplicates = f", {counted(imported.duplicates, 'duplicate')} dropped" if imported.duplicates else ""
-    where = f", written to {out}" if out else ""
-    return f"{file}: {counted(len(principles), 'principle')} ({counts}){duplicates}{where}"
+    return f"{counted(len(principles), 'principle')} ({counts}){duplicates}"
 
 
-def _warnings(imported: Imported) -> list[str]:
-    found = []
+def _warnings(imported: Imported) -> Iterator[str]:
     if imported.critique_only:
-        found.append(
+        yield (
             f"{counted(imported.critique_only, 'principle')} without a comparison question can't rank responses; "
             "to rank by it, add a `compare` and remove `critique_only`"
         )
     if imported.no_question:
         comparisons = counted(imported.no_question, "comparison")
-        found.append(f"{comparisons} without a question or a request to choose; a judge needs one")
+        yield f"{comparisons} without a question or a request to choose; a judge needs one"
     if imported.ignored:
-        found.append(f"left out: {', '.join(imported.ignored)}")
-    return found
+        yield f"left out: {', '.join(imported.ignored)}"

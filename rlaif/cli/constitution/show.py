@@ -1,7 +1,6 @@
 """`rlaif constitution list | show`."""
 
 import json
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -10,15 +9,8 @@ from rich.text import Text
 
 from rlaif.cli.console import stdout_console
 from rlaif.cli.options import Json
-from rlaif.constitution.load import (
-    ConstitutionFile,
-    Origin,
-    Resolved,
-    flat_yaml,
-    load_constitution,
-    resolve_constitution,
-)
-from rlaif.constitution.schema import Constitution, Principle
+from rlaif.constitution.load import Origin, Resolved, flat_yaml, load_constitution, resolve_constitution
+from rlaif.constitution.schema import Constitution, Head, Principle
 from rlaif.errors import UsageError
 from rlaif.shipped import constitution_names
 from rlaif.text.wording import counted
@@ -60,7 +52,10 @@ def constitution_show(
     elif json_:
         print(json.dumps(_as_json(found, resolved=resolved), ensure_ascii=False))
     elif resolved or not found.file.extends:
-        _print_constitution(found.constitution, found.origins if resolved else {}, stdout_console())
+        console = stdout_console()
+        _print_head(found.constitution, found.constitution.hash, console)
+        for principle in found.constitution.principles:
+            _print_principle(principle, found.origins[principle.id] if resolved else None, console)
     else:
         _print_file(name, found, stdout_console())
 
@@ -76,23 +71,15 @@ def facts(constitution: Constitution) -> dict[str, object]:
     }
 
 
-PARTS = ("why", "critique", "revise", "compare")
+PARTS = ("why", "critique", "revise", "compare", "check")
 
 
 def _as_json(found: Resolved, *, resolved: bool) -> dict[str, Any]:
     known = facts(found.constitution)
-    if resolved:
-        origins = {name: vars(origin) for name, origin in found.origins.items()}
-        return known | found.constitution.model_dump(mode="json") | {"origins": origins}
-    if found.file.extends:
+    if found.file.extends and not resolved:
         return known | found.file.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    return known | found.constitution.model_dump(mode="json")
-
-
-def _print_constitution(constitution: Constitution, origins: Mapping[str, Origin], console: Console) -> None:
-    _print_head(constitution, constitution.hash, console)
-    for principle in constitution.principles:
-        _print_principle(principle, origins.get(principle.id), console)
+    origins = {"origins": {name: vars(origin) for name, origin in found.origins.items()}} if resolved else {}
+    return known | found.constitution.model_dump(mode="json") | origins
 
 
 def _print_file(name: str, found: Resolved, console: Console) -> None:
@@ -122,7 +109,7 @@ def _print_file(name: str, found: Resolved, console: Console) -> None:
     )
 
 
-def _print_head(head: Constitution | ConstitutionFile, content_hash: str, console: Console) -> None:
+def _print_head(head: Head, content_hash: str, console: Console) -> None:
     console.print(Text(f"{head.name} v{head.version}  {content_hash}", style="bold"))
     console.print(head.description, markup=False)
     for work in head.after:
@@ -136,8 +123,6 @@ def _print_principle(principle: Principle, origin: Origin | None, console: Conso
     for label in PARTS:
         if text := getattr(principle, label):
             console.print(f"  {label:9} {text}", markup=False)
-    if principle.check is not None:
-        console.print(f"  check     {principle.check}", markup=False)
     lists = {"worked example": principle.examples, "case": principle.cases}
     if counts := [counted(len(entries), what) for what, entries in lists.items() if entries]:
         console.print(f"  {', '.join(counts)}", style="dim", markup=False)

@@ -1,5 +1,6 @@
 """`rlaif constitution test`: the accuracy of a critic on the labelled cases."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from rlaif.cli.format import interval
 from rlaif.cli.live import LiveScreen
 from rlaif.cli.options import DEFAULT_CACHE, Json, connection_of, short_job
 from rlaif.constitution.load import load_constitution
-from rlaif.evaluate.case_report import UNANSWERED, CaseReport, PrincipleScore, Score
+from rlaif.evaluate.case_report import UNANSWERED, CaseReport, Score
 from rlaif.evaluate.case_test import CaseTest, refuse_without_cases, run_cases
 from rlaif.preferences.position import PositionBias
 from rlaif.templates import Templates
@@ -62,9 +63,10 @@ def _print_report(report: CaseReport, console: Console) -> None:
     rows = [HEADER, *([one.principle, *_cells(one.score)] for one in report.principles)]
     all_asked = "all but programs" if report.programs.cases else "all"
     rows += [[all_asked, *_cells(report.overall)]] if report.overall.cases else []
-    verdicts = [Text(), *map(_verdict, report.principles), Text()][: len(rows)]
+    styles = {True: "green", False: "bold yellow", None: "dim"}
+    verdicts = [Text(one.verdict, style=styles[one.understood]) for one in report.principles]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row, verdict in zip(rows, verdicts, strict=True):
+    for row, verdict in zip(rows, [Text(), *verdicts, Text()], strict=False):
         name, *figures = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
         console.print(Text("  ".join([name.strip().ljust(widths[0]), *figures, ""])).append(verdict))
     for line in _below(report):
@@ -88,30 +90,20 @@ def _cells(score: Score) -> list[str]:
     ]
 
 
-def _verdict(one: PrincipleScore) -> Text:
-    style = {True: "green", False: "bold yellow", None: "dim"}[one.understood]
-    return Text(one.verdict, style=style)
-
-
-def _below(report: CaseReport) -> list[str]:
-    overall = report.overall
-    neither = [f"{outcome} {overall.count(outcome)}" for outcome in UNANSWERED if overall.count(outcome)]
-    asked = " asked of the critic" if report.programs.cases else ""
-    lines = [
-        f"{overall.cases} cases{asked} = {overall.count('right')} right + {overall.count('wrong')} wrong + "
-        f"{overall.unanswered} neither" + (f" ({', '.join(neither)})" if neither else ""),
-        _bias(report.position_bias),
-    ]
-    if not overall.cases:
-        lines = []
-    if report.programs.cases:
-        lines.append(f"decided by programs: {report.programs.cases}, of these {report.programs.count('right')} right")
-    errors = [result.error for result in report.results if result.error]
-    if errors:
-        lines.append(f"first failed request: {errors[0]}")
+def _below(report: CaseReport) -> Iterator[str]:
+    overall, programs = report.overall, report.programs
+    if overall.cases:
+        neither = [f"{outcome} {overall.count(outcome)}" for outcome in UNANSWERED if overall.count(outcome)]
+        asked = " asked of the critic" if programs.cases else ""
+        counts = f"{overall.count('right')} right + {overall.count('wrong')} wrong + {overall.unanswered} neither"
+        yield f"{overall.cases} cases{asked} = {counts}" + (f" ({', '.join(neither)})" if neither else "")
+        yield _bias(report.position_bias)
+    if programs.cases:
+        yield f"decided by programs: {programs.cases}, of these {programs.count('right')} right"
+    if errors := [result.error for result in report.results if result.error]:
+        yield f"first failed request: {errors[0]}"
     if report.untested:
-        lines.append(f"without cases: {', '.join(report.untested)}")
-    return lines
+        yield f"without cases: {', '.join(report.untested)}"
 
 
 def _bias(bias: PositionBias) -> str:
