@@ -5,8 +5,7 @@ The safe subset of YAML only. Repeated keys, which YAML parsers silently accept,
 
 import difflib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,15 +33,19 @@ class Lines:
     """The line of each value in a file, for errors that are found later."""
 
     name: str
-    lines: Mapping[Location, int]
+    lines: dict[Location, int] = field(default_factory=dict)
 
     def at(self, *location: int | str) -> str:
         """Return `FILE:LINE` of a value, or of the nearest one around it."""
-        return f"{self.name}:{_nearest_line(location, self.lines)}"
+        return f"{self.name}:{self.line(*location)}"
 
     def line(self, *location: int | str) -> int:
         """Return the line of a value, or of the nearest one around it."""
-        return _nearest_line(location, self.lines)
+        return self.lines.get(location[: self.depth(location)], 1)
+
+    def depth(self, location: Location) -> int:
+        """Return how many steps of a location are in the file."""
+        return max((n for n in range(len(location) + 1) if location[:n] in self.lines), default=0)
 
 
 def read_yaml(path: Path, model: type[Model]) -> Model:
@@ -54,23 +57,9 @@ def read_yaml(path: Path, model: type[Model]) -> Model:
     return read_yaml_lines(path, model)[0]
 
 
-def refuse_mistaken(data: object, own: set[str], other: set[str], says: str) -> None:
-    """Raise ValueError(says) for a file of another kind, with keys of that kind and none of its own."""
-    given = data.keys() if isinstance(data, dict) else set()
-    if given & other and not given & own:
-        raise ValueError(says)
-
-
 def read_yaml_lines(path: Path, model: type[Model]) -> tuple[Model, Lines]:
     """Return what `read_yaml` returns, and the line of every value."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{path}:{line}: is not UTF-8 text ({error.reason} at byte {error.start})") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    return parse_yaml_lines(text, model, name=str(path))
+    return parse_yaml_lines(read_text(path), model, name=str(path))
 
 
 def parse_yaml(text: str, model: type[Model], *, name: str) -> Model:
@@ -81,27 +70,45 @@ def parse_yaml(text: str, model: type[Model], *, name: str) -> Model:
 def parse_yaml_lines(text: str, model: type[Model], *, name: str) -> tuple[Model, Lines]:
     """Return what `parse_yaml` returns, and the line of every value."""
     root = _compose(text, name)
-    lines: dict[Location, int] = {}
-    _note_lines(root, (), lines, name)
+    lines = Lines(name)
+    _note_lines(root, (), lines)
     try:
         data = yaml.constructor.SafeConstructor().construct_document(root)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"{name}:{line}: {error.problem or error.context}") from None
+        raise ConfigError(f"{name}:{_line_of(error)}: {error.problem or error.context}") from None
     except _UNBUILDABLE as error:
         raise ConfigError(f"{name}:{root.start_mark.line + 1}: {_one_line(error)}") from None
     if not isinstance(data, dict):
         raise ConfigError(f"{name}:1: expected `key: value` lines, found {_kind(data)}")
     try:
-        return model.model_validate(data), Lines(name, lines)
+        return model.model_validate(data), lines
     except ValidationError as error:
-        raise ConfigError(_explain(error, model, lines, name)) from None
+        raise ConfigError(_explain(error, model, lines)) from None
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file in UTF-8. Raises ConfigError with its line."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}:{line}: is not UTF-8 text ({error.reason} at byte {error.start})") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def refuse_mistaken(data: object, own: set[str], other: set[str], message: str) -> None:
+    """Raise ValueError(message) for a file of another kind: it has keys of that kind and none of its own."""
+    given = data.keys() if isinstance(data, dict) else set()
+    if given & other and not given & own:
+        raise ValueError(message)
 
 
 def explain_validation(error: ValidationError, model: type[BaseModel]) -> str:
     """Return the first error of a validation as one line without a file."""
     detail = error.errors()[0]
-    where = ".".join(str(step) for step in _shown(detail["loc"]))
+    # Without pydantic's names of union members.
+    where = ".".join(step for step in map(str, detail["loc"]) if step.replace("_", "").isalnum())
     return f"{where}: {_message(detail, model)}" if where else _message(detail, model)
 
 
@@ -114,10 +121,9 @@ def _compose(text: str, name: str) -> yaml.Node:
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
         problem = error.problem or error.context or ""
-        hint = next((advice for sign, advice in _ADVICE.items() if sign in problem), "")
-        raise ConfigError(f"{name}:{line}: not valid YAML: {problem}{hint}") from None
+        hint = next((advice for part, advice in _ADVICE.items() if part in problem), "")
+        raise ConfigError(f"{name}:{_line_of(error)}: not valid YAML: {problem}{hint}") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise ConfigError(f"{name}:{line}: not valid YAML: {error.reason}: {chr(error.character)!r}") from None
@@ -137,30 +143,35 @@ _ADVICE = {
 """By a part of the parser's message."""
 
 
-def _note_lines(node: yaml.Node, location: Location, lines: dict[Location, int], name: str) -> None:
-    lines.setdefault(location, node.start_mark.line + 1)
-    if len(lines) > MOST_VALUES:
-        raise ConfigError(f"{name}:{node.start_mark.line + 1}: more than {MOST_VALUES} values, aliases counted out")
+def _line_of(error: yaml.MarkedYAMLError) -> int:
+    return error.problem_mark.line + 1 if error.problem_mark else 1
+
+
+def _note_lines(node: yaml.Node, location: Location, lines: Lines) -> None:
+    here = f"{lines.name}:{node.start_mark.line + 1}"
+    lines.lines.setdefault(location, node.start_mark.line + 1)
+    if len(lines.lines) > MOST_VALUES:
+        raise ConfigError(f"{here}: more than {MOST_VALUES} values, repetitions by aliases included")
     if len(location) > 50:
-        raise ConfigError(f"{name}:{node.start_mark.line + 1}: nested too deeply")
+        raise ConfigError(f"{here}: nested too deeply")
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
             line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode):
-                raise ConfigError(f"{name}:{line}: a key must be plain text")
+                raise ConfigError(f"{lines.name}:{line}: a key must be plain text")
             if key.value in seen:
-                raise ConfigError(f"{name}:{line}: key {key.value!r} is given twice")
+                raise ConfigError(f"{lines.name}:{line}: key {key.value!r} is given twice")
             seen.add(key.value)
             if key.tag != "tag:yaml.org,2002:merge":
-                _check_scalar(key, name)
-            lines[(*location, key.value)] = line
-            _note_lines(value, (*location, key.value), lines, name)
+                _check_scalar(key, lines.name)
+            lines.lines[(*location, key.value)] = line
+            _note_lines(value, (*location, key.value), lines)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
-            _note_lines(value, (*location, index), lines, name)
+            _note_lines(value, (*location, index), lines)
     else:
-        _check_scalar(node, name)
+        _check_scalar(node, lines.name)
 
 
 def _check_scalar(node: yaml.Node, name: str) -> None:
@@ -173,36 +184,34 @@ def _check_scalar(node: yaml.Node, name: str) -> None:
         raise ConfigError(f"{name}:{node.start_mark.line + 1}: {problem}") from None
 
 
-def _explain(error: ValidationError, model: type[BaseModel], lines: dict[Location, int], name: str) -> str:
+def _explain(error: ValidationError, model: type[BaseModel], lines: Lines) -> str:
     found = error.errors()
     for detail in found:
         detail["loc"] = _untagged(detail["loc"], lines)
     details = [detail for group in _by_union(found, lines) for detail in _reported(group)]
     messages = []
     for detail in details[:3]:
-        location = detail["loc"]
-        line = _nearest_line(location, lines)
-        where = ".".join(str(step) for step in _written(location, lines))
-        says = _message(detail, model)
-        messages.append(f"{name}:{line}: {where}: {says}" if where and "`" not in says else f"{name}:{line}: {says}")
+        where, message = ".".join(map(str, _written(detail["loc"], lines))), _message(detail, model)
+        key = f"{where}: " if where and "`" not in message else ""
+        messages.append(f"{lines.at(*detail['loc'])}: {key}{message}")
     if len(details) > 3:
         messages.append(f"and {len(details) - 3} more")
     return "; ".join(messages)
 
 
-def _untagged(location: Location, lines: Mapping[Location, int]) -> Location:
+def _untagged(location: Location, lines: Lines) -> Location:
     """Return an error's location without the tags that pydantic adds for the chosen model of a union."""
     kept: Location = ()
     for place, step in enumerate(location):
         following = location[place + 1 : place + 2]
         tag = isinstance(step, str) and "[" not in step  # `_by_union` handles a shape such as tuple[int, ...]
-        if tag and (*kept, step) not in lines and following and (*kept, *following) in lines:
+        if tag and (*kept, step) not in lines.lines and following and (*kept, *following) in lines.lines:
             continue
         kept = (*kept, step)
     return kept
 
 
-def _by_union(details: list[ErrorDetails], lines: Mapping[Location, int]) -> list[list[ErrorDetails]]:
+def _by_union(details: list[ErrorDetails], lines: Lines) -> list[list[ErrorDetails]]:
     """Group the errors of one value that pydantic found by trying the members of a union."""
     groups: dict[Location, list[ErrorDetails]] = {}
     for number, detail in enumerate(details):
@@ -220,33 +229,18 @@ def _reported(group: list[ErrorDetails]) -> list[ErrorDetails]:
     others = [detail for detail in group if detail["type"] != "literal_error"]
     if not isinstance(plain[0]["input"], str):
         return others or plain[:1]
-    numbers = [one for one in others if _UNPARSED.search(one["msg"])]
-    words = [detail["msg"] for detail in (*plain, *numbers)]
-    joined = ", or ".join([words[0], *(text.removeprefix("Input should be ") for text in words[1:])])
+    numbers = [detail for detail in others if _UNPARSED.search(detail["msg"])]
+    messages = [detail["msg"] for detail in (*plain, *numbers)]
+    joined = ", or ".join([messages[0], *(text.removeprefix("Input should be ") for text in messages[1:])])
     return [{**plain[0], "msg": _UNPARSED.sub("", joined)}]
 
 
-def _nearest_line(location: Location, lines: Mapping[Location, int]) -> int:
-    for length in range(len(location), -1, -1):
-        if location[:length] in lines:
-            return lines[location[:length]]
-    return 1
-
-
-def _written(location: Location, lines: Mapping[Location, int]) -> Location:
+def _written(location: Location, lines: Lines) -> Location:
     """Return the part of an error's location that is in the file, and a key that is missing there."""
-    length = max((n for n in range(len(location) + 1) if location[:n] in lines), default=0)
-    following = location[length : length + 1]
-    return location[:length] + (following if length == len(location) - 1 and length and _is_key(following[0]) else ())
-
-
-def _is_key(step: int | str) -> bool:
-    return isinstance(step, str) and step.isidentifier() and step not in {"int", "str", "float", "bool"}
-
-
-def _shown(location: Location) -> Location:
-    """Return a location without pydantic's names of union members."""
-    return tuple(step for step in location if not (isinstance(step, str) and not step.replace("_", "").isalnum()))
+    length = lines.depth(location)
+    missing = location[length:]
+    is_key = len(missing) == 1 and str(missing[0]).isidentifier() and missing[0] not in {"int", "str", "float", "bool"}
+    return location if length and is_key else location[:length]
 
 
 def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
@@ -274,9 +268,9 @@ _SHAPES = re.compile(r"a valid (tuple|list|dictionary)( or instance of \w+)?")
 
 def _all_keys(model: type[BaseModel]) -> list[str]:
     keys: list[str] = []
-    for key, field in model.model_fields.items():
-        keys.append(field.alias or key)
-        for inner in (field.annotation, *getattr(field.annotation, "__args__", ())):
+    for key, info in model.model_fields.items():
+        keys.append(info.alias or key)
+        for inner in (info.annotation, *getattr(info.annotation, "__args__", ())):
             if isinstance(inner, type) and issubclass(inner, BaseModel) and inner is not model:
                 keys.extend(_all_keys(inner))
     return keys

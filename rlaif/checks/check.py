@@ -121,12 +121,12 @@ class Check(Record):
 
     @property
     def setting(self) -> Any:  # noqa: ANN401  (each kind has its own)
-        """What stands under that key."""
+        """The value under that key."""
         return self.json_ if self.kind == "json" else getattr(self, self.kind)
 
     @property
     def folds_case(self) -> bool:
-        """Whether upper and lower case are the same."""
+        """Whether case is ignored."""
         return self.ignore_case is not False
 
     def __str__(self) -> str:
@@ -186,8 +186,10 @@ def run_check(check: Check, text: str, prompt: kinds.Asked) -> CheckResult:
 
 def case_fault(check: Check, better: CheckResult, worse: CheckResult) -> str | None:
     """Return why a check does not pass exactly the better response of a labelled case; None where it does."""
-    if better.passed and not worse.passed:
-        return None
-    what = "the better response fails and the worse one passes" if better.passed != worse.passed else None
-    what = what or ("both responses pass" if better.passed else "both responses fail")
-    return f"{what} (better: {better.detail}; worse: {worse.detail}; the check: {check})"
+    outcomes = {
+        (False, True): "the better response fails and the worse one passes",
+        (True, True): "both responses pass",
+        (False, False): "both responses fail",
+    }
+    outcome = outcomes.get((better.passed, worse.passed))
+    return outcome and f"{outcome} (better: {better.detail}; worse: {worse.detail}; the check: {check})"

@@ -1,8 +1,9 @@
 """Counting lines, words, sentences and characters, by rules that hold in all scripts.
 
-`rlaif.text.words` counts by Python's `\\w`, which takes combining marks for gaps and so cuts Hindi words and
-decomposed letters to pieces; for comparing averages that does not matter, for "exactly five words" it does. A script
-that writes no spaces between words (Chinese, Japanese, Thai) has one word between two marks here: count characters.
+`rlaif.text.diversity.words` counts by Python's `\\w`, which takes combining marks for gaps and so splits Hindi words
+and decomposed letters; that does not matter when averages are compared, but does for "exactly five words". In a script
+without spaces between words (Chinese, Japanese, Thai), what is between two punctuation marks counts as one word here:
+count characters instead.
 """
 
 import re
@@ -57,7 +58,7 @@ class Count(Record):
 
 _WORD = r"[\pL\pN][\pL\pN\pM]*(?:['’ʼ‑-][\pL\pN][\pL\pN\pM]*)*"
 _JOINERS = dict.fromkeys(map(ord, "\u00ad\u200c\u200d\u2060\ufeff"))
-"""Soft hyphen and characters without width that join: they stand inside words and are none."""
+"""Soft hyphen and joining characters without width: they occur inside words and are removed."""
 
 # Possessive, and begun only where a run of marks begins: time grows with the text alone.
 _END = re.compile(r"(?:(?<![.!?…‽؟۔।॥՞።])[.!?…‽؟۔।॥՞።]++[\"'”’»›)\]*_]*+(?=\s|$)|[。！？｡]++[」』”’）)]*+)")
@@ -66,7 +67,7 @@ _NO_END = re.compile(
     r"|(?<![^\W\d_])(?-i:[A-HJ-Z]))\.$",
     re.I,
 )
-"""Abbreviations and initials, whose full stop ends no sentence but the last; "etc. Then" is one sentence for that."""
+"""Abbreviations and initials: their full stop does not end a sentence, so "etc. Then" is a single one."""
 
 
 def lines(text: str) -> list[str]:
@@ -82,10 +83,16 @@ def words(text: str) -> list[str]:
 def sentences(text: str) -> list[str]:
     """Return the stretches with a letter in them that a mark or the end of a line ends.
 
-    A line that goes on in small letters goes on with its sentence, too; an abbreviation's full stop ends none.
+    A line that begins with a small letter continues the sentence before it; an abbreviation's full stop ends none.
     """
+    joined: list[str] = []
+    for line in lines(text):
+        if joined and line.lstrip()[:1].islower():
+            joined[-1] += " " + line
+        else:
+            joined.append(line)
     found = []
-    for stretch in _stretches(lines(text)):
+    for stretch in joined:
         start = 0
         for end in _END.finditer(stretch):
             if not _NO_END.search(stretch[max(0, end.end() - 12) : end.end()]) or not stretch[end.end() :].strip():
@@ -98,17 +105,6 @@ def sentences(text: str) -> list[str]:
 def characters(text: str) -> int:
     """Return the number of code points after NFC, white space around the text left out."""
     return len(unicodedata.normalize("NFC", text.strip()))
-
-
-def _stretches(all_lines: list[str]) -> list[str]:
-    """Join the lines that were only wrapped."""
-    joined: list[str] = []
-    for line in all_lines:
-        if joined and line.lstrip()[:1].islower():
-            joined[-1] += " " + line
-        else:
-            joined.append(line)
-    return joined
 
 
 def _visible(character: str) -> bool:

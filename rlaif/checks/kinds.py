@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from rlaif.checks import counting
 from rlaif.checks.json_shape import JsonShape, fault_in, read_json
 from rlaif.checks.layout import Format, is_laid_out
-from rlaif.checks.matching import found, plain, stands_in
+from rlaif.checks.matching import contains_phrase, plain, search
 from rlaif.errors import CheckError, ConfigError
 from rlaif.text.refusal import detect_refusal
 
@@ -21,28 +21,24 @@ class Turn(Protocol):
     """One turn of a conversation."""
 
     @property
-    def content(self) -> str:
-        """The text of the turn."""
+    def content(self) -> str: ...
 
 
 class Asked(Protocol):
-    """The prompt of a response: a `rlaif.records.Prompt`."""
+    """The prompt of a response: a `rlaif.records.Prompt`, whose last turn is the user's."""
 
     @property
-    def messages(self) -> Sequence[Turn]:
-        """The conversation; the last turn is the user's."""
+    def messages(self) -> Sequence[Turn]: ...
 
 
 class Options(Protocol):
-    """Settings of a check that several kinds share."""
+    """Settings of a check that several kinds share: one phrase is enough; case is ignored."""
 
     @property
-    def any(self) -> bool:
-        """Whether one of several phrases is enough."""
+    def any(self) -> bool: ...
 
     @property
-    def folds_case(self) -> bool:
-        """Whether upper and lower case are the same."""
+    def folds_case(self) -> bool: ...
 
 
 class Kind(ABC):
@@ -71,19 +67,19 @@ class Contains(Kind):
     """All of the phrases are found as whole words; with `any`, one of them."""
 
     def __call__(self, setting: tuple[str, ...], text: str, options: Options, prompt: Asked) -> tuple[bool, str]:
-        there = _standing(setting, text, options)
-        missing = [phrase for phrase in setting if phrase not in there]
+        present = _present(setting, text, options)
+        missing = [phrase for phrase in setting if phrase not in present]
         if options.any:
-            return bool(there), f"has {_listed(there)}" if there else f"has none of {_listed(missing)}"
-        return not missing, f"lacks {_listed(missing)}" if missing else f"has {_listed(there)}"
+            return bool(present), f"has {_listed(present)}" if present else f"has none of {_listed(missing)}"
+        return not missing, f"lacks {_listed(missing)}" if missing else f"has {_listed(present)}"
 
 
 class Forbids(Kind):
     """None of the phrases is found as whole words."""
 
     def __call__(self, setting: tuple[str, ...], text: str, options: Options, prompt: Asked) -> tuple[bool, str]:
-        there = _standing(setting, text, options)
-        return not there, f"has {_listed(there)}" if there else "has none of them"
+        present = _present(setting, text, options)
+        return not present, f"has {_listed(present)}" if present else "has none of them"
 
 
 class StartsWith(Kind):
@@ -106,7 +102,7 @@ class Matches(Kind):
     """A regular expression matches somewhere."""
 
     def __call__(self, setting: str, text: str, options: Options, prompt: Asked) -> tuple[bool, str]:
-        match = found(setting, text)
+        match = search(setting, text)
         return match is not None, "no match" if match is None else f"matches {match[:80]!r}"
 
 
@@ -203,8 +199,8 @@ def _imported(entry: str) -> Callable[[str, Asked], Any]:
     return function  # type: ignore[no-any-return]
 
 
-def _standing(phrases: Sequence[str], text: str, options: Options) -> list[str]:
-    return [phrase for phrase in phrases if stands_in(phrase, text, fold_case=options.folds_case)]
+def _present(phrases: Sequence[str], text: str, options: Options) -> list[str]:
+    return [phrase for phrase in phrases if contains_phrase(text, phrase, fold_case=options.folds_case)]
 
 
 def _listed(phrases: list[str]) -> str:

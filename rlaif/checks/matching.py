@@ -10,7 +10,6 @@ read. `\\w`, `\\d` and `\\b` mean ASCII there; letters of all scripts are `\\pL`
 """
 
 import unicodedata
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -22,10 +21,16 @@ _UNSPACED = (
 """Thai, Lao, Burmese, Khmer, kana and Chinese characters."""
 
 
-def stands_in(phrase: str, text: str, *, fold_case: bool) -> bool:
+def contains_phrase(text: str, phrase: str, *, fold_case: bool) -> bool:
     """Whether a phrase is found in a text as whole words."""
-    wanted, inside = plain(phrase, fold_case=fold_case), plain(text, fold_case=fold_case)
-    return any(_is_whole(inside, start, start + len(wanted)) for start in _places(wanted, inside))
+    text, phrase = plain(text, fold_case=fold_case), plain(phrase, fold_case=fold_case)
+    start = text.find(phrase) if phrase else -1
+    while start >= 0:
+        end = start + len(phrase)
+        if not (_joined(text[start - 1 : start], text[start]) or _joined(text[end - 1], text[end : end + 1])):
+            return True
+        start = text.find(phrase, start + 1)
+    return False
 
 
 def plain(text: str, *, fold_case: bool) -> str:
@@ -34,30 +39,14 @@ def plain(text: str, *, fold_case: bool) -> str:
     return unicodedata.normalize("NFC", text.casefold()) if fold_case else text
 
 
-def _places(wanted: str, text: str) -> Iterator[int]:
-    start = text.find(wanted) if wanted else -1
-    while start >= 0:
-        yield start
-        start = text.find(wanted, start + 1)
-
-
-def _is_whole(text: str, start: int, end: int) -> bool:
-    return not (_joined(text[start - 1 : start], text[start]) or _joined(text[end - 1], text[end : end + 1]))
-
-
 def _joined(before: str, after: str) -> bool:
-    """Whether two neighbours belong to one word."""
-    return (
-        bool(before and after) and _of_word(before) and _of_word(after) and not (_unspaced(before) or _unspaced(after))
-    )
+    """Whether two neighbours, of which one may be missing, belong to one word."""
+    return bool(before and after) and _is_word_part(before) and _is_word_part(after)
 
 
-def _of_word(character: str) -> bool:
-    return unicodedata.category(character)[0] in "LNM"
-
-
-def _unspaced(character: str) -> bool:
-    return any(first <= ord(character) <= last for first, last in _UNSPACED)
+def _is_word_part(character: str) -> bool:
+    spaced = not any(first <= ord(character) <= last for first, last in _UNSPACED)
+    return spaced and unicodedata.category(character)[0] in "LNM"
 
 
 LARGEST_PATTERN = 8 << 20
@@ -78,14 +67,14 @@ def compiled(pattern: str) -> Any:  # noqa: ANN401  (the library has no types)
         given = error.args[0] if error.args else error
         reason = given.decode("utf-8", "replace") if isinstance(given, bytes) else str(given)
         raise ValueError(
-            f"not a regular expression that can be used here ({reason}); look-around and back-references don't exist "
-            "in it (RE2's syntax)"
+            f"not a regular expression that can be used here ({reason}); RE2's syntax has no look-around and no "
+            "back-references"
         ) from None
     except UnicodeEncodeError:
-        raise ValueError("not a regular expression: it holds half a surrogate pair") from None
+        raise ValueError("not a regular expression: it contains half a surrogate pair") from None
 
 
-def found(pattern: str, text: str) -> str | None:
+def search(pattern: str, text: str) -> str | None:
     """Return the first match in `text`, or None."""
     match = compiled(pattern).search(encodable(text))
     return None if match is None else str(match.group())

@@ -20,7 +20,7 @@ from rlaif.constitution.load import flat_yaml, from_flat
 from rlaif.constitution.schema import Constitution
 from rlaif.errors import ConfigError
 from rlaif.records import Record
-from rlaif.yaml_file import explain_validation, shortened
+from rlaif.yaml_file import explain_validation, read_text, shortened
 
 _CONTAINERS = ("constitutions", "constitution", "principles", "rules", "instructions")
 _NAMES = ("id", "name", "title", "key")
@@ -118,11 +118,7 @@ def _comment(path: Path, constitution: Constitution) -> str:
 
 def _read(path: Path) -> Any:  # noqa: ANN401  (whatever somebody published)
     try:
-        return json.loads(path.read_bytes().decode("utf-8-sig"), object_pairs_hook=unique_keys)
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+        return json.loads(read_text(path), object_pairs_hook=unique_keys)
     except RepeatedKeyError as error:
         raise ConfigError(f"{path}: key {shortened(repr(error.key))} is given twice") from None
     except (ValueError, RecursionError) as error:

@@ -115,7 +115,7 @@ def test_a_check_says_in_a_few_words_what_it_is(data: dict[str, Any], shown: str
         ("{forbids: [a], any: true}", "`any` goes with `contains` only"),
         ("{lines: 2, ignore_case: true}", "`ignore_case` does not go with `lines`"),
         ("{matches: '(a'}", "not a regular expression"),
-        (r"{matches: '(a)\1'}", "back-references don't exist"),
+        (r"{matches: '(a)\1'}", "no look-around and no back-references"),
         ("{matches: '(?=a)'}", "look-around"),
         ("{json: false}", "give true or {schema: …}, not False"),
         ("{json: {schema: {type: objekt}}}", "not a JSON Schema: $.type"),
