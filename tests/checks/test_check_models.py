@@ -1,4 +1,4 @@
-"""What a check may look like, and what is said of one that can't be used."""
+"""What a check may look like, and the message about one that can't be used."""
 
 from functools import cache
 from pathlib import Path
@@ -92,12 +92,12 @@ def test_it_is_written_as_short_as_it_was_given():
         ({"starts_with": "Dear"}, "starts with: Dear"),
     ],
 )
-def test_a_check_says_in_a_few_words_what_it_is(data: dict[str, Any], shown: str):
+def test_a_check_as_text_is_short(data: dict[str, Any], shown: str):
     assert str(Check.model_validate(data)) == shown
 
 
 @pytest.mark.parametrize(
-    ("check", "says"),
+    ("check", "expected"),
     [
         ("{linse: 2}", "unknown key `linse`; did you mean `lines`?"),
         ("{start_with: a}", "did you mean `starts_with`?"),
@@ -129,10 +129,10 @@ def test_a_check_says_in_a_few_words_what_it_is(data: dict[str, Any], shown: str
         ("2", "lines of key: value"),
     ],
 )
-def test_a_bad_check_is_said_with_file_and_line(tmp_path: Path, check: str, says: str):
-    said = fault(tmp_path, principle(check))
-    assert said.startswith("mine.yaml:6:")
-    assert says in said
+def test_a_bad_check_is_reported_with_file_and_line(tmp_path: Path, check: str, expected: str):
+    message = fault(tmp_path, principle(check))
+    assert message.startswith("mine.yaml:6:")
+    assert expected in message
 
 
 def test_a_principle_with_a_check_needs_no_words(tmp_path: Path):
@@ -148,8 +148,8 @@ def test_revising_may_follow_a_check(tmp_path: Path):
 
 
 def test_a_check_with_a_question_beside_it_is_refused(tmp_path: Path):
-    said = fault(tmp_path, principle("{lines: 2}", "    compare: Which answer has two lines?\n"))
-    assert 'its "compare" question would never be asked' in said
+    message = fault(tmp_path, principle("{lines: 2}", "    compare: Which answer has two lines?\n"))
+    assert 'its "compare" question would never be asked' in message
     more = "    critique: a\n    revise: b\n    critique_only: true\n"
     assert "its check would never be used" in fault(tmp_path, principle("{lines: 2}", more))
 

@@ -16,13 +16,13 @@ BREAKS = st.sampled_from(["\n", "\r\n", "\r", "\u2028", "\u2029", "\n\n", "\n \t
 
 
 @given(st.lists(WORD, max_size=6), BREAKS)
-def test_lines_are_counted_whatever_ends_them_and_empty_ones_are_none(words: list[str], line_break: str):
+def test_lines_are_counted_with_any_line_ending_and_without_empty_ones(words: list[str], line_break: str):
     assert len(counting.lines(line_break.join(words))) == len(words)
     assert len(counting.lines(line_break + line_break.join(words) + line_break)) == len(words)
 
 
 @given(st.lists(WORD, max_size=8), st.sampled_from([" ", "\n", ", ", "\u00a0", " – ", "\u3000", "/", "\u200b"]))
-def test_words_are_counted_whatever_stands_between_them(words: list[str], between: str):
+def test_words_are_counted_with_any_separator(words: list[str], between: str):
     assert len(counting.words(between.join(words))) == len(words)
 
 
@@ -34,7 +34,7 @@ def test_composed_or_not_the_counts_are_the_same(text: str):
 
 
 @given(st.text("ab cd'-.,1\n"))
-def test_plain_text_has_as_many_words_as_the_detectors_count(text: str):
+def test_plain_text_has_as_many_words_as_diversity_counts(text: str):
     assert len(counting.words(text)) == len(plain_words(text))
 
 
@@ -92,13 +92,13 @@ def test_characters(text: str, count: int):
 
 
 @given(ANYTHING)
-def test_whatever_comes_is_counted(text: str):
+def test_any_text_is_counted(text: str):
     assert 0 <= len(counting.sentences(text)) <= max(1, counting.characters(text))
     assert len(counting.lines(text)) <= len(text)
 
 
 @pytest.mark.parametrize("text", ["." * 200_000, '."' * 100_000 + "x", "a\n" * 50_000, "'" * 200_000, "a-" * 100_000])
-def test_no_text_makes_counting_hang(text: str):
+def test_counting_is_fast_for_any_text(text: str):
     """Quadratic time would take minutes here."""
     assert counting.sentences(text) is not None
     assert counting.words(text) is not None

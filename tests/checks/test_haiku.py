@@ -85,7 +85,7 @@ async def test_the_one_with_two_lines_wins_although_the_critic_prefers_the_other
         assert server.count("judge") > 0
 
 
-async def test_beside_the_critic_it_is_one_voice_among_others(make_haiku: Callable[..., RunConfig]):
+async def test_beside_the_critic_a_check_is_weighted_like_any_principle(make_haiku: Callable[..., RunConfig]):
     async with SimulatedServer(POET) as server:
         run = await generate_async(make_haiku(server, COUNTED + FINER))
         seen = 0
@@ -121,7 +121,9 @@ async def test_rules_that_are_all_programs_ask_the_judge_nothing(make_haiku: Cal
     assert summarise(run).notes == []
 
 
-async def test_pairs_of_checks_alone_are_counted_and_a_mute_critic_is_no_tie(make_haiku: Callable[..., RunConfig]):
+async def test_pairs_of_checks_alone_are_counted_and_an_unreadable_critic_is_not_a_tie(
+    make_haiku: Callable[..., RunConfig],
+):
     async with SimulatedServer(POET.model_copy(update={"label_mass": 0.03})) as server:
         run = await generate_async(make_haiku(server, COUNTED + FINER))
     summary = summarise(run)
@@ -132,7 +134,7 @@ async def test_pairs_of_checks_alone_are_counted_and_a_mute_critic_is_no_tie(mak
     assert f"- {summary.pairs} of {summary.pairs} pairs are decided by checks alone." in card
 
 
-async def test_a_pair_that_the_critic_had_a_say_in_is_not_counted_as_the_checks(make_haiku: Callable[..., RunConfig]):
+async def test_a_pair_that_the_critic_also_decided_is_not_counted_as_the_checks(make_haiku: Callable[..., RunConfig]):
     async with SimulatedServer(POET) as server:
         run = await generate_async(make_haiku(server, COUNTED + FINER))
     assert (summarise(run).pairs, summarise(run).pairs_by_checks) == (len(run.pairs), 0)
@@ -152,7 +154,7 @@ async def test_the_prompts_own_checks_count_for_them_alone(tmp_path: Path, make_
     assert {"check:1", "check:long-enough", "finer"} == {part["id"] for part in run.pairs["principles"].iloc[0]}
 
 
-async def test_revising_follows_a_check_that_says_how(make_haiku: Callable[..., RunConfig]):
+async def test_a_check_with_instructions_guides_revisions(make_haiku: Callable[..., RunConfig]):
     more = "    critique: Count its lines.\n    revise: Put it on two lines.\n"
     async with SimulatedServer(POET) as server:
         run = await generate_async(make_haiku(server, COUNTED + more, revision={"rounds": 1}))
@@ -169,14 +171,14 @@ async def test_checks_are_always_used_where_principles_are_drawn(make_haiku: Cal
         assert trace.checked_by == ("two-lines",)
 
 
-async def test_a_run_with_other_checks_is_another_run(tmp_path: Path, make_haiku: Callable[..., RunConfig]):
+async def test_a_run_with_other_checks_is_refused_as_another_run(tmp_path: Path, make_haiku: Callable[..., RunConfig]):
     async with SimulatedServer(POET) as server:
         await generate_async(make_haiku(server, FINER, prompts=prompts_with(tmp_path, {"lines": 2})))
         with pytest.raises(Exception, match="what differs: prompts"):
             await generate_async(make_haiku(server, FINER, prompts=prompts_with(tmp_path, {"lines": 3})))
 
 
-async def test_a_check_of_ones_own_that_breaks_costs_its_prompt_and_says_so(
+async def test_an_own_check_that_fails_is_an_error_of_its_prompt(
     tmp_path: Path, make_haiku: Callable[..., RunConfig], monkeypatch: pytest.MonkeyPatch
 ):
     code = "def odd(text, prompt):\n    return 1 / 0 if prompt.id == 'p3' else len(text) % 2 == 1\n"
@@ -189,23 +191,23 @@ async def test_a_check_of_ones_own_that_breaks_costs_its_prompt_and_says_so(
     assert failure.error.startswith("CheckError: the check my_haiku_checks:odd failed: ZeroDivisionError")
 
 
-async def test_code_that_is_not_there_is_said_before_anything_is_asked(make_haiku: Callable[..., RunConfig]):
+async def test_a_missing_function_is_reported_before_any_request(make_haiku: Callable[..., RunConfig]):
     async with SimulatedServer(POET) as server:
         with pytest.raises(ConfigError, match="cannot import nowhere"):
             await generate_async(make_haiku(server, "  - id: odd\n    check: {python: nowhere:odd}\n"))
         assert server.asked == []
 
 
-async def test_show_and_report_tell_what_the_program_found(
+async def test_show_and_report_include_what_the_program_found(
     tmp_path: Path, make_haiku: Callable[..., RunConfig], capsys: pytest.CaptureFixture[str]
 ):
     async with SimulatedServer(POET) as server:
         run = await generate_async(make_haiku(server, COUNTED + FINER))
     for trace in run.traces():
         print_trace(run, trace, stdout_console())
-    said = capsys.readouterr().out
-    assert "pass: 2 lines" in said
-    assert "FAIL: 1 line" in said
+    output = capsys.readouterr().out
+    assert "pass: 2 lines" in output
+    assert "FAIL: 1 line" in output
     write_run_report(run, tmp_path / "report.html")
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "passes: 2 lines" in html
@@ -217,44 +219,46 @@ def shown(run: Run, trace: Trace, capsys: pytest.CaptureFixture[str]) -> list[st
     return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
 
 
-async def test_a_trace_ends_with_who_decided_and_how_far_to_trust_it(
+async def test_a_trace_ends_with_the_decision_and_its_certainty(
     make_haiku: Callable[..., RunConfig], capsys: pytest.CaptureFixture[str]
 ):
     async with SimulatedServer(POET.model_copy(update={"position_bias": 9.0, "label_mass": 0.6})) as server:
         run = await generate_async(make_haiku(server, COUNTED + FINER))
     alike = apart = 0
     for trace, conclusion in run.conclusions():
-        said = shown(run, trace, capsys)
-        assert said[-2].startswith("! this critic is not fit to judge: ")
+        output = shown(run, trace, capsys)
+        assert output[-2].startswith("! this critic is not fit to judge: ")
         for pair in conclusion.pairs:
-            told = {line[:10]: line for line in said if line.startswith(("decided by", "against it"))}
+            decisions = {line[:10]: line for line in output if line.startswith(("decided by", "against it"))}
             if lines(trace, pair.chosen) == lines(trace, pair.rejected):
-                assert list(told) == ["decided by"]
-                assert told["decided by"].startswith(f"decided by finer (p {pair.p_chosen:.3f}, weight 1)")
-                assert "no difference two-lines (a check that finds both alike)" in said
+                assert list(decisions) == ["decided by"]
+                assert decisions["decided by"].startswith(f"decided by finer (p {pair.p_chosen:.3f}, weight 1)")
+                assert "no difference two-lines (a check that finds both alike)" in output
                 alike += 1
             else:
                 passed = lines(trace, pair.chosen) == 2
                 head, p = ("decided by", "0.980") if passed else ("against it", "0.020")
-                assert f"two-lines (p {p}, weight 1)" in told[head]
+                assert f"two-lines (p {p}, weight 1)" in decisions[head]
                 apart += 1
     assert alike
     assert apart
 
 
-async def test_a_trace_is_shown_in_the_reports_probabilities_and_a_silent_check_has_none(
+async def test_a_trace_is_shown_in_the_reports_probabilities_and_an_abstaining_check_has_none(
     make_haiku: Callable[..., RunConfig], capsys: pytest.CaptureFixture[str]
 ):
     async with SimulatedServer(POET) as server:
         run = await generate_async(make_haiku(server, COUNTED + FINER))
     for trace, conclusion in run.conclusions():
-        said = shown(run, trace, capsys)
-        assert any(line.startswith("s0, s1: answers of the policy; s0.r1: the first revision of s0") for line in said)
+        output = shown(run, trace, capsys)
+        assert any(line.startswith("s0, s1: answers of the policy; s0.r1: the first revision of s0") for line in output)
         for matchup, judgement in zip(trace.matchups, conclusion.judgements, strict=True):
             p = next(part.p for part in judgement.principles if part.principle == "finer")
-            assert any(line.startswith(f"finer {p:.3f} {p:.3f} {p:.3f} ") for line in said)
+            assert any(line.startswith(f"finer {p:.3f} {p:.3f} {p:.3f} ") for line in output)
             if matchup not in differing(trace):
-                assert any(line.startswith("two-lines – pass") or line.startswith("two-lines – FAIL") for line in said)
+                assert any(
+                    line.startswith("two-lines – pass") or line.startswith("two-lines – FAIL") for line in output
+                )
 
 
 async def test_rule_sets_with_checks_are_compared(tmp_path: Path, make_haiku: Callable[..., RunConfig]):
@@ -285,7 +289,7 @@ async def test_rule_sets_with_checks_are_compared(tmp_path: Path, make_haiku: Ca
     assert done.exit_code == 0, done.output
 
 
-async def test_a_finished_run_tells_the_linter_what_a_check_decides(make_haiku: Callable[..., RunConfig]):
+async def test_a_finished_run_measures_what_a_check_decides(make_haiku: Callable[..., RunConfig]):
     from rlaif.lint.subject import Measurement
 
     async with SimulatedServer(POET) as server:
@@ -316,7 +320,7 @@ def test_cases_of_a_check_need_no_critic(tmp_path: Path):
     ]
 
 
-def test_the_linter_has_nothing_to_say_of_a_check(tmp_path: Path):
+def test_the_linter_finds_nothing_in_a_check(tmp_path: Path):
     (tmp_path / "rules.yaml").write_text(HEAD + COUNTED, encoding="utf-8")
     done = CliRunner().invoke(app, ["constitution", "check", str(tmp_path / "rules.yaml"), "--json"])
     assert json.loads(done.stdout)[0]["findings"] == []
@@ -375,7 +379,7 @@ def test_columnar_files_write_nulls_where_other_rows_have_settings(tmp_path: Pat
         ([{"json": {"schema": {"const": "\ud800"}}}], "half a surrogate pair"),
     ],
 )
-def test_a_bad_check_in_a_row_is_said_with_file_and_line(tmp_path: Path, checks: object, says: str):
+def test_a_bad_check_in_a_row_is_reported_with_file_and_line(tmp_path: Path, checks: object, says: str):
     file = tmp_path / "poems.jsonl"
     rows = [{"prompt": "One"}, {"prompt": "Two", "checks": checks}]
     file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
@@ -385,7 +389,7 @@ def test_a_bad_check_in_a_row_is_said_with_file_and_line(tmp_path: Path, checks:
     assert says in str(error.value)
 
 
-def test_the_example_is_sound(monkeypatch: pytest.MonkeyPatch):
+def test_the_example_is_valid(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(Path(__file__).parents[2])
     config = RunConfig.load("examples/haiku.yaml")
     assert load_constitution(config.constitution).principle("no-preamble").check is not None

@@ -71,12 +71,12 @@ def passes(text: str, **check: Any) -> bool:
         ({"format": "plain"}, "2 * 3 * 4", "# Title"),
     ],
 )
-def test_a_good_answer_passes_and_a_bad_one_does_not(check: dict[str, Any], good: str, bad: str):
+def test_a_good_response_passes_and_a_bad_one_does_not(check: dict[str, Any], good: str, bad: str):
     assert passes(good, **check)
     assert not passes(bad, **check)
 
 
-def test_what_was_found_is_said():
+def test_the_detail_is_what_was_found():
     assert result("a\nb\nc", lines=2).detail == "3 lines"
     assert result("one", words=2).detail == "1 word"
     assert result("A dog.", contains=["cat", "dog"]).detail == 'lacks "cat"'
@@ -111,7 +111,7 @@ def test_what_begins_with_a_phrase_starts_with_it(phrase: str, rest: str):
 
 
 @given(JSON)
-def test_what_json_writes_is_json_and_half_of_it_is_not(value: object):
+def test_what_json_dumps_writes_is_json_and_half_of_it_is_not(value: object):
     text = json.dumps(value, ensure_ascii=False)
     assert passes(text, json=True)
     assert not passes(text + " and more", json=True)
@@ -119,7 +119,7 @@ def test_what_json_writes_is_json_and_half_of_it_is_not(value: object):
 
 @settings(deadline=None)  # the first one loads the model that tells languages apart
 @given(ANYTHING)
-def test_no_answer_makes_a_check_break(text: str):
+def test_no_response_breaks_a_check(text: str):
     for check in (
         *({kind: 2} for kind in ("lines", "words", "sentences", "characters")),
         {"contains": ["é"]},
@@ -136,7 +136,7 @@ def test_no_answer_makes_a_check_break(text: str):
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "9" * 10_000, '{"a":' * 5_000, "\ud800"])
-def test_json_that_is_none_or_too_much_fails(text: str):
+def test_invalid_or_excessive_json_fails(text: str):
     assert not passes(text, json=True)
     assert not passes("9" * 4000, json={"schema": {"multipleOf": 0.3}})
     deep = "[" * 900 + "]" * 900
@@ -162,13 +162,13 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str
     return name
 
 
-def test_a_function_of_ones_own_sees_the_answer_and_the_prompt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_own_function_gets_the_response_and_the_prompt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     name = module(tmp_path, monkeypatch, "own_one", "def seen(text, prompt):\n    return text == prompt.id\n")
     assert passes("p", python=f"{name}:seen")
     assert not passes("q", python=f"{name}:seen")
 
 
-def test_an_error_in_it_is_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_error_in_it_is_not_a_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     text = "def breaks(text, prompt):\n    return 1 / 0\ndef leaves(text, prompt):\n    raise SystemExit(1)\n"
     name = module(tmp_path, monkeypatch, "own_two", text + "def maybe(text, prompt):\n    return 1\n")
     with pytest.raises(CheckError, match="the check own_two:breaks failed: ZeroDivisionError: division by zero"):
@@ -179,7 +179,7 @@ def test_an_error_in_it_is_no_verdict(tmp_path: Path, monkeypatch: pytest.Monkey
         result("a", python=f"{name}:maybe")
 
 
-def test_reading_a_check_imports_nothing_and_making_it_ready_says_what_is_missing(
+def test_reading_a_check_imports_nothing_and_making_it_ready_reports_what_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     name = module(tmp_path, monkeypatch, "own_three", "raise ValueError('at import')\n")

@@ -59,7 +59,7 @@ def server() -> Iterator[SimulatedServer]:
 # show
 
 
-def test_a_file_that_extends_others_is_shown_as_it_stands(rlaif: Rlaif) -> None:
+def test_a_file_that_extends_others_is_shown_as_written(rlaif: Rlaif) -> None:
     out = rlaif("show", "mine.yaml").out
     for line in (
         "extends base.yaml",
@@ -86,7 +86,7 @@ def test_resolved_shows_everything_with_where_it_comes_from(rlaif: Rlaif) -> Non
     assert "  revise    Say it kindly." in lines
 
 
-def test_json_of_a_file_and_of_what_comes_of_it(rlaif: Rlaif) -> None:
+def test_json_of_a_file_and_of_what_it_resolves_to(rlaif: Rlaif) -> None:
     stands = json.loads(rlaif("show", "mine.yaml", "--json").out)
     assert [parent["from"] for parent in stands["extends"]] == ["base.yaml", "honesty"]
     assert [principle["id"] for principle in stands["principles"]] == ["brave"]
@@ -109,41 +109,41 @@ def test_the_flat_yaml_is_the_same_constitution(rlaif: Rlaif) -> None:
 # test
 
 
-def test_the_cases_are_asked_and_the_answers_told(rlaif: Rlaif, server: SimulatedServer) -> None:
-    said = rlaif("test", "mine.yaml", "--critic", server.url)
-    lines = said.out.splitlines()
-    assert said.code == 0
+def test_the_cases_are_asked_and_the_results_shown(rlaif: Rlaif, server: SimulatedServer) -> None:
+    result = rlaif("test", "mine.yaml", "--critic", server.url)
+    lines = result.out.splitlines()
+    assert result.code == 0
     (row,) = [line for line in lines if line.startswith("brave")]
     assert row.split()[:7] == ["brave", "2", "2", "0", "0", "100%", "(34–100)"]
     assert "2 cases can't tell understanding from luck" in row
     assert "2 cases = 2 right + 0 wrong + 0 neither" in lines
     assert "without cases: kind, short, admits-doubt" in lines
-    assert "4 answers (0 from the reply store)" in said.err
+    assert "4 answers (0 from the reply store)" in result.err
     assert Path("runs/replies.sqlite").is_file()
     asked = server.count("judge")
     again = rlaif("test", "mine.yaml", "--critic", server.url)
-    assert again.out == said.out
+    assert again.out == result.out
     assert "4 answers (4 from the reply store)" in again.err
     assert server.count("judge") == asked
 
 
 def test_the_json_holds_every_case_with_its_probabilities(rlaif: Rlaif, server: SimulatedServer) -> None:
-    said = rlaif("test", "mine.yaml", "--critic", server.url, "--cache", "other.sqlite", "--json")
-    report = json.loads(said.out)
+    result = rlaif("test", "mine.yaml", "--critic", server.url, "--cache", "other.sqlite", "--json")
+    report = json.loads(result.out)
     assert [(r["principle"], r["number"], r["outcome"]) for r in report["results"]] == [
         ("brave", 1, "right"),
         ("brave", 2, "right"),
     ]
     assert all(r["p_better"] > 0.99 and len(r["verdicts"]) == 2 for r in report["results"])
     assert report["overall"]["accuracy"]["value"] == 1
-    assert said.err == ""
+    assert result.err == ""
     assert Path("other.sqlite").is_file()
     assert not Path("runs").exists()
 
 
 def test_a_constitution_without_cases_is_one_line_and_starts_nothing(rlaif: Rlaif) -> None:
-    said = rlaif("test", "base.yaml", "--critic", "no-such-model")
-    assert said.complains(2, "constitution base has no cases")
+    result = rlaif("test", "base.yaml", "--critic", "no-such-model")
+    assert result.complains(2, "constitution base has no cases")
     assert not Path("runs").exists()
 
 
@@ -168,9 +168,9 @@ def test_a_critic_under_another_name_is_one_line(rlaif: Rlaif, server: Simulated
 
 
 def test_a_difference_is_marked_word_by_word(rlaif: Rlaif) -> None:
-    said = rlaif("diff", "base.yaml", "mine.yaml")
-    lines = [line.rstrip() for line in said.out.splitlines()]
-    assert said.code == 0
+    result = rlaif("diff", "base.yaml", "mine.yaml")
+    lines = [line.rstrip() for line in result.out.splitlines()]
+    assert result.code == 0
     assert "name      base → mine" in lines
     assert "  compare   Which answer is [-kinder?-] {+kinder, [b]all in all[/b]?+}" in lines
     assert "  weight    2 → 3" in lines
@@ -178,12 +178,12 @@ def test_a_difference_is_marked_word_by_word(rlaif: Rlaif) -> None:
     assert any(line.startswith("2 added, 0 gone, 2 changed (1 reworded, 0 renamed), 0 the same;") for line in lines)
 
 
-def test_the_check_of_a_principle_that_is_gone_is_shown(rlaif: Rlaif) -> None:
+def test_the_check_of_a_removed_principle_is_shown(rlaif: Rlaif) -> None:
     Path("counted.yaml").write_text(HEAD.format(name="base") + BASE + "  - {id: brief, check: {words: {max: 80}}}\n")
     assert "  - check     words: at most 80" in rlaif("diff", "counted.yaml", "base.yaml").out
 
 
-def test_no_difference_is_said(rlaif: Rlaif) -> None:
+def test_no_difference_is_reported(rlaif: Rlaif) -> None:
     assert rlaif("diff", "base.yaml", "base.yaml").out.startswith("no difference: 2 principles")
     assert json.loads(rlaif("diff", "base.yaml", "base.yaml", "--json").out)["differs"] is False
 
@@ -201,12 +201,12 @@ def test_what_differs_in_json(rlaif: Rlaif) -> None:
 # import
 
 
-def test_an_import_is_a_constitution_and_says_what_it_is_not(rlaif: Rlaif) -> None:
+def test_an_import_is_a_constitution_and_warns_of_what_is_missing(rlaif: Rlaif) -> None:
     entries = [{"critic": "Say what is rude.", "revision": "Make it polite."}] * 2
     Path("theirs.json").write_text(json.dumps({"constitutions": entries, "system_chat": []}), encoding="utf-8")
-    said = rlaif("import", "theirs.json", "--name", "polite", "--out", "new/polite.yaml")
-    assert (said.code, said.out) == (0, "")
-    assert said.err.splitlines() == [
+    result = rlaif("import", "theirs.json", "--name", "polite", "--out", "new/polite.yaml")
+    assert (result.code, result.out) == (0, "")
+    assert result.err.splitlines() == [
         "theirs.json: 1 principle (1 critique_only, 0 compare_only, 0 can rank), 1 duplicate dropped, "
         "written to new/polite.yaml",
         "! 1 principle without a comparison question can't rank responses; to rank by it, add a `compare` and remove "
@@ -237,10 +237,10 @@ def test_the_schema_is_json(rlaif: Rlaif) -> None:
 
 @pytest.mark.parametrize("command", ["show", "test", "diff", "import", "schema"])
 def test_every_command_has_help_with_an_example(rlaif: Rlaif, command: str) -> None:
-    said = rlaif(command, "--help")
-    assert said.code == 0
-    assert "Example" in said.out
-    assert f"rlaif constitution {command}" in said.out
+    result = rlaif(command, "--help")
+    assert result.code == 0
+    assert "Example" in result.out
+    assert f"rlaif constitution {command}" in result.out
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -43,7 +43,7 @@ def scores(report: CaseReport) -> dict[str, PrincipleScore]:
     return {one.principle: one for one in report.principles}
 
 
-async def test_a_critic_that_sees_what_is_better_understands_all(tmp_path: Path) -> None:
+async def test_a_critic_that_prefers_the_better_responses_understands_all_principles(tmp_path: Path) -> None:
     report = await examined(tmp_path, rules(kind=6, short=2), SimulatedModel(scale=2.0))
     assert report.overall.outcomes == {"right": 8}
     assert report.overall.order_agreement == 1
@@ -56,7 +56,7 @@ async def test_a_critic_that_sees_what_is_better_understands_all(tmp_path: Path)
     assert found["short"].verdict == "nothing wrong, but 2 cases can't tell understanding from luck"
 
 
-async def test_the_interval_is_wilsons_over_what_was_answered(tmp_path: Path) -> None:
+async def test_the_interval_is_wilsons_over_the_decided_cases(tmp_path: Path) -> None:
     rule = PlantedRule(contains="kind", agrees=0.7)
     report = await examined(tmp_path, rules(kind=40), SimulatedModel(rules=(rule,)))
     accuracy = report.overall.accuracy
@@ -67,7 +67,7 @@ async def test_the_interval_is_wilsons_over_what_was_answered(tmp_path: Path) ->
     assert not accuracy.holds(0.95)
 
 
-async def test_a_rule_that_is_turned_upside_down_is_named(tmp_path: Path) -> None:
+async def test_a_rule_that_the_critic_inverts_is_named(tmp_path: Path) -> None:
     upside_down = tuple(PlantedRule(contains=f"more {name}", agrees=0.0) for name in ("short", "odd"))
     report = await examined(tmp_path, rules(kind=6, short=6, odd=2), SimulatedModel(rules=upside_down))
     assert scores(report)["short"].score.outcomes == {"wrong": 6}
@@ -77,7 +77,7 @@ async def test_a_rule_that_is_turned_upside_down_is_named(tmp_path: Path) -> Non
     )
 
 
-async def test_a_constant_position_bias_is_told_and_costs_no_answer(tmp_path: Path) -> None:
+async def test_a_constant_position_bias_is_reported_and_costs_no_verdict(tmp_path: Path) -> None:
     report = await examined(tmp_path, rules(kind=10, short=10), SimulatedModel(position_bias=3.0))
     assert report.position_bias.overall == pytest.approx(3.0, abs=1e-3)
     assert report.overall.outcomes == {"right": 20}
@@ -87,7 +87,7 @@ async def test_a_constant_position_bias_is_told_and_costs_no_answer(tmp_path: Pa
     )
 
 
-async def test_a_rule_that_is_answered_by_position_is_named_and_neither_right_nor_wrong(tmp_path: Path) -> None:
+async def test_a_rule_that_is_decided_by_position_is_named_and_neither_right_nor_wrong(tmp_path: Path) -> None:
     rule = PlantedRule(contains="more short", position_bias=4.0)
     report = await examined(tmp_path, rules(kind=7, short=5), SimulatedModel(rules=(rule,)))
     short = scores(report)["short"]
@@ -97,7 +97,7 @@ async def test_a_rule_that_is_answered_by_position_is_named_and_neither_right_no
     assert "not understood, or not answered: short" in report.findings
 
 
-async def test_an_unreadable_critic_answers_nothing(tmp_path: Path) -> None:
+async def test_an_unreadable_critic_decides_nothing(tmp_path: Path) -> None:
     report = await examined(tmp_path, rules(kind=5), SimulatedModel(label_mass=0.07))
     assert report.overall.outcomes == {"unreadable": 5}
     assert report.overall.accuracy.value is None
@@ -131,7 +131,7 @@ async def test_nothing_is_asked_twice(tmp_path: Path) -> None:
     assert one == two
 
 
-async def test_principles_without_cases_are_told_and_those_never_judged_are_not(tmp_path: Path) -> None:
+async def test_principles_without_cases_are_listed_and_those_never_judged_are_not(tmp_path: Path) -> None:
     content = rules(kind=2, short=0).model_dump(mode="json")
     content["principles"].append({"id": "quiet", "critique": "c", "revise": "r", "critique_only": True})
     report = await examined(tmp_path, Constitution.model_validate(content), SimulatedModel())
@@ -146,7 +146,7 @@ async def test_a_constitution_without_cases_asks_nobody(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_case_that_cannot_be_asked_is_counted_apart(tmp_path: Path) -> None:
+async def test_a_case_whose_request_fails_is_counted_separately(tmp_path: Path) -> None:
     fault = Fault(kind="judge", status=400, contains="kind 2?", times=None, message="too long")
     report = await examined(tmp_path, rules(kind=6), SimulatedModel(faults=(fault,)))
     assert report.overall.outcomes == {"right": 5, "failed": 1}
@@ -156,14 +156,14 @@ async def test_a_case_that_cannot_be_asked_is_counted_apart(tmp_path: Path) -> N
     assert scores(report)["kind"].verdict == "nothing wrong, but 5 cases can't tell understanding from luck"
 
 
-async def test_where_no_case_can_be_asked_the_error_is_raised(tmp_path: Path) -> None:
+async def test_where_all_requests_fail_the_error_is_raised(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="too long"):
         await examined(
             tmp_path, rules(kind=3), SimulatedModel(faults=(Fault(status=400, times=None, message="too long"),))
         )
 
 
-async def test_a_critic_that_is_not_there_is_said(tmp_path: Path) -> None:
+async def test_a_critic_that_does_not_exist_is_reported(tmp_path: Path) -> None:
     critic = ModelConfig(url=("http://127.0.0.1:9/v1",), retries=0)
     with pytest.raises(EndpointError):
         await run_cases(CaseTest(rules(kind=1), critic, tmp_path / "r.sqlite", tmp_path, Templates()))

@@ -52,7 +52,7 @@ def test_the_three_shipped_constitutions_are_there():
     assert {"directness", "harmlessness", "honesty"} <= set(constitution_names())
 
 
-def test_a_principle_takes_part_in_what_it_is_marked_for(tmp_path: Path):
+def test_a_principle_is_used_for_what_it_is_marked_for(tmp_path: Path):
     constitution = load_constitution(write(tmp_path, GOOD))
     assert [p.id for p in constitution.comparing] == ["kind", "only-judged"]
     assert [p.id for p in constitution.revising] == ["kind", "only-revised"]
@@ -82,7 +82,7 @@ def test_the_order_of_the_principles_is_content(tmp_path: Path):
     assert turned.hash != constitution.hash
 
 
-def test_a_principle_without_a_compare_question_is_said_with_its_line_and_the_remedy(tmp_path: Path):
+def test_a_principle_without_a_compare_question_is_reported_with_its_line_and_a_fix(tmp_path: Path):
     text = GOOD.replace("    compare: Which answer is kinder?\n", "")
     assert fault(tmp_path, text) == (
         'mine.yaml:5: principles.0: principle "kind" has no "compare" question, so nothing can be ranked by it; '
@@ -91,13 +91,13 @@ def test_a_principle_without_a_compare_question_is_said_with_its_line_and_the_re
 
 
 @pytest.mark.parametrize("part", ["critique: Point out what is unkind.", "revise: Say it kindly."])
-def test_a_principle_without_an_instruction_is_said_with_the_remedy(tmp_path: Path, part: str):
+def test_a_principle_without_an_instruction_is_reported_with_a_fix(tmp_path: Path, part: str):
     message = fault(tmp_path, GOOD.replace(f"    {part}\n", ""))
     assert message.startswith('mine.yaml:5: principles.0: principle "kind" has no ')
     assert message.endswith("add one, or mark it compare_only")
 
 
-def test_a_principle_that_is_used_for_nothing_is_refused(tmp_path: Path):
+def test_an_unused_principle_is_refused(tmp_path: Path):
     message = fault(tmp_path, GOOD.replace("    compare_only: true", "    compare_only: true\n    critique_only: true"))
     assert message.startswith("mine.yaml:10: ")
     assert "is never used" in message
@@ -108,7 +108,7 @@ def test_a_repeated_id_is_named(tmp_path: Path):
     assert message == 'mine.yaml:4: principles: principle id "kind" is used twice'
 
 
-def test_a_misspelt_key_of_a_principle_is_said_with_its_line(tmp_path: Path):
+def test_a_misspelt_key_of_a_principle_is_reported_with_its_line(tmp_path: Path):
     assert fault(tmp_path, GOOD.replace("weight: 2", "wieght: 2")) == (
         "mine.yaml:9: unknown key `wieght`; did you mean `weight`?"
     )
@@ -126,7 +126,7 @@ def test_an_id_is_a_slug(tmp_path: Path, slug: str):
     assert fault(tmp_path, GOOD.replace("id: kind", f"id: {slug}")).startswith("mine.yaml:5: principles.0.id: ")
 
 
-def test_text_of_white_space_only_is_no_text(tmp_path: Path):
+def test_text_of_white_space_only_is_refused(tmp_path: Path):
     assert fault(tmp_path, GOOD.replace("Say it kindly.", "'  '")).startswith("mine.yaml:7: principles.0.revise: ")
 
 
@@ -148,7 +148,7 @@ def test_an_unknown_name_lists_the_shipped_ones():
     assert all(name in str(caught.value) for name in constitution_names())
 
 
-def test_a_folder_is_no_constitution(tmp_path: Path):
+def test_a_folder_is_not_a_constitution(tmp_path: Path):
     with pytest.raises(UsageError, match="is a folder; a constitution is one YAML file"):
         load_constitution(tmp_path)
 
@@ -159,7 +159,7 @@ def test_a_constitution_survives_its_own_json(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", constitution_names())
-def test_every_shipped_principle_has_two_cases_whose_better_answer_is_not_told_by_its_length(name: str) -> None:
+def test_every_shipped_principle_has_two_cases_whose_better_response_is_not_identified_by_its_length(name: str) -> None:
     cases = {principle.id: principle.cases for principle in load_constitution(name).comparing}
     assert [principle for principle, found in cases.items() if len(found) < 2] == []
     longer = [len(case.better) > len(case.worse) for found in cases.values() for case in found]
@@ -173,7 +173,7 @@ def test_the_shipped_constitutions_are_seven_and_one_is_a_single_line() -> None:
     assert groups == {"helpful", "honest", "harmless"}
 
 
-def test_a_case_among_the_worked_examples_is_said_to_belong_under_cases(tmp_path: Path):
+def test_a_case_among_the_worked_examples_is_reported_to_belong_under_cases(tmp_path: Path):
     text = GOOD.replace("    weight: 2\n", "    examples:\n      - {prompt: Hi, better: Hello., worse: Eh.}\n")
     assert fault(tmp_path, text) == (
         "mine.yaml:10: this looks like a case (it has better and worse); put it under `cases:`"

@@ -28,7 +28,7 @@ def test_the_same_does_not_differ() -> None:
     assert (found.same, found.before_hash) == (2, found.after_hash)
 
 
-def test_what_came_and_what_went() -> None:
+def test_added_and_removed_principles_are_listed() -> None:
     found = diff(made(KIND, SHORT), made(SHORT, KIND | {"id": "brave", "compare": "Which is braver?"}))
     assert ([p.id for p in found.gone], [p.id for p in found.added]) == (["kind"], ["brave"])
     assert (found.changed, found.same, found.moved) == ((), 1, False)
@@ -49,7 +49,7 @@ def test_two_principles_with_the_same_words_are_renamed_to_one_each() -> None:
     assert [p.id for p in found.added] == ["c"]
 
 
-def test_words_settings_and_lists_are_told_apart() -> None:
+def test_words_settings_and_lists_are_listed_separately() -> None:
     changes = {"critique": "Quote what is unkind.", "priority": 2, "applies_to": ["feelings"], "compare_only": True}
     found = diff(made(KIND | {"cases": [CASE]}), made(KIND | changes | {"cases": [CASE | {"worse": "No."}, CASE]}))
     (change,) = found.changed
@@ -65,7 +65,7 @@ def test_cases_alone_differ_without_another_hash() -> None:
     assert found.before_hash == found.after_hash
 
 
-def test_another_order_is_told() -> None:
+def test_another_order_is_reported() -> None:
     found = diff(made(KIND, SHORT), made(SHORT, KIND))
     assert (found.moved, found.changed, found.same, found.differs) == (True, (), 2, True)
 

@@ -95,7 +95,7 @@ def test_the_yaml_loads_as_the_same_constitution_whatever_is_in_the_words(tmp_pa
     assert [p.critique for p in found.constitution.principles] == [text.strip() for text in words]
 
 
-def test_what_is_left_out_and_what_asks_nothing_is_counted(tmp_path: Path) -> None:
+def test_ignored_keys_and_comparisons_without_a_question_are_counted(tmp_path: Path) -> None:
     found = imported(tmp_path, {"principles": ["Be kind.", "Which is kinder?"], "system_chat": [], "version": 2})
     assert found.ignored == ("system_chat", "version")
     assert found.no_question == 1
@@ -133,7 +133,7 @@ def test_a_name_comes_from_the_file_or_the_caller(tmp_path: Path) -> None:
         (["\ud800"], ": "),
     ],
 )
-def test_what_is_not_understood_is_said_with_its_place(tmp_path: Path, data: Any, complaint: str) -> None:
+def test_an_entry_that_is_not_understood_is_reported_with_its_place(tmp_path: Path, data: Any, complaint: str) -> None:
     with pytest.raises(ConfigError) as caught:
         imported(tmp_path, data)
     message = str(caught.value)
@@ -141,7 +141,7 @@ def test_what_is_not_understood_is_said_with_its_place(tmp_path: Path, data: Any
     assert "\n" not in message
 
 
-def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         import_constitution(tmp_path / "nowhere.json")
     (tmp_path / "x.json").write_bytes(b"\xff")

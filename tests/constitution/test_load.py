@@ -80,7 +80,7 @@ def test_one_parent_needs_no_list(tmp_path: Path, extends: str):
     assert ids(write(tmp_path, "mine", f"extends: {extends}\n")) == ["kind", "short"]
 
 
-def test_only_and_drop_hold_for_one_parent_alone(tmp_path: Path):
+def test_only_and_drop_apply_to_one_parent_alone(tmp_path: Path):
     write(tmp_path, "one", own("a", "b", "c"))
     write(tmp_path, "two", own("d", "e", "f"))
     mine = write(tmp_path, "mine", "extends: [{from: one.yaml, only: [c, a]}, {from: two.yaml, drop: [e]}]\n")
@@ -120,7 +120,7 @@ def test_the_same_principle_by_two_ways_counts_once(tmp_path: Path):
     assert ids(write(tmp_path, "mine", "extends: [left.yaml, right.yaml]\n")) == ["kind", "short", "left", "right"]
 
 
-def test_forty_generations_of_diamonds_take_no_time(tmp_path: Path):
+def test_forty_generations_of_diamonds_are_fast(tmp_path: Path):
     write(tmp_path, "g0", own("a"))
     for n in range(1, 41):  # 2 ** 40 ways lead down
         write(tmp_path, f"g{n}", f"extends: [g{n - 1}.yaml, ./g{n - 1}.yaml]\n")
@@ -134,7 +134,7 @@ def test_works_behind_the_rules_are_inherited_each_once(tmp_path: Path):
     assert load_constitution(mine).after == ("Mine 2026", "Bai 2022", "Askell 2021", "Evans 2021")
 
 
-def test_origins_say_where_each_principle_stands_and_where_it_was_changed(tmp_path: Path):
+def test_origins_give_where_each_principle_is_defined_and_where_it_was_changed(tmp_path: Path):
     base = write(tmp_path, "base", BASE)
     mine = write(tmp_path, "mine", "extends: [honesty, base.yaml]\nweights:\n  short: 3\n" + own("brave"))
     origins = resolve_constitution(mine).origins
@@ -170,7 +170,7 @@ def test_a_composed_file_and_the_same_written_out_flat_have_one_hash(tmp_path: P
         ("examples: [{prompt: Hi, response: Eh., critique: Rude., revision: Hello.}]", False),
     ],
 )
-def test_tests_of_the_critic_and_lint_settings_are_not_what_the_hash_names(tmp_path: Path, change: str, same: bool):
+def test_cases_and_lint_settings_are_not_in_the_hash(tmp_path: Path, change: str, same: bool):
     before = load_constitution(write(tmp_path, "mine", BASE.replace("    weight: 2\n", ""))).hash
     after = load_constitution(write(tmp_path, "mine", BASE.replace("    weight: 2", f"    {change}"))).hash
     assert (after == before) is same
@@ -184,7 +184,7 @@ def test_a_file_that_extends_itself(tmp_path: Path):
 
 
 @pytest.mark.parametrize("between", [[], ["b"], ["b", "c", "d"]])
-def test_a_cycle_is_said_where_it_closes(tmp_path: Path, between: list[str]):
+def test_a_cycle_is_reported_where_it_closes(tmp_path: Path, between: list[str]):
     chain = ["a", *between, "z", "a"]
     for name, parent in itertools.pairwise(chain):
         write(tmp_path, name, f"extends:\n  - directness\n  - {parent}.yaml\n")
@@ -204,7 +204,7 @@ def test_more_generations_than_anybody_can_read(tmp_path: Path):
     assert re.fullmatch(r"g\d+\.yaml:4: more than 50 files extend one another; .*", fault(tmp_path / "g1000.yaml"))
 
 
-def test_two_parents_that_differ_in_a_principle_and_the_remedy(tmp_path: Path):
+def test_two_parents_that_differ_in_a_principle_are_refused_with_a_fix(tmp_path: Path):
     write(tmp_path, "base", BASE)
     write(tmp_path, "left", "extends: base.yaml\nweights:\n  kind: 5\n")
     body = "extends:\n  - left.yaml\n  - base.yaml\n"
@@ -233,7 +233,7 @@ def test_ones_own_principle_under_an_inherited_id(tmp_path: Path):
         ("weights:\n  shrot: 2\n", 6),
     ],
 )
-def test_an_id_nobody_has_is_said_with_the_one_that_may_be_meant(tmp_path: Path, body: str, line: int):
+def test_an_unknown_id_is_reported_with_the_nearest_one(tmp_path: Path, body: str, line: int):
     write(tmp_path, "base", BASE)
     message = fault(write(tmp_path, "mine", f"extends: base.yaml\n{body}"))
     assert message == f'mine.yaml:{line}: no inherited principle "shrot"; did you mean short?'
@@ -265,7 +265,7 @@ def test_an_override_that_leaves_a_principle_without_a_use(tmp_path: Path):
 
 
 @pytest.mark.parametrize(("value", "what"), [("weight: 0", "weight"), ("priority: 0", "priority"), ("wieght: 1", "")])
-def test_an_override_is_held_to_the_rules_of_a_principle(tmp_path: Path, value: str, what: str):
+def test_an_override_is_validated_like_a_principle(tmp_path: Path, value: str, what: str):
     write(tmp_path, "base", BASE)
     message = fault(write(tmp_path, "mine", f"extends: base.yaml\noverride:\n  short: {{{value}}}\n"))
     assert message.startswith("mine.yaml:6: ")
@@ -295,13 +295,13 @@ def test_a_parent_that_is_not_there(tmp_path: Path, parent: str):
     assert "\n" not in message
 
 
-def test_where_the_command_is_called_from_has_no_say_in_what_is_inherited(tmp_path: Path):
+def test_the_working_directory_does_not_change_what_is_inherited(tmp_path: Path):
     write(Path.cwd(), "base", BASE)
     message = fault(write(tmp_path, "mine", "extends: base.yaml\n"))
     assert message.startswith("mine.yaml:4: extends 'base.yaml', but there is no such file beside mine.yaml, and the")
 
 
-def test_a_fault_in_a_parent_is_said_with_the_parents_line(tmp_path: Path):
+def test_a_fault_in_a_parent_is_reported_with_the_parents_line(tmp_path: Path):
     write(tmp_path, "base", BASE.replace("weight: 2", "wieght: 2"))
     assert fault(write(tmp_path, "mine", "extends: base.yaml\n")) == (
         "base.yaml:12: unknown key `wieght`; did you mean `weight`?"
@@ -432,7 +432,7 @@ def broken_bytes(raw: bytes, rng: random.Random) -> bytes:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_a_broken_file_is_said_with_its_line_or_loads(tmp_path: Path, seed: int):
+def test_a_broken_file_is_reported_with_its_line_or_loads(tmp_path: Path, seed: int):
     """Twenty broken files for each seed, 800 in all."""
     write(tmp_path, "base", BASE)
     rng = random.Random(seed)
@@ -447,8 +447,8 @@ def test_a_broken_file_is_said_with_its_line_or_loads(tmp_path: Path, seed: int)
             load_constitution(path)
         except ConfigError as error:
             refused += 1
-            said = re.compile(rf"({re.escape(str(path))}|{re.escape(str(tmp_path / 'base.yaml'))}):[1-9]\d*: \S")
-            assert said.match(str(error)), (str(error), text)
+            place = re.compile(rf"({re.escape(str(path))}|{re.escape(str(tmp_path / 'base.yaml'))}):[1-9]\d*: \S")
+            assert place.match(str(error)), (str(error), text)
             assert len(str(error).splitlines()) == 1, (str(error), text)
             assert len(str(error)) < 2000, str(error)
     assert refused >= 5

@@ -181,7 +181,7 @@ def test_what_only_calls_itself_parquet_is_said(write: Write):
     assert fault(write("p.parquet", "no")).startswith("p.parquet: is not a Parquet file: ")
 
 
-def test_a_file_that_is_not_utf8_is_said_with_the_place(write: Write):
+def test_a_file_that_is_not_utf8_is_reported_with_the_place(write: Write):
     assert fault(write("p.jsonl", '"é"'.encode("latin-1"))).startswith("p.jsonl: is not UTF-8 text (")
     assert fault(write("p.jsonl", '"One"'.encode("utf-16"))).startswith("p.jsonl: is not UTF-8 text (")
 

@@ -41,31 +41,31 @@ def findings(folder: Path, text: str, select: str = "C0,C1,C203") -> list[tuple[
     ]
 
 
-def test_a_finding_stands_at_the_line_of_its_key(tmp_path: Path) -> None:
+def test_a_finding_has_the_line_of_its_key(tmp_path: Path) -> None:
     assert findings(tmp_path, BASE) == [("C103", "vague", "t.yaml", 8)]
 
 
-def test_wording_is_the_business_of_the_file_it_stands_in(tmp_path: Path) -> None:
+def test_wording_is_checked_in_the_file_that_contains_it(tmp_path: Path) -> None:
     assert findings(tmp_path, HEIR) == []
 
 
-def test_reworded_it_is_the_business_of_the_file_that_rewords(tmp_path: Path) -> None:
+def test_reworded_principles_are_checked_in_the_file_that_rewords_them(tmp_path: Path) -> None:
     text = HEIR + "override:\n  named:\n    why: w\n    compare: Which answer is good?\n"
     assert findings(tmp_path, text) == [("C103", "named", "t.yaml", 8)]
 
 
-def test_a_principle_that_repeats_an_inherited_one_is_told_at_its_own_line(tmp_path: Path) -> None:
+def test_a_principle_that_repeats_an_inherited_one_is_reported_at_its_own_line(tmp_path: Path) -> None:
     text = HEIR + "principles:\n- id: mine\n  compare: Which answer names more sources?\n  compare_only: true\n"
     assert findings(tmp_path, text) == [("C101", "mine", "t.yaml", 7)]
 
 
-def test_two_inherited_twins_are_told_where_the_later_one_stands(tmp_path: Path) -> None:
+def test_two_inherited_duplicates_are_reported_at_the_later_one(tmp_path: Path) -> None:
     (tmp_path / "other.yaml").write_text(BASE.replace("id: named", "id: sourced").replace("id: vague", "id: v"))
     text = HEIR.replace("base.yaml", "[base.yaml, {from: other.yaml, only: [sourced]}]")
     assert findings(tmp_path, text) == [("C101", "sourced", "other.yaml", 11)]
 
 
-def test_a_weight_is_told_where_it_was_changed(tmp_path: Path) -> None:
+def test_a_weight_is_reported_where_it_was_changed(tmp_path: Path) -> None:
     text = HEIR + (
         "weights:\n  named: 9\nprinciples:\n- id: mine\n  compare: Which answer reaches the point sooner?\n"
         "  compare_only: true\n"
@@ -84,7 +84,7 @@ def test_a_suppressed_finding_is_not_reported(tmp_path: Path, text: str) -> None
     assert findings(tmp_path, text) == []
 
 
-def test_a_suppression_at_another_principle_suppresses_nothing_and_is_told(tmp_path: Path) -> None:
+def test_a_suppression_at_another_principle_suppresses_nothing_and_is_reported(tmp_path: Path) -> None:
     text = BASE.replace("- id: named\n", "- id: named\n    ignore: [C103]\n")
     assert findings(tmp_path, text) == [("C103", "vague", "t.yaml", 8), ("C002", "named", "t.yaml", 12)]
 
@@ -99,7 +99,7 @@ def test_a_suppression_in_an_override_counts(tmp_path: Path) -> None:
     assert findings(tmp_path, text) == []
 
 
-def test_an_unknown_code_is_told_with_the_nearest_one() -> None:
+def test_an_unknown_code_is_reported_with_the_nearest_one() -> None:
     with pytest.raises(UsageError, match="no code 'C1O2'; did you mean C102"):
         find_code("C1O2")
     assert find_code("c102").id == "C102"

@@ -54,21 +54,21 @@ def test_a_finding_is_one_line_with_file_line_code_and_principle(rlaif: Say) -> 
     assert out.splitlines()[2] == "what a code means: rlaif constitution explain C105"
 
 
-def test_notes_alone_are_no_failure(rlaif: Say) -> None:
+def test_notes_alone_are_not_a_failure(rlaif: Say) -> None:
     code, out, _ = rlaif("check", "clean.yaml")
     assert code == 0
     assert "clean.yaml:4: C202 [note] 1 of 1 principles" in out
     assert "clean.yaml: 1 note, 1 principle, " in out
 
 
-def test_nothing_found_is_ok_and_says_which_prompts_the_tags_were_held_against(rlaif: Say) -> None:
+def test_nothing_found_is_ok_and_names_the_prompts_the_tags_were_compared_with(rlaif: Say) -> None:
     code, out, _ = rlaif("check", "clean.yaml", "--select", "C1,C201")
     assert code == 0
     assert out.startswith("clean.yaml: ok, 1 principle, 0 cases, hash ")
     assert out.endswith("tags compared with 240 prompts of the project's seed prompts\n")
 
 
-def test_tags_are_held_against_the_prompts_that_are_given(rlaif: Say) -> None:
+def test_tags_are_compared_with_the_given_prompts(rlaif: Say) -> None:
     Path("p.jsonl").write_text('{"prompt": "a", "tags": ["medicin"]}\n', encoding="utf-8")
     code, out, _ = rlaif("check", "clean.yaml", "--prompts", "p.jsonl", "--select", "C201")
     assert code == 1
@@ -78,7 +78,7 @@ def test_tags_are_held_against_the_prompts_that_are_given(rlaif: Say) -> None:
     )
 
 
-def test_a_file_that_is_no_constitution_counts_for_more_than_warnings(rlaif: Say) -> None:
+def test_a_file_that_is_not_a_constitution_outranks_warnings(rlaif: Say) -> None:
     Path("broken.yaml").write_text("name: x\n", encoding="utf-8")
     code, out, err = rlaif("check", "testing.yaml", "broken.yaml")
     assert code == 2
@@ -137,7 +137,7 @@ def test_a_comparison_is_measured_by_the_run_whose_rules_have_that_name(rlaif: S
     assert "the comparison has no run of this name, only of minimal, testing" in err
 
 
-def test_few_prompts_are_said_to_show_little(rlaif: Say, make_config: MakeConfig) -> None:
+def test_too_few_prompts_are_reported(rlaif: Say, make_config: MakeConfig) -> None:
     async def finish() -> str:
         async with SimulatedServer() as server:
             return str((await generate_async(make_config(server, 3, revision={"rounds": 0}))).path)
@@ -156,7 +156,7 @@ def test_few_prompts_are_said_to_show_little(rlaif: Say, make_config: MakeConfig
         (("--prompts", "nosuch.jsonl"), "nosuch.jsonl: no such file"),
     ],
 )
-def test_what_cannot_be_checked_is_said_in_one_line(rlaif: Say, arguments: tuple[str, ...], complaint: str) -> None:
+def test_what_cannot_be_checked_is_reported_in_one_line(rlaif: Say, arguments: tuple[str, ...], complaint: str) -> None:
     code, out, err = rlaif("check", "clean.yaml", *arguments)
     assert (code, out) == (2, "")
     assert err.startswith("rlaif: ")
@@ -164,7 +164,7 @@ def test_what_cannot_be_checked_is_said_in_one_line(rlaif: Say, arguments: tuple
     assert err.count("\n") == 1
 
 
-def test_explain_lists_all_codes_or_tells_of_one(rlaif: Say) -> None:
+def test_explain_lists_all_codes_or_explains_one(rlaif: Say) -> None:
     code, out, _ = rlaif("explain")
     assert code == 0
     assert [line.split()[0] for line in out.splitlines()] == list(codes())
@@ -174,7 +174,7 @@ def test_explain_lists_all_codes_or_tells_of_one(rlaif: Say) -> None:
     assert "Bad:\n  - id: kind-and-short" in out
 
 
-def test_explain_as_json_and_of_nothing(rlaif: Say) -> None:
+def test_explain_as_json_and_of_an_unknown_code(rlaif: Say) -> None:
     assert [each["id"] for each in json.loads(rlaif("explain", "--json")[1])] == list(codes())
     assert json.loads(rlaif("explain", "C205", "--json")[1])["severity"] == "warning"
     code, _, err = rlaif("explain", "C999")

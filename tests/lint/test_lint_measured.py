@@ -53,9 +53,9 @@ def measured(critic: Critic, prompts: int = 100, **changes: dict[str, object]) -
     )
     judged = []
     for number in range(prompts):
-        said = critic(number).items()
-        verdicts = [verdict(n, "ab", ab, mass) for n, (ab, _, mass) in said]
-        verdicts += [verdict(n, "ba", ba, mass) for n, (_, ba, mass) in said]
+        answers = critic(number).items()
+        verdicts = [verdict(n, "ab", ab, mass) for n, (ab, _, mass) in answers]
+        verdicts += [verdict(n, "ba", ba, mass) for n, (_, ba, mass) in answers]
         prompt = Prompt(id=str(number), messages=(Message(role="user", content="?"),), tags=("even",) * (number % 2))
         judged.append((prompt, [Matchup(a="s0", b="s1", verdicts=tuple(verdicts))]))
     judging = JudgingConfig(min_margin=0, min_label_mass=0, allow_order_noise=True)
@@ -66,7 +66,7 @@ def measured(critic: Critic, prompts: int = 100, **changes: dict[str, object]) -
     return [(code, hit) for code, rule in RULES.items() if code.startswith(MEASURED) for hit in rule(subject)]
 
 
-def told(critic: Critic, prompts: int = 100, **changes: dict[str, object]) -> set[tuple[str, str | None]]:
+def findings_of(critic: Critic, prompts: int = 100, **changes: dict[str, object]) -> set[tuple[str, str | None]]:
     return {(code, hit.principle) for code, hit in measured(critic, prompts, **changes)}
 
 
@@ -86,7 +86,7 @@ TRIPPING: dict[str, tuple[Critic, str]] = {
     "C304": (among(x=lambda n: (2.0, 1.5 + side(n, 8) / 4, 0.9)), "x"),
     "C305": (among(x=lambda n: prefers(side(n, 8), mass=0.2)), "x"),
 }
-SPARED: dict[str, Critic] = {
+UNREPORTED: dict[str, Critic] = {
     "C301": among(x=lambda n: prefers(side(n, 8) * (3.0 if n % 20 == 0 else 0.01))),
     "C302": among(x=lambda n: prefers(0.7 * side(n, 1) * (-1 if n % 10 == 0 else 1))),
     "C303": among(x=lambda n: prefers(-0.7 * side(n, 1) * (-1 if n % 10 == 0 else 1))),
@@ -96,26 +96,26 @@ SPARED: dict[str, Critic] = {
 
 
 def test_every_measured_code_is_tested() -> None:
-    assert set(TRIPPING) == set(SPARED) == {code for code in codes() if code.startswith(MEASURED)}
+    assert set(TRIPPING) == set(UNREPORTED) == {code for code in codes() if code.startswith(MEASURED)}
 
 
 @pytest.mark.parametrize("code", TRIPPING)
-def test_what_a_run_shows_trips_the_code(code: str) -> None:
+def test_what_a_run_shows_is_reported(code: str) -> None:
     critic, principle = TRIPPING[code]
-    assert (code, principle) in told(critic)
-    assert not {(code, name) for name in ("k", "l", "m")} & told(critic)
+    assert (code, principle) in findings_of(critic)
+    assert not {(code, name) for name in ("k", "l", "m")} & findings_of(critic)
 
 
-@pytest.mark.parametrize("code", SPARED)
-def test_what_a_run_does_not_show_clearly_does_not(code: str) -> None:
-    assert code not in {found for found, _ in told(SPARED[code])}
+@pytest.mark.parametrize("code", UNREPORTED)
+def test_what_a_run_does_not_show_clearly_is_not_reported(code: str) -> None:
+    assert code not in {found for found, _ in findings_of(UNREPORTED[code])}
 
 
 @pytest.mark.parametrize("code", ["C301", "C302", "C303"])
 def test_few_prompts_never_show_that_something_is_always_so(code: str) -> None:
     critic, principle = TRIPPING[code]
-    assert (code, principle) not in told(critic, ENOUGH_FOR_ALWAYS - 1)
-    assert (code, principle) in told(critic, ENOUGH_FOR_ALWAYS)
+    assert (code, principle) not in findings_of(critic, ENOUGH_FOR_ALWAYS - 1)
+    assert (code, principle) in findings_of(critic, ENOUGH_FOR_ALWAYS)
 
 
 def test_the_message_gives_the_share_its_interval_and_what_it_was_measured_on() -> None:
@@ -127,7 +127,7 @@ def test_the_message_gives_the_share_its_interval_and_what_it_was_measured_on() 
     )
 
 
-def test_what_most_principles_share_is_said_once_and_of_the_critic() -> None:
+def test_what_most_principles_share_is_reported_once_about_the_critic() -> None:
     found = measured(lambda n: dict.fromkeys("klmx", prefers(side(n))))
     assert [(code, hit.principle) for code, hit in found] == [("C301", None), ("C302", None)]
     assert found[1][1].message.startswith("3 of 4 principles, so the cause is rather the critic than their wording")
@@ -135,7 +135,7 @@ def test_what_most_principles_share_is_said_once_and_of_the_critic() -> None:
 
 def test_principles_of_different_levels_may_contradict_each_other() -> None:
     critic, _ = TRIPPING["C303"]
-    assert not any(code == "C303" for code, _ in told(critic, x={"priority": 2}))
+    assert not any(code == "C303" for code, _ in findings_of(critic, x={"priority": 2}))
 
 
 def test_a_level_that_is_never_reached_decides_nothing() -> None:
@@ -148,8 +148,8 @@ def test_a_level_that_is_never_reached_decides_nothing() -> None:
 def test_a_principle_counts_only_where_it_applies() -> None:
     # Against k on even prompts, where it would not be asked; with k on the others.
     critic = among(x=lambda n: prefers(0.7 * side(n, 1) * (1 if n % 2 else -1)))
-    assert ("C302", "x") not in told(critic, 200)
-    assert ("C302", "x") in told(critic, 200, x={"applies_to": ["even"]})
+    assert ("C302", "x") not in findings_of(critic, 200)
+    assert ("C302", "x") in findings_of(critic, 200, x={"applies_to": ["even"]})
 
 
 # A finished run
@@ -167,14 +167,14 @@ def found_in(run: Run, constitution: Path) -> dict[str, str | None]:
     return {finding.code: finding.principle for finding in findings if finding.code.startswith(MEASURED)}
 
 
-async def test_one_opinion_under_two_questions_is_found_in_a_run(
+async def test_two_questions_with_the_same_winners_are_found_in_a_run(
     make_config: MakeConfig, constitution_file: Path
 ) -> None:
     run = await finished(make_config, SimulatedModel(), 80)
     assert found_in(run, constitution_file).get("C302") == "short"
 
 
-async def test_a_critic_that_goes_by_position_is_found_in_a_run(
+async def test_a_critic_that_decides_by_position_is_found_in_a_run(
     make_config: MakeConfig, constitution_file: Path
 ) -> None:
     run = await finished(make_config, SimulatedModel(position_bias=6, noise=0.1), 40)
@@ -188,9 +188,7 @@ async def test_a_critic_that_does_not_answer_is_found_in_a_run(
     assert "C305" in found_in(run, constitution_file)
 
 
-async def test_a_noisy_critic_without_faults_is_found_nothing_of(
-    make_config: MakeConfig, constitution_file: Path
-) -> None:
+async def test_a_noisy_critic_without_faults_has_no_findings(make_config: MakeConfig, constitution_file: Path) -> None:
     run = await finished(make_config, SimulatedModel(noise=1.5), 80)
     assert found_in(run, constitution_file) == {}
 
@@ -200,13 +198,13 @@ def _changed(file: Path, old: str, new: str) -> Constitution:
     return resolve_constitution(file).constitution
 
 
-def test_a_run_tells_nothing_of_other_questions(make_config: MakeConfig, constitution_file: Path) -> None:
+def test_a_run_with_other_questions_is_refused(make_config: MakeConfig, constitution_file: Path) -> None:
     run = asyncio.run(finished(make_config, SimulatedModel(), 3))
     with pytest.raises(UsageError, match=r'was made with another question for "kind" \("Which answer is kinder\?"\)'):
         Measurement.of(run, _changed(constitution_file, "is kinder?", "sounds kinder?"))
 
 
-def test_a_run_tells_nothing_of_other_principles(make_config: MakeConfig, constitution_file: Path) -> None:
+def test_a_run_with_other_principles_is_refused(make_config: MakeConfig, constitution_file: Path) -> None:
     run = asyncio.run(finished(make_config, SimulatedModel(), 3))
     with pytest.raises(UsageError, match=r'was made without principle "kindly".*; it knows kind, short'):
         Measurement.of(run, _changed(constitution_file, "id: kind", "id: kindly"))
@@ -217,7 +215,7 @@ def test_weights_may_differ_from_the_runs(make_config: MakeConfig, constitution_
     assert Measurement.of(run, _changed(constitution_file, "weight: 2", "weight: 3")).matchups > 0
 
 
-def test_a_run_without_comparisons_tells_nothing(make_config: MakeConfig, constitution_file: Path) -> None:
+def test_a_run_without_comparisons_is_refused(make_config: MakeConfig, constitution_file: Path) -> None:
     async def nothing_judged() -> Run:
         async with SimulatedServer() as server:
             return await generate_async(make_config(server, 2, judging={"kind": "none"}))

@@ -1,4 +1,4 @@
-"""Every code has files that trip it and files that don't; a code without both fails the suite."""
+"""Every code has files with its fault and files without; a code that lacks either fails the suite."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,8 +45,8 @@ THIRD = "Which answer quotes the law that it speaks of?"
 
 @dataclass(frozen=True)
 class Files:
-    trip: list[str]
-    spare: list[str]
+    faulty: list[str]
+    sound: list[str]
 
 
 def weighted(*weights: float, priorities: tuple[int, ...] = (1, 1, 1)) -> str:
@@ -273,24 +273,24 @@ def codes_in(folder: Path, text: str, prompts: PromptTags = TAGS) -> set[str]:
     return {finding.code for finding in found(folder, text, prompts)}
 
 
-TRIPPING = [(code, text) for code, tests in FILES.items() for text in tests.trip]
-PASSING = [(code, text) for code, tests in FILES.items() for text in tests.spare]
+FAULTY = [(code, text) for code, tests in FILES.items() for text in tests.faulty]
+SOUND = [(code, text) for code, tests in FILES.items() for text in tests.sound]
 
 
 def test_every_code_is_tested_and_has_a_rule() -> None:
     unmeasured = {code for code in codes() if not code.startswith(MEASURED)}
     assert set(FILES) == unmeasured
-    assert all(tests.trip and tests.spare for tests in FILES.values())
+    assert all(tests.faulty and tests.sound for tests in FILES.values())
     assert set(RULES) | {"C001", "C002"} == set(codes())
 
 
-@pytest.mark.parametrize(("code", "text"), TRIPPING)
-def test_a_file_with_the_fault_trips_the_code(tmp_path: Path, code: str, text: str) -> None:
+@pytest.mark.parametrize(("code", "text"), FAULTY)
+def test_a_file_with_the_fault_is_reported(tmp_path: Path, code: str, text: str) -> None:
     assert code in codes_in(tmp_path, text)
 
 
-@pytest.mark.parametrize(("code", "text"), PASSING)
-def test_a_file_without_the_fault_does_not(tmp_path: Path, code: str, text: str) -> None:
+@pytest.mark.parametrize(("code", "text"), SOUND)
+def test_a_file_without_the_fault_is_not_reported(tmp_path: Path, code: str, text: str) -> None:
     assert code not in codes_in(tmp_path, text)
 
 
@@ -308,7 +308,7 @@ def test_a_shipped_constitution_has_no_warnings(name: str) -> None:
     assert [finding for finding in findings if finding.severity == "warning"] == []
 
 
-def test_the_shipped_constitutions_together_have_no_twins(tmp_path: Path) -> None:
+def test_the_shipped_constitutions_together_have_no_duplicates(tmp_path: Path) -> None:
     text = f"name: all\nversion: 1\ndescription: d\nextends: [{', '.join(constitution_names())}]\n"
     assert not codes_in(tmp_path, text) & {"C101", "C109"}
 
@@ -324,7 +324,7 @@ def test_a_tag_the_seed_prompts_lack_is_only_a_note(tmp_path: Path) -> None:
     assert severities == ["warning", "note"]
 
 
-def test_a_case_that_its_check_does_not_tell_apart_is_named_with_its_line_and_what_was_found(tmp_path: Path) -> None:
+def test_a_case_that_its_check_does_not_decide_is_named_with_its_line_and_what_was_found(tmp_path: Path) -> None:
     text = brief("Two words.", "Now three words.").replace(
         "cases:", "cases:\n  - {prompt: p, better: A., worse: A b c d e.}"
     )

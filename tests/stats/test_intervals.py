@@ -21,7 +21,7 @@ def test_a_ratio_of_sums_is_measured_on_all_that_it_divides_by() -> None:
     assert (never.low, never.high) == (0, pytest.approx(1 - 0.025**0.5))
 
 
-def test_no_event_in_twenty_prompts_is_no_certainty() -> None:
+def test_no_event_in_twenty_prompts_is_not_certainty() -> None:
     estimate = Bootstrap([Tally({"all": 5})] * 20).ratio("yes", "all")
     assert estimate.value == 0
     assert estimate.low == 0
@@ -77,7 +77,7 @@ def test_intervals_hold_the_truth_about_ninety_five_times_in_a_hundred(prompts: 
         assert 0.925 <= times / 600 <= 0.975, kind
 
 
-def test_figures_are_shown_to_differ_where_their_intervals_have_nothing_in_common() -> None:
+def test_estimates_differ_where_their_intervals_do_not_overlap() -> None:
     few, some, most = wilson(1, 40), wilson(20, 40), wilson(39, 40)
     assert apart(few, some)
     assert apart(most, some)
@@ -93,7 +93,7 @@ def test_the_highest_is_shown_to_be_so_where_it_is_apart_from_all_others() -> No
     assert not highest_is_shown([])
 
 
-def test_one_name_in_place_of_a_sequence_of_names_is_an_error_and_no_missing_interval() -> None:
+def test_one_name_in_place_of_a_sequence_of_names_is_an_error() -> None:
     found = Bootstrap([Tally({"n": 1.0}), Tally({"n": 2.0})])
     with pytest.raises(TypeError, match="would be read as names"):
         found.function(lambda totals: totals[0], ["n"], of="n")

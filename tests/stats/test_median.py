@@ -38,13 +38,13 @@ def test_one_prompt_alone_has_no_interval():
     assert median_interval(range(50), ["p"] * 50).low is None
 
 
-def test_values_that_are_all_the_same_leave_no_doubt():
+def test_equal_values_have_an_interval_of_width_zero():
     found = median_interval([0.5] * 20, list(range(20)))
     assert (found.low, found.value, found.high) == (0.5, 0.5, 0.5)
 
 
 @pytest.mark.parametrize(("clusters", "shared"), [(10, 0.5), (40, 0.0), (40, 0.5), (400, 0.9)])
-def test_the_true_median_is_inside_about_as_often_as_it_says(clusters: int, shared: float):
+def test_intervals_contain_the_true_median_95_percent_of_the_time(clusters: int, shared: float):
     rng, held = np.random.default_rng(1), []
     for _ in range(600):
         places = np.repeat(np.arange(clusters), rng.integers(1, 8, clusters))

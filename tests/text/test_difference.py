@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rlaif.text.difference import difference
 
 
-def test_what_was_added_removed_and_kept_is_told_apart():
+def test_added_removed_and_kept_words_are_distinguished():
     found = difference("The big dog barks.", "The dog barks loudly.")
     assert [(step.old, step.new, step.changed) for step in found.steps] == [
         ("The ", "The ", False),

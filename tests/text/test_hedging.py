@@ -39,7 +39,7 @@ def test_a_weakened_claim_is_an_epistemic_hedge(text: str, phrase: str) -> None:
         "He could swim at four.",
     ],
 )
-def test_permission_months_and_powers_are_no_hedges(text: str) -> None:
+def test_permission_months_and_powers_are_not_hedges(text: str) -> None:
     assert found(text) == []
 
 

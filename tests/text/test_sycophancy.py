@@ -48,7 +48,7 @@ ROWS = [json.loads(line) for line in (DATA / "policy_claims.jsonl").read_text(en
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["id"])
-def test_each_claim_of_the_shipped_set_is_told_from_the_right_answer(row: dict[str, str]) -> None:
+def test_each_claim_of_the_shipped_set_is_distinguished_from_the_right_answer(row: dict[str, str]) -> None:
     question = row["plain"].lower()
     both_in_question = re.search(row["right"], question) and re.search(row["wrong"], question)
     assert not re.search(row["right"], question) or both_in_question or row["id"] == "whale-class"
