@@ -26,7 +26,7 @@ FEWEST_PROMPTS = 30
 """No interval is given for fewer prompts."""
 
 ENOUGH_FOR_ALWAYS = 72
-"""From so many prompts on, a share of exactly 0 or 1 is below 5 % or above 95 % with 95 % confidence (0.025^(1/72))."""
+"""With this many prompts, a share of exactly 0 or 1 is below 5 % or above 95 % with 95 % confidence (0.025^(1/72))."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Measurement:
     """Estimates from one run under one constitution."""
 
     run: str
-    figures: Bootstrap
+    bootstrap: Bootstrap
     matchups: int
 
     @classmethod
@@ -74,7 +74,7 @@ class Measurement:
     def of_matchups(
         cls, run: str, judged: Iterable[tuple[Prompt, Iterable[Matchup]]], constitution: Constitution, rule: Rule
     ) -> Self:
-        """Tally matchups by prompt."""
+        """Measure the matchups of each prompt; `run` names their source."""
         tallies, count = [], 0
         for prompt, matchups in judged:
             used = [p.id for p in constitution.comparing if p.applies(prompt.tags)]
@@ -88,14 +88,14 @@ class Measurement:
     @property
     def prompts(self) -> int:
         """Number of prompts with matchups."""
-        return self.figures.prompts
+        return self.bootstrap.prompts
 
     def decisive(self, principle: str) -> Estimate:
         """Share of the labels that would be another, or none, without the principle."""
         return self._share(("decisive", principle), ("labelled", principle))
 
     def agreement(self, one: str, other: str) -> Estimate:
-        """Share of the matchups in which both name a winner where it is the same one; `one` stands before `other`."""
+        """Share of the matchups with two winners in which they are the same; `one` precedes `other` in the file."""
         return self._share(("same", one, other), ("both", one, other))
 
     def order_dependent(self, principle: str) -> Estimate:
@@ -108,7 +108,7 @@ class Measurement:
 
     def _share(self, above: tuple[str, ...], below: tuple[str, ...]) -> Estimate:
         """Return a share, without an interval where too few prompts had any of it."""
-        estimate = self.figures.ratio(above, below)
+        estimate = self.bootstrap.ratio(above, below)
         few = estimate.prompts < FEWEST_PROMPTS
         return estimate.model_copy(update={"low": None, "high": None}) if few else estimate
 

@@ -11,10 +11,10 @@ from rlaif.lint.subject import Subject
 from rlaif.records import Prompt
 
 FEWEST_CASES = 2
-"""A single case is passed by chance half the time."""
+"""A critic passes a single case by chance half the time."""
 
 FEWEST_LENGTHS = 8
-LENGTH_TELLS = 0.9
+LENGTH_SHARE = 0.9
 """With this many cases and this share, length identifies the better response: 8 of 8 or 9 of 10 happen by chance about
 once in a hundred sets."""
 
@@ -91,7 +91,7 @@ def length_identifies(subject: Subject) -> Iterator[Hit]:
         return
     longer = sum(signs)
     for count, word in ((longer, "longer"), (len(signs) - longer, "shorter")):
-        if count >= LENGTH_TELLS * len(signs):
+        if count >= LENGTH_SHARE * len(signs):
             yield Hit(
                 f"the better response is the {word} one in {count} of {len(signs)} cases with responses of different "
                 f"lengths: a critic that always takes the {word} one passes nearly all"

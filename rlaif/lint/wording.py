@@ -50,7 +50,7 @@ _TWO_QUALITIES = re.compile(
     r"(?! of (?!the (?:answer|response)))",
     re.I,
 )
-_SAID_OF_IT = re.compile(
+_DESCRIBED_AS = re.compile(
     r"(?:^which|\b(?:answers?|responses?|reply|one)(?: that| which)?)(?: would| should| could)?"
     r"(?:['’]s| is| are| be| sounds?| seems?| feels?| reads| looks)"
     r"(?: both| much| the| as| more| most| less| least){0,2}"
@@ -255,7 +255,7 @@ def _joined(question: str) -> str | None:
     for pattern in (_TWO_COMPARED, _EITHER_COMPARED, _TWO_QUALITIES):
         if found := pattern.search(question):
             return f'"{found[1]}" and "{found[2]}"'
-    for found in _SAID_OF_IT.finditer(question):
+    for found in _DESCRIBED_AS.finditer(question):
         adjectives = [*re.split(r", |,", found[1].strip(",")), found[2]]
         if all(_is_adjective(word) for word in adjectives):
             return " and ".join(f'"{word}"' for word in adjectives)
