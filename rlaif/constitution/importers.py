@@ -80,7 +80,10 @@ def import_constitution(path: Path, name: str | None = None) -> Imported:
         constitution = Constitution.model_validate(content)
     except ValidationError as error:
         raise ConfigError(f"{path}: {explain_validation(error, Constitution)}") from None
-    text = flat_yaml(constitution, comment=_comment(path, constitution))
+    comment = f"Imported from {path.name!r}; the text is its authors', under their licence."
+    if any(principle.critique_only for principle in constitution.principles):
+        comment += "\nPrinciples marked critique_only can't rank: give them a `compare` question and remove the mark."
+    text = flat_yaml(constitution, comment)
     if from_flat(text, "the imported file") != constitution:
         raise ConfigError(f"{path}: contains text that YAML cannot represent")
     return Imported(
@@ -107,13 +110,6 @@ def _ids(drafts: list[dict[str, Any]]) -> list[str]:
 
 def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:64].rstrip("-")
-
-
-def _comment(path: Path, constitution: Constitution) -> str:
-    lines = [f"Imported from {path.name!r}; the text is its authors', under their licence."]
-    if any(principle.critique_only for principle in constitution.principles):
-        lines.append("Principles marked critique_only can't rank: give them a `compare` question and remove the mark.")
-    return "\n".join(lines)
 
 
 def _read(path: Path) -> Any:  # noqa: ANN401  (whatever somebody published)

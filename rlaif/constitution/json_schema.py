@@ -8,60 +8,47 @@ import inspect
 import textwrap
 from typing import Any
 
-from pydantic import BaseModel
-
 from rlaif.checks.check import KINDS, Check
 from rlaif.checks.counting import Count
 from rlaif.checks.json_shape import JsonShape
 from rlaif.constitution.load import ConstitutionFile, Parent, PrincipleChanges
-from rlaif.constitution.schema import Case, Example, Head, Principle
-from rlaif.records import Message
+from rlaif.constitution.schema import Case, Example, Principle
+from rlaif.records import Message, Record
 
-_DOCUMENTED: dict[type[BaseModel], tuple[type[BaseModel], ...]] = {
-    ConstitutionFile: (Head, ConstitutionFile),
-    PrincipleChanges: (Principle, PrincipleChanges),
-    Principle: (Principle,),
-    Parent: (Parent,),
-    Case: (Case,),
-    Example: (Example,),
-    Message: (Message,),
-    Check: (Check,),
-    Count: (Count,),
-    JsonShape: (JsonShape,),
-}
-"""For each definition, the classes whose docstrings describe its fields; later ones take precedence."""
+_DESCRIBED = (ConstitutionFile, Principle, PrincipleChanges, Parent, Case, Example, Message, Check, Count, JsonShape)
+"""The models whose fields are described by docstrings."""
 
 
 def constitution_schema() -> dict[str, Any]:
     """Return the schema (draft 2020-12) of constitution files."""
     schema = ConstitutionFile.model_json_schema(by_alias=True)
     definitions = schema["$defs"]
-    for model, sources in _DOCUMENTED.items():
-        part = schema if model is ConstitutionFile else definitions[model.__name__]
-        part["description"] = inspect.cleandoc(model.__doc__ or "")
-        for source in sources:
-            _describe(part, model, source)
+    for model in _DESCRIBED:
+        _describe(schema if model is ConstitutionFile else definitions[model.__name__], model)
     _add_validators(schema)
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "rlaif constitution"}
     return head | {key: value for key, value in schema.items() if key != "title"}
 
 
-def _describe(part: dict[str, Any], model: type[BaseModel], source: type[BaseModel]) -> None:
-    for name, words in _docstrings(source).items():
-        if name in model.model_fields:
-            key = model.model_fields[name].alias or name
-            part["properties"][key]["description"] = words
+def _describe(part: dict[str, Any], model: type[Record]) -> None:
+    """Add the docstrings of a model and of its fields; those of changes are a principle's, where they have none."""
+    part["description"] = inspect.cleandoc(model.__doc__ or "")
+    sources: list[type[Record]] = [Principle] if model is PrincipleChanges else []
+    for source in [*sources, *(source for source in reversed(model.__mro__) if issubclass(source, Record))]:
+        for name, text in _docstrings(source).items():
+            if name in model.model_fields:
+                part["properties"][model.model_fields[name].alias or name]["description"] = text
 
 
-def _docstrings(model: type[BaseModel]) -> dict[str, str]:
+def _docstrings(model: type[Record]) -> dict[str, str]:
     """Return the docstring beneath each field, which is only in the source."""
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
     assert isinstance(definition, ast.ClassDef)
     found = {}
     for field, below in zip(definition.body, definition.body[1:], strict=False):
         match field, below:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(words))):
-                found[name] = " ".join(words.split())
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                found[name] = " ".join(text.split())
     return found
 
 

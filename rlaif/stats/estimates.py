@@ -1,7 +1,7 @@
-"""Estimates with 95 % intervals from a bootstrap over prompts.
+"""Estimates with 95 % intervals: ratios from a bootstrap over prompts, medians, shares of independent trials.
 
-Input: for each prompt a tally of counts and sums by name. Output: ratios and other functions of their totals, each with
-an interval. Whole prompts are resampled with all their matchups, which depend on one another.
+Input of the bootstrap: for each prompt a tally of counts and sums by name. Output: ratios and other functions of their
+totals. Whole prompts are resampled with all their matchups, which depend on one another.
 
 Percentile intervals from few prompts are too narrow; the quantiles are moved outwards as Hesterberg 2015 (What Teachers
 Should Know About the Bootstrap, The American Statistician 69, "expanded percentile") proposes. A share of exactly 0 or
@@ -10,7 +10,7 @@ Should Know About the Bootstrap, The American Statistician 69, "expanded percent
 
 import math
 import random
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from statistics import NormalDist
 from typing import NoReturn
 
@@ -130,10 +130,16 @@ class Bootstrap:
     def _drawn(self) -> Array:
         """Return how often each prompt is in each resample, (resamples, prompts)."""
         if self._draws is None:
-            rng = np.random.default_rng(self._seed)
-            n = self.prompts
-            self._draws = rng.multinomial(n, np.full(n, 1 / n), size=self._resamples).astype(float)
+            self._draws = next(resample_counts(self.prompts, self._resamples, self._seed, self._resamples))
         return self._draws
+
+
+def resample_counts(clusters: int, resamples: int, seed: int, at_once: int) -> Iterator[Array]:
+    """Yield how often each cluster is in each resample, (up to `at_once` resamples, clusters)."""
+    rng = np.random.default_rng(seed)
+    for start in range(0, resamples, at_once):
+        size = min(at_once, resamples - start)
+        yield rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=size).astype(float)
 
 
 def bootstrap_of(tallies: Iterable[tuple[Hashable, Tally]], seed: int = 0) -> Bootstrap:

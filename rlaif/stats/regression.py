@@ -7,11 +7,11 @@ Shapes: x (n, k) regressors, y (n,) outcomes, w (r, n) one row of weights per re
 row of NaN where a regression has no solution (collinear columns, or separated outcomes).
 """
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
-from rlaif.stats.estimates import Array, Estimate, with_interval
+from rlaif.stats.estimates import Array, Estimate, resample_counts, with_interval
 
 RESAMPLES = 1000
 STEPS = 30
@@ -72,14 +72,7 @@ def coefficient(fit: Fit, x: Array, y: Array, clusters: Sequence[Hashable], seed
     if n < 2:
         return Estimate(value=value, n=len(y), prompts=n)
     places = np.array([names[cluster] for cluster in clusters])
-    drawn = np.concatenate([fit(x, y, weights[:, places])[:, 0] for weights in _drawn(n, len(y), seed)])
+    at_once = max(1, MOST_CELLS // len(y))
+    counts = resample_counts(n, RESAMPLES, seed, at_once)
+    drawn = np.concatenate([fit(x, y, weights[:, places])[:, 0] for weights in counts])
     return with_interval(value, drawn, len(y), n)
-
-
-def _drawn(clusters: int, items: int, seed: int) -> Iterator[Array]:
-    """Yield how often each cluster is in each resample, (some resamples, clusters), as many as fit into memory."""
-    rng = np.random.default_rng(seed)
-    at_once = max(1, min(RESAMPLES, MOST_CELLS // items))
-    for start in range(0, RESAMPLES, at_once):
-        size = min(at_once, RESAMPLES - start)
-        yield rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=size).astype(float)
