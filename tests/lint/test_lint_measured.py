@@ -11,8 +11,8 @@ from rlaif.constitution.load import resolve_constitution
 from rlaif.constitution.schema import Constitution, Principle
 from rlaif.errors import UsageError
 from rlaif.generation import generate_async
-from rlaif.lint.check import check
 from rlaif.lint.codes import MEASURED, RULES, Hit, codes
+from rlaif.lint.findings import lint
 from rlaif.lint.subject import ENOUGH_FOR_ALWAYS, Measurement, PromptTags, Subject
 from rlaif.records import Matchup, Message, Order, Prompt, Verdict
 from rlaif.runs.reader import Run
@@ -163,7 +163,7 @@ async def finished(make_config: MakeConfig, model: SimulatedModel, prompts: int)
 def found_in(run: Run, constitution: Path) -> dict[str, str | None]:
     resolved = resolve_constitution(constitution)
     tags = PromptTags.read()
-    findings = check(resolved, tags, Measurement.of(run, resolved.constitution))
+    findings = lint(resolved, tags, Measurement.of(run, resolved.constitution))
     return {finding.code: finding.principle for finding in findings if finding.code.startswith(MEASURED)}
 
 

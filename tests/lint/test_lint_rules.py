@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from rlaif.constitution.load import resolve_constitution
-from rlaif.lint.check import Finding, check
 from rlaif.lint.codes import MEASURED, RULES, codes
+from rlaif.lint.findings import Finding, lint
 from rlaif.lint.subject import PromptTags
 from rlaif.shipped import constitution_names
 
@@ -266,7 +266,7 @@ FILES = {
 def found(folder: Path, text: str, prompts: PromptTags = TAGS) -> list[Finding]:
     file = folder / "t.yaml"
     file.write_text(text, encoding="utf-8")
-    return check(resolve_constitution(file), prompts)
+    return lint(resolve_constitution(file), prompts)
 
 
 def codes_in(folder: Path, text: str, prompts: PromptTags = TAGS) -> set[str]:
@@ -304,7 +304,7 @@ def test_the_examples_of_an_explanation_are_true(tmp_path: Path, code: str) -> N
 
 @pytest.mark.parametrize("name", constitution_names())
 def test_a_shipped_constitution_has_no_warnings(name: str) -> None:
-    findings = check(resolve_constitution(name), PromptTags.read())
+    findings = lint(resolve_constitution(name), PromptTags.read())
     assert [finding for finding in findings if finding.severity == "warning"] == []
 
 

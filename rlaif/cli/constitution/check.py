@@ -16,8 +16,8 @@ from rlaif.compare.directory import read_settings
 from rlaif.constitution.load import resolve_constitution
 from rlaif.constitution.schema import Constitution
 from rlaif.errors import ConfigError, RlaifError
-from rlaif.lint.check import Finding, check
 from rlaif.lint.codes import Code, codes, find_code, select_codes
+from rlaif.lint.findings import Finding, lint
 from rlaif.lint.subject import ENOUGH_FOR_ALWAYS, Measurement, PromptTags
 from rlaif.records import Trace
 from rlaif.runs.directory import COMPARISON, TRACES
@@ -130,7 +130,7 @@ def _checked(name: str, runs: list[Run], tags: PromptTags, chosen: list[str]) ->
         resolved = resolve_constitution(name)
         run = _run_of(resolved.constitution, runs)
         measured = Measurement.of(run, resolved.constitution) if run else None
-        findings = check(resolved, tags, measured, chosen)
+        findings = lint(resolved, tags, measured, chosen)
     except RlaifError as error:
         return Checked(name, str(error))
     return Checked(name, None, resolved.constitution, tuple(findings), measured)

@@ -6,8 +6,8 @@ import pytest
 
 from rlaif.constitution.load import resolve_constitution
 from rlaif.errors import UsageError
-from rlaif.lint.check import check
 from rlaif.lint.codes import codes, find_code, select_codes
+from rlaif.lint.findings import lint
 from rlaif.lint.subject import PromptTags
 
 TAGS = PromptTags("my.jsonl", 3, frozenset(), given=True)
@@ -37,7 +37,7 @@ def findings(folder: Path, text: str, select: str = "C0,C1,C203") -> list[tuple[
     chosen = select_codes(select.split(","), measured=False)
     return [
         (finding.code, finding.principle, Path(finding.file).name, finding.line)
-        for finding in check(resolve_constitution(file), TAGS, select=chosen)
+        for finding in lint(resolve_constitution(file), TAGS, select=chosen)
     ]
 
 

@@ -1,6 +1,6 @@
 """Lint one constitution: apply every rule, drop what is suppressed, and give each finding a file and line.
 
-findings = check(resolve_constitution("mine.yaml"), PromptTags.read())
+findings = lint(resolve_constitution("mine.yaml"), PromptTags.read())
 """
 
 from collections.abc import Collection, Iterator
@@ -26,7 +26,7 @@ class Finding(Record):
     message: str
 
 
-def check(
+def lint(
     resolved: Resolved,
     prompts: PromptTags,
     measured: Measurement | None = None,
