@@ -9,7 +9,8 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Protocol, TypeAlias
+from functools import cached_property
+from typing import Any, Protocol, Self, TypeAlias
 
 import aiohttp
 from pydantic import Field
@@ -26,7 +27,17 @@ TEMPORARY = {408, 409, 425, 429}
 CONNECT_TIMEOUT_S = 30
 
 
-class ChatRequest(Record):
+class ModelRequest(Record):
+    """Base of requests. Their `body` is made once: for the reply key, and for every attempt to send it."""
+
+    def __copy__(self) -> Self:
+        """Return a copy without the body: `model_copy` gives the copy other fields."""
+        copied = super().__copy__()
+        copied.__dict__.pop("body", None)
+        return copied
+
+
+class ChatRequest(ModelRequest):
     """A chat completion, without the model's name."""
 
     messages: tuple[Message, ...]
@@ -46,13 +57,14 @@ class ChatRequest(Record):
     return_token_ids: bool | None = None
     """Have the ids of all tokens sent along (vLLM); servers that don't know this leave them out."""
 
+    @cached_property
     def body(self) -> str:
-        """Return canonical JSON, the OpenAI body; what is unset or empty is left out. Reply keys are made of it."""
+        """Canonical JSON, the OpenAI body; what is unset or empty is left out. Reply keys are made of it."""
         values = self.model_dump(mode="json", exclude_none=True)
         return canonical_json({key: value for key, value in values.items() if value not in ([], {}, ())})
 
 
-class RewardRequest(Record):
+class RewardRequest(ModelRequest):
     """A whole conversation to be scored by a reward model (vLLM's /classify), without the model's name."""
 
     messages: tuple[Message, ...]
@@ -60,20 +72,22 @@ class RewardRequest(Record):
     """False asks for the raw score: a difference of two is then log-odds, as reward models are trained."""
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
 
+    @cached_property
     def body(self) -> str:
-        """Return canonical JSON, the body of /classify. Reply keys are made of it."""
+        """Canonical JSON, the body of /classify. Reply keys are made of it."""
         values = self.model_dump(mode="json")
         return canonical_json({key: value for key, value in values.items() if value != {}})
 
 
-class ScoreRequest(Record):
+class ScoreRequest(ModelRequest):
     """A text whose tokens are to be scored: the probability of each given those before it. Without the model's name."""
 
     prompt: str | tuple[int, ...]
     """A text, or the ids of its tokens: what a model wrote is scored as the very tokens that it sampled."""
 
+    @cached_property
     def body(self) -> str:
-        """Return canonical JSON, the body of /completions; one token is generated, as zero cannot be asked for."""
+        """Canonical JSON, the body of /completions; one token is generated, as zero cannot be asked for."""
         asked = {"max_tokens": 1, "temperature": 0.0, "prompt_logprobs": 0, "return_token_ids": True}
         return canonical_json({"prompt": self.prompt, **asked})
 
@@ -172,7 +186,8 @@ class HttpBackend:
     """Base of backends over HTTP: one request to one URL, with everything that can go wrong sorted into errors."""
 
     def __init__(self, url: str, session: aiohttp.ClientSession, api_key: str | None, timeout_s: float) -> None:
-        self.url, self.api_key, self._session, self._timeout_s = url, api_key, session, timeout_s
+        self.url, self.api_key, self._session = url, api_key, session
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
 
     def headers(self) -> dict[str, str]:
         """Return the headers of every request."""
@@ -199,9 +214,8 @@ class HttpBackend:
     async def post(self, path: str, payload: bytes, *, base: str | None = None) -> bytes:
         """Return the body of the reply to one POST below the URL, or below another base. Raises what `send` raises."""
         url = f"{base or self.url}/{path}"
-        timeout = aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=CONNECT_TIMEOUT_S)
         try:
-            async with self._session.post(url, data=payload, headers=self.headers(), timeout=timeout) as response:
+            async with self._session.post(url, data=payload, headers=self.headers(), timeout=self._timeout) as response:
                 raw = await response.read()
                 if response.status != 200:
                     raise _refusal(self.url, response.status, raw, response.headers.get("Retry-After"))
@@ -209,7 +223,7 @@ class HttpBackend:
         except aiohttp.ConnectionTimeoutError:
             raise TemporaryFault(f"no connection within {CONNECT_TIMEOUT_S} s", connection=True) from None
         except TimeoutError:
-            raise TemporaryFault(f"no answer within {self._timeout_s:g} s") from None
+            raise TemporaryFault(f"no answer within {self._timeout.total:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
             raise TemporaryFault(_describe(error), connection=True) from None
 

@@ -96,7 +96,7 @@ class Model:
         self, request: Request, priority: int, *, labels: tuple[str, ...] = (), step: Step = "judging"
     ) -> StoredReply:
         """Return the reply in the store, that of the same request which is open now, or ask."""
-        key = reply_key(self.client.identity, request.body())
+        key = reply_key(self.client.identity, request.body)
         reply, stored = self._store.get(key), True
         while reply is None and (task := self._open.get(key)) is not None and not task.cancelled():
             try:

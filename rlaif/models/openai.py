@@ -36,7 +36,7 @@ class OpenAIBackend(HttpBackend):
 
     async def send(self, model: str, request: Request) -> Reply:
         """Send a request once and return what is kept of the reply."""
-        payload = ('{"model":' + json.dumps(model) + "," + request.body()[1:]).encode()
+        payload = ('{"model":' + json.dumps(model) + "," + request.body[1:]).encode()
         match request:
             case ChatRequest():
                 return self._read(await self.post("chat/completions", payload), ChatCompletion, "chat completion")

@@ -311,8 +311,8 @@ async def test_worked_cases_stand_before_the_question_with_the_labels_in_turn(tm
     assert messages[2].content.index("W2") < messages[2].content.index("B2")
     asked = continued(ChatRequest(messages=messages, max_tokens=1), "Answer:")
     assert asked.messages[-1].role == "assistant"
-    assert '"continue_final_message":true' in asked.body()
-    assert '"add_generation_prompt":false' in asked.body()
+    assert '"continue_final_message":true' in asked.body
+    assert '"add_generation_prompt":false' in asked.body
     (matchup,), _, _ = await judged(tmp_path, settings, GOOD, BAD)
     assert decided(matchup, settings).logit == pytest.approx(4.0, abs=0.01)
 

@@ -20,17 +20,27 @@ def one(**message: object) -> Choice:
 
 def test_a_body_holds_what_is_set_in_one_order():
     request = ChatRequest(messages=ASK, max_tokens=5, seed=0, top_logprobs=20, logprobs=True)
-    assert request.body() == (
+    assert request.body == (
         '{"logprobs":true,"max_tokens":5,"messages":[{"content":"Why?","role":"user"}],"n":1,"seed":0,'
         '"temperature":0.0,"top_logprobs":20,"top_p":1.0}'
     )
 
 
 def test_a_switch_that_is_off_is_sent():
-    body = json.loads(ChatRequest(messages=ASK, max_tokens=5, chat_template_kwargs={"enable_thinking": False}).body())
+    body = json.loads(ChatRequest(messages=ASK, max_tokens=5, chat_template_kwargs={"enable_thinking": False}).body)
     assert body["chat_template_kwargs"] == {"enable_thinking": False}
     assert "stop" not in body
     assert "seed" not in body
+
+
+def test_a_changed_copy_of_a_request_has_a_body_of_its_own():
+    request = ChatRequest(messages=ASK, max_tokens=5)
+    first = request.body
+    copy = request.model_copy(update={"max_tokens": 6})
+    assert '"max_tokens":6' in copy.body
+    assert request.body is first  # made once
+    assert copy != request
+    assert request.model_copy() == request
 
 
 def test_a_request_has_no_unknown_field():
