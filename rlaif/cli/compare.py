@@ -12,7 +12,7 @@ from rich.text import Text
 
 from rlaif.cli.console import replies_line, run_stoppable, stdout_console
 from rlaif.cli.dry_run import simulated_config
-from rlaif.cli.format import decimals, number, percent
+from rlaif.cli.format import decimals, percent
 from rlaif.cli.live import LiveScreen
 from rlaif.cli.options import Json, count_given, run_settings
 from rlaif.compare.comparability import KINDS
@@ -163,11 +163,13 @@ def _rule_sets(found: Comparison) -> Table:
             percent(rules.noise_floor) if rules.noise_floor else "not asked",
             percent(rules.order_agreement),
             percent(rules.label_mass),
-            number(rules.texts.words),
+            decimals(rules.texts.words, ".0f"),
             percent(rules.texts.refusals),
         )
     samples = found.samples
-    table.add_row("(the samples)", "", "", "", "", number(samples.words), percent(samples.refusals), style="dim")
+    table.add_row(
+        "(the samples)", "", "", "", "", decimals(samples.words, ".0f"), percent(samples.refusals), style="dim"
+    )
     return table
 
 

@@ -69,12 +69,7 @@ def panel_words(panel: Panel) -> list[str]:
 
 
 def _share(estimate: Estimate) -> str:
-    ends = (
-        ""
-        if estimate.low is None or estimate.high is None
-        else f" ({100 * estimate.low:.0f} to {100 * estimate.high:.0f})"
-    )
-    return f"{estimate.value:.0%}{ends}"
+    return f"{estimate.value:.0%}{estimate.ends('.0f', 100)}"
 
 
 def summary_lines(summary: Summary) -> list[str]:

@@ -58,9 +58,11 @@ class Estimate(Record):
     prompts: int = Field(default=0, ge=0)
     """Prompts that had any of these."""
 
-    def ends(self, form: str) -> str:
-        """Return the interval as ` (LOW to HIGH)`, each end in a format such as `.0%`; empty without an interval."""
-        return "" if self.low is None or self.high is None else f" ({self.low:{form}} to {self.high:{form}})"
+    def ends(self, form: str, scale: float = 1) -> str:
+        """Return the interval as ` (LOW to HIGH)`, each end times `scale` in a format such as `.0%`; empty for none."""
+        if self.low is None or self.high is None:
+            return ""
+        return f" ({self.low * scale:{form}} to {self.high * scale:{form}})"
 
     def holds(self, truth: float) -> bool:
         """Whether the interval contains a number."""

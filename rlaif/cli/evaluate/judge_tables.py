@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rlaif.cli.console import plain
-from rlaif.cli.format import interval
+from rlaif.cli.format import decimals, interval
 from rlaif.evaluate.judge_metrics import JudgeMetrics
 from rlaif.evaluate.judge_report import CriticReport, JudgeEvaluation, Overlap
 from rlaif.stats.estimates import Estimate
@@ -53,13 +53,13 @@ def _cells(critic: CriticReport) -> dict[str, str]:
         "single verdicts that are right": interval(of.accuracy_one_order),
         "orders agree, as they came": interval(of.order_agreement),
         "favours the answer shown first": interval(of.first),
-        "position bias, logits": _decimals(of.position_bias, "+.2f"),
+        "position bias, logits": decimals(of.position_bias, "+.2f"),
         "favours the longer answer": interval(of.longer),
-        "length bias, logits for e times the length": _decimals(of.length_bias, "+.2f"),
-        "the same, from choices": _decimals(of.length_choice, "+.2f"),
-        "Brier score (0.25: always one half)": _decimals(of.brier, ".3f"),
-        "expected calibration error": _decimals(of.calibration_error, ".3f"),
-        "slope that would calibrate (1: honest)": _decimals(critic.recalibration.slope, ".2f"),
+        "length bias, logits for e times the length": decimals(of.length_bias, "+.2f"),
+        "the same, from choices": decimals(of.length_choice, "+.2f"),
+        "Brier score (0.25: always one half)": decimals(of.brier, ".3f"),
+        "expected calibration error": decimals(of.calibration_error, ".3f"),
+        "slope that would calibrate (1: honest)": decimals(critic.recalibration.slope, ".2f"),
         "label mass": interval(of.label_mass),
         "verdicts (from the reply store)": f"{cost.verdicts:,} ({cost.from_store:,})",
         "prompt tokens a verdict (cached)": f"{cost.prompt_tokens:,.0f}"
@@ -76,7 +76,7 @@ def _subsets(found: JudgeEvaluation) -> Table:
         for critic in found.critics:
             of: JudgeMetrics = critic.subsets[subset]
             shares = [of.labelled, of.accuracy_labels, of.accuracy_sign, of.order_agreement]
-            cells = [*map(interval, shares), _decimals(of.position_bias, "+.2f"), interval(of.longer_wins)]
+            cells = [*map(interval, shares), decimals(of.position_bias, "+.2f"), interval(of.longer_wins)]
             table.add_row(plain(subset), str(count), plain(_column(found, critic)), *cells)
     return table
 
@@ -104,7 +104,7 @@ def _overlap(one: Overlap) -> str:
     if one.both_wrong.value is None or one.by_chance is None:
         return agree
     chance = f"both wrong {interval(one.both_wrong)}, {one.by_chance:.0%} if their errors were independent"
-    phi = "" if one.correlation.value is None else f", correlation of errors {_decimals(one.correlation, '+.2f')}"
+    phi = "" if one.correlation.value is None else f", correlation of errors {decimals(one.correlation, '+.2f')}"
     return f"{agree}; {chance}{phi}"
 
 
@@ -124,9 +124,3 @@ def _verdict(critic: CriticReport, title: str) -> list[Text]:
 
 def _of_how_many(estimate: Estimate) -> str:
     return interval(estimate) + (f" of {estimate.n:g}" if estimate.n else "")
-
-
-def _decimals(estimate: Estimate, form: str) -> str:
-    if estimate.value is None:
-        return "–"
-    return f"{estimate.value:{form}}{estimate.ends(form)}"

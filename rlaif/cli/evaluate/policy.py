@@ -20,7 +20,7 @@ from rlaif.errors import ConfigError
 from rlaif.evaluate.comparisons import raise_if_many_failed
 from rlaif.evaluate.output_files import EVALUATION, check_evaluation_folder
 from rlaif.evaluate.policy.held_out import without_trained_on
-from rlaif.evaluate.policy.outputs import ModelOutputs
+from rlaif.evaluate.policy.outputs import OutputsOfBoth
 from rlaif.evaluate.policy.policy_evaluation import check_usable, evaluate_policy
 from rlaif.evaluate.policy.policy_report import PolicyEvaluation
 from rlaif.evaluate.policy.questions import PolicyTest, shipped_probes
@@ -116,14 +116,14 @@ def policy_job(test: PolicyTest, out: Path | None, *, as_json: bool) -> None:
         raise_if_many_failed(len(failed), test.question_count(), failed[0].error if failed else None)
 
 
-def write_policy_evaluation(folder: Path, found: PolicyEvaluation, outputs: ModelOutputs) -> None:
+def write_policy_evaluation(folder: Path, found: PolicyEvaluation, outputs: OutputsOfBoth) -> None:
     """Write the evaluation, its page, and every response. Raises StorageError."""
     write_text(folder / EVALUATION, found.model_dump_json(indent=1))
     write_text(folder / "answers.jsonl", "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in _rows(outputs)))
     write_policy_report(found, folder / "report.html")
 
 
-def _rows(outputs: ModelOutputs) -> Iterator[dict[str, object]]:
+def _rows(outputs: OutputsOfBoth) -> Iterator[dict[str, object]]:
     for side, model in outputs.by_side.items():
         for (kind, name), responses in model.responses.items():
             row: dict[str, object] = {"model": side, "kind": kind, "id": name}
