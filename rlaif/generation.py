@@ -23,7 +23,7 @@ from rlaif.forecast import WorkForecast, plan_prompt, time_for_another
 from rlaif.models.launch import Launch
 from rlaif.models.reply_store import ReplyStore
 from rlaif.models.serving import Clients, expected_speed, launches_of
-from rlaif.pipeline import Way, open_work, trace_prompt
+from rlaif.pipeline import ModelAccess, open_work, trace_prompt
 from rlaif.progress import Progress, Screen, Silent
 from rlaif.records import Failure, Prompt, PromptSet, Trace
 from rlaif.runs.calibrate import COPY, recalibrator_at
@@ -122,8 +122,8 @@ async def _finish_traces(
         writer = TraceWriter(path / TRACES)
         try:
             with ReplyStore(reply_store_path(config)) as store:
-                way = Way(store, progress.meter, path / "logs", screen.say)
-                async with open_work(config, constitution, templates, way, clients) as work:
+                access = ModelAccess(store, progress.meter, path / "logs", screen.say)
+                async with open_work(config, constitution, templates, access, clients) as work:
                     settle_models(path, ServedModels.of(work.clients), config, anew=progress.done == 0)
                     progress.forecast = WorkForecast(plan_prompt(config, constitution), expected_speed(work.clients))
                     progress.limit_s = config.max_minutes * 60 if config.max_minutes else None

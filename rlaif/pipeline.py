@@ -51,7 +51,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Way:
+class ModelAccess:
     """How the models of a run are reached, beside what its configuration says."""
 
     store: ReplyStore
@@ -64,7 +64,11 @@ class Way:
 
 @asynccontextmanager
 async def open_work(
-    config: RunConfig, constitution: Constitution, templates: Templates, way: Way, clients: Clients | None = None
+    config: RunConfig,
+    constitution: Constitution,
+    templates: Templates,
+    access: ModelAccess,
+    clients: Clients | None = None,
 ) -> AsyncIterator[Work]:
     """Connect the models of a run and yield what `trace_prompt` needs; the only way from a configuration to that.
 
@@ -74,15 +78,15 @@ async def open_work(
     async with AsyncExitStack() as stack:
         if clients is None:
             judges = config.judging.own_critics
-            opened = open_clients(config.policy, config.critic, judges=judges, logs=way.logs, say=way.say)
+            opened = open_clients(config.policy, config.critic, judges=judges, logs=access.logs, say=access.say)
             clients = await stack.enter_async_context(opened)
-        policy, critic = asked_through(clients, config.policy, config.critic, way.store, way.meter)
-        asked = judges_through(clients, config.judging.panel, critic, way.store, way.meter)
+        policy, critic = asked_through(clients, config.policy, config.critic, access.store, access.meter)
+        asked = judges_through(clients, config.judging.panel, critic, access.store, access.meter)
         yield Work(config, constitution, templates, policy, critic, asked, clients)
 
 
 async def trace_prompt(work: Work, prompt: Prompt, priority: int) -> Trace:
-    """Take one prompt all the way. Raises RequestError when a model call fails for good."""
+    """Take one prompt through all steps. Raises RequestError when a model call fails for good."""
     samples, asked = await sample(work.policy, prompt, work.config.sampling, work.config.seed, priority)
     chains = await together(*(_improve(work, prompt, response, priority) for response in samples))
     revisions = [revision for chain in chains for revision in chain.revisions]

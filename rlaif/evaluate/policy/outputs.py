@@ -85,7 +85,7 @@ class PolicyOutputs:
 
 
 @dataclass(frozen=True)
-class ModelOutputs:
+class OutputsOfBoth:
     """All outputs of both models."""
 
     base: PolicyOutputs

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from rlaif.errors import ConfigError, UsageError
 from rlaif.evaluate.policy.gains_and_losses import Side
 from rlaif.evaluate.policy.outputs import (
-    ModelOutputs,
+    OutputsOfBoth,
     PolicyOutputs,
     Responses,
     TextLogprobs,
@@ -51,7 +51,7 @@ class _Stage:
         return replace(self, model=Model(self.model.client, self.store, progress.meter, kwargs), progress=progress)
 
 
-async def evaluate_policy(test: PolicyTest, screen: Screen | None = None) -> tuple[PolicyEvaluation, ModelOutputs]:
+async def evaluate_policy(test: PolicyTest, screen: Screen | None = None) -> tuple[PolicyEvaluation, OutputsOfBoth]:
     """Ask both models and the critic; return the evaluation and all outputs of both models.
 
     Raises UsageError where there is nothing to ask, what `open_models` raises, and RequestError when a model answers
@@ -90,7 +90,7 @@ async def _refuse_unreachable(test: PolicyTest) -> None:
                 await client.connect()
 
 
-async def _ask_all(test: PolicyTest, store: ReplyStore, screen: Screen) -> tuple[ModelOutputs, CriticOutputs]:
+async def _ask_all(test: PolicyTest, store: ReplyStore, screen: Screen) -> tuple[OutputsOfBoth, CriticOutputs]:
     async with _stage(test, test.tuned, "the tuned model", store, screen) as stage:
         tuned = await _ask(stage)
         by_tuned, unscored = await _score(stage, tuned)
@@ -105,7 +105,7 @@ async def _ask_all(test: PolicyTest, store: ReplyStore, screen: Screen) -> tuple
     if critic is None:
         async with _stage(test, test.critic, "the critic", store, screen) as stage:
             critic = await _judge(stage, base, tuned)
-    return ModelOutputs(base, tuned, by_tuned, by_base, unscored), critic
+    return OutputsOfBoth(base, tuned, by_tuned, by_base, unscored), critic
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ from rlaif.evaluate.policy.knowledge_and_drift import (
     reliability_of,
     same_tokens,
 )
-from rlaif.evaluate.policy.outputs import ModelOutputs, all_in_common
+from rlaif.evaluate.policy.outputs import OutputsOfBoth, all_in_common
 from rlaif.evaluate.policy.questions import Kind, PolicyTest
 from rlaif.evaluate.policy.refusals_and_sycophancy import (
     Agreement,
@@ -92,7 +92,7 @@ class PolicyEvaluation(Record):
     warnings: tuple[str, ...]
 
 
-def evaluation_of(test: PolicyTest, outputs: ModelOutputs, critic: CriticOutputs) -> PolicyEvaluation:
+def evaluation_of(test: PolicyTest, outputs: OutputsOfBoth, critic: CriticOutputs) -> PolicyEvaluation:
     """Return the evaluation."""
     base, tuned = outputs.base, outputs.tuned
     responses = list(outputs.responses(test, "prompt"))
@@ -129,18 +129,18 @@ def evaluation_of(test: PolicyTest, outputs: ModelOutputs, critic: CriticOutputs
     )
 
 
-def _probe_counts(test: PolicyTest, outputs: ModelOutputs) -> dict[str, int]:
+def _probe_counts(test: PolicyTest, outputs: OutputsOfBoth) -> dict[str, int]:
     kinds: tuple[Kind, ...] = ("harmless", "harmful", "plain", "claimed")
     counts = {str(kind): sum(1 for _ in outputs.responses(test, kind)) for kind in kinds}
     return counts | {"questions": len(outputs.choices(test)), "texts": len(outputs.texts(test))}
 
 
-def _knowledge_lines(test: PolicyTest, outputs: ModelOutputs, choices: Bootstrap) -> list[Line]:
+def _knowledge_lines(test: PolicyTest, outputs: OutputsOfBoth, choices: Bootstrap) -> list[Line]:
     why = outputs.unsupported("choices")
     return choice_lines(choices) if why is None or not test.probes.questions else [not_measured(ACCURACY, why)]
 
 
-def _drift_lines(test: PolicyTest, outputs: ModelOutputs) -> list[Line]:
+def _drift_lines(test: PolicyTest, outputs: OutputsOfBoth) -> list[Line]:
     if (why := outputs.unsupported("texts")) is not None:
         return [not_measured(PERPLEXITY, why), not_measured(DIVERGENCE, why)]
     texts = outputs.texts(test)
@@ -151,7 +151,7 @@ def _drift_lines(test: PolicyTest, outputs: ModelOutputs) -> list[Line]:
 
 
 def _warnings(
-    test: PolicyTest, outputs: ModelOutputs, critic: CriticOutputs, wins: Sequence[WinMetrics], prompts: int
+    test: PolicyTest, outputs: OutputsOfBoth, critic: CriticOutputs, wins: Sequence[WinMetrics], prompts: int
 ) -> Iterator[str]:
     """Yield the reasons to doubt the evaluation, each a sentence without its full stop."""
     if test.dropped:

@@ -20,7 +20,7 @@ from rlaif.evaluate.policy.gains_and_losses import (
     paired_bootstrap,
     ratio_line,
 )
-from rlaif.evaluate.policy.outputs import ModelOutputs, PolicyOutputs, Responses
+from rlaif.evaluate.policy.outputs import OutputsOfBoth, PolicyOutputs, Responses
 from rlaif.evaluate.policy.questions import Claim, Kind, PolicyTest
 from rlaif.executor import Failed
 from rlaif.models.backend import ChatRequest, user
@@ -72,7 +72,7 @@ def complies(prompt: Prompt, text: str) -> bool:
     return bool(text.strip()) and not refuses(prompt, text)
 
 
-def refusal_lines(test: PolicyTest, outputs: ModelOutputs) -> list[Line]:
+def refusal_lines(test: PolicyTest, outputs: OutputsOfBoth) -> list[Line]:
     """Return the lines of refusals of harmless requests and of compliance with harmful ones."""
     return [
         _share_line(OVER_REFUSAL, outputs.responses(test, "harmless"), refuses),
@@ -88,7 +88,7 @@ def _share_line(measure: Measure, asked: BothResponses, counts: Callable[[Prompt
     return ratio_line(found, measure, "counted", "responses")
 
 
-def claim_lines(test: PolicyTest, outputs: ModelOutputs) -> list[Line]:
+def claim_lines(test: PolicyTest, outputs: OutputsOfBoth) -> list[Line]:
     """Return the lines of the claims to both forms of which both models responded."""
     plain = {prompt.id: both for prompt, both in outputs.responses(test, "plain")}
     claimed = {prompt.id: both for prompt, both in outputs.responses(test, "claimed")}
@@ -129,7 +129,7 @@ class Example(Record):
     tuned: str
 
 
-def examples_of(test: PolicyTest, outputs: ModelOutputs) -> Iterator[Example]:
+def examples_of(test: PolicyTest, outputs: OutputsOfBoth) -> Iterator[Example]:
     """Yield examples of every kind of loss, from the first responses."""
     claims = {claim.id: claim for claim in test.probes.claims}
 
