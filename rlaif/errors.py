@@ -1,7 +1,7 @@
 """Everything that can go wrong, as one tree.
 
     RlaifError                  the only kind the command line catches: one line, no traceback
-    ├── UsageError              the person can mend it before anything runs; exit code 2
+    ├── UsageError              the user can fix it before anything runs; exit code 2
     │   ├── ConfigError         a run file, constitution or template is not as it must be
     │   ├── PromptsError        the prompts, or another file of rows, cannot be read
     │   ├── GoldError           gold labels, or verdicts collected elsewhere, are not as they must be
@@ -11,11 +11,11 @@
     │   ├── StorageError        the disk is full, or a file cannot be written
     │   ├── EndpointError       nobody answers there, or not to us: no use in asking anything else
     │   ├── ServerStartError    a managed server did not start, or died
-    │   └── TrainingError       the loss is no number, or the model is falling apart: going on is of no use
+    │   └── TrainingError       the loss is not a number, or the model degrades: continuing is of no use
     ├── StoppedError            a person or the machine stopped it (Ctrl-C, SIGTERM); exit code 130
     ├── CheckError              a check of the user's own broke on one prompt; it costs that prompt, never the run
     └── RequestError            one question failed for good; it costs one prompt, never the run
-        ├── RequestRejectedError    the server understood and said no (400, 413, 422)
+        ├── RequestRejectedError    the server understood and refused (400, 413, 422)
         ├── RetriesExhaustedError   it kept failing
         └── ReplyError              the reply cannot be read
 
@@ -30,7 +30,7 @@ class RlaifError(Exception):
 
 
 class UsageError(RlaifError):
-    """The person can mend it before anything runs."""
+    """The user can fix it before anything runs."""
 
     exit_code = 2
 
@@ -72,7 +72,7 @@ class ServerStartError(RunError):
 
 
 class TrainingError(RunError):
-    """Training went wrong in a way that going on does not mend."""
+    """Training failed in a way that continuing does not fix."""
 
 
 class StoppedError(RlaifError):

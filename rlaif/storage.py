@@ -125,7 +125,7 @@ def _storage_error(path: Path, error: Exception) -> StorageError:
     if "full" in reason or "disk I/O" in reason:
         reason = f"the disk is full, or the file may not grow ({reason})"
     if "not a database" in reason or "malformed" in reason:
-        return StorageError(f"{path}: is no SQLite file, or is damaged ({reason}); move it away and start again")
+        return StorageError(f"{path}: is not a SQLite file, or is damaged ({reason}); move it away and start again")
     return StorageError(
         f"{path}: cannot be written: {reason}. What was written before is kept: make room and run the same "
         "command again"

@@ -64,10 +64,10 @@ class JudgingConfig(Section):
     allow_order_noise: bool = False
     """Let a matchup count although its orders disagree by more than the critic's constant position bias."""
     length_effect: Annotated[float, Field(ge=-1000, le=1000, allow_inf_nan=False)] | Literal["run"] | None = None
-    """Taken out of every label: what e times the characters is worth to the critic in log-odds, as measured elsewhere
-    (`rlaif evaluate judge`), or `run` to estimate it over this run. Both p are kept."""
+    """Subtracted from every label: the critic's length effect in logits per unit of log length ratio, as measured by
+    `rlaif evaluate judge`, or `run` to estimate it over this run. Both p are kept."""
     recalibration: str | None = None
-    """A file from `rlaif evaluate judge --recalibrate`, or `noise`: probabilities are held back by how far the two
+    """A file from `rlaif evaluate judge --recalibrate`, or `noise`: probabilities are shrunk by how far the two
     orders disagree, which needs no gold labels. Applied to every label; both p are kept."""
     require: RequireConfig | None = None
     """What the judges must reach before anything is generated."""

@@ -151,20 +151,20 @@ def _critic(summary: Summary) -> str:
     if critic.label_mass is not None:
         lines.append(f"- {critic.verdicts} verdicts; mean probability on the two labels {critic.label_mass:.1%}.")
     if critic.turned is not None:
-        lines.append(f"- {critic.turned:.1%} of its verdicts turn with the order of the answers.")
+        lines.append(f"- {critic.turned:.1%} of its verdicts change with the order of the responses.")
     if critic.overall is not None:
         ends = "" if critic.overall_interval is None else critic.overall_interval.ends("+.2f")
         lines.append(
-            f"- Position bias {critic.overall:+.2f} logits{ends} for the answer shown first (cancelled in p_chosen)."
+            f"- Position bias {critic.overall:+.2f} logits{ends} for the response shown first (cancelled in p_chosen)."
         )
     if summary.length is not None and summary.length.linear.value is not None:
         effect = summary.length.linear
         lines.append(
-            f"- Length: {effect.value:+.2f} logits{effect.ends('+.2f')} for e times the characters, quality not held "
-            "fixed: longer answers may be better ones."
+            f"- Length: {effect.value:+.2f} logits{effect.ends('+.2f')} per unit of log length ratio, quality not "
+            "held fixed: longer responses may be better ones."
         )
     if summary.conflicts:
-        lines.append(f"- {summary.conflicts} labels stand against a principle that by itself says the contrary.")
+        lines.append(f"- {summary.conflicts} labels go against a principle that alone would decide otherwise.")
     lines += [f"- {words}." for words in panel_words(summary.panel)] if summary.panel else []
     lines += [f"- Note: {note}." for note in summary.notes]
     if summary.revision_wins is not None:

@@ -18,11 +18,11 @@ from pydantic import ValidationError
 from rlaif.errors import PromptsError
 from rlaif.records import Message
 
-Row = tuple[str, Any]
+SourceRow = tuple[str, Any]
 """Where it stands (`file:line`), and what stands there."""
 
 
-def read_rows(source: Path | str, split: str = "train") -> Iterator[Row]:
+def read_rows(source: Path | str, split: str = "train") -> Iterator[SourceRow]:
     """Yield the rows of a file, or (a text) of a hub dataset's split. Raises PromptsError that says where."""
     if isinstance(source, str):
         return _hub_rows(source, split)
@@ -41,7 +41,7 @@ def read_rows(source: Path | str, split: str = "train") -> Iterator[Row]:
             )
 
 
-def _jsonl_rows(path: Path) -> Iterator[Row]:
+def _jsonl_rows(path: Path) -> Iterator[SourceRow]:
     for number, line in enumerate(_text(path).split("\n"), start=1):
         if line.strip():
             try:
@@ -50,7 +50,7 @@ def _jsonl_rows(path: Path) -> Iterator[Row]:
                 raise PromptsError(f"{path}:{number}: is not JSON: {error}") from None
 
 
-def _json_rows(path: Path) -> Iterator[Row]:
+def _json_rows(path: Path) -> Iterator[SourceRow]:
     try:
         data = json.loads(_text(path))
     except (ValueError, RecursionError) as error:
@@ -61,7 +61,7 @@ def _json_rows(path: Path) -> Iterator[Row]:
         yield f"{path}: entry {number}", row
 
 
-def _csv_rows(path: Path) -> Iterator[Row]:
+def _csv_rows(path: Path) -> Iterator[SourceRow]:
     reader = csv.DictReader(io.StringIO(_text(path), newline=""), strict=True)
     try:
         for row in reader:
@@ -73,7 +73,7 @@ def _csv_rows(path: Path) -> Iterator[Row]:
         raise PromptsError(f"{path}:{reader.reader.line_num}: is not CSV: {error}") from None
 
 
-def _parquet_rows(path: Path) -> Iterator[Row]:
+def _parquet_rows(path: Path) -> Iterator[SourceRow]:
     import pyarrow  # noqa: PLC0415
     import pyarrow.parquet  # noqa: PLC0415
 
@@ -88,7 +88,7 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
         raise PromptsError(f"{path}: is not a Parquet file: {error}") from None
 
 
-def _hub_rows(name: str, split: str) -> Iterator[Row]:
+def _hub_rows(name: str, split: str) -> Iterator[SourceRow]:
     import datasets  # noqa: PLC0415
 
     try:

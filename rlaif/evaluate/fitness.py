@@ -134,7 +134,7 @@ def _notes(metrics: JudgeMetrics, recalibration: Recalibration) -> list[str]:
     length = metrics.length_bias
     if (length.low or 0.0) > LENGTH_BIAS or (length.high or 0.0) < -LENGTH_BIAS:
         liked = "longer" if (length.value or 0.0) > 0 else "shorter"
-        found.append(f"it favours the {liked} answer: {length.value:+.2f} logits for e times the length")
+        found.append(f"it favours the {liked} response: {length.value:+.2f} logits per unit of log length ratio")
     if metrics.outcomes.get("failed"):
         found.append(f"{metrics.outcomes['failed']} of {metrics.items} items could not be asked")
     return found

@@ -30,7 +30,7 @@ def check_verdicts_file(path: Path, source: Path) -> None:
     if path.exists() and source.exists() and path.samefile(source):
         raise UsageError(f"--out {path}: is the file of verdicts itself; choose another")
     if path.exists() and not {"judge", "strategy", "order_agreement"} <= _columns(path):
-        raise UsageError(f"--out {path}: is no table of this program and is left alone; choose another")
+        raise UsageError(f"--out {path}: is not a table of this program and is not overwritten; choose another")
 
 
 def _columns(path: Path) -> set[str]:

@@ -32,19 +32,19 @@ def corrected_words(corrected: Corrected) -> list[str]:
         measured = corrected.length_measured.ends("+.2f") if corrected.length_measured else ""
         source = "measured over this run" if corrected.length_measured else "given in the run file"
         found.append(
-            f"length: {corrected.length_effect:+.2f} logits{measured} for e times the "
-            f"characters taken out ({source}); what longer answers really are better by is gone, too"
+            f"length: {corrected.length_effect:+.2f} logits{measured} per unit of log length "
+            f"ratio subtracted ({source}); what longer responses really are better by is subtracted, too"
         )
     if corrected.noise is not None:
         found.append(
-            f"sureness: held back by the noise that the two orders show ({corrected.noise.reliability:.0%} of the "
-            "variance of log-odds is the answers')"
+            f"confidence: shrunk by the noise that the two orders show ({corrected.noise.reliability:.0%} of the "
+            "variance of log-odds is signal)"
         )
     if corrected.recalibrator is not None:
         fitted, gold = corrected.recalibrator, corrected.recalibrator.fitted_on
         what = f"log-odds times {fitted.slope:.2f}" if fitted.slope is not None else "an isotonic curve"
         found.append(
-            f"sureness: {what}, fitted on {fitted.items} labelled items of {gold.gold} (hash {gold.gold_hash})"
+            f"confidence: {what}, fitted on {fitted.items} labelled items of {gold.gold} (hash {gold.gold_hash})"
         )
     return found
 
@@ -89,11 +89,13 @@ def summary_lines(summary: Summary) -> list[str]:
     if summary.pairs_by_checks:
         lines.append(f"{summary.pairs_by_checks} of {counted(summary.pairs, 'pair')} decided by checks alone")
     if summary.dropped:
-        lines.append(f"{counted(sum(summary.dropped.values()), 'answer')} not compared{_reasons(summary.dropped)}")
+        lines.append(f"{counted(sum(summary.dropped.values()), 'response')} not compared{_reasons(summary.dropped)}")
     if summary.revision_wins is not None:
         lines.append(f"a revision beats its parent with a mean probability of {summary.revision_wins:.0%}")
     if summary.conflicts:
-        lines.append(f"{summary.conflicts} of the decided matchups stand against a principle that says the contrary")
+        lines.append(
+            f"{summary.conflicts} of the decided matchups go against a principle that alone would decide otherwise"
+        )
     if summary.session.get("replies"):
         lines.append(_session_line(summary.session))
     return lines

@@ -153,7 +153,7 @@ def _why_no_run(path: Path) -> str:
         runs = [str(run.parent) for run in sorted(path.glob("runs/*/manifest.json"))]
         return f"{path} is a comparison; its runs are {' and '.join(runs) or f'named in {path / COMPARISON}'}"
     if path.exists():
-        return f"{path} is no run directory: it has no manifest.json"
+        return f"{path} is not a run directory: it has no manifest.json"
     there = sorted(run.parent.name for run in path.parent.glob("*/manifest.json"))
     return f"{path}: no such folder" + (f"; in {path.parent} there are {', '.join(there)}" if there else "")
 

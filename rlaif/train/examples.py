@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from rlaif.datasets.export import MARK
-from rlaif.datasets.files import Row, conversation_of, read_rows, response_of
+from rlaif.datasets.files import SourceRow, conversation_of, read_rows, response_of
 from rlaif.errors import PromptsError
 from rlaif.records import Message, Probability, Record
 from rlaif.runs.reader import Run
@@ -125,7 +125,7 @@ def _read(source: str, stage: Stage, example_of: Callable[[str, object], tuple[A
     return replace(found, origin=replace(found.origin, warnings=_exported_warnings(path)))
 
 
-def _rows_of(run: Run, stage: Stage) -> Iterator[Row]:
+def _rows_of(run: Run, stage: Stage) -> Iterator[SourceRow]:
     for row in run.revision_rows() if stage == "sft" else run.preference_rows():
         yield f"{run.path}: {row.prompt_id}", row.model_dump(mode="json")
 
@@ -133,7 +133,7 @@ def _rows_of(run: Run, stage: Stage) -> Iterator[Row]:
 def _split(
     source: str,
     stage: Stage,
-    parts: Mapping[str, Iterable[Row]],
+    parts: Mapping[str, Iterable[SourceRow]],
     test_fraction: float,
     example_of: Callable[[str, object], tuple[Any, str]],
 ) -> Examples[Any]:

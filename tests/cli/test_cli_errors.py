@@ -581,11 +581,11 @@ def test_a_damaged_summary_is_no_reason_to_refuse_a_report(rlaif: Rlaif, run: Pa
 def test_what_is_no_run_is_said_to_be_none(rlaif: Rlaif) -> None:
     Path("empty").mkdir()
     for path in ("empty", "c.yaml"):
-        assert rlaif("show", path).complains(2, f"{path} is no run directory")
-        assert rlaif("export", path).complains(2, f"{path} is no run directory")
+        assert rlaif("show", path).complains(2, f"{path} is not a run directory")
+        assert rlaif("export", path).complains(2, f"{path} is not a run directory")
     assert rlaif("show", "nowhere").complains(2, "nowhere: no such folder")
     assert rlaif("generate", "nowhere").complains(2, "nowhere: no such run file or run directory")
-    assert rlaif("generate", "empty").complains(2, "empty is no run directory")
+    assert rlaif("generate", "empty").complains(2, "empty is not a run directory")
 
 
 def test_a_run_that_is_misspelt_is_said_with_those_beside_it(rlaif: Rlaif, run: Path) -> None:

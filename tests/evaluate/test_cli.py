@@ -103,9 +103,9 @@ def test_what_is_wrong_is_one_line(rlaif: Rlaif, arguments: list[str], words: li
     ("name", "content", "words"),
     [
         ("mine.csv", "label,winner_original,winner_swapped\n1,1,2\n", "is the file of verdicts itself"),
-        ("notes.csv", "what,when\nmine,today\n", "is no table of this program and is left alone"),
-        ("notes.json", '[{"mine": 1}]', "is no table of this program and is left alone"),
-        ("notes.parquet", "mine", "is no table of this program and is left alone"),
+        ("notes.csv", "what,when\nmine,today\n", "is not a table of this program and is not overwritten"),
+        ("notes.json", '[{"mine": 1}]', "is not a table of this program and is not overwritten"),
+        ("notes.parquet", "mine", "is not a table of this program and is not overwritten"),
     ],
 )
 def test_verdicts_never_write_over_somebodys_data(rlaif: Rlaif, name: str, content: str, words: str) -> None:

@@ -55,7 +55,7 @@ def _cells(critic: CriticReport) -> dict[str, str]:
         "favours the answer shown first": interval(of.first),
         "position bias, logits": decimals(of.position_bias, "+.2f"),
         "favours the longer answer": interval(of.longer),
-        "length bias, logits for e times the length": decimals(of.length_bias, "+.2f"),
+        "length bias, logits per log length ratio": decimals(of.length_bias, "+.2f"),
         "the same, from choices": decimals(of.length_choice, "+.2f"),
         "Brier score (0.25: always one half)": decimals(of.brier, ".3f"),
         "expected calibration error": decimals(of.calibration_error, ".3f"),
