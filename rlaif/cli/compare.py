@@ -1,4 +1,4 @@
-"""`rlaif compare`: what does swapping the rules change?"""
+"""`rlaif compare`: what changes in labels and revisions when the constitution changes."""
 
 import tempfile
 from pathlib import Path
@@ -35,26 +35,30 @@ _FLAGS: dict[tuple[str, ...], str] = {
 
 def compare(  # noqa: PLR0913, PLR0917  (a command line's flags)
     sources: Annotated[list[str], typer.Argument(help="Constitutions or run directories, two or more.")],
-    run: Annotated[Path | None, typer.Option(help="Run file with the settings for all of them.")] = None,
-    out: Annotated[Path, typer.Option(help="Directory of the comparison.")] = Path("runs/comparison"),
+    run: Annotated[Path | None, typer.Option(help="Run file with the settings of all rule sets.")] = None,
+    out: Annotated[Path, typer.Option(help="Directory to write the comparison to.")] = Path("runs/comparison"),
     prompts: Annotated[str | None, typer.Option(help="JSONL, JSON, CSV, Parquet, hub dataset id, or `seed`.")] = None,
-    policy: Annotated[str | None, typer.Option(help="MODEL to start, URL to ask, or MODEL@URL.")] = None,
-    critic: Annotated[str | None, typer.Option(help="The same; the policy itself by default.")] = None,
+    policy: Annotated[str | None, typer.Option(help="MODEL to start here, URL of a server, or MODEL@URL.")] = None,
+    critic: Annotated[str | None, typer.Option(help="As for --policy; by default the policy itself.")] = None,
     samples: Annotated[int | None, typer.Option(help="Responses per prompt.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Take only the first so many prompts.")] = None,
-    judging_principles: Annotated[str | None, typer.Option(help="`all`, or how many are drawn per prompt.")] = None,
-    min_margin: Annotated[float | None, typer.Option(help="Smallest distance of p from one half.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Use only the first LIMIT prompts.")] = None,
+    judging_principles: Annotated[str | None, typer.Option(help="`all`, or the number drawn per prompt.")] = None,
+    min_margin: Annotated[float | None, typer.Option(help="Smallest |p - 0.5| that gives a label.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Reply store; `replies.sqlite` beside --out by default.")] = None,
-    floor_prompts: Annotated[int, typer.Option(min=0, help="Prompts judged twice for the noise floor; 0: none.")] = 200,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="A simulated model, 8 prompts, nothing kept.")] = False,
+    floor_prompts: Annotated[
+        int, typer.Option(min=0, help="Prompts to judge twice, for the noise floor; 0: none.")
+    ] = 200,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Try it with a simulated model on 8 prompts; keep nothing.")
+    ] = False,
     json_: Json = False,
 ) -> None:
-    """What does swapping the rules change? Several rule sets over the same responses, all judging one pool.
+    """Compare constitutions: each revises the same responses, then all of them judge the same pool of matchups.
 
     SOURCES are constitutions (shipped names or YAML files), or run directories that were made with them. The policy is
-    sampled once; every rule set criticises and revises by itself; then all judge the same matchups, some of them
-    twice to measure the judge's own noise. Started again, it resumes.
+    sampled once. Each rule set makes its own critiques and revisions. Then all rule sets judge the same matchups, some
+    of them twice to measure the judge's own noise. The same command continues a comparison that was stopped.
 
     \b
     Examples:
@@ -78,12 +82,12 @@ def compare(  # noqa: PLR0913, PLR0917  (a command line's flags)
     settings = None
     if run is not None or ("policy",) in given or (dry_run and given):
         if run is not None and run.is_dir():
-            raise UsageError(f"--run {run} is a directory; name finished runs among SOURCES, and a run file with --run")
+            raise UsageError(f"--run {run} is a directory; give finished runs as SOURCES, and a run file with --run")
         given |= {("constitution",): sources[0], ("out",): str(out)}
         settings = run_settings(run, given, dry_run=dry_run)
     elif given:
         named = ", ".join("--" + _FLAGS.get(place, place[-1].replace("_", "-")) for place in given)
-        raise UsageError(f"{named}: give --run or --policy, too; without them the first run's own settings hold")
+        raise UsageError(f"{named}: also give --run or --policy; without them, the settings of the first run are used")
     compare_job(sources, settings, out, floor_prompts, dry_run=dry_run, as_json=json_)
 
 
@@ -93,7 +97,7 @@ FLIP_CAUSES_SHOWN = 3
 def compare_job(
     sources: list[str], settings: RunConfig | None, out: Path, floor_prompts: int, *, dry_run: bool, as_json: bool
 ) -> None:
-    """Make or finish a comparison and print what came out."""
+    """Make or finish a comparison and print its metrics."""
     config = compare_config(sources, settings, str(out), floor_prompts)
     if dry_run:
         _dry_run(sources, config, as_json=as_json)
@@ -109,20 +113,20 @@ def compare_job(
 def _dry_run(sources: list[str], config: CompareConfig, *, as_json: bool) -> None:
     """Compare with a simulated model over a few prompts, print the cost, and keep nothing."""
     if not all(config.made_here(rules) for rules in config.rule_sets):
-        raise UsageError("--dry-run asks a simulated model by constitutions; an existing run has responses of its own")
+        raise UsageError("--dry-run works with constitutions only; an existing run already has its responses")
     with tempfile.TemporaryDirectory(prefix="rlaif-dry-run-") as folder, LiveScreen(quiet=as_json) as screen:
 
         async def compare_simulated() -> Compared:
             async with SimulatedServer() as server:
                 settings = simulated_config(config.run, server, Path(folder))
-                tried = compare_config(sources, settings, str(Path(folder) / "run"), config.floor_prompts)
-                return await compare_async(tried, screen=screen)
+                simulated = compare_config(sources, settings, str(Path(folder) / "run"), config.floor_prompts)
+                return await compare_async(simulated, screen=screen)
 
         done = run_stoppable(compare_simulated)
         if as_json:
             print(done.comparison.model_dump_json())
             return
-        screen.say("a dry run: the model is simulated, its responses are made up, nothing is kept")
+        screen.say("dry run: the model is simulated, its responses mean nothing, and nothing is kept")
         spent = read_spent(done.path).values()
     asked = sum(session.get("replies", 0) - session.get("from_store", 0) for session in spent)
     found = done.comparison
@@ -135,8 +139,8 @@ def print_comparison(path: Path, found: Comparison, console: Console) -> None:
     kinds = " + ".join(f"{count:,} {KINDS[kind]}" for kind, count in found.matchups_by_kind.items())
     console.print(
         f"{counted(found.prompts, 'prompt')} · {counted(found.matchups, 'matchup')} = {kinds} "
-        f"({found.identical} more left out as identical) · noise floor from "
-        f"{counted(found.judged_twice, 'prompt')} · intervals 95 %, over prompts",
+        f"({found.identical} more left out: both responses identical) · noise floor from "
+        f"{counted(found.judged_twice, 'prompt')} · 95 % intervals over prompts",
         markup=False,
     )
     tables = [_rule_sets(found), _pairs(found)]
@@ -144,7 +148,7 @@ def print_comparison(path: Path, found: Comparison, console: Console) -> None:
     if any(cell.value is not None for row in found.rivals.cells for cell in row):
         tables.append(_matrix("how often a revision beats the other rule sets' revisions", found.rivals))
     for table in tables:
-        for column in table.columns:  # on a narrow terminal: a figure cut short is another figure
+        for column in table.columns:  # fold on a narrow terminal: a truncated number would be a wrong number
             column.overflow = "fold"
         console.print(table)
     for warning in found.warnings:
@@ -154,7 +158,7 @@ def print_comparison(path: Path, found: Comparison, console: Console) -> None:
 
 
 def _rule_sets(found: Comparison) -> Table:
-    columns = ("rule set", "labelled", "flips on asking again", "orders agree", "label mass", "words", "refuses")
+    columns = ("rule set", "labelled", "flips when asked again", "orders agree", "label mass", "words", "refuses")
     table = Table(*columns, box=SIMPLE_HEAD)
     for rules in found.rule_sets:
         table.add_row(

@@ -1,4 +1,4 @@
-"""The terminal: consoles that model output cannot steer, and jobs that Ctrl-C and SIGTERM end in order."""
+"""The terminal: consoles that escape control characters, and jobs that Ctrl-C and SIGTERM end cleanly."""
 
 import asyncio
 import signal
@@ -13,39 +13,39 @@ from rlaif.errors import StoppedError
 from rlaif.tasks import run_in_loop
 
 _CONTROL = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)], "\ufffd")
-"""C0 and C1 without new line and tab."""
+"""Maps the control characters (C0 and C1, except newline and tab) to U+FFFD."""
 
 
 def stdout_console() -> Console:
-    """Return a console for results: as wide as the terminal, or wide enough that nothing is folded in a file."""
+    """Return a console for results: as wide as the terminal, or 200 columns where stdout is a file or pipe."""
     return SafeConsole(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
 
 
 class SafeConsole(Console):
-    """A console on which what a model or a prompt says cannot steer the terminal."""
+    """A console that prints no control characters, so that a model's text or a prompt cannot control the terminal."""
 
     def print(self, *objects: Any, **options: Any) -> None:  # noqa: ANN401
         """Print with control characters shown as �."""
         super().print(*(_harmless(thing) for thing in objects), **options)
 
     def on_broken_pipe(self) -> None:
-        """Leave it to `main`, which ends every command in the same way when its reader went away."""
+        """Raise BrokenPipeError, which `main` handles for every command."""
         raise BrokenPipeError
 
 
 def visible(text: str) -> str:
-    """Return text whose control characters, new lines and tabs aside, show as �."""
+    """Return the text with control characters replaced by �, except newlines and tabs."""
     return text.translate(_CONTROL)
 
 
 def replies_line(replies: float, prompts: int) -> str:
-    """Return what a dry run tells of the real one's cost."""
+    """Return the line that says how many replies the real run needs for each prompt."""
     each = round(replies / max(1, prompts))
     return f"about {each} repl{'y' if each == 1 else 'ies'} for each prompt"
 
 
 def plain(text: str) -> Text:
-    """Return a cell of a table that is text and no markup, whoever wrote it."""
+    """Return a table cell in which markup has no effect."""
     return Text(visible(text))
 
 
@@ -59,11 +59,11 @@ def _harmless(thing: Any) -> Any:  # noqa: ANN401
 
 Result = TypeVar("Result")
 
-GOES_ON = "stopped; what is finished is kept, the same command goes on from there"
+CONTINUES = "stopped; finished work is kept, and the same command continues from there"
 
 
-def run_stoppable(job: Callable[[], Coroutine[Any, Any, Result]], *, stopped: str = GOES_ON) -> Result:
-    """Run a job to its end; Ctrl-C and SIGTERM both end it in order, servers and all, as StoppedError."""
+def run_stoppable(job: Callable[[], Coroutine[Any, Any, Result]], *, stopped: str = CONTINUES) -> Result:
+    """Run a job and return its result; on Ctrl-C or SIGTERM, stop its servers and raise StoppedError(`stopped`)."""
 
     async def stoppable() -> Result:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()

@@ -1,4 +1,4 @@
-"""`rlaif doctor`: what is installed, what this machine can compute, which models fit, and what to do."""
+"""`rlaif doctor`: what is installed, what this machine can compute, whether a model fits, and what to fix."""
 
 import asyncio
 import json
@@ -41,16 +41,16 @@ from rlaif.tasks import run_in_loop, together
 
 
 def doctor(
-    model: Annotated[str, typer.Option(help="The model whose size and speed here are estimated.")] = "smollm2",
-    start: Annotated[bool, typer.Option("--start", help="Also start a server with it and ask it something.")] = False,
+    model: Annotated[str, typer.Option(help="Model whose size and speed on this machine are estimated.")] = "smollm2",
+    start: Annotated[bool, typer.Option("--start", help="Also start a server with that model and measure it.")] = False,
     json_: Json = False,
 ) -> None:
-    """Show what is installed, what this machine can compute, whether a model fits and how fast it will write.
+    """Show what is installed, what this machine can compute, whether a model fits, and its tokens per second.
 
     \b
     Examples:
       rlaif doctor
-      rlaif doctor --model Qwen/Qwen3-8B     # fits? how many tokens a second?
+      rlaif doctor --model Qwen/Qwen3-8B     # does it fit, and how many tokens per second?
       rlaif doctor --start                   # starts a server, measures it, stops it
     """
     doctor_job(model, start=start, as_json=json_)
@@ -59,9 +59,9 @@ def doctor(
 CORE = ("pydantic", "jinja2", "typer", "aiohttp", "pandas", "pyarrow", "datasets")
 TRAINING = ("torch", "transformers", "trl", "peft", "accelerate")
 REQUIRED = {"python", "core packages", "a server starts"}
-"""The findings without which nothing can be generated."""
+"""Names of the findings that must be ok to generate anything."""
 SERVER_S_PER_LAYER = 0.0009
-"""Seconds per layer of a decoding step that a server on a CPU spends outside of matrix products (measured on one)."""
+"""Seconds per layer of a decoding step that a CPU server spends outside of matrix products; measured on one CPU."""
 LONGEST_START_S = 900
 
 
@@ -76,9 +76,9 @@ class Finding:
 
 
 def doctor_job(model: str, *, start: bool, as_json: bool) -> None:
-    """Print the findings; exit with 1 when something that generation needs is missing.
+    """Print the findings. Raises RunError (exit code 1) when something that generation needs is missing.
 
-    `model` is the one whose size and speed on this machine are estimated.
+    The size and speed of `model` on this machine are estimated.
     """
     findings = [_python(), *_packages(), *_device(), _memory(), _disk(), _vllm(), _smollm2()]
     if find_spec("torch") is not None:
@@ -93,7 +93,7 @@ def doctor_job(model: str, *, start: bool, as_json: bool) -> None:
             if finding.advice:
                 print(f"{'':27} → {finding.advice}")
     if not all(finding.ok for finding in findings if finding.what in REQUIRED):
-        raise RunError("something that generation needs is missing; the lines above say what to do")
+        raise RunError("something that generation needs is missing; the lines marked NO say what to do")
 
 
 def _needed(what: str, ok: bool, found: str, advice: str) -> Finding:
@@ -103,7 +103,7 @@ def _needed(what: str, ok: bool, found: str, advice: str) -> Finding:
 
 def _python() -> Finding:
     found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
-    return _needed("python", sys.version_info >= (3, 11), found, "needs 3.11")
+    return _needed("python", sys.version_info >= (3, 11), found, "install Python 3.11 or newer")
 
 
 def _packages() -> list[Finding]:
@@ -124,7 +124,7 @@ def _device() -> list[Finding]:
     if gpus():
         return [_gpu(gpu) for gpu in gpus()]
     found = f"CPU, {len(usable_cores())} cores to use"
-    device = Finding("device", True, found, "small models only; a GPU serves large ones")
+    device = Finding("device", True, found, "use small models only; large ones need a GPU")
     return [device] if find_spec("torch") is None else [device, _processor()]
 
 
@@ -141,10 +141,10 @@ def _processor() -> Finding:
     except RlaifError as error:
         return Finding("processor", False, str(error))
     times = ", ".join(f"{dtype} {ms:.2f}" for dtype, ms in found.milliseconds.items())
-    can = ", ".join(found.features) or "no instruction set that torch uses"
+    features = ", ".join(found.features) or "no instruction set that torch uses"
     chosen, other = ("bfloat16", "float32") if found.fast_bfloat16 else ("float32", "bfloat16")
     why = f"servers compute in {chosen}: {other} takes {found.slowdown(other):.1f} times as long"
-    return Finding("processor", True, f"{found.name}: {can}; ms per product on one core: {times}", why)
+    return Finding("processor", True, f"{found.name}: {features}; ms per product on one core: {times}", why)
 
 
 def _memory() -> Finding:
@@ -154,7 +154,7 @@ def _memory() -> Finding:
 
 def _disk() -> Finding:
     free = shutil.disk_usage(Path.cwd()).free / GIB
-    return _needed("disk here", free > 2, f"{free:.1f} GiB free", "free some space before a long run")
+    return _needed("disk here", free > 2, f"{free:.1f} GiB free", "free some disk space before a long run")
 
 
 def _vllm() -> Finding:
@@ -181,7 +181,7 @@ def _smollm2() -> Finding:
 
 
 def _expected(model: str) -> Finding:
-    """Return whether a model fits on this machine, and how fast it will write; measures its products for a second."""
+    """Return whether a model fits on this machine and its tokens per second; measures matrix products for a second."""
     try:
         require_model(model)
         if not is_ready(model):
@@ -192,7 +192,7 @@ def _expected(model: str) -> Finding:
         return Finding(model, False, str(error))
     dtype = launch.dtype or launch.dtype_of_files
     if not model_shape(launch.source) or dtype not in BYTES:
-        return Finding(model, True, "not on this machine yet; whether it fits is known once it was downloaded")
+        return Finding(model, True, "not downloaded yet; whether it fits can be checked after the download")
     size = f"{weights_gib(launch.source, dtype):.1f} GiB in {dtype}, fits"
     try:
         speed = f"about {_tokens_per_second(launch.source, dtype):,.0f} tokens/s for {TOGETHER} requests at once"
@@ -202,7 +202,7 @@ def _expected(model: str) -> Finding:
 
 
 def _tokens_per_second(source: str, dtype: str) -> float:
-    """Return the tokens per second a server should write: measured matrix products plus the server's own time."""
+    """Return the expected tokens per second of a server, from measured matrix products and the server's own time."""
     config = str((local_folder(source) or Path(source)) / "config.json")
     step = measured("step", config, dtype, "cuda" if on_gpu() else "cpu", str(len(usable_cores())))
     server_s = 0.0 if on_gpu() else SERVER_S_PER_LAYER * model_shape(source)["num_hidden_layers"]
@@ -219,7 +219,7 @@ def _try_server(model: str) -> Finding:
 
 
 async def _started(model: str, folder: Path) -> str:
-    """Start a server, ask it something, and return its response and the tokens per second it writes."""
+    """Start a server, ask it a question, and return a line with its response and its tokens per second."""
     config = ModelConfig(model=model, eager=True)
     with ReplyStore(folder / "replies.sqlite") as store:
         async with open_models(config, config, store=store, meter=Meter(), logs=folder, say=_say) as (asked, _):
@@ -227,7 +227,7 @@ async def _started(model: str, folder: Path) -> str:
             began = time.monotonic()
             replies = await together(*(asked.chat(_chat(f"Tell story {n}.", 32)) for n in range(TOGETHER)))
             rate = total_usage(replies).completion_tokens / (time.monotonic() - began)
-            return f"answers {text!r}, and writes {rate:,.0f} tokens/s for {TOGETHER} requests at once"
+            return f"responds {text!r}, and writes {rate:,.0f} tokens/s for {TOGETHER} requests at once"
 
 
 def _chat(text: str, tokens: int) -> ChatRequest:

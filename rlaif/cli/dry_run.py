@@ -1,4 +1,4 @@
-"""A run against a simulated model: what mistakes and costs there are, before a GPU is paid for."""
+"""A run against a simulated model, to find mistakes and estimate the cost before using a GPU."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ DRY_RUN_PROMPTS = 8
 
 
 def _by_the_critic(judging: JudgingConfig) -> JudgingConfig:
-    """Return the judges with no critic of their own, and without a gate: of a stand-in there is nothing to measure."""
+    """Return judges that all use the simulated critic, without gate or recalibration, which measure a real critic."""
     judges = tuple(judge.model_copy(update={"critic": None}) for judge in judging.judges)
     return judging.model_copy(update={"judges": judges, "require": None, "recalibration": None})
 

@@ -1,4 +1,4 @@
-"""`rlaif export`: a run's dataset in one of several layouts."""
+"""`rlaif export`: write a run's dataset in one of several formats."""
 
 import json
 import sys
@@ -20,10 +20,10 @@ EXPORT_FORMATS = "trl, sft, ultrafeedback, jsonl, kto, reward, ranking, openrlhf
 def export_command(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     format_: Annotated[str, typer.Option("--format", help=EXPORT_FORMATS)] = "trl",
-    out: Annotated[Path | None, typer.Option(help="Folder to write; inside the run by default.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write to; by default inside the run directory.")] = None,
     json_: Json = False,
 ) -> None:
-    """Write a run's dataset in one of several layouts.
+    """Write a run's dataset in the format of a trainer or library.
 
     \b
     Examples:
@@ -38,12 +38,12 @@ def export_job(path: Path, format_: str, out: Path | None, *, as_json: bool) -> 
     """Write a dataset and print its folder."""
     known = [name for name in FORMATS if name == format_]
     if not known:
-        raise UsageError(f"no format {format_!r}; choose one of {', '.join(FORMATS)}")
+        raise UsageError(f"unknown format {format_!r}; choose one of {', '.join(FORMATS)}")
     folder = export(Run(path), known[0], out)
     rows = exported_rows(folder)
     if not any(rows.values()):
-        why = "there is no revision" if format_ == "sft" else "no pair got a label"
-        print(f"! {folder} has no row: {why} in {path}; see `rlaif show {path}`", file=sys.stderr)
+        reason = "it has no revision" if format_ == "sft" else "none of its pairs has a label"
+        print(f"! {folder} has no rows, because {path} has none: {reason}; see `rlaif show {path}`", file=sys.stderr)
     if as_json:
         print(json.dumps({"folder": str(folder), "rows": rows}))
     else:

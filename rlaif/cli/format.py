@@ -4,19 +4,19 @@ from rlaif.stats.estimates import Estimate
 
 
 def interval(estimate: Estimate) -> str:
-    """Return a share with its interval, such as `75% (30–95)`; a dash without an interval."""
+    """Return a share and its interval in percent, such as `75% (30–95)`; a dash where there is no interval."""
     if estimate.value is None or estimate.low is None or estimate.high is None:
         return "–"
     return f"{estimate.value:.0%} ({100 * estimate.low:.0f}–{100 * estimate.high:.0f})"
 
 
 def percent(estimate: Estimate, *, signed: bool = False) -> str:
-    """Return a share with its interval, such as `30 % (21 to 40)`."""
+    """Return a share and its interval in percent, such as `30 % (21 to 40)`; a dash where there is no value."""
     if estimate.value is None:
         return "–"
     return f"{estimate.value * 100:{'+' if signed else ''}.0f} %{estimate.ends('.0f', 100)}"
 
 
 def decimals(estimate: Estimate, form: str = ".2f") -> str:
-    """Return a number with its interval, such as `0.41 (0.20 to 0.58)`."""
+    """Return a number and its interval, such as `0.41 (0.20 to 0.58)`; a dash where there is no value."""
     return "–" if estimate.value is None else f"{estimate.value:{form}}{estimate.ends(form)}"

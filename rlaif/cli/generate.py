@@ -1,4 +1,4 @@
-"""`rlaif generate`: make a preference dataset, or go on with one."""
+"""`rlaif generate`: make a preference dataset, or continue one."""
 
 import tempfile
 from pathlib import Path
@@ -24,36 +24,38 @@ def generate(  # noqa: PLR0913, PLR0917  (a command line's flags)
     source: Annotated[Path | None, typer.Argument(help="Run file or run directory.")] = None,
     constitution: Annotated[str | None, typer.Option(help="Shipped name or YAML file.")] = None,
     prompts: Annotated[str | None, typer.Option(help="JSONL, JSON, CSV, Parquet, hub dataset id, or `seed`.")] = None,
-    policy: Annotated[str | None, typer.Option(help="MODEL to start, URL to ask, or MODEL@URL.")] = None,
-    critic: Annotated[str | None, typer.Option(help="The same; the policy itself by default.")] = None,
+    policy: Annotated[str | None, typer.Option(help="MODEL to start here, URL of a server, or MODEL@URL.")] = None,
+    critic: Annotated[str | None, typer.Option(help="As for --policy; by default the policy itself.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run directory.")] = None,
-    samples: Annotated[int | None, typer.Option(help="Answers to each prompt.")] = None,
-    temperature: Annotated[float | None, typer.Option(help="Of the policy's answers.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Longest answer and revision, in tokens.")] = None,
+    samples: Annotated[int | None, typer.Option(help="Responses per prompt.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Sampling temperature of the responses.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Longest response or revision, in tokens.")] = None,
     rounds: Annotated[int | None, typer.Option(help="Rounds of critique and revision.")] = None,
     judge: Annotated[list[str] | None, typer.Option(help="Kind of judge; give several for a panel.")] = None,
-    judging_principles: Annotated[str | None, typer.Option(help="`all`, or how many are drawn per prompt.")] = None,
+    judging_principles: Annotated[str | None, typer.Option(help="`all`, or the number drawn per prompt.")] = None,
     select: Annotated[str | None, typer.Option(help="best-vs-worst, best-vs-random or revision-vs-parent.")] = None,
-    min_margin: Annotated[float | None, typer.Option(help="Smallest distance of p from one half.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Take only the first so many prompts.")] = None,
+    min_margin: Annotated[float | None, typer.Option(help="Smallest |p - 0.5| that gives a label.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Use only the first LIMIT prompts.")] = None,
     column: Annotated[list[str] | None, typer.Option(help="FIELD=NAME, such as prompt=instruction.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Reply store; `replies.sqlite` beside the run by default.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="A simulated model, 8 prompts, nothing kept.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Try it with a simulated model on 8 prompts; keep nothing.")
+    ] = False,
     json_: Json = False,
 ) -> None:
     """Make a preference dataset: sample, criticise, revise, judge in both orders, pair.
 
-    SOURCE is a run file (YAML) or a run directory to go on with. Flags override the run file.
+    SOURCE is a run file (YAML) or a run directory to continue. Flags override the run file.
 
     \b
     Examples:
       rlaif generate examples/demo.yaml
       rlaif generate --constitution harmlessness --prompts my.jsonl --policy Qwen/Qwen3-8B \\
                      --critic http://127.0.0.1:8000/v1 --samples 4 --out runs/first
-      rlaif generate runs/first                      # goes on where it was stopped
+      rlaif generate runs/first                      # continues where it was stopped
       rlaif generate examples/demo.yaml --constitution honesty --out runs/second
-      rlaif generate examples/demo.yaml --dry-run    # a simulated model, nothing kept
+      rlaif generate examples/demo.yaml --dry-run    # uses a simulated model and keeps nothing
     """
     flags = {
         ("constitution",): constitution,
@@ -82,7 +84,7 @@ def generate(  # noqa: PLR0913, PLR0917  (a command line's flags)
 
 
 def generate_job(config: RunConfig, *, as_json: bool) -> None:
-    """Make or finish a run and print what came out."""
+    """Make or finish a run and print its summary."""
     with LiveScreen(quiet=as_json) as screen:
         run = run_stoppable(lambda: generate_async(config, screen=screen, make_gate=gate_of))
     summary = Summary.model_validate_json((run.path / "summary.json").read_bytes())
@@ -94,14 +96,14 @@ def generate_job(config: RunConfig, *, as_json: bool) -> None:
 
 
 def dry_run_job(config: RunConfig, *, as_json: bool) -> None:
-    """Run a few prompts against a simulated model, print what would come out, and keep nothing."""
+    """Run a few prompts against a simulated model, print the summary and the cost, and keep nothing."""
     with tempfile.TemporaryDirectory(prefix="rlaif-dry-run-") as folder, LiveScreen(quiet=as_json) as screen:
         run = run_stoppable(lambda: _simulated(config, Path(folder), screen))
         summary = summarise(run)
         if as_json:
             print(json_summary(run, summary, {}))
             return
-        screen.say("a dry run: the model is simulated, its answers are made up, nothing is kept")
+        screen.say("dry run: the model is simulated, its responses mean nothing, and nothing is kept")
         for line in (*summary_lines(summary), *judge_lines(summary)):
             print(line)
         print(replies_line(summary.usage.requests, summary.traces))

@@ -1,4 +1,4 @@
-"""Groups of commands whose modules are imported when they are called: `rlaif --help` imports none of them."""
+"""Groups of commands whose modules are imported only when called, so that `rlaif --help` is fast."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -9,20 +9,20 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 Table = Mapping[str, tuple[str, str]]
-"""By a command's name: `module:function`, and what it does in one line."""
+"""Maps a command's name to (`module:function`, its description in one line)."""
 
 
 class LazyGroup(TyperGroup):
-    """A group that knows its commands by a table; subclass it with one."""
+    """A group whose commands are the entries of `table`, which a subclass sets."""
 
     table: ClassVar[Table] = {}
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401  (typer has a click of its own inside)
-        """Return the names in the table's order."""
+        """Return the names of the commands, in the table's order."""
         return list(self.table)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401  (typer has a click of its own inside)
-        """Import a command and return it; None for a name that the table lacks."""
+        """Return a command, importing its module; None for a name that is not in the table."""
         if cmd_name not in self.table:
             return None
         module, _, function = self.table[cmd_name][0].partition(":")
@@ -34,13 +34,13 @@ class LazyGroup(TyperGroup):
         return get_command(alone)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401  (typer has a click of its own inside)
-        """Write the table, without importing a command for its help."""
+        """Write the names and descriptions of the table, without importing the commands."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in self.table.items()])
 
 
 def group(table: Table, **settings: Any) -> typer.Typer:  # noqa: ANN401
-    """Return a group of commands; `settings` are typer's."""
+    """Return a group of the commands in `table`; `settings` are passed to typer."""
     made = type("Group", (LazyGroup,), {"table": table})
     return typer.Typer(
         cls=made,

@@ -1,4 +1,4 @@
-"""How far a run is: one line that refreshes on a terminal, plain lines now and then elsewhere. All on stderr."""
+"""Progress on stderr: one line that refreshes on a terminal, or a plain line every 15 seconds elsewhere."""
 
 import os
 import sys
@@ -21,45 +21,45 @@ RECENT_S = 30.0
 
 @dataclass(frozen=True)
 class _Count:
-    """How far the counters were at some time."""
+    """The meter's counters at one time."""
 
-    at: float
+    time_s: float
     replies: int
     read: int
     written: int
 
 
 class Recent:
-    """How fast replies came over the last half minute."""
+    """The rate of replies and tokens over the last half minute."""
 
     def __init__(self) -> None:
         self._counts: deque[_Count] = deque()
 
     def add(self, meter: Meter, now: float) -> None:
-        """Take note of the counters as they are now."""
+        """Store the counters at the time `now` (seconds)."""
         self._counts.append(_Count(now, meter.fresh, meter.prompt_tokens, meter.completion_tokens))
-        while len(self._counts) > 2 and self._counts[1].at < now - RECENT_S:
+        while len(self._counts) > 2 and self._counts[1].time_s < now - RECENT_S:
             self._counts.popleft()
 
     def words(self) -> str:
-        """Return the rates; in words where they are so low that a number a second says nothing."""
+        """Return the rates as text; fewer than one reply in two seconds is shown as a count in the time passed."""
         if not self._counts:
             return ""
         first, last = self._counts[0], self._counts[-1]
-        seconds, replies = last.at - first.at, last.replies - first.replies
+        seconds, replies = last.time_s - first.time_s, last.replies - first.replies
         if seconds < 1:
             return "waiting for the first replies"
         if replies == 0:
             return f"no reply in the last {seconds:.0f} s"
-        came = (
+        rate = (
             f"{replies / seconds:.1f} replies/s" if replies >= seconds / 2 else f"{replies} replies in {seconds:.0f} s"
         )
         written, read = (last.written - first.written) / seconds, (last.read - first.read) / seconds
-        return f"{came}, {written:,.0f} tokens/s written, {read:,.0f} read"
+        return f"{rate}, {written:,.0f} tokens/s written, {read:,.0f} read"
 
 
 class LiveLine:
-    """One line that refreshes on a terminal, and plain lines now and then elsewhere; use as a context manager."""
+    """A line that refreshes on a terminal, or plain lines every 15 seconds elsewhere; use as a context manager."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._console = SafeConsole(stderr=True, highlight=False, soft_wrap=True)
@@ -75,7 +75,7 @@ class LiveLine:
         self.rest()
 
     def rest(self) -> None:
-        """End the line that refreshes; what comes next stands below it."""
+        """End the line that refreshes; the next output is below it."""
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -86,11 +86,11 @@ class LiveLine:
             self._console.print(line, markup=False)
 
     def due(self) -> bool:
-        """Whether it is time to show something again."""
+        """Whether enough time has passed since the last refresh."""
         return time.monotonic() - self._last >= (0.1 if sys.stderr.isatty() else PLAIN_EVERY_S)
 
     def refresh(self, line: str) -> None:
-        """Show the state that a line tells."""
+        """Show `line` in place of the one before."""
         self._last = time.monotonic()
         if self._quiet:
             return
@@ -105,7 +105,7 @@ class LiveLine:
 
 
 class LiveScreen(LiveLine):
-    """Shows a job that asks models."""
+    """Shows the progress of a job that asks models."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         super().__init__(quiet=quiet)
@@ -120,7 +120,7 @@ class LiveScreen(LiveLine):
             self._console.print(progress_line(self._latest, self._recent), markup=False)
 
     def show(self, progress: Progress) -> None:
-        """Refresh the view; cheap to call often. While a server starts there is nothing to tell but that."""
+        """Refresh the line; cheap to call often. Shows nothing while a server starts."""
         if self._latest is not progress:  # one job after another
             self._finished, self._recent = False, Recent()
         self._latest = progress
@@ -136,19 +136,19 @@ class LiveScreen(LiveLine):
 
 
 class TrainScreen(LiveLine):
-    """Shows trainings. Of several processes only the first one shows anything."""
+    """Shows the progress of a training. Of several processes only the first one shows anything."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         super().__init__(quiet=quiet or os.environ.get("RANK", "0") != "0")
 
     def show(self, progress: TrainingProgress) -> None:
-        """Refresh the view; cheap to call often."""
+        """Refresh the line; cheap to call often."""
         if (self.due() or progress.step == progress.steps) and (progress.step or sys.stderr.isatty()):
             self.refresh(training_line(progress))
 
 
 def progress_line(progress: Progress, recent: Recent | None = None) -> str:
-    """Return the state of a job in one line: how far, what is being asked, how fast of late, how long still."""
+    """Return one line: items done, requests in progress, recent rates, and the estimated time left."""
     parts = [f"{progress.unit} {progress.done}/{progress.prompts}"]
     parts += [f"{progress.failed} failed"] if progress.failed else []
     parts += [asking] if (asking := _asking(progress.meter)) else []
@@ -157,7 +157,7 @@ def progress_line(progress: Progress, recent: Recent | None = None) -> str:
     return "  ".join(parts)
 
 
-DOING: dict[Step, str] = {
+STEP_NAMES: dict[Step, str] = {
     "sampling": "sampling",
     "critique": "criticising",
     "revision": "revising",
@@ -166,8 +166,8 @@ DOING: dict[Step, str] = {
 
 
 def _asking(meter: Meter) -> str:
-    asking = {step: use.asking for step, use in meter.steps.items() if use.asking}
-    return ", ".join(f"{words} {asking[step]}" for step, words in DOING.items() if step in asking)
+    open_requests = {step: use.asking for step, use in meter.steps.items() if use.asking}
+    return ", ".join(f"{name} {open_requests[step]}" for step, name in STEP_NAMES.items() if step in open_requests)
 
 
 def _time_left(progress: Progress) -> str:
@@ -178,7 +178,7 @@ def _time_left(progress: Progress) -> str:
 
 
 def training_line(progress: TrainingProgress) -> str:
-    """Return the state of a training in one line."""
+    """Return one line: step, loss, accuracy in training and on held-out examples, and the estimated time left."""
     parts = [f"step {progress.step}/{progress.steps}"]
     if progress.loss is not None:
         parts.append(f"loss {progress.loss:.4f}")

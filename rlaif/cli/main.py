@@ -1,4 +1,4 @@
-"""The command line: a table of commands, each in a file of its own that is imported when it is called."""
+"""The command line: a table of commands, each in its own file, which is imported when the command is called."""
 
 import io
 import os
@@ -12,26 +12,26 @@ from rlaif.errors import RlaifError
 
 COMMANDS = {
     "generate": ("rlaif.cli.generate:generate", "Make a preference dataset: sample, criticise, revise, judge, pair."),
-    "compare": ("rlaif.cli.compare:compare", "What does swapping the rules change? Several rule sets judge one pool."),
+    "compare": ("rlaif.cli.compare:compare", "Compare constitutions over the same responses."),
     "show": ("rlaif.cli.show:show", "Show a run's summary and prompts, or one prompt's whole trace."),
-    "export": ("rlaif.cli.export:export_command", "Write a run's dataset in one of several layouts."),
-    "report": ("rlaif.cli.report:report", "Write one HTML file to read and to send."),
+    "export": ("rlaif.cli.export:export_command", "Write a run's dataset in the format of a trainer or library."),
+    "report": ("rlaif.cli.report:report", "Write a run, a comparison or an evaluation as one HTML file."),
     "serve": ("rlaif.cli.serve:serve", "Run a managed vLLM server in the foreground, until Ctrl-C."),
     "doctor": (
         "rlaif.cli.doctor:doctor",
-        "Tell what is installed, what fits on this machine, and what to do.",
+        "Show what is installed, what fits on this machine, and what to fix.",
     ),
     "constitution": ("rlaif.cli.constitution:app", "Write, check, test and compare constitutions."),
     "evaluate": (
         "rlaif.cli.evaluate:app",
-        "Measure a judge, collected verdicts, or a policy after training.",
+        "Measure a judge, collected verdicts, or a policy before and after training.",
     ),
-    "train": ("rlaif.cli.train:app", "Train a model with TRL: on revisions, on preference pairs, or both in turn."),
+    "train": ("rlaif.cli.train:app", "Train a model with TRL: on revisions, on preference pairs, or on both."),
 }
 app = group(
     COMMANDS,
     name="rlaif",
-    help="Constitutional AI / RLAIF preference data, from rules to a trained model, that people can trust.",
+    help="Constitutional AI / RLAIF preference data, from a constitution to a trained model.",
 )
 
 INTERRUPTED = 130
@@ -52,11 +52,11 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Hold the options that stand before any command."""
+    """Define the options that come before a command."""
 
 
 def main() -> NoReturn:
-    """Run the command line; a person's mistake is one line on stderr, never a traceback."""
+    """Run the command line and exit; a user's mistake prints one line on stderr, without a traceback."""
     _repair_streams()
     try:
         try:
@@ -69,7 +69,7 @@ def main() -> NoReturn:
         print(f"rlaif: {visible(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except SystemExit as ended:
-        if ended.code == INTERRUPTED:  # Ctrl-C where nothing was going on that could be gone on with
+        if ended.code == INTERRUPTED:  # Ctrl-C while no job was running that could be continued
             print("rlaif: stopped", file=sys.stderr)
         raise
     except BrokenPipeError:
@@ -82,7 +82,7 @@ def main() -> NoReturn:
 
 
 def _repair_streams() -> None:
-    """Make standard streams that are closed, or cannot spell what is printed, no reason to fail."""
+    """Reopen closed standard streams, and escape characters that their encoding lacks, so that printing never fails."""
     for number in range(3):
         try:
             os.fstat(number)

@@ -1,4 +1,4 @@
-"""Options that several commands share, and a run configuration from a run file or run directory with flags over it."""
+"""Options that several commands share, and the run configuration from a run file or directory and flags."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,11 +15,11 @@ from rlaif.models.model_files import SMOLLM2
 from rlaif.runs.directory import read_config
 from rlaif.yaml_file import explain_validation
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines instead.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
 def columns_given(entries: list[str] | None) -> dict[str, str] | None:
-    """Return FIELD=NAME entries as a mapping; None where there are none. Raises UsageError."""
+    """Return FIELD=NAME entries as {FIELD: NAME}; None where there are none. Raises UsageError."""
     if not entries:
         return None
     columns = {}
@@ -32,21 +32,21 @@ def columns_given(entries: list[str] | None) -> dict[str, str] | None:
 
 
 def count_given(text: str | None) -> str | int | None:
-    """Return a number that is typed as one; anything else as it is."""
+    """Return the text as an int where it has only digits; otherwise unchanged."""
     return int(text) if text is not None and text.isdecimal() else text
 
 
 DEFAULT_CACHE = Path("runs") / "replies.sqlite"
-"""Where runs in `runs/` keep their replies, too."""
+"""The reply store that runs in `runs/` use, too."""
 
 
 def short_job(critic: ModelConfig) -> ModelConfig:
-    """Return how to reach a critic for a few questions: compiling smollm2 on a CPU takes longer than asking them."""
+    """Return a critic's configuration for few questions: smollm2 on a CPU is not compiled, which would take longer."""
     return critic.model_copy(update={"eager": True}) if critic.model == SMOLLM2 and not on_gpu() else critic
 
 
 def connection_of(text: str) -> ModelConfig:
-    """Read the short form of --critic. Raises ConfigError."""
+    """Return the model configuration of --critic (MODEL, URL or MODEL@URL). Raises ConfigError."""
     try:
         return ModelConfig.model_validate(model_from_text(text))
     except ValidationError as error:
@@ -54,7 +54,7 @@ def connection_of(text: str) -> ModelConfig:
 
 
 def columns_of(entries: list[str] | None, fields: tuple[str, ...] = FIELDS) -> dict[str, str]:
-    """Read --column FIELD=NAME entries. Raises UsageError."""
+    """Return --column FIELD=NAME entries as {FIELD: NAME}. Raises UsageError."""
     columns = {}
     for entry in entries or []:
         field, equals, name = entry.partition("=")
@@ -65,20 +65,25 @@ def columns_of(entries: list[str] | None, fields: tuple[str, ...] = FIELDS) -> d
 
 
 def run_settings(source: Path | None, flags: dict[tuple[str, ...], Any], *, dry_run: bool) -> RunConfig:
-    """Return the configuration that a source and flags add up to. Raises UsageError or ConfigError."""
+    """Return the configuration of a run file or run directory with the flags set over it.
+
+    Raises UsageError or ConfigError.
+    """
 
     if source is None:
         data: dict[str, Any] = {}
     elif source.is_dir():
         data = read_config(source).model_dump(mode="json")
         if any(place[0] == "prompts" for place in flags) and ("out",) not in flags:
-            raise UsageError(f"{source} has its prompts already; for others, choose a new --out (replies are reused)")
+            raise UsageError(
+                f"{source} already has its prompts; for other prompts choose a new --out (replies are reused)"
+            )
     elif source.is_file():
         data = RunConfig.load(source).model_dump(mode="json", exclude_unset=True)
     else:
         raise UsageError(f"{source}: no such run file or run directory")
     if ("policy",) in flags and data.get("critic") == data.get("policy"):
-        data.pop("critic", None)  # the critic was the policy, and stays so
+        data.pop("critic", None)  # the critic was the policy; the new policy is the critic again
     for place, value in flags.items():
         *sections, key = place
         section = data
@@ -90,5 +95,5 @@ def run_settings(source: Path | None, flags: dict[tuple[str, ...], Any], *, dry_
         data.setdefault("policy", {"model": "simulated"})
     missing = [f"--{name}" for name in ("constitution", "prompts", "policy", "out") if name not in data]
     if missing:
-        raise ConfigError(f"{', '.join(missing)} missing; give a run file, or these flags (`rlaif generate --help`)")
+        raise ConfigError(f"{', '.join(missing)} missing; give a run file or these flags (see `rlaif generate --help`)")
     return RunConfig.check(data)

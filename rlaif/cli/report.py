@@ -1,4 +1,4 @@
-"""`rlaif report`: one HTML file to read and to send."""
+"""`rlaif report`: a run, a comparison or an evaluation of a policy as one HTML file."""
 
 import json
 import webbrowser
@@ -21,27 +21,27 @@ from rlaif.runs.reader import Run
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="A run, a comparison, or an evaluation of a policy.")],
-    out: Annotated[Path | None, typer.Option(help="The file to write; report.html in the run by default.")] = None,
+    run: Annotated[Path, typer.Argument(help="Directory of a run, a comparison, or an evaluation of a policy.")],
+    out: Annotated[Path | None, typer.Option(help="File to write; by default report.html in that directory.")] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the web browser.")] = False,
     json_: Json = False,
 ) -> None:
-    """Write one HTML file to read and to send: counts, plots, warnings, and a browser of the traces.
+    """Write one HTML file with counts, plots, warnings, and a browser of the traces.
 
-    It works without a network and without this program. Of a run with more than 1,000 prompts it holds a sample of
-    the traces; counts and plots are always of the whole run.
+    The file needs no network and no installation. For a run with more than 1,000 prompts it contains a sample of the
+    traces; counts and plots always cover the whole run.
 
     \b
     Examples:
       rlaif report runs/first --open
       rlaif report runs/first --out first.html
-      rlaif report runs/ev        # what `rlaif evaluate policy --out runs/ev` found, as a page
+      rlaif report runs/ev        # the results of `rlaif evaluate policy --out runs/ev`
     """
     report_job(run, out, open_it=open_, as_json=json_)
 
 
 def report_job(path: Path, out: Path | None, *, open_it: bool, as_json: bool) -> None:
-    """Write the report of a run, a comparison or a policy's evaluation, and say where it is."""
+    """Write the report of a run, a comparison or a policy's evaluation, and print its path and size."""
     file = out or path / "report.html"
     if (path / EVALUATION).is_file():
         data, shown = _evaluation(path / EVALUATION, file)
@@ -50,16 +50,16 @@ def report_job(path: Path, out: Path | None, *, open_it: bool, as_json: bool) ->
         data, shown = written.model_dump_json(), _line(written)
     print(data if as_json else shown)
     if open_it and not webbrowser.open(file.resolve().as_uri()):
-        print(f"no browser could be started; open {file.resolve()} by hand")
+        print(f"no web browser could be started; open {file.resolve()} yourself")
 
 
 def _evaluation(figures: Path, file: Path) -> tuple[str, str]:
-    """Write the page of an evaluation; return the output for machines and for people."""
+    """Write the page of an evaluation; return the output as JSON and as text."""
     try:
         found = PolicyEvaluation.model_validate_json(figures.read_bytes())
     except ValidationError:
         raise UsageError(
-            f"{figures}: is not what `rlaif evaluate policy` of this version writes; only that has a page"
+            f"{figures}: this version of `rlaif evaluate policy` did not write it, and no other evaluation has a page"
         ) from None
     refuse_to_overwrite(file)
     size = write_policy_report(found, file)

@@ -1,4 +1,4 @@
-"""The end of a run in a few lines that add up, and one pair to look at."""
+"""The output at the end of a run: counts, notes, warnings, and the pair with the largest margin."""
 
 import json
 from pathlib import Path
@@ -27,12 +27,13 @@ def print_summary(run: Run, summary: Summary, rows: dict[str, int]) -> None:
     console.print(f"next     rlaif show {run.path}", markup=False)
     if summary.open:
         console.print(
-            f"         rlaif generate {run.path}   # goes on with the {summary.open} not reached", markup=False
+            f"         rlaif generate {run.path}   # continues with the {summary.open} prompts not reached",
+            markup=False,
         )
 
 
 def judge_lines(summary: Summary) -> list[str]:
-    """Return what was corrected, and how several judges get on."""
+    """Return lines on the corrections made, and on how often the judges of a panel agree."""
     panel = panel_words(summary.panel) if summary.panel else []
     return [*(f"corrected  {words}" for words in corrected_words(summary.corrected)), *(f"judge  {w}" for w in panel)]
 
@@ -55,12 +56,12 @@ def print_one_pair(run: Run, console: Console) -> None:
 
 
 def json_summary(run: Run, summary: Summary, rows: dict[str, int]) -> str:
-    """Return the summary for machines."""
+    """Return the summary as JSON."""
     return json.dumps({"run": str(run.path), **summary.model_dump(mode="json"), "dataset": rows}, ensure_ascii=False)
 
 
 def exported_rows(folder: Path) -> dict[str, int]:
-    """Return rows per `config/split` of an export."""
+    """Return the number of rows by `config/split` of an exported dataset; empty where there is none."""
     try:
         found = json.loads((folder / "rlaif.json").read_text(encoding="utf-8"))["rows"]
     except (OSError, ValueError, KeyError):

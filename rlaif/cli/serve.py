@@ -1,4 +1,4 @@
-"""`rlaif serve`: a managed vLLM server in the foreground."""
+"""`rlaif serve`: run a managed vLLM server in the foreground."""
 
 import os
 import secrets
@@ -15,13 +15,17 @@ from rlaif.models.managed import managed_server
 
 
 def serve(
-    model: Annotated[str, typer.Argument(help="smollm2, a folder or a hub id.")],
-    port: Annotated[int | None, typer.Option(help="A free one by default.", min=1, max=65535)] = None,
-    eager: Annotated[bool, typer.Option("--eager", help="No compilation: ready sooner, slower after.")] = False,
+    model: Annotated[str, typer.Argument(help="smollm2, a folder, or a hub id.")],
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; a free one by default.", min=1, max=65535)
+    ] = None,
+    eager: Annotated[
+        bool, typer.Option("--eager", help="Do not compile: the server starts sooner and is slower.")
+    ] = False,
 ) -> None:
     """Run a managed vLLM server in the foreground, until Ctrl-C.
 
-    Its API key is $RLAIF_API_KEY, or a random one that is printed.
+    The API key is $RLAIF_API_KEY; where that is not set, a random key is made and printed.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`rlaif show`: a run's summary, or one prompt's whole trace."""
+"""`rlaif show`: print a run's summary and prompts, or one prompt's whole trace."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ from rlaif.runs.summary import summarise
 
 def show(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
-    prompt_id: Annotated[str | None, typer.Argument(help="One prompt, whole.")] = None,
+    prompt_id: Annotated[str | None, typer.Argument(help="Show the whole trace of this prompt.")] = None,
     json_: Json = False,
 ) -> None:
     """Show a run's summary and prompts, or one prompt's whole trace.

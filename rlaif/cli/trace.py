@@ -1,4 +1,4 @@
-"""One trace on the terminal: responses, critiques, revisions with marked differences, verdicts, the pair."""
+"""Print one trace: responses, critiques, revisions with marked differences, verdicts, the pair."""
 
 from collections.abc import Iterable
 
@@ -19,13 +19,16 @@ from rlaif.text.difference import difference
 
 
 def decided_by(pair: Pair, judgement: Judgement, matchup: Matchup, rule: Rule) -> list[str]:
-    """Return the lines; every p is the probability that the chosen answer is the better one."""
-    speaking = deciding_principles(judgement, rule)
-    even = [part for part in speaking if abs(part.logit) < TIE_LOGIT]
-    of = {part.principle: pair.principles[part.principle] - 0.5 for part in speaking if part not in even}
-    read = {part.principle for part in judgement.principles}
+    """Return one line per group of principles: for the pair, against it, no difference, not reached, unreadable.
+
+    Every p is the probability that the chosen response is the better one.
+    """
+    deciding = deciding_principles(judgement, rule)
+    ties = [part for part in deciding if abs(part.logit) < TIE_LOGIT]
+    margins = {part.principle: pair.principles[part.principle] - 0.5 for part in deciding if part not in ties}
+    readable = {part.principle for part in judgement.principles}
     silent = [part.principle for part in judgement.principles if part.silent]
-    lower = [p.principle for p in judgement.principles if p not in speaking and p.principle not in silent]
+    lower = [p.principle for p in judgement.principles if p not in deciding and p.principle not in silent]
     asked = dict.fromkeys(
         [v.principle for v in matchup.verdicts]
         + [s.principle for s in matchup.scores]
@@ -33,11 +36,11 @@ def decided_by(pair: Pair, judgement: Judgement, matchup: Matchup, rule: Rule) -
     )
     return _lines(
         {
-            "decided by": _with_p((name for name in of if of[name] > 0), pair, rule),
-            "against it": _with_p((name for name in of if of[name] < 0), pair, rule),
-            "no difference": [*_names(even), *(f"{name} (a check that finds both alike)" for name in silent)],
+            "decided by": _with_p((name for name in margins if margins[name] > 0), pair, rule),
+            "against it": _with_p((name for name in margins if margins[name] < 0), pair, rule),
+            "no difference": [*_names(ties), *(f"{name} (a check with the same result for both)" for name in silent)],
             "not reached": [f"{name} (priority {rule.priorities.get(name, 1)})" for name in lower],
-            "unreadable": [name for name in asked if name not in read],
+            "unreadable": [name for name in asked if name not in readable],
         }
     )
 
@@ -51,13 +54,13 @@ def _names(parts: Iterable[PrincipleJudgement]) -> list[str]:
     return [part.principle for part in parts]
 
 
-def _lines(said: dict[str, list[str]]) -> list[str]:
-    return [f"{head:13} {', '.join(names)}" for head, names in said.items() if names]
+def _lines(groups: dict[str, list[str]]) -> list[str]:
+    return [f"{head:13} {', '.join(names)}" for head, names in groups.items() if names]
 
 
 LEGEND = (
-    "s0, s1: answers of the policy; s0.r1: the first revision of s0; score: mean probability of beating the prompt's "
-    "other answers; position bias in logits, all else in probabilities"
+    "s0, s1: the policy's responses; s0.r1: the first revision of s0; score: strength among the prompt's candidates, "
+    "in logits; position bias in logits, the rest are probabilities"
 )
 
 
@@ -74,9 +77,9 @@ def print_trace(run: Run, trace: Trace, console: Console) -> None:
     for response in trace.responses:
         _print_response(trace, conclusion, response, console)
     for dropped in trace.dropped:
-        words = trace.response(dropped.response).copied
-        because = f'{dropped.reason} from the question to the reviser ("{words} …")' if words else dropped.reason
-        console.print(f"{dropped.response} was not compared: {because}", markup=False)
+        copied = trace.response(dropped.response).copied
+        reason = f'{dropped.reason} from the question to the reviser ("{copied} …")' if copied else dropped.reason
+        console.print(f"{dropped.response} was not compared: {reason}", markup=False)
     for judgement in conclusion.judgements:
         _print_judgement(trace, judgement, console)
     _print_outcome(run, trace, conclusion, console)
@@ -93,7 +96,7 @@ def print_trace(run: Run, trace: Trace, console: Console) -> None:
 def print_overview(run: Run, console: Console, limit: int = 40) -> None:
     """Print one line for each of the first prompts."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("prompt", "answers", "p_chosen", "pair, or why there is none"):
+    for column in ("prompt", "candidates", "p_chosen", "pair, or why there is none"):
         table.add_column(column, overflow="fold")
     shown = 0
     for trace, conclusion in run.conclusions():
@@ -112,7 +115,7 @@ def print_overview(run: Run, console: Console, limit: int = 40) -> None:
     for failure in run.failures()[:limit]:
         console.print(f"failed  {failure.prompt_id}: {failure.error}", style="red", markup=False)
     _print_warnings(run, console)
-    console.print(f"one of them whole: rlaif show {run.path} PROMPT_ID", markup=False)
+    console.print(f"to see one trace: rlaif show {run.path} PROMPT_ID", markup=False)
 
 
 def _print_warnings(run: Run, console: Console) -> None:
@@ -121,10 +124,10 @@ def _print_warnings(run: Run, console: Console) -> None:
 
 
 def marked_difference(before: str, after: str, *, least: float = 0.5) -> Text:
-    """Return `after` with the words that are new in green and those that are gone in red.
+    """Return `after` with added words as {+added+} in green and removed ones as [-removed-] in red.
 
-    The marks are also spelled out, {+new+} and [-gone-], for places without colour. Where less than `least` of the
-    words stayed, marks would hide more than they show: then it says so, and the new text stands plain.
+    Where less than `least` of the words stayed, marks would make it hard to read: then it is returned unmarked, after
+    a note that says so.
     """
     change = difference(before, after)
     if change.kept < least:
@@ -214,13 +217,13 @@ def _print_judgement(trace: Trace, judgement: Judgement, console: Console) -> No
         )
     for one in matchup.checks:
         part = parts[one.principle]
-        said = "–" if part.silent else f"{part.p:.3f}"
-        table.add_row(one.principle, said, _found(one.a), _found(one.b), "by a program", "")
+        p = "–" if part.silent else f"{part.p:.3f}"
+        table.add_row(one.principle, p, _found(one.a), _found(one.b), "by a program", "")
     console.print(table)
 
 
 def _logit_of(part: PrincipleJudgement | None, judge: str) -> PrincipleLogit | PrincipleJudgement | None:
-    """Return what one judge says under a principle: the principle itself where it is the only one."""
+    """Return one judge's log-odds under a principle; the principle's own log-odds where there is only one judge."""
     if part is None or not part.by_judge:
         return part
     return next((logit for logit in part.by_judge if logit.judge == judge), None)
@@ -259,12 +262,12 @@ def _heading(console: Console, text: str) -> None:
 
 
 def _found(result: CheckResult) -> Text:
-    """Return what a program found in one answer; it stands in the column of the order in which that one comes first."""
+    """Return a check's result on one response as a cell; a's is in the column of order ab, b's in that of ba."""
     return Text(f"{'pass' if result.passed else 'FAIL'}: {visible(result.detail)}")
 
 
 def _p_of_a(verdict: Verdict | None, sign: int) -> str:
-    """Return the probability that a is better by one verdict; `sign` is -1 where b was shown first."""
+    """Return the probability that a is better according to one verdict; `sign` is -1 where b was shown first."""
     if verdict is None:
         return "not asked"
     logit = verdict.logit()

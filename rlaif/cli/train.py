@@ -19,11 +19,13 @@ from rlaif.train.trl_options import Stage
 
 Data = Annotated[str | None, typer.Argument(help="Run directory, exported dataset, file of rows, or hub dataset.")]
 Model = Annotated[str | None, typer.Option(help="A folder, a hub id or smollm2.")]
-Out = Annotated[Path | None, typer.Option(help="Folder of the trained model.")]
-File = Annotated[Path | None, typer.Option("--config", help="YAML file with any of these settings, and `trl:`.")]
-UseLora = Annotated[bool | None, typer.Option("--lora/--full", help="Adapters, or all weights; what fits by default.")]
+Out = Annotated[Path | None, typer.Option(help="Folder to write the trained model to.")]
+File = Annotated[Path | None, typer.Option("--config", help="YAML file with these settings and `trl:`.")]
+UseLora = Annotated[
+    bool | None, typer.Option("--lora/--full", help="Train adapters, or all weights; by default all where they fit.")
+]
 Seed = Annotated[int | None, typer.Option(help="Seed of every random choice.")]
-Trl = Annotated[list[str] | None, typer.Option(help="NAME=VALUE, any option of TRL's; may be given again.")]
+Trl = Annotated[list[str] | None, typer.Option(help="NAME=VALUE, any option of TRL; can be given several times.")]
 Command = Callable[..., None]
 
 
@@ -31,15 +33,19 @@ def _shared(  # noqa: PLR0913, PLR0917  (a command line's options)
     data: Data = None,
     model: Model = None,
     out: Out = None,
-    epochs: Annotated[float | None, typer.Option(help="Times that every example is seen; 1 by default.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Chosen by kind and size by default.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Examples of one optimiser step; 16 by default.")] = None,
-    max_length: Annotated[int | None, typer.Option(help="Tokens of prompt and response; 1024 by default.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the examples; 1 by default.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="By default chosen from the kind of training and the model's size.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Examples per optimiser step; 16 by default.")] = None,
+    max_length: Annotated[
+        int | None, typer.Option(help="Most tokens of prompt plus response; 1024 by default.")
+    ] = None,
     lora: UseLora = None,
-    merge: Annotated[bool | None, typer.Option("--merge", help="Write adapters into the weights at the end.")] = None,
+    merge: Annotated[bool | None, typer.Option("--merge", help="Merge adapters into the weights at the end.")] = None,
     seed: Seed = None,
 ) -> Flags:
-    """Return the settings that `dpo`, `sft` and `reward` share, by their places in a training file."""
+    """Return the settings that `dpo`, `sft` and `reward` share, under their keys in a training file."""
     return {
         ("data",): data,
         ("model",): model,
@@ -55,7 +61,7 @@ def _shared(  # noqa: PLR0913, PLR0917  (a command line's options)
 
 
 def _command(stage: Stage) -> Callable[[Callable[..., Flags]], Command]:
-    """Return a decorator: a command with a function's own options, the shared ones, --config, --trl and --json."""
+    """Return a decorator that adds the shared options, --config, --trl and --json to a function's own options."""
 
     def decorate(own: Callable[..., Flags]) -> Command:
         own_names, shared_names = inspect.signature(own).parameters, inspect.signature(_shared).parameters
@@ -77,13 +83,15 @@ def _command(stage: Stage) -> Callable[[Callable[..., Flags]], Command]:
 
 @_command("dpo")
 def train_dpo(
-    labels: Annotated[str | None, typer.Option(help="soft (p_chosen as it is) or hard.")] = None,
-    weights: Annotated[str | None, typer.Option(help="none, or margin: pairs with a larger margin count more.")] = None,
-    beta: Annotated[float | None, typer.Option(help="Strength of the penalty on leaving the reference; 0.1.")] = None,
+    labels: Annotated[str | None, typer.Option(help="soft (p_chosen is the label) or hard (1 for every pair).")] = None,
+    weights: Annotated[str | None, typer.Option(help="none, or margin: weight pairs by |p_chosen - 0.5|.")] = None,
+    beta: Annotated[
+        float | None, typer.Option(help="DPO's beta, the strength of the KL penalty; 0.1 by default.")
+    ] = None,
 ) -> Flags:
     """Train a model to prefer the chosen responses (DPO), with p_chosen as a soft label.
 
-    The same command again continues a training that was stopped. The best checkpoint by held-out accuracy is kept.
+    The same command continues a training that was stopped. The checkpoint with the best held-out accuracy is kept.
 
     \b
     Examples:
@@ -95,7 +103,7 @@ def train_dpo(
     return {("labels",): labels, ("weights",): weights, ("trl", "beta"): beta}
 
 
-_LEAST = "Leave out revisions with a lower probability of being better than what they revise; 0.5, 0 keeps all."
+_LEAST = "Leave out revisions less likely than this to be better than what they revise; 0.5 by default, 0 keeps all."
 
 
 @_command("sft")
@@ -104,7 +112,7 @@ def train_sft(
 ) -> Flags:
     """Train a model on a run's revisions, or on rows with completions.
 
-    Revisions that the run judged worse than what they revise are left out, and counted.
+    Revisions that the run judged worse than the response they revise are left out and counted.
 
     \b
     Examples:
@@ -117,7 +125,7 @@ def train_sft(
 def train_reward(
     margins: Annotated[str | None, typer.Option(help="logit (log-odds of p_chosen) or none.")] = None,
 ) -> Flags:
-    """Train a reward model on the pairs: one score for a conversation.
+    """Train a reward model on the pairs: it gives a conversation one score.
 
     \b
     Examples:
@@ -135,9 +143,9 @@ def train_cai(
     seed: Seed = None,
     json_: Json = False,
 ) -> None:
-    """Train on a run's revisions, then on its pairs from there: OUT/sft and OUT/dpo.
+    """Train on a run's revisions (into OUT/sft), then train that model on the run's pairs (into OUT/dpo).
 
-    Settings of the two stages stand under `sft:` and `dpo:` of the file given with --config.
+    The file given with --config has the settings of the two stages under `sft:` and `dpo:`.
 
     \b
     Examples:
@@ -192,13 +200,16 @@ app = group(
     {
         "dpo": ("rlaif.cli.train:train_dpo", "Train a model to prefer the chosen responses (DPO), with soft labels."),
         "sft": ("rlaif.cli.train:train_sft", "Train a model on a run's revisions, or on rows with completions."),
-        "reward": ("rlaif.cli.train:train_reward", "Train a reward model on the pairs: one score for a conversation."),
-        "cai": ("rlaif.cli.train:train_cai", "Train on a run's revisions, then on its pairs from there."),
+        "reward": (
+            "rlaif.cli.train:train_reward",
+            "Train a reward model on the pairs: it gives a conversation one score.",
+        ),
+        "cai": ("rlaif.cli.train:train_cai", "Train on a run's revisions, then that model on its pairs."),
     },
-    help="Train a model with TRL: on revisions, on preference pairs, or both in turn.",
+    help="Train a model with TRL: on revisions, on preference pairs, or on both.",
 )
 
 
 @app.callback()
 def _group() -> None:
-    """Hold the commands of the table."""
+    """Make typer treat this as a group of commands."""

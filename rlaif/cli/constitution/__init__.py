@@ -6,12 +6,18 @@ app = group(
     {
         "list": ("rlaif.cli.constitution.show:constitution_list", "List the shipped constitutions."),
         "show": ("rlaif.cli.constitution.show:constitution_show", "Show the principles of a constitution."),
-        "test": ("rlaif.cli.constitution.test:constitution_test", "Ask a critic the cases of every principle."),
+        "test": (
+            "rlaif.cli.constitution.test:constitution_test",
+            "Test a critic on the labelled cases of every principle.",
+        ),
         "diff": ("rlaif.cli.constitution.diff:constitution_diff", "Show how one constitution differs from another."),
-        "import": ("rlaif.cli.constitution.importing:constitution_import", "Turn published principles into one."),
+        "import": (
+            "rlaif.cli.constitution.importing:constitution_import",
+            "Convert published principles (JSON) into a constitution.",
+        ),
         "schema": ("rlaif.cli.constitution.importing:schema_command", "Print the JSON Schema, for editors."),
-        "check": ("rlaif.cli.constitution.check:constitution_check", "Check that files are constitutions; lint them."),
-        "explain": ("rlaif.cli.constitution.check:constitution_explain", "Explain a code of `check`."),
+        "check": ("rlaif.cli.constitution.check:constitution_check", "Validate and lint constitution files."),
+        "explain": ("rlaif.cli.constitution.check:constitution_explain", "Explain a code that `check` reports."),
     },
     help="Write, check, test and compare constitutions.",
 )
@@ -19,4 +25,4 @@ app = group(
 
 @app.callback()
 def _group() -> None:
-    """Hold the commands of the table."""
+    """Make typer treat this as a group of commands."""

@@ -1,4 +1,4 @@
-"""`rlaif constitution check | explain`: the findings of the linter, and what its codes mean."""
+"""`rlaif constitution check | explain`: the linter's findings, and what their codes mean."""
 
 import json
 import sys
@@ -28,20 +28,22 @@ from rlaif.text.wording import counted
 
 def constitution_check(
     files: Annotated[list[str], typer.Argument(help="Shipped names or YAML files.")],
-    run: Annotated[str | None, typer.Option(help="A run directory: adds what was measured of each principle.")] = None,
-    prompts: Annotated[
-        str | None, typer.Option(help="Prompts whose tags count; the run's by default, else the seed prompts.")
+    run: Annotated[
+        str | None, typer.Option(help="Run or comparison directory: adds findings that it measured on each principle.")
     ] = None,
-    select: Annotated[str | None, typer.Option(help="Only these codes or prefixes: C1,C203.")] = None,
+    prompts: Annotated[
+        str | None, typer.Option(help="Prompts to compare tags with; by default the run's, else the seed prompts.")
+    ] = None,
+    select: Annotated[str | None, typer.Option(help="Report only these codes or prefixes, such as C1,C203.")] = None,
     json_: Json = False,
 ) -> None:
-    """Check that files are constitutions, and lint them: wording, use, and with --run what was measured.
+    """Validate constitution files and lint them: wording, use, and with --run what a run measured.
 
-    Every finding comes with file, line and a code. `ignore: [C104]` at the top of a file or at a principle
-    suppresses one.
+    Every finding has a file, a line and a code. `ignore: [C104]` at the top of a file or at a principle
+    suppresses a code.
 
-    Exit codes: 0 nothing found, or notes only; 1 warnings; 2 a file is not a constitution, or asks other questions
-    than the run.
+    Exit codes: 0 nothing found, or only notes; 1 warnings; 2 a file is not a constitution, or its questions differ
+    from the run's.
 
     \b
     Examples:
@@ -65,7 +67,7 @@ def constitution_check(
 
 
 def constitution_explain(
-    code: Annotated[str | None, typer.Argument(help="Such as C102; lists all codes when left out.")] = None,
+    code: Annotated[str | None, typer.Argument(help="A code, such as C102; without it, all codes are listed.")] = None,
     json_: Json = False,
 ) -> None:
     """Explain a code of `rlaif constitution check`: what is reported, why, and how to fix it.
@@ -91,14 +93,14 @@ class Checked:
 
     file: str
     error: str | None = None
-    """Why it is not a constitution, or can't be compared with the run."""
+    """Why it is not a constitution, or cannot be compared with the run; None where it is valid."""
     constitution: Constitution | None = None
     findings: tuple[Finding, ...] = ()
     measured: Measurement | None = None
 
 
 def _prompt_tags(path: str | None, run: Run | None) -> PromptTags:
-    """Return the tags of the prompts that --prompts names, else of the run's, else of the project's seed prompts."""
+    """Return the tags of the prompts of --prompts, or of the run, or of the project's seed prompts."""
     if path is not None or run is None:
         return PromptTags.read(path)
     with TraceReader(run.path / TRACES, Trace) as reader:
@@ -113,14 +115,15 @@ def _runs(path: Path) -> list[Run]:
 
 
 def _run_of(constitution: Constitution, runs: list[Run]) -> Run | None:
-    """Return the run to measure a constitution by: of a comparison's, the one made with rules of that name."""
+    """Return the run that measured a constitution; of a comparison's runs, the one whose constitution has its name."""
     if len(runs) < 2:
         return runs[0] if runs else None
     found = next((run for run in runs if run.constitution.name == constitution.name), None)
     if found is None:
         names = ", ".join(run.constitution.name for run in runs)
         raise ConfigError(
-            f"{constitution.name}: the comparison has no run of this name, only of {names}; name one with --run"
+            f"{constitution.name}: the comparison has no run with this constitution, only with {names}; give the run's "
+            "own directory with --run"
         )
     return found
 
@@ -145,7 +148,7 @@ def _print(results: list[Checked], tags: PromptTags) -> None:
         if result.constitution is not None:
             print(visible(f"{result.file}: {_summary(result, result.constitution, tags)}"))
     if reported := {finding.code for result in results for finding in result.findings}:
-        print(f"what a code means: rlaif constitution explain {min(reported)}")
+        print(f"to see what a code means: rlaif constitution explain {min(reported)}")
     for result in results:
         if result.error:
             print(f"rlaif: {visible(result.error)}", file=sys.stderr)
@@ -165,7 +168,9 @@ def _summary(result: Checked, constitution: Constitution, tags: PromptTags) -> s
             f"{measured.run}"
         )
         if measured.prompts < ENOUGH_FOR_ALWAYS:
-            parts.append(f"too few to say `never` or `always` of a principle, which takes {ENOUGH_FOR_ALWAYS} prompts")
+            parts.append(
+                f"too few to report `never` or `always` for a principle, which needs {ENOUGH_FOR_ALWAYS} prompts"
+            )
     return ", ".join(parts)
 
 

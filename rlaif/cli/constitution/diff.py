@@ -81,7 +81,7 @@ def _print_change(change: PrincipleChange, console: Console) -> None:
     for field in (*change.settings, *change.words):
         _print_field(field, "  ", console)
     for entries in change.lists:
-        what = f"{entries.added} added, {entries.gone} gone" if entries.added or entries.gone else "in another order"
+        what = f"{entries.added} added, {entries.gone} removed" if entries.added or entries.gone else "in another order"
         console.print(f"  {entries.field:9} {entries.before} → {entries.after} ({what})", markup=False)
 
 
@@ -89,8 +89,8 @@ def _counted(diff: ConstitutionDiff) -> str:
     renamed = sum(change.was is not None for change in diff.changed)
     reworded = sum(bool(change.words) for change in diff.changed)
     parts = [
-        f"{len(diff.added)} added, {len(diff.gone)} gone, {len(diff.changed)} changed "
-        f"({reworded} reworded, {renamed} renamed), {diff.same} the same",
+        f"{len(diff.added)} added, {len(diff.gone)} removed, {len(diff.changed)} changed "
+        f"({reworded} reworded, {renamed} renamed), {diff.same} unchanged",
         *(["in another order"] if diff.moved else []),
         f"{diff.before_hash} → {diff.after_hash}" if diff.before_hash != diff.after_hash else "the same hash",
     ]

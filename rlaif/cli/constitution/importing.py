@@ -1,4 +1,4 @@
-"""`rlaif constitution import | schema`."""
+"""`rlaif constitution import | schema`: convert published principles; print the JSON Schema of a constitution."""
 
 import json
 from collections.abc import Iterator
@@ -15,15 +15,17 @@ from rlaif.text.wording import counted
 
 
 def constitution_import(
-    file: Annotated[Path, typer.Argument(help="A JSON file of critiques and revisions, or of comparisons.")],
-    name: Annotated[str | None, typer.Option(help="Name of the constitution; the file's by default.")] = None,
-    out: Annotated[Path | None, typer.Option(help="YAML file to write; standard output by default.")] = None,
+    file: Annotated[
+        Path, typer.Argument(help="JSON file of critique and revision instructions, or of comparison questions.")
+    ],
+    name: Annotated[str | None, typer.Option(help="Name of the constitution; by default from the file's name.")] = None,
+    out: Annotated[Path | None, typer.Option(help="YAML file to write; by default standard output.")] = None,
 ) -> None:
-    """Turn principles that others published as JSON into a constitution.
+    """Convert principles that were published as JSON into a constitution.
 
-    Understood are lists and dicts of critique and revision instructions (such as those of the Constitutional AI
-    paper, of Hugging Face's recipe and of LangChain) and lists of comparison texts. The texts are their authors': mind
-    the licence of what you import.
+    The JSON is a list or dict of critique and revision instructions (as in the Constitutional AI paper, Hugging Face's
+    recipe and LangChain) or a list of comparison texts. Their authors own these texts: check the licence of what you
+    import.
 
     \b
     Examples:
@@ -31,7 +33,7 @@ def constitution_import(
       rlaif constitution import constitution_anthropic.json > theirs.yaml
     """
     if out is not None and out.exists():
-        raise UsageError(f"{out} already exists; name another --out")
+        raise UsageError(f"{out} already exists; choose another --out")
     imported = import_constitution(file, name)
     if out is None:
         print(imported.yaml, end="")
@@ -79,11 +81,11 @@ def _summary(imported: Imported) -> str:
 def _warnings(imported: Imported) -> Iterator[str]:
     if imported.critique_only:
         yield (
-            f"{counted(imported.critique_only, 'principle')} without a comparison question can't rank responses; "
-            "to rank by it, add a `compare` and remove `critique_only`"
+            f"{counted(imported.critique_only, 'principle')} without a comparison question cannot rank responses; "
+            "to rank by them, add `compare:` and remove `critique_only`"
         )
     if imported.no_question:
         comparisons = counted(imported.no_question, "comparison")
-        yield f"{comparisons} without a question or a request to choose; a judge needs one"
+        yield f"{comparisons} without a question or a request to choose, which a judge needs; add one in `compare:`"
     if imported.ignored:
         yield f"left out: {', '.join(imported.ignored)}"

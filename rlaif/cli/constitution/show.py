@@ -1,4 +1,4 @@
-"""`rlaif constitution list | show`."""
+"""`rlaif constitution list | show`: the shipped constitutions, and the principles of one."""
 
 import json
 from typing import Annotated, Any
@@ -29,8 +29,10 @@ def constitution_list(json_: Json = False) -> None:
 
 def constitution_show(
     name: Annotated[str, typer.Argument(help="Shipped name or YAML file.")],
-    resolved: Annotated[bool, typer.Option("--resolved", help="With inherited principles and their origins.")] = False,
-    yaml: Annotated[bool, typer.Option("--yaml", help="As one YAML file without `extends`.")] = False,
+    resolved: Annotated[
+        bool, typer.Option("--resolved", help="Include inherited principles, and where each comes from.")
+    ] = False,
+    yaml: Annotated[bool, typer.Option("--yaml", help="Print it as one YAML file without `extends`.")] = False,
     json_: Json = False,
 ) -> None:
     """Show the principles of a constitution.
@@ -45,7 +47,7 @@ def constitution_show(
       rlaif constitution show mine.yaml --yaml > flat.yaml
     """
     if yaml and json_:
-        raise UsageError("--yaml and --json are two formats; choose one")
+        raise UsageError("--yaml and --json cannot be combined; choose one")
     found = resolve_constitution(name)
     if yaml:
         print(flat_yaml(found.constitution, f"{name}, written out flat ({found.constitution.hash})"), end="")
@@ -61,7 +63,7 @@ def constitution_show(
 
 
 def facts(constitution: Constitution) -> dict[str, object]:
-    """Return what identifies a constitution."""
+    """Return name, version, description, number of principles and hash of a constitution."""
     return {
         "name": constitution.name,
         "version": constitution.version,
@@ -83,7 +85,7 @@ def _as_json(found: Resolved, *, resolved: bool) -> dict[str, Any]:
 
 
 def _print_file(name: str, found: Resolved, console: Console) -> None:
-    """Print a file that extends others as written, and how to see the rest."""
+    """Print a file that extends others as written, and the command that shows the inherited principles."""
     file = found.file
     _print_head(file, found.constitution.hash, console)
     for parent in file.extends:
@@ -103,7 +105,7 @@ def _print_file(name: str, found: Resolved, console: Console) -> None:
         _print_principle(principle, None, console)
     total, own = len(found.constitution.principles), len(file.principles)
     console.print(
-        f"\n{total} principles = {total - own} inherited + {own} its own; all of them: "
+        f"\n{total} principles = {total - own} inherited + {own} of its own; to see all: "
         f"rlaif constitution show {name} --resolved",
         markup=False,
     )
@@ -129,7 +131,7 @@ def _print_principle(principle: Principle, origin: Origin | None, console: Conso
 
 
 def settings(principle: Principle) -> str:
-    """Return weight, level and use of a principle in one line."""
+    """Return weight, priority, group, tags and use of a principle in one line."""
     shown = {
         f"weight {principle.weight:g}": True,
         f"priority {principle.priority}": principle.priority != 1,

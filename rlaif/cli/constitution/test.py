@@ -1,4 +1,4 @@
-"""`rlaif constitution test`: the accuracy of a critic on the labelled cases."""
+"""`rlaif constitution test`: a critic's accuracy on the labelled cases of a constitution."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,14 +21,15 @@ from rlaif.templates import Templates
 
 def constitution_test(
     name: Annotated[str, typer.Argument(help="Shipped name or YAML file.")],
-    critic: Annotated[str, typer.Option(help="MODEL to start, URL to ask, or MODEL@URL.")],
+    critic: Annotated[str, typer.Option(help="MODEL to start here, URL of a server, or MODEL@URL.")],
     cache: Annotated[Path | None, typer.Option(help="Reply store; runs/replies.sqlite by default.")] = None,
     json_: Json = False,
 ) -> None:
-    """Ask a critic the labelled cases of every principle, in both orders, and show which ones it doesn't understand.
+    """Test a critic on the labelled cases of every principle, in both orders; show which principles it misjudges.
 
     Accuracy excludes ties, unreadable verdicts and verdicts that depend on the order, which are counted separately.
-    Replies are kept in the reply store: the same test asks nothing twice. Exits with 0 whatever the verdicts are.
+    Replies are kept in the reply store, so that the same test asks nothing again. The exit code does not depend on
+    the verdicts.
 
     \b
     Examples:
@@ -54,14 +55,14 @@ HEADER = [
 
 
 def _print_report(report: CaseReport, console: Console) -> None:
-    """Print a table of principles, totals and findings."""
+    """Print one row per principle, the totals, and the findings."""
     console.print(
         Text(f"{report.constitution} v{report.version}  {report.hash}", style="bold").append(
-            f"  asked of {report.critic}", style="not bold"
+            f"  critic {report.critic}", style="not bold"
         )
     )
     rows = [HEADER, *([one.principle, *_cells(one.score)] for one in report.principles)]
-    all_asked = "all but programs" if report.programs.cases else "all"
+    all_asked = "all without checks" if report.programs.cases else "all"
     rows += [[all_asked, *_cells(report.overall)]] if report.overall.cases else []
     styles = {True: "green", False: "bold yellow", None: "dim"}
     verdicts = [Text(one.verdict, style=styles[one.understood]) for one in report.principles]
@@ -74,7 +75,7 @@ def _print_report(report: CaseReport, console: Console) -> None:
     for finding in report.findings:
         console.print(Text(f"! {finding}", style="bold yellow"))
     if not report.findings and report.overall.cases:
-        console.print(f"no fault of this critic found in {report.overall.cases} cases", markup=False)
+        console.print(f"{report.overall.cases} cases show nothing against this critic", markup=False)
 
 
 def _cells(score: Score) -> list[str]:
@@ -99,7 +100,7 @@ def _below(report: CaseReport) -> Iterator[str]:
         yield f"{overall.cases} cases{asked} = {counts}" + (f" ({', '.join(neither)})" if neither else "")
         yield _bias(report.position_bias)
     if programs.cases:
-        yield f"decided by programs: {programs.cases}, of these {programs.count('right')} right"
+        yield f"decided by checks: {programs.cases} cases, of these {programs.count('right')} right"
     if errors := [result.error for result in report.results if result.error]:
         yield f"first failed request: {errors[0]}"
     if report.untested:
@@ -110,4 +111,4 @@ def _bias(bias: PositionBias) -> str:
     if bias.overall is None:
         return "position bias: too few cases to measure it; verdicts are not corrected"
     shown = "first" if bias.overall > 0 else "second"
-    return f"position bias: {abs(bias.overall):.2f} logits for the response shown {shown}; subtracted before judging"
+    return f"position bias: {abs(bias.overall):.2f} logits for the response shown {shown}; subtracted from each verdict"

@@ -1,10 +1,10 @@
-"""`rlaif evaluate ...`: measure a judge, verdicts collected elsewhere, or a policy before and after training."""
+"""`rlaif evaluate ...`: measure a judge, verdicts from another source, or a policy before and after training."""
 
 from rlaif.cli.lazy import group
 
 app = group(
     {
-        "verdicts": ("rlaif.cli.evaluate.verdicts:verdicts_command", "Measure verdicts that others collected."),
+        "verdicts": ("rlaif.cli.evaluate.verdicts:verdicts_command", "Measure verdicts from another source."),
         "judge": (
             "rlaif.cli.evaluate.judge:evaluate_judge",
             "Measure a critic against gold labels.",
@@ -14,10 +14,10 @@ app = group(
             "Compare a policy before and after training.",
         ),
     },
-    help="Measure a judge, verdicts collected elsewhere, or a policy before and after training.",
+    help="Measure a judge, verdicts from another source, or a policy before and after training.",
 )
 
 
 @app.callback()
 def _group() -> None:
-    """Hold the commands of the table."""
+    """Make typer treat this as a group of commands."""

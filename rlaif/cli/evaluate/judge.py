@@ -1,4 +1,4 @@
-"""`rlaif evaluate judge`: critics against gold labels."""
+"""`rlaif evaluate judge`: measure critics against gold labels."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,31 +33,37 @@ from rlaif.preferences.recalibration import FEWEST_ITEMS, Kind
 
 
 def evaluate_judge(  # noqa: PLR0913, PLR0917  (a command line's flags)
-    gold: Annotated[Path, typer.Option(help="JSONL, JSON or CSV (each also .gz), or Parquet, with gold labels.")],
-    critic: Annotated[list[str] | None, typer.Option(help="MODEL, URL or MODEL@URL; several to compare.")] = None,
-    judge: Annotated[list[str] | None, typer.Option(help="Kind of judge; several to compare. See above.")] = None,
-    constitution: Annotated[str | None, typer.Option(help="Shipped name or YAML file.")] = None,
-    run: Annotated[Path | None, typer.Option(help="Run file: judging, templates, and what is not given here.")] = None,
-    principles: Annotated[str | None, typer.Option(help="`all`, or how many are drawn per item.")] = None,
-    orders: Annotated[str | None, typer.Option(help="`both`, or `one` to see what one order alone would do.")] = None,
-    recalibrate: Annotated[
-        str | None, typer.Option(help="temperature or isotonic: fitted for runs, see above.")
+    gold: Annotated[Path, typer.Option(help="Gold labels: JSONL, JSON or CSV (each also .gz), or Parquet.")],
+    critic: Annotated[
+        list[str] | None, typer.Option(help="MODEL, URL or MODEL@URL; give several to compare them.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Take only the first so many rows.")] = None,
+    judge: Annotated[
+        list[str] | None, typer.Option(help="Kind of judge (see above); give several to compare them.")
+    ] = None,
+    constitution: Annotated[str | None, typer.Option(help="Shipped name or YAML file.")] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="Run file for judging, templates, and whatever no flag sets.")
+    ] = None,
+    principles: Annotated[str | None, typer.Option(help="`all`, or the number drawn per item.")] = None,
+    orders: Annotated[str | None, typer.Option(help="`both`, or `one` to measure what one order alone gives.")] = None,
+    recalibrate: Annotated[
+        str | None, typer.Option(help="temperature or isotonic: fit a recalibration for runs (see above).")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Use only the first LIMIT rows.")] = None,
     column: Annotated[list[str] | None, typer.Option(help="FIELD=NAME, such as chosen=preferred.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Reply store; runs/replies.sqlite by default.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for evaluation.json, verdicts.parquet, the plot.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for evaluation.json, verdicts.parquet and the plot.")] = None,
     json_: Json = False,
 ) -> None:
-    """Measure a critic against gold labels, every pair in both orders, and say whether it is fit to judge.
+    """Measure a critic against gold labels, every pair in both orders, and report whether it is fit to judge.
 
-    Rows hold prompt (or messages), chosen and rejected, or input, output_1, output_2 and label (1 or 2); subset and
-    id where there are. Everything asked is kept in the reply store: started again, the command continues, and the same
-    measurement asks nothing twice. Exit code 0 whatever the verdicts are. What the metrics mean: docs/judging.md.
+    A row has prompt (or messages), chosen and rejected, or input, output_1, output_2 and label (1 or 2); subset and id
+    are optional. Replies are kept in the reply store: the same command continues where it was stopped and asks nothing
+    again. The exit code does not depend on the verdicts. What the metrics mean: docs/judging.md.
 
-    Kinds of judges: pairwise-logprob (one token; the default), pairwise-reasoned (thinks first), rating (a number for
+    Kinds of judges: pairwise-logprob (one token; the default), pairwise-reasoned (reasons first), rating (a number for
     each response), listwise (ranks the responses), reward (a reward model that vLLM serves). --recalibrate writes
-    recalibration.json into --out, which a run applies with judging: {recalibration: FILE}; raw p are kept.
+    recalibration.json into --out; a run applies it with judging: {recalibration: FILE} and keeps the raw p, too.
 
     \b
     Examples:
@@ -75,21 +81,21 @@ def evaluate_judge(  # noqa: PLR0913, PLR0917  (a command line's flags)
         critics = [(settings.critic.model or ",".join(settings.critic.url), settings.critic)]
     missing = [flag for flag, given in (("--critic", critics), ("--constitution", name)) if not given]
     if missing or name is None:
-        raise UsageError(f"{', '.join(missing)} missing; give it, or a run file that has it with --run")
+        raise UsageError(f"{', '.join(missing)} missing; give the flag, or a run file that sets it with --run")
     store = cache or (Path(settings.cache) if settings and settings.cache else DEFAULT_CACHE)
     judging = _judging(settings, orders, principles)
     labels = read_gold(gold, columns_of(column, FIELDS), limit)
     if critic and len(labels.items) <= FEW_ITEMS:
         critics = [(text, short_job(config)) for text, config in critics]
     contenders = contenders_of(critics, judging, judge or [])
-    everybody = {one.called: one for contender in contenders for one in contender.judging.panel}
-    of_all = judging.model_copy(update={"kind": "pairwise-logprob", "judges": tuple(everybody.values())})
+    all_judges = {one.called: one for contender in contenders for one in contender.judging.panel}
+    with_all_judges = judging.model_copy(update={"kind": "pairwise-logprob", "judges": tuple(all_judges.values())})
     test = JudgeTest(
         gold=labels,
         constitution=load_constitution(name),
         contenders=contenders,
         judging=judging,
-        templates=of_all.load_templates(settings.templates if settings else None),
+        templates=with_all_judges.load_templates(settings.templates if settings else None),
         cache=store,
         logs=store.parent / "logs",
     )
@@ -97,11 +103,11 @@ def evaluate_judge(  # noqa: PLR0913, PLR0917  (a command line's flags)
 
 
 FEW_ITEMS = 100
-"""So many are judged before a server of smollm2 is compiled on a CPU."""
+"""Up to this many items are judged without compiling a smollm2 server on a CPU, which would take longer."""
 
 
 def judge_job(test: JudgeTest, recalibrate: str | None, out: Path | None, *, as_json: bool) -> None:
-    """Measure critics against gold labels, print the report, write it where `out` is given."""
+    """Measure critics against gold labels, print the report, and write it where `out` is given."""
     check_usable(test)
     check_evaluation_folder(out, "critics", FILES)
     kind = _recalibration(recalibrate, out, test)
@@ -131,11 +137,11 @@ def _recalibration(kind: str | None, out: Path | None, test: JudgeTest) -> Kind 
     if kind not in FEWEST_ITEMS:
         raise UsageError(f"--recalibrate {kind}: must be one of {', '.join(FEWEST_ITEMS)}")
     if out is None:
-        raise UsageError("--recalibrate writes recalibration.json into the folder of --out; give one")
+        raise UsageError("--recalibrate writes recalibration.json into the folder of --out; give --out")
     if test.contenders[0].judging.length_effect == "run":
-        raise UsageError("--recalibrate needs a number for judging.length_effect: `run` is known after a run only")
+        raise UsageError("--recalibrate needs a number for judging.length_effect: `run` is only known after a run")
     if len(test.contenders) > 1:
-        raise UsageError("--recalibrate is for one critic and one kind of judge; name them with --critic and --judge")
+        raise UsageError("--recalibrate fits one critic and one kind of judge; choose them with --critic and --judge")
     if (items := len(test.gold.items)) < (fewest := FEWEST_ITEMS[kind]):
         raise UsageError(f"--recalibrate {kind} needs {fewest} gold labels; {test.gold.file} has {items}")
     return cast(Kind, kind)
@@ -144,15 +150,15 @@ def _recalibration(kind: str | None, out: Path | None, test: JudgeTest) -> Kind 
 def contenders_of(
     critics: Sequence[tuple[str, ModelConfig]], judging: JudgingConfig, kinds: Sequence[str]
 ) -> list[Contender]:
-    """Return every critic in every way it is to be asked: judges one by one, then together where the run has several.
+    """Return every critic with every judge, and with the whole panel where the run file has several judges.
 
-    `kinds` are kinds of judges, or names of the run file's. Raises UsageError for one that is neither.
+    `kinds` are kinds of judges, or names of the run file's judges. Raises UsageError for other names.
     """
-    alone = judging.model_copy(update={"kind": "pairwise-logprob", "labels": ("A", "B")})
-    ways = [(judge.called, alone.model_copy(update={"judges": (judge,)})) for judge in _judges(judging, kinds)]
+    single = judging.model_copy(update={"kind": "pairwise-logprob", "labels": ("A", "B")})
+    settings = [(judge.called, single.model_copy(update={"judges": (judge,)})) for judge in _judges(judging, kinds)]
     if not kinds and len(judging.judges) > 1:
-        ways.append(("panel", judging))
-    return [Contender(name, called, critic, way) for name, critic in critics for called, way in ways]
+        settings.append(("panel", judging))
+    return [Contender(name, judge, critic, how) for name, critic in critics for judge, how in settings]
 
 
 def _judges(judging: JudgingConfig, kinds: Sequence[str]) -> list[JudgeConfig]:

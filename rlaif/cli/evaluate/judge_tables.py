@@ -1,4 +1,4 @@
-"""What `rlaif evaluate judge` prints: figures side by side, and whether each critic is fit to judge."""
+"""Print the result of `rlaif evaluate judge`: the critics' metrics side by side, and whether each is fit to judge."""
 
 from collections.abc import Sequence
 
@@ -17,10 +17,10 @@ STYLES = {"fit": "green", "fit with these settings": "yellow", "not fit": "bold 
 
 
 def print_evaluation(found: JudgeEvaluation, console: Console) -> None:
-    """Print figures, subsets, and what follows."""
+    """Print the metrics, the subsets, the baselines, and the conclusion on each critic."""
     console.print(Text(f"{found.constitution} v{found.constitution_version}  {found.constitution_hash}", style="bold"))
     console.print(
-        f"{found.gold}: {found.items} items, {found.prompts} prompts · 95 % intervals, over prompts", markup=False
+        f"{found.gold}: {found.items} items, {found.prompts} prompts · 95 % intervals over prompts", markup=False
     )
     console.print(_figures(found))
     if found.subsets:
@@ -47,24 +47,24 @@ def _cells(critic: CriticReport) -> dict[str, str]:
     abstained = [f"{why} {count}" for why, count in of.outcomes.items() if why not in {"right", "wrong"}]
     return {
         "items with a label": interval(of.labelled),
-        "without": ", ".join(abstained) or "–",
-        "labels that are right": _of_how_many(of.accuracy_labels),
-        "sign of the mean log-odds is right": _of_how_many(of.accuracy_sign),
+        "items without a label": ", ".join(abstained) or "–",
+        "labels that are right": _with_count(of.accuracy_labels),
+        "sign of the mean log-odds is right": _with_count(of.accuracy_sign),
         "single verdicts that are right": interval(of.accuracy_one_order),
-        "orders agree, as they came": interval(of.order_agreement),
-        "favours the answer shown first": interval(of.first),
+        "orders agree, without correction": interval(of.order_agreement),
+        "favours the response shown first": interval(of.first),
         "position bias, logits": decimals(of.position_bias, "+.2f"),
-        "favours the longer answer": interval(of.longer),
+        "favours the longer response": interval(of.longer),
         "length bias, logits per log length ratio": decimals(of.length_bias, "+.2f"),
-        "the same, from choices": decimals(of.length_choice, "+.2f"),
-        "Brier score (0.25: always one half)": decimals(of.brier, ".3f"),
+        "length bias, logistic regression": decimals(of.length_choice, "+.2f"),
+        "Brier score (0.25: always p = 0.5)": decimals(of.brier, ".3f"),
         "expected calibration error": decimals(of.calibration_error, ".3f"),
-        "slope that would calibrate (1: honest)": decimals(critic.recalibration.slope, ".2f"),
+        "calibration slope (1: calibrated)": decimals(critic.recalibration.slope, ".2f"),
         "label mass": interval(of.label_mass),
         "verdicts (from the reply store)": f"{cost.verdicts:,} ({cost.from_store:,})",
-        "prompt tokens a verdict (cached)": f"{cost.prompt_tokens:,.0f}"
+        "prompt tokens per verdict (cached)": f"{cost.prompt_tokens:,.0f}"
         + ("" if cost.cached is None else f" ({cost.cached:.0%})"),
-        "seconds a verdict": "–" if cost.seconds is None else f"{cost.seconds:.3f}",
+        "seconds per verdict": "–" if cost.seconds is None else f"{cost.seconds:.3f}",
     }
 
 
@@ -82,7 +82,7 @@ def _subsets(found: JudgeEvaluation) -> Table:
 
 
 def _column(found: JudgeEvaluation, critic: CriticReport) -> str:
-    """Return the heading of a critic's column: the critic, the kind of judge, or both, so that no two are equal."""
+    """Return the heading of a critic's column: the critic, the kind of judge, or both where both differ."""
     critics = {one.critic for one in found.critics}
     kinds = {one.judge for one in found.critics}
     parts = [critic.critic] * (len(critics) > 1 or len(kinds) == 1) + [critic.judge] * (len(kinds) > 1)
@@ -91,21 +91,21 @@ def _column(found: JudgeEvaluation, critic: CriticReport) -> str:
 
 def _below(found: JudgeEvaluation) -> Sequence[str]:
     first = found.baselines.first_wins
-    in_file = "" if first.value is None else f" ({interval(first)} in the file's own order)"
+    in_file = "" if first.value is None else f" ({interval(first)} in the order of the file)"
     return [
-        f'baselines: "the longer answer wins" {interval(found.baselines.longer_wins)}; "the first wins" 50%, asked in '
-        f"both orders{in_file}; a coin 50%",
+        f'baselines: "the longer response wins" {interval(found.baselines.longer_wins)}; "the response shown first '
+        f'wins" 50% in both orders{in_file}; a coin 50%',
         *map(_overlap, found.overlaps),
     ]
 
 
 def _overlap(one: Overlap) -> str:
-    agree = f"{one.one} and {one.other}: the same answer {interval(one.agree)}"
+    agree = f"{one.one} and {one.other}: the same response {interval(one.agree)}"
     if one.both_wrong.value is None or one.by_chance is None:
         return agree
-    chance = f"both wrong {interval(one.both_wrong)}, {one.by_chance:.0%} if their errors were independent"
+    both_wrong = f"both wrong {interval(one.both_wrong)}, {one.by_chance:.0%} if their errors were independent"
     phi = "" if one.correlation.value is None else f", correlation of errors {decimals(one.correlation, '+.2f')}"
-    return f"{agree}; {chance}{phi}"
+    return f"{agree}; {both_wrong}{phi}"
 
 
 def _verdict(critic: CriticReport, title: str) -> list[Text]:
@@ -118,9 +118,9 @@ def _verdict(critic: CriticReport, title: str) -> list[Text]:
         *(Text(f"  ! {note}") for note in fitness.notes),
     ]
     if critic.error:
-        lines.append(Text(f"  the first that failed: {critic.error}"))
+        lines.append(Text(f"  first failed request: {critic.error}"))
     return lines
 
 
-def _of_how_many(estimate: Estimate) -> str:
+def _with_count(estimate: Estimate) -> str:
     return interval(estimate) + (f" of {estimate.n:g}" if estimate.n else "")

@@ -1,4 +1,4 @@
-"""`rlaif evaluate policy`: a policy before and after training."""
+"""`rlaif evaluate policy`: compare a policy before and after training."""
 
 import json
 from collections.abc import Iterator
@@ -36,31 +36,33 @@ from rlaif.yaml_file import explain_validation
 
 def policy_command(  # noqa: PLR0913, PLR0917  (a command line's flags)
     base: Annotated[str, typer.Option(help="The model before training: MODEL, URL or MODEL@URL.")],
-    tuned: Annotated[str, typer.Option(help="The model after it: a folder, URL or MODEL@URL.")],
-    prompts: Annotated[str, typer.Option(help="Prompts that neither model was trained on: a file, or a hub dataset.")],
-    constitution: Annotated[list[str], typer.Option(help="Shipped name or YAML file; give others again.")],
-    critic: Annotated[str | None, typer.Option(help="The judge; the base by default.")] = None,
+    tuned: Annotated[str, typer.Option(help="The model after training: a folder, URL or MODEL@URL.")],
+    prompts: Annotated[str, typer.Option(help="Prompts that neither model was trained on: a file or a hub dataset.")],
+    constitution: Annotated[list[str], typer.Option(help="Shipped name or YAML file; can be given several times.")],
+    critic: Annotated[str | None, typer.Option(help="The model that judges; by default the base.")] = None,
     trained_on: Annotated[
-        list[Path] | None, typer.Option(help="Run, dataset folder or file whose prompts are left out; again for more.")
+        list[Path] | None, typer.Option(help="Leave out prompts in this run, dataset folder or file; can be repeated.")
     ] = None,
-    samples: Annotated[int, typer.Option(min=1, max=64, help="Responses to each prompt.")] = 4,
+    samples: Annotated[int, typer.Option(min=1, max=64, help="Responses per prompt.")] = 4,
     max_tokens: Annotated[int, typer.Option(min=1, help="Longest response, in tokens.")] = 512,
-    principles: Annotated[str | None, typer.Option(help="`all`, or how many are drawn per prompt.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only so many prompts, and of each probe as many.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed samples other responses.")] = 0,
+    principles: Annotated[str | None, typer.Option(help="`all`, or the number drawn per prompt.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Use only the first LIMIT prompts, and as many probes of each kind.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the samples.")] = 0,
     second_opinion: Annotated[
-        bool, typer.Option("--second-opinion", help="Let the critic detect refusals as well as the rules.")
+        bool, typer.Option("--second-opinion", help="Also let the critic detect refusals.")
     ] = False,
     cache: Annotated[Path | None, typer.Option(help="Reply store; runs/replies.sqlite by default.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for evaluation.json, report.html, answers.jsonl.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for evaluation.json, report.html and answers.jsonl.")] = None,
     json_: Json = False,
 ) -> None:
-    """Compare a policy before and after training: who wins under the rules, at equal length too, and what that cost.
+    """Compare a policy before and after training: win rates under constitutions, and what the training cost.
 
     Both models get the same prompts with the same seeds, and the project's own probes: needless refusals, harmful
     requests, false claims, questions with four options, neutral texts. Every line is a difference with a 95 % interval
-    over prompts. Servers that are started here run one after the other. Everything asked is kept in the reply store:
-    the same command continues. What the lines mean: docs/policy-evaluation.md.
+    over prompts. Servers that are started here run one after the other. Replies are kept in the reply store: the same
+    command continues where it was stopped. What the lines mean: docs/policy-evaluation.md.
 
     \b
     Examples:
@@ -97,7 +99,7 @@ def policy_command(  # noqa: PLR0913, PLR0917  (a command line's flags)
 
 
 def policy_job(test: PolicyTest, out: Path | None, *, as_json: bool) -> None:
-    """Evaluate a tuned policy against its base, print the report, write it where `out` is given."""
+    """Evaluate a tuned policy against its base, print the report, and write it where `out` is given."""
     check_usable(test)
     with LiveScreen(quiet=as_json) as screen:
         if test.dropped:
@@ -117,7 +119,7 @@ def policy_job(test: PolicyTest, out: Path | None, *, as_json: bool) -> None:
 
 
 def write_policy_evaluation(folder: Path, found: PolicyEvaluation, outputs: OutputsOfBoth) -> None:
-    """Write the evaluation, its page, and every response. Raises StorageError."""
+    """Write evaluation.json, report.html and answers.jsonl. Raises StorageError."""
     write_text(folder / EVALUATION, found.model_dump_json(indent=1))
     write_text(folder / "answers.jsonl", "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in _rows(outputs)))
     write_policy_report(found, folder / "report.html")
@@ -134,7 +136,7 @@ def _rows(outputs: OutputsOfBoth) -> Iterator[dict[str, object]]:
 
 
 def _model(flag: str, text: str) -> ModelConfig:
-    """Read MODEL, URL or MODEL@URL. Raises ConfigError, UsageError for a folder that no server loads as it is."""
+    """Return the configuration of MODEL, URL or MODEL@URL. Raises ConfigError, or UsageError for an adapter folder."""
     try:
         config = ModelConfig.model_validate(model_from_text(text))
     except ValidationError as error:

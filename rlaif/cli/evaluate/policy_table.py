@@ -1,4 +1,4 @@
-"""A policy's evaluation on the terminal: the table of gains and losses, and what it shows in words."""
+"""Print a policy's evaluation: the table of gains and losses, and the conclusions as sentences."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -30,12 +30,12 @@ STYLES: dict[Finding, str] = {
 
 
 def print_policy_evaluation(found: PolicyEvaluation, console: Console) -> None:
-    """Print the table of gains and losses, and what it shows in words."""
+    """Print the table of gains and losses, and the conclusions as sentences."""
     console.print(Text(f"{found.base.name} → {found.tuned.name}", style="bold"))
     rules = ", ".join(f"{one.constitution} v{one.version}" for one in found.wins)
     console.print(
         f"{found.prompts} prompts of {found.source}, {found.sampling.n} responses each · judged under {rules} by "
-        f"{found.critic} · 95 % intervals, over prompts",
+        f"{found.critic} · 95 % intervals over prompts",
         markup=False,
     )
     console.print(_lines(found))
@@ -44,10 +44,10 @@ def print_policy_evaluation(found: PolicyEvaluation, console: Console) -> None:
         console.print(f"under {one.constitution}: {one.duels} pairs = {parts}", markup=False)
     for text in _typical(found):
         console.print(text, markup=False)
-    if found.agreement is not None:
-        of = found.agreement
+    if (agreement := found.agreement) is not None:
         console.print(
-            f"critic and rules agree on {of.agree} of {of.read} responses ({of.unread} more can't be read)",
+            f"critic and rules agree on refusal in {agreement.agree} of {agreement.read} responses ({agreement.unread} "
+            "more readings are unreadable)",
             markup=False,
         )
     for finding, heading in HEADINGS.items():
@@ -59,7 +59,7 @@ def print_policy_evaluation(found: PolicyEvaluation, console: Console) -> None:
 
 
 def _conclusions(found: PolicyEvaluation, finding: Finding, heading: str) -> list[Text]:
-    """Return what is shown, line by line; the rest by name only."""
+    """Return the sentences of one finding; for lines that show nothing, only their names."""
     names = [line.name for line in found.lines if line.finding == finding]
     if not names:
         return []
@@ -89,10 +89,13 @@ def _lines(found: PolicyEvaluation) -> Table:
 
 
 def _typical(found: PolicyEvaluation) -> Sequence[str]:
-    of = found.phrases
+    found_phrases = found.phrases
     texts = []
-    for name, phrases in (("typical of the tuned model", of.gained), ("less frequent than before", of.lost)):
+    for name, phrases in (
+        ("typical of the tuned model", found_phrases.gained),
+        ("less frequent than before", found_phrases.lost),
+    ):
         if phrases:
             shown = [f"“{one.text}” ({one.base:.0f} → {one.tuned:.0f} prompts)" for one in phrases[:8]]
             texts.append(f"{name}: {', '.join(shown)}")
-    return texts or [f"no phrase of {of.looked_at:,} became typical of either model"]
+    return texts or [f"no phrase of {found_phrases.looked_at:,} became typical of either model"]

@@ -1,4 +1,4 @@
-"""`rlaif evaluate verdicts`: metrics of verdicts that others collected."""
+"""`rlaif evaluate verdicts`: measure verdicts from another source."""
 
 from pathlib import Path
 from typing import Annotated, cast
@@ -18,20 +18,20 @@ from rlaif.stats.estimates import Estimate
 
 
 def verdicts_command(
-    file: Annotated[Path, typer.Argument(help="JSONL, JSON or CSV (each also .gz), or Parquet.")],
-    by: Annotated[list[str] | None, typer.Option(help="Group by this column, too; may be given again.")] = None,
+    file: Annotated[Path, typer.Argument(help="Verdicts: JSONL, JSON or CSV (each also .gz), or Parquet.")],
+    by: Annotated[list[str] | None, typer.Option(help="Also group by this column; can be given several times.")] = None,
     column: Annotated[list[str] | None, typer.Option(help="FIELD=NAME, such as winner_original=first_pass.")] = None,
     names: Annotated[
-        str, typer.Option(help="What a winner of 1 means: `answer` 1, or the first `position`.")
+        str, typer.Option(help="What a winner of 1 means: `answer` (response 1) or `position` (shown first).")
     ] = "answer",
-    out: Annotated[Path | None, typer.Option(help="A .csv, .parquet or .json file to write.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write: .csv, .parquet or .json.")] = None,
     json_: Json = False,
 ) -> None:
-    """Measure verdicts that others collected: order agreement, accuracy, first-position share, abstentions.
+    """Measure verdicts from another source: order agreement, accuracy, share of the first position, abstentions.
 
-    One row per item: label (1 or 2), winner_original (answer 1 shown first) and winner_swapped (answer 2 shown
-    first), each 1, 2, tie or null; where there are, p_original and p_swapped (probability that answer 1 is better),
-    judge, strategy, subset and idx. Ties and unreadable verdicts are counted apart. Nothing is asked of any model.
+    One row per item: label (1 or 2), winner_original (response 1 shown first) and winner_swapped (response 2 shown
+    first), each 1, 2, tie or null. Optional: p_original and p_swapped (probability that response 1 is better), judge,
+    strategy, subset and idx. Ties and unreadable verdicts are counted separately. No model is asked.
 
     \b
     Examples:
@@ -63,16 +63,16 @@ COLUMNS = {
     "right where agreed": "accuracy_agreed",
     "agreed": "agreed",
     "shown first": "first",
-    "unread": "unreadable",
+    "unreadable": "unreadable",
     "ties": "ties",
 }
-"""Headings, and the metrics beneath them."""
+"""Maps a column's heading to the metric in it."""
 
 
 def print_verdicts(report: VerdictReport, console: Console) -> None:
-    """Print the table, and what its columns are measured on."""
+    """Print one row per group, and what the columns are measured on."""
     console.print(
-        f"{report.file}: {report.rows:,} rows, each judged in both orders · percent, 95 % intervals over items",
+        f"{report.file}: {report.rows:,} rows, each judged in both orders · 95 % intervals over items",
         markup=False,
     )
     table = Table("judge", "strategy", box=SIMPLE_HEAD)
@@ -93,7 +93,7 @@ def print_verdicts(report: VerdictReport, console: Console) -> None:
 
 
 def brier(estimate: Estimate) -> str:
-    """Return a score with its interval: 0.18 (0.15–0.21)."""
+    """Return a Brier score with its interval, such as `0.18 (0.15–0.21)`; a dash where there is none."""
     if estimate.value is None or estimate.low is None or estimate.high is None:
         return "–" if estimate.value is None else f"{estimate.value:.2f}"
     return f"{estimate.value:.2f} ({estimate.low:.2f}–{estimate.high:.2f})"
@@ -103,17 +103,17 @@ def _below(report: VerdictReport) -> list[str]:
     shares = [group.baselines.first_original.value for group in report.groups]
     known = [share for share in shares if share is not None]
     lines = [
-        "orders agree, right, shown first: of the verdicts that name a winner; ties and unreadable ones are neither "
-        "right nor wrong",
-        "agreed: of all rows, those whose two orders name the same answer",
+        "orders agree, right, shown first: shares of the verdicts that name a winner; ties and unreadable verdicts are "
+        "neither right nor wrong",
+        "agreed: share of all rows whose two orders name the same response",
     ]
     if known:
         spread = f"{min(known):.0%}" if max(known) - min(known) < 0.005 else f"{min(known):.0%} to {max(known):.0%}"
         lines.append(
-            f'baselines: "first wins" is right in {spread} in the original order, and in 50% over both orders, as is '
-            "a coin; a coin's orders agree in 50%"
+            f'baselines: "the response shown first wins" is right in {spread} in the original order and in 50% over '
+            "both orders; a coin is right in 50%, and its orders agree in 50%"
         )
     unlabelled = sum(group.unlabelled for group in report.groups)
     if unlabelled:
-        lines.append(f"{unlabelled:,} rows have no label: they count for order agreement only")
+        lines.append(f"{unlabelled:,} rows have no label: they count only for order agreement")
     return lines
