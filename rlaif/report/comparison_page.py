@@ -1,4 +1,4 @@
-"""The report of a comparison: plots, the strongest disagreements, and a browser of the judged pool."""
+"""Write the report of a comparison: plots, the strongest disagreements, and a browser of the judged pool."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,7 +34,7 @@ from rlaif.text.wording import counted
 
 MOST_PROMPTS = 500
 LONGEST_SHOWN = 2500
-"""Characters of a response among the disagreements; the browser has it whole."""
+"""Characters of a response that are shown among the disagreements; the browser shows all of it."""
 
 
 def write_comparison_report(path: Path, file: Path) -> Written:
@@ -53,7 +53,7 @@ def write_comparison_report(path: Path, file: Path) -> Written:
 
 
 def _refuse_other_rules(path: Path, found: Comparison, names: set[str], prompts: Sequence[PooledPrompt]) -> None:
-    """Raise RunDirectoryError where the files of a comparison are not of one piece."""
+    """Raise RunDirectoryError where the files of a comparison name different rule sets."""
     measured = {rules.name for rules in found.rule_sets}
     judged = {judging_pass.rules for prompt in prompts for judging_pass in prompt.sittings}
     if measured != names or not judged <= names:
@@ -103,13 +103,13 @@ def _sums(found: Comparison) -> list[Sum]:
 
 def _facts(found: Comparison) -> list[Fact]:
     return [
-        Fact("Policy", f"{found.policy}, which responds"),
-        Fact("Critic", f"{found.critic}, which criticises, revises and judges for all rule sets"),
+        Fact("Policy", f"{found.policy}, which writes the responses"),
+        Fact("Critic", f"{found.critic}, which criticises, revises and judges under all rule sets"),
         *(Fact(rules.name, rules.constitution, rules.constitution_hash) for rules in found.rule_sets),
         Fact("Pool", f"{counted(found.identical, 'matchup')} left out because both responses are the same text"),
         Fact(
             "Noise floor",
-            f"{found.judged_twice:,} prompts judged twice, the second time with another seed and in other words"
+            f"{found.judged_twice:,} prompts judged twice, the second time with another seed and another wording"
             if found.judged_twice
             else "not measured",
         ),
@@ -136,17 +136,17 @@ def _spent(found: Comparison) -> Table:
 
 def _sampled(shown: int, total: int) -> str:
     if shown == total:
-        return f"All {shown:,} prompts of the pool, the strongest disagreements first."
+        return f"All {shown:,} prompts of the pool, strongest disagreements first."
     return (
-        f"The {shown:,} of {total:,} prompts with the strongest disagreements, strongest first; matchups.parquet has "
-        "them all."
+        f"The {shown:,} of {total:,} prompts with the strongest disagreements, strongest first. All prompts are in "
+        "matchups.parquet."
     )
 
 
 def _views(
     settings: CompareConfig, constitutions: Mapping[str, Constitution], prompts: Sequence[PooledPrompt]
 ) -> list[TraceView]:
-    """Return the pool's prompts as the browser shows them, strongest disagreements first."""
+    """Return what the browser shows of the pool's prompts, strongest disagreements first."""
     rules = pool_rules(settings.run, constitutions, prompts)
     found = [_view(prompt, rules) for prompt in prompts]
     return [view for _, view in sorted(found, key=lambda pair: pair[0], reverse=True)]
@@ -175,21 +175,21 @@ def _view(pool: PooledPrompt, rules: Mapping[PassKey, Rule]) -> tuple[tuple[bool
 
 
 def _own_revisions(pool: PooledPrompt, judged: Mapping[str, Sequence[Judgement]]) -> tuple[float, ...]:
-    """Return the probabilities that a revision beats its sample under the rules it was made by."""
-    won = [
+    """Return the probabilities that a revision beats its sample, judged under the rule set that made it."""
+    own = [
         (judged[maker][place], candidate)
         for place, matchup in enumerate(pool.matchups)
         for candidate in (matchup.a, matchup.b)
         if matchup.kind == "parent" and (maker := pool.candidate(candidate).by or "") in judged
     ]
-    return tuple(round(p, 3) for j, k in won if j.abstention is None and (p := j.p_of(k)) is not None)
+    return tuple(round(p, 3) for j, revision in own if j.abstention is None and (p := j.p_of(revision)) is not None)
 
 
 def _response(pool: PooledPrompt, candidate: Candidate) -> ResponseView:
     view = ResponseView(id=candidate.id, text=candidate.text, parent=candidate.parent)
     if candidate.parent is None:
         return view
-    by = tuple(f"{candidate.by}/{k}" for k in candidate.principles)
+    by = tuple(f"{candidate.by}/{principle}" for principle in candidate.principles)
     return as_revision(view, pool.candidate(candidate.parent).text, by, candidate.critique)
 
 

@@ -1,4 +1,4 @@
-"""The plots of a comparison: label flips against noise, their causes, whose revisions win, rule sets and principles."""
+"""The plots of a comparison: label flips and noise, their causes, win rates of revisions, rule sets, principles."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ MOST_CONFLICTS = 8
 
 
 def comparison_plots(found: Comparison) -> list[Plot]:
-    """Return the plots of a comparison without those that have nothing to show."""
+    """Return the plots of a comparison; those without data are left out."""
     plots = [flips_plot(found)]
     if any(two.guilty for two in found.pairs):
         plots.append(flip_causes_plot(found))
@@ -26,19 +26,19 @@ def comparison_plots(found: Comparison) -> list[Plot]:
 
 
 def flips_plot(found: Comparison) -> Plot:
-    """Return how many labels change with the rules, and how many when the same rules are asked again."""
+    """Return the plot of labels that flip between rule sets, and between two passes of the same rule set."""
     again = [(f"{rules.name}, asked again", rules.noise_floor) for rules in found.rule_sets if rules.noise_floor]
-    rest = [""] * len(again)
+    no_values = [""] * len(again)
     flips = [*(two.flips for two in found.pairs), *(floor for _, floor in again)]
     beyond = [*(two.beyond_noise for two in found.pairs), *(None for _ in again)]
     panels = [Panel("labels that flip", flips, [ONE] * len(found.pairs) + [FAINT] * len(again))]
-    reading = "Share of the matchups labelled by both that get different labels."
+    reading = "Share of the matchups labelled by both rule sets that get different labels."
     if any(beyond):
         panels.append(Panel("beyond noise, points", beyond, TWO, "points", None, 0, "noise"))
         reading = (
-            f"Left: {reading[0].lower()}{reading[1:]} Grey: the same rules asked again with another seed and in other "
-            "words, the noise floor. Right: flips minus the judge's own noise; an interval that contains 0 shows no "
-            "difference. Where the two floors differ, a point or two may come from that alone."
+            f"Left: {reading[0].lower()}{reading[1:]} Grey, the noise floor: the same rules asked again with another "
+            "seed and another wording. Right: flips minus the judge's own noise; an interval that contains 0 shows no "
+            "difference. Where the noise floors of the two differ, one or two points may come from that alone."
         )
     return row_plot(
         ("flips", _flips_title(found.pairs)),
@@ -47,15 +47,15 @@ def flips_plot(found: Comparison) -> Plot:
         panels,
         "matchups",
         {
-            "Cohen's kappa": [*(with_interval(two.kappa, percent=False) for two in found.pairs), *rest],
-            "Kendall's tau": [*(with_interval(two.rank_correlation, percent=False) for two in found.pairs), *rest],
-            "labelled by one only": [*(with_interval(two.one_sided) for two in found.pairs), *rest],
+            "Cohen's kappa": [*(with_interval(two.kappa, percent=False) for two in found.pairs), *no_values],
+            "Kendall's tau": [*(with_interval(two.rank_correlation, percent=False) for two in found.pairs), *no_values],
+            "labelled by one only": [*(with_interval(two.one_sided) for two in found.pairs), *no_values],
         },
     )
 
 
 def flip_causes_plot(found: Comparison) -> Plot:
-    """Return the principles without which labels would not flip."""
+    """Return the plot of the principles that cause most of the flips."""
     rows = [
         (f"{cause.rules}/{cause.principle} (against {two.other if cause.rules == two.one else two.one})", cause.undone)
         for two in found.pairs
@@ -67,8 +67,8 @@ def flip_causes_plot(found: Comparison) -> Plot:
         title = f"Flips are caused most by {rows[0][0]}"
     return row_plot(
         ("flip-causes", title),
-        "Share of the flips between two rule sets where the one, without this principle, would give the other's label. "
-        "Shares of several principles need not add up to 100%.",
+        "Share of the flips between two rule sets where one of them, without this principle, would give the other's "
+        "label. The shares of several principles need not add up to 100%.",
         ("principle", [name for name, _ in rows]),
         [Panel("flips that it causes", [share for _, share in rows], limits=FULL)],
         "flips",
@@ -76,7 +76,7 @@ def flip_causes_plot(found: Comparison) -> Plot:
 
 
 def revisions_plot(found: Comparison) -> Plot:
-    """Return under whose rules whose revisions win, against their samples and against each other."""
+    """Return the plot of revisions' win rates, by rule set that judges and rule set that made the revision."""
     titles = {"beats its sample": found.over_parent, "beats other rule sets' revisions": found.rivals}
     titles = {what: matrix for what, matrix in titles.items() if _has_values(matrix)}
     names: list[str] = []
@@ -96,8 +96,8 @@ def revisions_plot(found: Comparison) -> Plot:
     title, *others = [_matrix_title(what, matrix) for what, matrix in titles.items()]
     return row_plot(
         ("revisions", title),
-        "Mean probability of winning, judged under each rule set's rules, by whose revision it is; blue: a rule set "
-        f"judges its own. {''.join(f'Right: {other[0].lower()}{other[1:]}.' for other in others)}",
+        "Mean probability that a revision wins, by the rule set that judges and the one that made the revision; blue: "
+        f"both are the same. {''.join(f'Right: {other[0].lower()}{other[1:]}.' for other in others)}",
         ("revisions", names),
         [
             Panel(what, column, colours, "share", FULL, 0.5, "loses | wins")
@@ -107,19 +107,19 @@ def revisions_plot(found: Comparison) -> Plot:
 
 
 def rule_sets_plot(found: Comparison) -> Plot:
-    """Return how much each rule set labels, and how the critic answers its questions."""
+    """Return the plot of each rule set's share of labels, order agreement, label mass and position bias."""
     every = found.rule_sets
     reasons = sorted({reason for rules in every for reason in rules.abstained})
     shares = [rules.order_agreement.value for rules in every if rules.order_agreement.value is not None]
-    orders = "No question was read in both orders."
+    orders = "No verdict is readable in both orders."
     if shares:
         orders = f"At best {max(shares):.0%} of the verdicts stay the same when the responses are swapped."
     biases = [Estimate(value=rules.critic.overall) for rules in every]
     return row_plot(
         ("rule-sets", _labelled_title(every)),
         f"{orders} From left to right: share of the judged matchups that get a label; share of the questions with the "
-        "same winner in both orders; probability on the two labels together; median log-odds of being shown first, "
-        "which cancels in the mean of both orders, but may dominate the critic's verdicts.",
+        "same winner in both orders; probability of the two labels together; median log-odds of the response shown "
+        "first, which cancels in the mean of both orders but may dominate single verdicts.",
         ("rule set", [rules.name for rules in every]),
         [
             Panel("labelled", [rules.labelled for rules in every], limits=FULL),
@@ -134,13 +134,13 @@ def rule_sets_plot(found: Comparison) -> Plot:
 
 
 def principles_plot(rules: RuleSetMetrics) -> Plot:
-    """Return what every principle of one rule set contributes."""
-    # By what is shown, not by a lucky few matchups.
+    """Return the plot of one rule set's principles: labels that depend on each, agreement, changes with the order."""
+    # Sorted by the lower end of the interval, so that a principle with few matchups does not come first by chance.
     rows = sorted(rules.principles, key=lambda p: (-(p.decisive.low or 0), -(p.decisive.value or 0)))
     rows = [row for row in rows if row.decisive.value is not None or row.agrees.value is not None]
     if not rows:
         table = Table(("principle",), ())
-        return Plot(f"principles-{rules.name}", f"{rules.name}: nothing was read", "No verdict counts.", table, None)
+        return Plot(f"principles-{rules.name}", f"{rules.name}: no readable verdict", "Nothing to show.", table, None)
     title = f"{rules.name}: no principle is shown to decide more labels than another"
     if apart(rows[0].decisive, rows[-1].decisive):
         title = f"{rules.name}: “{rows[0].id}” decides most labels, “{rows[-1].id}” fewest"
@@ -162,7 +162,7 @@ def principles_plot(rules: RuleSetMetrics) -> Plot:
 
 
 def conflicts_plot(found: Comparison) -> Plot:
-    """Return which principles, or groups of principles, of a rule set vote against each other most."""
+    """Return the plot of the pairs of principles, or of groups, that most often name different winners."""
     conflicts = [
         (f"{rules.name}: {kind}{conflict.one} / {conflict.other}", conflict.against)
         for rules in found.rule_sets
@@ -176,8 +176,8 @@ def conflicts_plot(found: Comparison) -> Plot:
         title = f"{worst} contradict each other most"
     return row_plot(
         ("conflicts", title),
-        "Share of the matchups where both principles name a winner in which the winners differ; the largest shares of "
-        "all rule sets. At 50% the two are unrelated; well above, one undoes the other.",
+        "Of the matchups where both principles name a winner, the share with different winners; the largest shares of "
+        "all rule sets. At 50% the two are unrelated; far above 50%, they cancel each other.",
         ("principles", [name for name, _ in conflicts]),
         [Panel("name different winners", [share for _, share in conflicts], limits=FULL, reference=0.5)],
         "matchups",
@@ -185,13 +185,13 @@ def conflicts_plot(found: Comparison) -> Plot:
 
 
 def texts_of_revisions_plot(found: Comparison) -> Plot:
-    """Return what the revisions are like as texts, beside the samples that they come from."""
+    """Return the plot of text metrics of the revisions, beside the samples that they revise."""
     makers = [
         ("samples of the policy", found.samples),
         *((f"by {rules.name}", rules.texts) for rules in found.rule_sets if rules.texts.answers),
     ]
     longest = max(makers, key=lambda maker: maker[1].words.value or 0)
-    title = "In length, samples and revisions are not shown to differ"
+    title = "Samples and revisions are not shown to differ in length"
     if highest_is_shown([texts.words for _, texts in makers]):
         title = f"Longest on average: {longest[0]}, {number(longest[1].words.value, 0)} words"
     return texts_plot(title, makers)
@@ -231,7 +231,7 @@ def _matrix_title(what: str, matrix: Matrix) -> str:
     ]
     (lowest, low), (highest, high) = (extreme(cells, key=lambda row: row[0].value or 0) for extreme in (min, max))
     if all(cell.holds(0.5) for cell, _ in cells):
-        return f"A revision {what} about every second time: nowhere shown to differ from one half"
+        return f"A revision {what} about half of the time: no rate is shown to differ from 50%"
     if not apart(lowest, highest):
         return f"A revision {what}: no rule set is shown to do so more often than another"
     return f"A revision {what} most often {high}; least {low}"

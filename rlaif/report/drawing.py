@@ -1,8 +1,8 @@
-"""Draw plots as SVG elements of a page, each with a title, a text that says how to read it, and its numbers as a table.
+"""Draw plots as SVG elements of a page, each with a title, a text on how to read it, and a table of its numbers.
 
-Most are row plots (`row_plot`): a name on the left of each row, and beside it one mark in each of some panels. Colours
-are placeholders that become the page's CSS variables, so that a plot follows light and dark. Text stays text. The same
-numbers give the same bytes.
+Most are row plots (`row_plot`): each row has a name on the left and one mark in each panel. Colours are placeholders
+that become the page's CSS variables, so that a plot follows the light and dark theme. Text is not converted to paths.
+The same numbers give the same bytes.
 """
 
 import io
@@ -27,9 +27,9 @@ from rlaif.stats.estimates import Estimate
 WIDTH = 6.0
 """Inches of 72 points; a page shows a plot between 350 and 500 CSS pixels wide."""
 FULL = (-0.02, 1.02)
-"""Axis limits of a share when the whole range is to be seen."""
+"""Axis limits that show the whole range of a share."""
 LONGEST_LINE = 27
-"""Characters of a row's name before it is wrapped, beside several panels; beside one there is room for a third more."""
+"""Characters after which a row's name is wrapped, beside several panels; beside one panel, a third more."""
 
 _VARIABLES = {f"#0{n}0{n}0{n}": name for n, name in enumerate(("ink", "faint", "rule", "one", "two", "three"), 1)}
 """Placeholders for the colours of the page, and the names of its CSS variables."""
@@ -55,7 +55,7 @@ _STYLE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Table:
-    """Numbers for reading; the first column names the row."""
+    """A table of texts; the first column names the row."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -68,7 +68,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot of a page with all that is said about it."""
+    """A plot of a page, with its title, explanation and table."""
 
     name: str
     """Unique in the page."""
@@ -114,9 +114,9 @@ class Panel:
     limits: tuple[float, float] | None = None
     """Ends of the axis; by default what the marks need."""
     reference: float | None = None
-    """Where a dotted line stands, such as no difference."""
+    """Value at which a dotted line is drawn, such as no difference."""
     sides: str = ""
-    """Name of the reference, or of what lies on its two sides: `loses | wins`."""
+    """Label of the reference line, or of its two sides: `loses | wins`."""
     width: float = 1
     """Relative to the other panels."""
 
@@ -141,8 +141,9 @@ def row_plot(
 ) -> Plot:
     """Return a plot with one row for each name.
 
-    `title` is the plot's name and title; `rows` what the rows are, and their names; `counted` says what the estimates
-    of the first panel are measured on, which is then written at the end of each row; `more` are columns of the table.
+    `title` is (name, title) of the plot; `rows` is (what the rows are, their names); `counted` names what the first
+    panel's estimates are measured on, whose number is then written at the end of each row; `more` holds further
+    columns of the table.
     """
     what, names = rows
     counts = [f"{mark.n:,.0f}" if isinstance(mark, Estimate) else "" for mark in panels[0].marks] if counted else []
@@ -157,10 +158,10 @@ def row_plot(
 
 
 def drawn(name: str, title: str, height: float, draw: Callable[[Figure], None]) -> Markup:
-    """Return what `draw` puts on a figure of this height (inches) as an SVG element that is safe to embed."""
-    # "default" first: the user's own matplotlib settings must not count.
+    """Return an SVG element, safe to embed, of what `draw` draws on a figure of this height (inches)."""
+    # "default" first: it overrides the user's own matplotlib settings.
     with style.context(["default", _STYLE, {"svg.hashsalt": name}]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a tag in a script that the measuring font lacks; the reader's has it
+        warnings.simplefilter("ignore")  # glyphs missing in matplotlib's font; the reader's browser draws the text
         canvas = Figure(figsize=(WIDTH, height))
         draw(canvas)
         file = io.StringIO()
@@ -169,7 +170,7 @@ def drawn(name: str, title: str, height: float, draw: Callable[[Figure], None]) 
 
 
 def interval(ax: Axes, place: float, estimate: Estimate, colour: str = ONE, *, upright: bool = False) -> None:
-    """Draw an estimate with its interval at a height (or, upright, at an x)."""
+    """Draw an estimate with its interval at y = `place`, or, if `upright`, at x = `place`."""
     if estimate.value is None:
         return
     ends = tuple(estimate.value if end is None else end for end in (estimate.low, estimate.high))
@@ -179,7 +180,7 @@ def interval(ax: Axes, place: float, estimate: Estimate, colour: str = ONE, *, u
 
 
 def at_value(ax: Axes, value: float, label: str = "") -> None:
-    """Draw a vertical line of reference through the panel, with its name above."""
+    """Draw a dotted vertical line at x = `value`, with its label above."""
     ax.axvline(value, color=FAINT, linewidth=1, linestyle=(0, (2, 2)), zorder=0)
     where: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "va": "bottom"}
     below, _, above = label.rpartition(" | ")
@@ -188,12 +189,12 @@ def at_value(ax: Axes, value: float, label: str = "") -> None:
 
 
 def number(value: float | None, digits: int = 2) -> str:
-    """Return a number for a table, an en dash for none."""
+    """Return a number as text for a table; an en dash where there is none."""
     return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
 
 
 def with_interval(estimate: Estimate, *, percent: bool = True) -> str:
-    """Return an estimate for a table, such as `62% [58, 66]`."""
+    """Return an estimate with its interval as text for a table, such as `62% [58, 66]`."""
     if estimate.value is None:
         return "–"
     scale, digits, unit = (100, 0, "%") if percent else (1, 2, "")
@@ -211,7 +212,7 @@ def _cell(mark: Mark, unit: str) -> str:
 
 @dataclass(frozen=True)
 class _Places:
-    """Where the parts of a row plot stand, in inches."""
+    """Positions of the parts of a row plot, in inches."""
 
     left: float
     right: float
@@ -219,7 +220,7 @@ class _Places:
     bottom: float
     gap: float
     rows: Sequence[float]
-    """Middles of the rows, downward from the top of the panels."""
+    """Distance of each row's middle from the top of the panels."""
     body: float
     """Height of the panels."""
     labels: Sequence[str]
@@ -319,13 +320,13 @@ def _tick(value: float, unit: str) -> str:
 
 
 def _for_the_page(svg: str, title: str) -> str:
-    """Return the SVG element alone, named for screen readers, with the page's colours and font."""
+    """Return only the SVG element, with a title for screen readers and the page's colours and font."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<defs>\s*<style[^>]*>.*?</style>\s*</defs>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'<g id="[a-zA-Z_]+_\d+">', "<g>", svg)  # the same names stand in every plot
+    svg = re.sub(r'<g id="[a-zA-Z_]+_\d+">', "<g>", svg)  # these ids would repeat in every plot of the page
     svg = re.sub(r'style="[^"]*"', lambda found: _with_variables(found[0]), svg)
-    svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)  # each label again, as a comment
+    svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)  # matplotlib repeats each label as a comment
     label = escape(title)
     head, _, body = svg.partition(">")
     box = head.partition('viewBox="')[2].partition('"')[0]

@@ -1,4 +1,4 @@
-"""Texts and counts of a page: sums with their parts, models and settings, principles."""
+"""Texts and counts of a run's page: sums with their parts, models and settings, principles."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,52 +13,52 @@ from rlaif.text.wording import counted
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a sum, for the bar beneath it."""
+    """One part of a sum, drawn in the bar below it."""
 
     name: str
     count: int
     kept: bool
-    """Whether it is what one wants: traces, decided, with a pair."""
+    """Whether it is the wanted outcome: traces, decided, with a pair."""
 
 
 @dataclass(frozen=True)
 class Sum:
-    """A line of the summary, and the parts it adds up from."""
+    """A line of the summary, and the parts that add up to it."""
 
     line: str
     parts: tuple[Part, ...] = ()
 
     @property
     def total(self) -> int:
-        """What the parts add up to."""
+        """The sum of the parts' counts."""
         return sum(part.count for part in self.parts)
 
 
 @dataclass(frozen=True)
 class Fact:
-    """A line of what was asked of whom."""
+    """A named line about models and settings."""
 
     name: str
     text: str
     code: str = ""
-    """A hash, set in a fixed width."""
+    """A hash, shown in a fixed-width font."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A principle, as the page shows it."""
+    """A principle as texts for the page."""
 
     name: str
     weight: str
     use: str
-    """What it is used for, where that is not everything."""
+    """Restrictions of its use, such as `critique only`; empty where there are none."""
     compare: str
     critique: str
     why: str
 
 
 def sums_of(summary: Summary) -> list[Sum]:
-    """Return the lines that the terminal shows at the end of a run, the first three with their parts."""
+    """Return the lines of the summary that the terminal shows; the first three have their parts."""
     without = sum(summary.traces_without_pair.values())
     parts = [
         (
@@ -74,7 +74,7 @@ def sums_of(summary: Summary) -> list[Sum]:
 
 
 def facts_of(run: Run, summary: Summary) -> list[Fact]:
-    """Return what was asked of whom, with what everything depends on."""
+    """Return the models, settings, hashes and costs of a run."""
     config, manifest = run.config, run.manifest
     return [
         *_models(run),
@@ -90,24 +90,24 @@ def facts_of(run: Run, summary: Summary) -> list[Fact]:
         ),
         Fact(
             "Sampled",
-            f"{config.sampling.n} responses to each prompt, temperature {config.sampling.temperature:g}, top-p "
+            f"{config.sampling.n} responses per prompt, temperature {config.sampling.temperature:g}, top-p "
             f"{config.sampling.top_p:g}, at most {config.sampling.max_tokens:,} tokens",
         ),
         Fact("Revised", _revised(run)),
         Fact("Judged", _judged(run)),
         *(Fact("Judge", judge_words(judge)) for judge in config.judging.panel),
         *(Fact("Corrected", words) for words in corrected_words(summary.corrected)),
-        *(Fact("On the panel", words) for words in (panel_words(summary.panel) if summary.panel else ())),
+        *(Fact("Panel", words) for words in (panel_words(summary.panel) if summary.panel else ())),
         *(Fact("Note", note) for note in summary.notes),
-        Fact("Paired", f"{config.pairs.select}, at most {config.pairs.per_prompt} of each prompt"),
+        Fact("Paired", f"{config.pairs.select}, at most {config.pairs.per_prompt} per prompt"),
         Fact("Templates", "", ", ".join(f"{name} {digest}" for name, digest in manifest.templates.items())),
         Fact("Tokens", _tokens(summary)),
-        Fact("Made with", f"rlaif {manifest.rlaif}, begun {manifest.created[:10]}, seed {config.seed}"),
+        Fact("Made with", f"rlaif {manifest.rlaif}, started {manifest.created[:10]}, seed {config.seed}"),
     ]
 
 
 def rules_of(constitution: Constitution) -> list[Rule]:
-    """Return the principles as they are shown."""
+    """Return the principles of a constitution as texts for the page."""
     return [
         Rule(
             name=principle.id,
@@ -132,38 +132,38 @@ def _models(run: Run) -> list[Fact]:
     try:
         models = run.models
     except RunDirectoryError:
-        return [Fact("Models", "none has responded yet")]
-    alone = run.judged_with == models.critic
+        return [Fact("Models", "no model has replied yet")]
+    critic_judges = run.judged_with == models.critic
     return [
-        Fact("Policy", f"{models.policy}, which responds"),
-        Fact("Critic", f"{models.critic}, which criticises" + (" and judges" if alone else "")),
-        *([] if alone else [Fact("Judged by", run.judged_with)]),
+        Fact("Policy", f"{models.policy}, which writes the responses"),
+        Fact("Critic", f"{models.critic}, which criticises" + (" and judges" if critic_judges else "")),
+        *([] if critic_judges else [Fact("Judged by", run.judged_with)]),
     ]
 
 
 def _revised(run: Run) -> str:
     revision = run.config.revision
     if not revision.rounds:
-        return "not at all"
+        return "no revisions"
     return (
         f"{counted(revision.rounds, 'round')} of critique and revision, written by the {revision.by}, "
-        f"{counted(revision.principles, 'principle')} drawn for each"
+        f"{counted(revision.principles, 'principle')} drawn for each critique"
     )
 
 
 def _judged(run: Run) -> str:
     judging = run.config.judging
     if judging.kind == "none":
-        return "not at all: revisions only, for supervised fine-tuning"
-    which = (
+        return "no judging: revisions only, for supervised fine-tuning"
+    principles = (
         "every principle"
         if judging.principles == "all"
         else f"{counted(judging.principles, 'principle')} drawn per prompt"
     )
     orders = "both orders" if judging.orders == "both" else "one order only"
-    noise = "allowed" if judging.allow_order_noise else "abstains"
+    noise = "allowed" if judging.allow_order_noise else "leads to abstention"
     return (
-        f"{which}, {orders}, {strategy_words(judging)}; margin at least {judging.min_margin:g}, label mass "
+        f"{principles}, {orders}, {strategy_words(judging)}; margin at least {judging.min_margin:g}, label mass "
         f"at least {judging.min_label_mass:g}, order noise {noise}"
     )
 

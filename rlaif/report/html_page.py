@@ -1,7 +1,7 @@
-"""One HTML file out of a template: style, scripts, plots and data inside, nothing fetched, text from models escaped.
+"""Render one HTML file from a template: style, scripts, plots and data are inside, and text from models is escaped.
 
-Every page carries a content security policy that allows the scripts written here, by their hash, and nothing else:
-even a text that slipped through unescaped could neither run nor call home.
+Every page has a content security policy that allows only this package's scripts, by their hash: even an unescaped text
+could neither run as a script nor send a request.
 """
 
 import base64
@@ -24,13 +24,13 @@ from rlaif.version import __version__
 _FOLDER = Path(__file__).parent
 _SCRIPTS = ("page.js", "trace.js", "browser.js")
 _MARK = b'<meta name="generator" content="rlaif '
-"""Stands in the first lines of every page; only files with it may be overwritten."""
+"""In the first lines of every page; only files that contain it may be overwritten."""
 
-_STEERING = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127], "\ufffd")
-"""Control characters: HTML has no place for them, and whoever prints a page on a terminal should see it."""
+_CONTROL = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127], "\ufffd")
+"""Maps control characters, which HTML does not allow and which control a terminal, to U+FFFD."""
 
 PLAIN_UP_TO = 400_000
-"""Characters of data that are embedded as plain JSON; more is packed, which old browsers cannot read."""
+"""Characters of data up to which it is embedded as plain JSON; more is compressed, which old browsers cannot read."""
 
 
 class Data(Record):
@@ -42,7 +42,7 @@ class Data(Record):
 
 
 def render(template: str, **values: Any) -> str:  # noqa: ANN401
-    """Return a page. All text in `values` is escaped; only `Markup`, such as a plot's SVG, goes in as it is."""
+    """Return a page as HTML. All text in `values` is escaped, except `Markup`, such as a plot's SVG."""
     script = "\n".join(_asset(name) for name in _SCRIPTS)
     shared = {"style": Markup(_asset("report.css")), "script": Markup(script), "policy": _policy(script)}
     return environment().get_template(template).render(rlaif_version=__version__, **shared, **values)
@@ -50,7 +50,7 @@ def render(template: str, **values: Any) -> str:  # noqa: ANN401
 
 @cache
 def environment() -> jinja2.Environment:
-    """Return the environment of all pages: everything escaped, unknown names are errors."""
+    """Return the Jinja environment of all pages: text is escaped, unknown names are errors."""
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER / "templates"),
         autoescape=True,
@@ -64,7 +64,7 @@ def environment() -> jinja2.Environment:
 
 
 def embedded(value: object) -> Data:
-    """Return data as it may stand in a script element: no text in it can end the element."""
+    """Return a value as JSON for a script element, written so that no text in it can end the element."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     if len(text) > PLAIN_UP_TO:
         return Data(kind="text/plain", text=packed(text))
@@ -74,7 +74,7 @@ def embedded(value: object) -> Data:
 
 
 def packed(text: str) -> str:
-    """Return a text compressed, in 85 characters that mean nothing to HTML; a fifth smaller than base64."""
+    """Return a text deflated and encoded in 85 characters without `<`, `>` and `&`; a fifth smaller than base64."""
     deflated = zlib.compress(text.encode("utf-8", "replace"), 9)
     return base64.b85encode(deflated).translate(_HARMLESS).decode("ascii")
 
@@ -83,26 +83,28 @@ _HARMLESS = bytes.maketrans(b"<>&", b",./")
 
 
 def write_page(file: Path, html: str) -> int:
-    """Write a page as a whole or not at all; return its bytes.
+    """Write a page atomically; return its size in bytes.
 
-    Raises UsageError where something else stands, StorageError where the disk is full.
+    Raises UsageError where another kind of file exists, StorageError where the disk is full.
     """
     refuse_to_overwrite(file)
-    data = html.translate(_STEERING).encode("utf-8", "replace")
+    data = html.translate(_CONTROL).encode("utf-8", "replace")
     write_bytes(file, data)
     return len(data)
 
 
 def refuse_to_overwrite(file: Path) -> None:
-    """Raise UsageError for a file that is no page of this program: it might be somebody's data."""
+    """Raise UsageError where `file` exists and is not a report of this program."""
     if file.is_dir():
-        raise UsageError(f"{file} is a folder; name a file, such as {file / 'report.html'}")
+        raise UsageError(f"{file} is a folder; give a file, such as {file / 'report.html'}")
     if file.is_file():
         with file.open("rb") as opened:
             if _MARK not in opened.read(2000):
-                raise UsageError(f"{file} is no report of this program and is left alone; choose another --out")
-    elif file.exists():  # replacing a device would take /dev/null away from the whole machine
-        raise UsageError(f"{file} is no plain file and is left alone; choose another --out")
+                raise UsageError(
+                    f"{file} is not a report of this program, so it is not overwritten; choose another --out"
+                )
+    elif file.exists():  # a device such as /dev/null, which must not be replaced
+        raise UsageError(f"{file} is not a regular file, so it is not overwritten; choose another --out")
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The page of a policy's evaluation: what is shown, every line, plots, phrases, and responses to read."""
+"""Write the page of a policy's evaluation: conclusions, every line, plots, phrases, and example responses."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,25 +24,25 @@ from rlaif.text.wording import counted
 
 @dataclass(frozen=True)
 class ShownGroup:
-    """The lines of one kind, as the page shows them."""
+    """The lines of one group as a table for the page."""
 
     heading: str
     table: Table
 
 
 def write_policy_report(found: PolicyEvaluation, file: Path) -> int:
-    """Write the page; return its bytes. Raises UsageError and StorageError as `write_page` does."""
+    """Write the page; return its size in bytes. Raises UsageError and StorageError as `write_page` does."""
     return write_page(file, policy_page(found))
 
 
 def policy_page(found: PolicyEvaluation) -> str:
-    """Return the page."""
+    """Return the page as HTML."""
     return render(
         "policy.html.jinja",
         title=f"{found.base.name} → {found.tuned.name}",
         found=found,
         warnings=found.warnings,
-        said=[(heading, sentences(found.lines, finding)) for finding, heading in HEADINGS.items()],
+        conclusions=[(heading, sentences(found.lines, finding)) for finding, heading in HEADINGS.items()],
         chance=expected_by_chance(found.lines),
         groups=list(_groups(found)),
         facts=_facts(found),
@@ -82,7 +82,7 @@ def _facts(found: PolicyEvaluation) -> list[Fact]:
         ),
         Fact(
             "Responses",
-            f"{found.sampling.n} to each, temperature {found.sampling.temperature:g}, up to "
+            f"{found.sampling.n} per prompt, temperature {found.sampling.temperature:g}, up to "
             f"{found.sampling.max_tokens} tokens, seed {found.seed}",
         ),
         *(
@@ -98,23 +98,23 @@ def _outcomes(outcomes: Mapping[Outcome, int]) -> str:
 
 @dataclass(frozen=True)
 class Typical:
-    """The phrases that became typical, as the page shows them."""
+    """The typical phrases as a section of the page."""
 
     title: str
     reading: str
     table: Table
 
 
-def typical_phrases(of: Phrases) -> Typical:
-    """Return the section about phrases."""
-    rows = tuple(_phrase(one) for one in (*of.gained, *of.lost))
+def typical_phrases(found: Phrases) -> Typical:
+    """Return the section on phrases that became typical of one of the models."""
+    rows = tuple(_phrase(one) for one in (*found.gained, *found.lost))
     return Typical(
-        title="Phrases that became typical of the tuned model, and those of the base" if rows else "Typical phrases",
+        title="Phrases typical of the tuned model, then of the base" if rows else "Typical phrases",
         reading=(
-            f"{'' if rows else 'None was found. '}{of.looked_at:,} phrases of one to three words were compared by "
-            "their log-odds ratio with an informative Dirichlet prior (Monroe et al. 2008); named are those beyond "
-            f"|z| = {of.threshold:.2f}, which the largest of all exceeds in one case of twenty where the two models' "
-            "responses change places at random. A prompt counts by the share of its responses that contain the phrase."
+            f"{'' if rows else 'None was found. '}{found.looked_at:,} phrases of one to three words were compared by "
+            "their log-odds ratio with an informative Dirichlet prior (Monroe et al. 2008). Those with |z| above "
+            f"{found.threshold:.2f} are listed; if the two models' responses are exchanged at random, the largest |z| "
+            "is above that in 5 % of the cases. A prompt counts by the share of its responses with the phrase."
         ),
         table=Table(("phrase", "base, prompts", "tuned, prompts", "log-odds ratio", "z"), rows),
     )

@@ -25,7 +25,7 @@ from rlaif.report.drawing import (
 
 
 def policy_plots(found: PolicyEvaluation) -> list[Plot]:
-    """Return the plots without those that have nothing to show."""
+    """Return the plots of the evaluation; those without data are left out."""
     plots = [wins_plot(found)]
     shares = [line for line in found.lines if line.unit == "share" and line.base and line.difference.value is not None]
     if shares:
@@ -36,7 +36,7 @@ def policy_plots(found: PolicyEvaluation) -> list[Plot]:
 
 
 def wins_plot(found: PolicyEvaluation) -> Plot:
-    """Return the win rates under all constitutions, with and without the effect of length."""
+    """Return the plot of the win rates under all constitutions, with and without the effect of length."""
     rates = [f"{with_interval(one.win_rate)} under {one.constitution}" for one in found.wins]
     names: list[str] = []
     marks: list[Mark] = []
@@ -45,8 +45,8 @@ def wins_plot(found: PolicyEvaluation) -> Plot:
         marks += [None, one.win_rate, one.at_equal_length, one.similar_length]
     plot = row_plot(
         ("wins", f"Win rate of the tuned model's responses: {', '.join(rates) or 'not measured'}"),
-        "Where the win rate is above one half and the two rates that account for length are not, the win may be one of "
-        "length.",
+        "Where the win rate is above 50% and the two rates that account for length are not, the tuned model may win "
+        "only by length.",
         ("win rate", names),
         [Panel("share of the decided matchups", marks, ONE, "share", FULL, 0.5, "base wins | tuned wins")],
     )
@@ -59,7 +59,7 @@ def wins_plot(found: PolicyEvaluation) -> Plot:
 
 
 def shares_plot(lines: Sequence[Line]) -> Plot:
-    """Return the differences of all shares, tuned minus base."""
+    """Return the plot of the differences of all shares, tuned minus base, in percentage points."""
     counts = {kind: sum(line.finding == kind for line in lines) for kind in ("loss", "gain", "change")}
     found = ", ".join(f"{count} a {kind}" for kind, count in counts.items() if count)
     colours = {"loss": TWO, "gain": ONE, "change": THREE}
@@ -90,8 +90,8 @@ def shares_plot(lines: Sequence[Line]) -> Plot:
 
 
 def reliability_plot(found: PolicyEvaluation) -> Plot:
-    """Return confidence against the share that is right, before and after training."""
-    title = "How sure each model is of its answers to questions with four options, and how often it is right"
+    """Return the plot of the share of right answers by confidence, for both models."""
+    title = "Confidence and share right on questions with four options, for both models"
 
     def draw(canvas: Figure) -> None:
         ax = canvas.subplots(gridspec_kw={"left": 0.14, "right": 0.75, "top": 0.96, "bottom": 0.17})
@@ -109,7 +109,7 @@ def reliability_plot(found: PolicyEvaluation) -> Plot:
     return Plot(
         name="reliability",
         title=title,
-        reading="On the dotted line a model is as often right as it is sure; below it, it is too sure.",
+        reading="On the dotted line a model is calibrated; below it, it is overconfident; above it, underconfident.",
         table=Table(
             ("confidence", "base, questions", "base, right", "tuned, questions", "tuned, right"),
             tuple(

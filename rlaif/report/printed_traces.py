@@ -1,4 +1,4 @@
-"""A few traces as plain HTML: what stands on paper, and where no script runs, in place of the browser of traces."""
+"""A few traces as plain HTML, shown in print and without JavaScript, in place of the browser of traces."""
 
 import math
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ LONGEST = 1500
 """Characters of a response that are printed."""
 
 LEAST_KEPT = 0.25
-"""Where less of the words stayed, marks would hide more than they show."""
+"""Least share of the words that stayed for changes to be marked; with fewer, marks make the text hard to read."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Side:
     response: ResponseView
     pieces: tuple[Piece, ...]
     cut: int
-    """Characters that are not printed."""
+    """Number of characters that are not printed."""
 
 
 @dataclass(frozen=True)
@@ -44,25 +44,25 @@ class VerdictRow:
     bias: str
     mass: str
     flag: str
-    """`turned`, `unreadable`, `by a program`, or nothing."""
+    """`order-dependent`, `unreadable`, `by a program`, or empty."""
 
 
 @dataclass(frozen=True)
 class Printed:
-    """A trace on paper."""
+    """The parts of one trace that are printed."""
 
     view: TraceView
     why: str
-    """Why this one."""
+    """Why this trace was selected."""
     revision: tuple[Side, Side] | None
-    """A response and its revision with the difference marked."""
+    """A response and its revision, with the changes marked."""
     matchup: MatchupView | None
     sides: tuple[Side, ...]
     verdicts: tuple[VerdictRow, ...]
 
 
 def printed(view: TraceView, why: str) -> Printed:
-    """Return the parts of a trace that tell most: one comparison, and one revision of its responses."""
+    """Return one matchup of a trace with its verdicts, and one revision, of a response in that matchup if possible."""
     matchup = _matchup(view)
     revision = _revision(view, matchup)
     return Printed(
@@ -76,12 +76,12 @@ def printed(view: TraceView, why: str) -> Printed:
 
 
 def verdict_row(verdict: tuple[str, Logit, Logit, int, bool]) -> VerdictRow:
-    """Return a verdict of both orders as a row of a table."""
+    """Return the verdicts of both orders as a row of a table."""
     principle, ab, ba, mass, readable = verdict
     logits = [logit for logit in (ab, None if ba is None else -ba) if logit is not None]
     preference = sum(logits) / len(logits) if logits else None
     bias = None if ab is None or ba is None else (ab + ba) / 2
-    turned = preference is not None and bias is not None and abs(bias) >= abs(preference)
+    order_dependent = preference is not None and bias is not None and abs(bias) >= abs(preference)
     return VerdictRow(
         principle=principle,
         a_first=_p(ab),
@@ -89,12 +89,12 @@ def verdict_row(verdict: tuple[str, Logit, Logit, int, bool]) -> VerdictRow:
         both=_p(preference),
         bias="–" if bias is None else f"{bias / STEPS_PER_LOGIT:+.2f}",
         mass=f"{mass}%",
-        flag="turned" if readable and turned else "" if readable else "unreadable",
+        flag="order-dependent" if readable and order_dependent else "" if readable else "unreadable",
     )
 
 
 def check_row(check: tuple[str, bool, str, bool, str]) -> VerdictRow:
-    """Return what a program found in both responses as a row of the same table."""
+    """Return a check's results on both responses as a row of the same table."""
     principle, a, found_in_a, b, found_in_b = check
     return VerdictRow(
         principle=principle,
@@ -108,7 +108,7 @@ def check_row(check: tuple[str, bool, str, bool, str]) -> VerdictRow:
 
 
 def _matchup(view: TraceView) -> MatchupView | None:
-    """Return the pair's matchup, or else the noisiest one, or else the first."""
+    """Return the matchup of the pair; without a pair, the one with the most order noise; None without matchups."""
     wanted = {frozenset(pair[:2]) for pair in view.pairs[:1]}
     ordered = sorted(view.matchups, key=lambda m: ({m.a, m.b} not in wanted, m.abstention != "order noise", -_noise(m)))
     return ordered[0] if ordered else None

@@ -1,16 +1,17 @@
 """Collect the numbers behind a run's plots in one pass over its traces, without keeping the texts.
 
-Goes out: numbers for the distributions, and for every prompt a tally, of which ratios with intervals are made:
+The result has the numbers for the distributions, and for every prompt a tally, from which ratios with intervals are
+computed. Keys of a tally:
 
-    ("p longer", b), ("met", b)               the longer response's probability, matchups; by length ratio b
-    ("longer wins",), ("unequal",)            labels the longer response wins; labels between unequal lengths
-    ("p revision", *by), ("revised", *by)     a revision's probability against what it goes back to, and how many;
+    ("p longer", b), ("met", b)               sum of the longer response's p, and number of matchups, in length class b
+    ("longer wins",), ("unequal",)            labels won by the longer response; labels of responses of unequal length
+    ("p revision", *by), ("revised", *by)     sum of a revision's p against its ancestor, and number of such matchups;
                                               by: (), ("principle", k) drawn for its critique, ("tag", t) of its prompt
-    ("more refusals",), ("pairs",)            pairs whose chosen response refuses less those whose rejected one; pairs
-    ("more hedges",)                          the same of responses with a hedge or a stock phrase
-    (either, "prompts")                       prompts where these are not zero
-    ("text", kind, …)                         as `rlaif.evaluate.text_metrics` has them; by KINDS_OF_RESPONSES
-    and those of `rlaif.preferences.contributions`
+    ("more refusals",), ("pairs",)            chosen responses that refuse minus rejected ones that do; number of pairs
+    ("more hedges",)                          the same for responses with a hedge or a stock phrase
+    (one of these two, "prompts")             1 for a prompt where it is not zero
+    ("text", kind, …)                         see `rlaif.evaluate.text_metrics`; kind is one of KINDS_OF_RESPONSES
+    and the keys of `rlaif.preferences.contributions`
 """
 
 from array import array
@@ -29,7 +30,7 @@ from rlaif.runs.reader import Run
 from rlaif.stats.estimates import Tally
 
 LENGTH_RATIOS = (1.0, 1.1, 1.25, 1.5, 2.0, 3.0)
-"""Lower edges of the classes of (longer / shorter), in characters."""
+"""Lower edges of the length classes: length of the longer response over that of the shorter one, in characters."""
 
 KINDS_OF_RESPONSES = ("samples", "revisions", "rejected", "chosen")
 
@@ -38,15 +39,15 @@ Numbers = defaultdict[str, "array[float]"]
 
 @dataclass(frozen=True)
 class Note:
-    """What is kept of a prompt to choose by whether it is shown."""
+    """What is kept of a prompt to select the traces that are shown."""
 
     prompt_id: str
     outcome: str
     """`pair`, why there is none, or `failed`."""
     margin: float | None = None
-    """Of its surest pair."""
+    """Margin of its first pair, the one with the largest margin; None without a pair."""
     noise: float | None = None
-    """The largest gap between the two orders among its matchups that abstain as order noise, in logits."""
+    """Largest position bias, in logits, among its matchups that abstain because of order noise; None without any."""
 
 
 @dataclass
@@ -54,18 +55,18 @@ class Measures:
     """Numbers of a whole run."""
 
     margins: Numbers = field(default_factory=lambda: defaultdict(lambda: array("d")))
-    """Distance of p from one half, of every matchup that has one, under `decided` or its abstention."""
+    """|p - 0.5| of every readable matchup, under `decided` or the reason of its abstention."""
     unreadable: int = 0
     favoured: Numbers = field(default_factory=lambda: defaultdict(lambda: array("d")))
-    """For every principle, its probability for the response that all of them together favour."""
+    """By principle: its probability for the response that all principles together favour."""
     biases: Numbers = field(default_factory=lambda: defaultdict(lambda: array("d")))
-    """For every principle, its position bias, in logits."""
+    """By principle: its position bias in each matchup, in logits."""
     tallies: list[Tally] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
 
 
 def measure(run: Run) -> Measures:
-    """Read all traces and failures of a run."""
+    """Return the measures of a run, from all its traces and failures."""
     found = Measures()
     judging, rule = run.config.judging, run.rule
     for trace, conclusion in run.conclusions():
@@ -88,15 +89,15 @@ def measure(run: Run) -> Measures:
 
 
 def revision_judgements(trace: Trace, conclusion: Conclusion) -> Iterator[tuple[str, str, Judgement]]:
-    """Yield (revision, what it goes back to, their judgement) for all that were compared."""
-    met = {frozenset((j.a, j.b)): j for j in conclusion.judgements}
+    """Yield (revision's id, ancestor's id, their judgement) for every revision that was compared with its ancestor."""
+    judgements = {frozenset((j.a, j.b)): j for j in conclusion.judgements}
     for child, ancestor in trace.ancestors({r.id for r in trace.candidates()}).items():
-        if (judgement := met.get(frozenset((child, ancestor)))) is not None:
+        if (judgement := judgements.get(frozenset((child, ancestor)))) is not None:
             yield child, ancestor, judgement
 
 
 def length_class(a: str, b: str) -> int:
-    """Return the place in LENGTH_RATIOS of two responses' length ratio."""
+    """Return the index in LENGTH_RATIOS of the class of two responses' length ratio."""
     short, long = sorted((len(a), len(b)))
     return bisect_right(LENGTH_RATIOS, long / max(1, short)) - 1
 
@@ -144,12 +145,12 @@ def _revisions(trace: Trace, conclusion: Conclusion) -> Tally:
 
 def _texts(trace: Trace, conclusion: Conclusion) -> Tally:
     question = trace.prompt.messages[-1].content
-    read = {response.id: tally_text(question, response.text) for response in trace.candidates()}
+    counts = {response.id: tally_text(question, response.text) for response in trace.candidates()}
     tally: Tally = Tally()
     for response in trace.candidates():
-        tally.add(under("samples" if response.parent is None else "revisions", read[response.id]))
+        tally.add(under("samples" if response.parent is None else "revisions", counts[response.id]))
     for pair in conclusion.pairs:
-        chosen, rejected = read[pair.chosen], read[pair.rejected]
+        chosen, rejected = counts[pair.chosen], counts[pair.rejected]
         tally.add(under("chosen", chosen))
         tally.add(under("rejected", rejected))
         tally["pairs",] += 1
@@ -161,7 +162,7 @@ def _texts(trace: Trace, conclusion: Conclusion) -> Tally:
 
 
 def _drawn(trace: Trace, child: str, ancestor: str) -> set[str]:
-    """Return the principles of all critiques on the way from a response to its revision."""
+    """Return the principles of all critiques between a response and its revision."""
     drawn: set[str] = set()
     while child != ancestor:
         parent = trace.response(child).parent

@@ -1,4 +1,4 @@
-"""The report of one run, finished or not, as one HTML file. No model is asked; the same run gives the same bytes."""
+"""Write the report of one run, finished or not, as one HTML file; the same run gives the same bytes."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
@@ -19,21 +19,21 @@ from rlaif.seeds import derive_seed
 
 MOST_TRACES = 1000
 LARGEST_PAGE = 7_900_000
-"""Bytes. With long responses the sample shrinks until the page is smaller: mail servers refuse what is larger."""
+"""Bytes. Mail servers refuse larger files, so with long responses fewer traces are shown."""
 
 LEAST_OF_EACH = 20
-"""So many prompts of every outcome are shown in a sample, or all there are."""
+"""Least number of prompts of every outcome in a sample; all of them where there are fewer."""
 
 
 class Written(Record):
-    """What was written."""
+    """The path and size of a written report."""
 
     file: str
     bytes: int
     traces_shown: int
-    """Prompts in the browser of traces, failed ones included."""
+    """Prompts in the browser of traces, including failed ones."""
     traces: int
-    """Prompts that are traces or failed, all in all."""
+    """All prompts that became a trace or failed."""
 
 
 def write_run_report(
@@ -42,9 +42,9 @@ def write_run_report(
     """Write the report of a run. Raises UsageError and StorageError as `write_page` does."""
     measures, seed = measure(run), run.config.seed
     notes = measures.notes
-    shown, why = sample(notes, most_traces, seed), worth_reading(notes)
-    views = _views(run, shown | set(why))
-    page = _page_of(run, measures, [printed(views[prompt_id], reason) for prompt_id, reason in why.items()])
+    shown, extremes = sample(notes, most_traces, seed), extreme_prompts(notes)
+    views = _views(run, shown | set(extremes))
+    page = _page_of(run, measures, [printed(views[prompt_id], reason) for prompt_id, reason in extremes.items()])
     html = page([view for prompt_id, view in views.items() if prompt_id in shown])
     while (size := len(html.encode("utf-8", "replace"))) > largest_page and len(shown) > 1:
         fewer = max(1, int(0.97 * len(shown) * largest_page / size))
@@ -54,7 +54,7 @@ def write_run_report(
 
 
 def _page_of(run: Run, measures: Measures, some: list[Printed]) -> Callable[[Sequence[TraceView]], str]:
-    """Return a function from the traces to browse to the page."""
+    """Return a function that takes the traces to browse and returns the page as HTML."""
     summary = summarise(run, run.session)
     constant = {
         "title": f"{run.path.resolve().name}: {run.constitution.name}",
@@ -77,19 +77,19 @@ def _page_of(run: Run, measures: Measures, some: list[Printed]) -> Callable[[Seq
 
 
 def _sampled(shown: int, notes: Sequence[Note]) -> str:
-    """Return in words which prompts the browser has."""
+    """Return the sentence that says which prompts are in the browser."""
     if not notes:
-        return "No prompt has become a trace yet."
+        return "No prompt is finished yet."
     if shown == len(notes):
-        return f"All {shown:,} prompts that became a trace or failed are here."
+        return f"All {shown:,} prompts that are finished or failed are here."
     return (
-        f"Here are {shown:,} of {len(notes):,} prompts, drawn by lot so that every outcome is among them, rare ones "
-        "more often than their share. All counts and plots above are of the whole run; `rlaif show` has every trace."
+        f"Here are {shown:,} of {len(notes):,} prompts, drawn at random so that every outcome is included; rare "
+        "outcomes are overrepresented. All counts and plots above cover the whole run; `rlaif show` prints any trace."
     )
 
 
 def _views(run: Run, ids: Collection[str]) -> dict[str, TraceView]:
-    """Return what is shown of these prompts, in the order of the prompts."""
+    """Return the views of the prompts with these ids, traces first, then failures."""
     views = {trace.prompt.id: view_of(trace, run.conclude(trace)) for trace in run.traces() if trace.prompt.id in ids}
     failures = {failure.prompt_id: failure for failure in run.failures() if failure.prompt_id in ids}
     if failures:
@@ -100,9 +100,9 @@ def _views(run: Run, ids: Collection[str]) -> dict[str, TraceView]:
 
 
 def sample(notes: Sequence[Note], size: int, seed: int) -> set[str]:
-    """Return the ids of `size` prompts: some of every outcome, the rest by lot; the same for the same run.
+    """Return the ids of `size` prompts: some of every outcome, the rest at random.
 
-    Which are drawn depends on each prompt's id and the seed alone.
+    The draw depends only on the prompts' ids and the seed.
     """
     drawn = sorted(notes, key=lambda note: (derive_seed(seed, note.prompt_id, "report"), note.prompt_id))
     if len(drawn) <= size:
@@ -110,21 +110,21 @@ def sample(notes: Sequence[Note], size: int, seed: int) -> set[str]:
     by_outcome: dict[str, list[str]] = defaultdict(list)
     for note in drawn:
         by_outcome[note.outcome].append(note.prompt_id)
-    least = min(LEAST_OF_EACH, size // len(by_outcome))
-    chosen = [prompt_id for ids in by_outcome.values() for prompt_id in ids[:least]]
+    of_each = min(LEAST_OF_EACH, size // len(by_outcome))
+    chosen = [prompt_id for ids in by_outcome.values() for prompt_id in ids[:of_each]]
     rest = [note.prompt_id for note in drawn if note.prompt_id not in set(chosen)]
     return {*chosen, *rest[: size - len(chosen)]}
 
 
-def worth_reading(notes: Sequence[Note], of_each: int = 2) -> dict[str, str]:
-    """Return the prompts most worth reading and why: the surest pairs, the closest, the worst order noise."""
+def extreme_prompts(notes: Sequence[Note], of_each: int = 2) -> dict[str, str]:
+    """Return {prompt id: why}: prompts with the largest and smallest margins, and with the most order noise."""
     paired = sorted((note for note in notes if note.margin is not None), key=lambda note: note.margin or 0)
     noisy = sorted((note for note in notes if note.noise is not None), key=lambda note: -(note.noise or 0))
     found: dict[str, str] = {}
     for why, some in (
-        ("one of the surest pairs", paired[::-1]),
-        ("one of the closest pairs", paired),
-        ("its orders contradict one another most", noisy),
+        ("one of the pairs with the largest margin", paired[::-1]),
+        ("one of the pairs with the smallest margin", paired),
+        ("among the strongest disagreements of the two orders", noisy),
     ):
         fresh = [note.prompt_id for note in some if note.prompt_id not in found]
         found |= dict.fromkeys(fresh[:of_each], why)

@@ -1,4 +1,4 @@
-"""The plots of one run, in the order of the page, and the plot of texts that a comparison shares."""
+"""The plots of one run, in the order of the page, and `texts_plot`, which a comparison also uses."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -29,14 +29,14 @@ from rlaif.report.run_measures import KINDS_OF_RESPONSES, LENGTH_RATIOS, Measure
 from rlaif.stats.estimates import Bootstrap, Estimate
 
 BINS = np.linspace(0, 0.5, 26)
-"""Of margins: 0.02 wide."""
+"""Edges of the bins of |p - 0.5|, each 0.02 wide."""
 MOST_TAGS = 12
 FEWEST_PROMPTS = 6
-"""Of prompts that differ: fewer may all do so in one direction by chance (a sign test reaches 5 % with six)."""
+"""Least number of prompts that differ; fewer may all differ in one direction by chance (a sign test needs six)."""
 
 
 def run_plots(measures: Measures, constitution: Constitution, min_margin: float) -> list[Plot]:
-    """Return the plots of a run. The first is always there, and says so when nothing was judged."""
+    """Return the plots of a run; the first is always included, without a drawing where nothing was judged."""
     bootstrap = Bootstrap(measures.tallies)
     principles = [p.id for p in constitution.comparing if p.id in measures.favoured]
     plots = [margins_plot(measures, min_margin)]
@@ -53,7 +53,7 @@ def run_plots(measures: Measures, constitution: Constitution, min_margin: float)
 
 
 def margins_plot(measures: Measures, min_margin: float) -> Plot:
-    """Return the histogram of how far the matchups are from a tie, and where the threshold cuts."""
+    """Return the histogram of the matchups' |p - 0.5|, with the threshold `min_margin`."""
     decided: Sequence[float] = measures.margins.get("decided", [])
     abstained = {reason: values for reason, values in sorted(measures.margins.items()) if reason != "decided"}
     total = len(decided) + sum(map(len, abstained.values())) + measures.unreadable
@@ -63,7 +63,7 @@ def margins_plot(measures: Measures, min_margin: float) -> Plot:
         rows.append(("abstained: unreadable", f"{measures.unreadable:,}", "–"))
     table = Table(("matchups", "count", "median margin"), tuple(rows))
     if not total:
-        return Plot("margins", "No matchup was judged", "There are no verdicts to draw.", table, None)
+        return Plot("margins", "No matchup was judged", "There are no verdicts.", table, None)
     title = f"{len(decided) / total:.0%} of the matchups are decided"
     if decided:
         title += f", half of them with a probability of at least {0.5 + (_median(decided) or 0):.2f}"
@@ -73,8 +73,8 @@ def margins_plot(measures: Measures, min_margin: float) -> Plot:
         others = [margin for values in abstained.values() for margin in values]
         kept, lost = (np.histogram(values, BINS)[0] for values in (decided, others))
         ax.bar(BINS[:-1], kept, width=0.017, color=ONE, align="edge")
-        some = lost > 0  # an empty bar would draw a line
-        ax.bar(BINS[:-1][some], lost[some], 0.017, kept[some], facecolor="none", edgecolor=TWO, align="edge")
+        filled = lost > 0  # a bar of height 0 would be drawn as a line
+        ax.bar(BINS[:-1][filled], lost[filled], 0.017, kept[filled], facecolor="none", edgecolor=TWO, align="edge")
         if min_margin:
             at_value(ax, min_margin, f"too close below {min_margin:g}")
         ax.set_xlim(0, 0.5)
@@ -86,9 +86,9 @@ def margins_plot(measures: Measures, min_margin: float) -> Plot:
         name="margins",
         title=title,
         reading=(
-            "Distance of each matchup's probability from an even 0.5. Filled: decided; outlined: abstained"
-            + (f" (left of the dotted line, {min_margin:g}, it is too close to call)." if min_margin else ".")
-            + (f" {measures.unreadable:,} matchups without a readable verdict have none." * bool(measures.unreadable))
+            "Distance of each matchup's probability from 0.5. Filled: decided; outlined: abstained"
+            + (f" (left of the dotted line at {min_margin:g}: too close)." if min_margin else ".")
+            + (f" {measures.unreadable:,} matchups have no readable verdict." * bool(measures.unreadable))
         ),
         table=table,
         svg=drawn("margins", title, 2.6, draw),
@@ -96,7 +96,7 @@ def margins_plot(measures: Measures, min_margin: float) -> Plot:
 
 
 def principles_plot(measures: Measures, bootstrap: Bootstrap, principles: Sequence[str]) -> Plot:
-    """Return how strongly each principle supports the overall winner, how often it decides, and its position bias."""
+    """Return the plot of each principle's support for the overall winner, its influence, and its position bias."""
     strengths = {k: Spread.of(measures.favoured[k]) for k in principles}
     ranked = sorted(principles, key=lambda k: -(found.median if (found := strengths[k]) else 0))
     shown = [f"“{k}” ({found.median:.2f})" for k in (ranked[0], ranked[-1]) if (found := strengths[k])]
@@ -109,19 +109,20 @@ def principles_plot(measures: Measures, bootstrap: Bootstrap, principles: Sequen
         Panel("decides alone", decisive, TWO),
     ]
     reading = (
-        "First panel: the probability that a principle gives to the response that all together prefer. Second: "
-        "share of the labels that would be different, or missing, without it."
+        "First panel: the probability that a principle gives to the response that all principles together prefer. "
+        "Second: share of the labels that would be different, or missing, without it."
     )
     if biases:
         spreads = [Spread.of(measures.biases.get(k, [])) for k in ranked]
         panels.append(Panel("position bias, logits", spreads, THREE, "number", None, 0))
         reading += (
-            f" Third: half the sum of the log-odds of both orders; being shown first is worth {np.median(biases):+.2f} "
-            "logits. The median cancels in every label, the width around it is noise."
+            f" Third: half the sum of the log-odds of both orders; its median over all principles is "
+            f"{np.median(biases):+.2f} logits for the response shown first. This median cancels in every label; the "
+            "spread around it is noise."
         )
     return row_plot(
         ("principles", title),
-        f"{reading} Spreads: dot median, thick line the middle half, thin line the middle 90% of the matchups.",
+        f"{reading} Dot: median; thick line: middle half; thin line: middle 90% of the matchups.",
         ("principle", ranked),
         panels,
         more={"matchups": [f"{len(measures.favoured[k]):,}" for k in ranked]},
@@ -129,15 +130,15 @@ def principles_plot(measures: Measures, bootstrap: Bootstrap, principles: Sequen
 
 
 def lengths_plot(bootstrap: Bootstrap) -> Plot:
-    """Return whether the longer response is preferred, and by how much for which difference in length."""
+    """Return the plot of the longer response's mean probability, by length ratio."""
     names = [f"{low:g}–{high:g} times as long" for low, high in pairwise(LENGTH_RATIOS)]
     names.append(f"over {LENGTH_RATIOS[-1]:g} times")
     probabilities = [bootstrap.ratio(("p longer", place), ("met", place)) for place in range(len(names))]
     wins = bootstrap.ratio(("longer wins",), ("unequal",))
     return row_plot(
         ("lengths", f"The longer response wins {with_interval(wins)} of the labels"),
-        "Matchups by how much longer one response is than the other, in characters. All at 50%: length does not "
-        "matter. A slope may be length bias of the critic, or longer responses being better.",
+        "Matchups by the ratio of the two responses' lengths in characters. If all are at 50%, length has no effect. A "
+        "slope may come from the critic's length bias, or from longer responses being better.",
         ("length", names),
         [Panel("mean probability of the longer", probabilities, ONE, "share", FULL, 0.5, "shorter | longer")],
         "matchups",
@@ -145,23 +146,23 @@ def lengths_plot(bootstrap: Bootstrap) -> Plot:
 
 
 def texts_of_pairs_plot(bootstrap: Bootstrap) -> Plot:
-    """Return what was chosen and what was rejected as texts, beside all samples and revisions."""
+    """Return the plot of text metrics of chosen and rejected responses, beside all samples and revisions."""
     kinds = {kind: text_metrics(bootstrap, kind) for kind in KINDS_OF_RESPONSES}
     return texts_plot(
-        _what_training_would_learn(bootstrap),
+        _refusal_or_hedging_difference(bootstrap),
         [(name, texts) for name, texts in kinds.items() if texts.answers],
-        "What training on these pairs would teach beside the rules. ",
+        "What training on these pairs may teach besides the rules. ",
     )
 
 
 def texts_plot(title: str, kinds: Sequence[tuple[str, TextMetrics]], reading: str = "") -> Plot:
-    """Return a plot with one row for each kind of responses; the first, what others are compared with, is grey."""
+    """Return the plot of text metrics, one row for each kind of responses; the first, the reference, is grey."""
     colours = [FAINT, *[ONE] * (len(kinds) - 1)]
     every = [texts for _, texts in kinds]
     return row_plot(
         ("texts", title),
-        f"{reading}Words of a response; share that refuses; share with a hedge or a stock phrase (both by rules for "
-        "English); variety: the share of different words in windows of 50, which does not depend on length.",
+        f"{reading}Words per response; share that refuses; share with a hedge or a stock phrase (both detected by "
+        "rules for English); variety: share of different words in windows of 50 words, independent of length.",
         ("responses", [name for name, _ in kinds]),
         [
             Panel("words", [texts.words for texts in every], colours, "number"),
@@ -178,8 +179,8 @@ def texts_plot(title: str, kinds: Sequence[tuple[str, TextMetrics]], reading: st
     )
 
 
-def _what_training_would_learn(bootstrap: Bootstrap) -> str:
-    """Return the first way in which chosen responses are shown to differ from the rejected ones of the same pairs."""
+def _refusal_or_hedging_difference(bootstrap: Bootstrap) -> str:
+    """Return a sentence on whether chosen and rejected responses of a pair differ in refusals, else in hedges."""
     for what, verb in (("more refusals", "refuses"), ("more hedges", "hedges")):
         estimate = bootstrap.ratio((what,), ("pairs",), share=False)
         if bootstrap.total((what, "prompts")) >= FEWEST_PROMPTS and not estimate.holds(0):
@@ -191,7 +192,7 @@ def _what_training_would_learn(bootstrap: Bootstrap) -> str:
 
 
 def revisions_plot(bootstrap: Bootstrap, principles: Sequence[str], tags: Sequence[str]) -> Plot:
-    """Return where a revision beats its parent: over all, by the principle drawn for its critique, by its tag."""
+    """Return the plot of revisions' mean p against their parents: all, by principle of the critique, by prompt tag."""
     overall = bootstrap.ratio(("p revision",), ("revised",))
     names = ["all revisions"]
     marks: list[Estimate | None] = [overall]
@@ -207,8 +208,8 @@ def revisions_plot(bootstrap: Bootstrap, principles: Sequence[str], tags: Sequen
             marks += [None, *(found[k] for k in best_first)]
     return row_plot(
         ("revisions", f"A revision beats its parent with a mean probability of {with_interval(overall)}"),
-        "Mean probability that a revision is better than the response it goes back to. Of many rows, some differ from "
-        "the others by chance alone.",
+        "Mean probability that a revision is better than the response it revises. With many rows, some differ from the "
+        "others by chance.",
         ("revisions", names),
         [Panel("mean probability that it is better", marks, ONE, "share", FULL, 0.5, "made worse | made better")],
         "number",

@@ -1,6 +1,4 @@
-"""From traces to what the page's browser of traces shows: texts as they are, numbers rounded, the rest left out.
-Which traces are shown is decided in `choice`.
-"""
+"""Convert traces into what the page's browser shows of them: texts unchanged, numbers rounded, the rest left out."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -13,10 +11,10 @@ from rlaif.report.run_measures import revision_judgements
 from rlaif.text.difference import Difference, difference
 
 STEPS_PER_LOGIT = 50
-"""Logits are rounded to 0.02: half of that moves no probability by more than 0.003."""
+"""Logits are rounded to 0.02, which changes no probability by more than 0.003."""
 
 Logit = int | None
-"""In steps; None when the verdict could not be read at all or was not asked."""
+"""A logit in steps; None when the verdict could not be read or was not asked."""
 
 
 class ResponseView(Record):
@@ -26,22 +24,22 @@ class ResponseView(Record):
     text: str
     parent: str | None = None
     score: float | None = None
-    """How strong it is among the prompt's candidates, in logits above their mean."""
+    """Strength among the prompt's candidates, in logits above their mean."""
     note: str = ""
-    """Why it was not compared; that it was cut."""
+    """Why it was not compared, and whether it was cut at max_tokens."""
     by: tuple[str, ...] = ()
     """Principles drawn for the critique."""
     critique: str = ""
     kept: float | None = None
     """Share of the parent's words that stayed."""
     unit: str = ""
-    """`words`, `sentences` or `whole`: what was compared."""
+    """Unit of the difference: `words`, `sentences` or `whole`."""
     steps: tuple[int, ...] = ()
-    """Lengths in UTF-16 units, as scripts count: kept in the parent, kept here, gone, new, and so on by fours."""
+    """Groups of four lengths in UTF-16 units: kept in the parent, kept here, removed, added."""
 
 
 class MatchupView(Record):
-    """Two responses' comparison."""
+    """One matchup with its verdicts."""
 
     a: str
     b: str
@@ -50,15 +48,15 @@ class MatchupView(Record):
     abstention: str | None = None
     final: bool = False
     votes: tuple[tuple[str, float | None, str], ...] = ()
-    """In a comparison: every rule set's name, its probability that a is better, and why it abstains if it does."""
+    """In a comparison, for every rule set: its name, its probability that a is better, and its abstention or ""."""
     verdicts: tuple[tuple[str, Logit, Logit, int, bool], ...]
-    """Principle, logit for the response shown first in order ab and in order ba, lower label mass in %, readable."""
+    """Principle, logit for the response shown first in order ab and in order ba, lower label mass in %, readable?"""
     checks: tuple[tuple[str, bool, str, bool, str], ...] = ()
-    """Principle that a program decides, whether a passed and what was found in it, and the same of b."""
+    """Principle that a program decides, whether a passed, what was found in a, and the same for b."""
 
 
 class TraceView(Record):
-    """All of a prompt's way that the page shows."""
+    """What the page shows of one prompt."""
 
     id: str
     tags: tuple[str, ...]
@@ -71,18 +69,18 @@ class TraceView(Record):
     """Chosen, rejected, p_chosen."""
     responses: tuple[ResponseView, ...] = ()
     judged: tuple[str, ...] = ()
-    """Principles put to the judge."""
+    """Principles that the judge was asked about."""
     matchups: tuple[MatchupView, ...] = ()
     revisions: tuple[float, ...] = ()
-    """Probabilities that a revision beats what it goes back to, where their matchup was decided."""
+    """Probabilities that a revision beats its ancestor, where their matchup was decided."""
 
-    def response(self, answer_id: str) -> ResponseView:
+    def response(self, response_id: str) -> ResponseView:
         """Return one response by its id."""
-        return next(response for response in self.responses if response.id == answer_id)
+        return next(response for response in self.responses if response.id == response_id)
 
 
 def view_of(trace: Trace, conclusion: Conclusion) -> TraceView:
-    """Return what is shown of a trace."""
+    """Return the view of a trace."""
     judged = zip(trace.matchups, conclusion.judgements, strict=True)
     won = [(j, j.p_of(child)) for child, _, j in revision_judgements(trace, conclusion)]
     return TraceView(
@@ -99,23 +97,23 @@ def view_of(trace: Trace, conclusion: Conclusion) -> TraceView:
 
 
 def view_of_failure(failure: Failure, prompt: Prompt) -> TraceView:
-    """Return what is shown of a prompt that did not become a trace."""
+    """Return the view of a prompt that failed."""
     return TraceView(id=prompt.id, tags=prompt.tags, turns=turns_of(prompt), outcome="failed", error=failure.error)
 
 
 def browser_data(views: Collection[TraceView], principles: Sequence[str]) -> Mapping[str, Any]:
-    """Return what the page's script reads: `views` with their principles as places in `principles`.
+    """Return the JSON that the page's script reads: `views`, with principles replaced by their index in `principles`.
 
-    The verdicts of all matchups stand together, column by column, in the order of the matchups: numbers among their
-    like take half the room that they take among texts, once compressed.
+    The verdicts of all matchups are stored column by column, in the order of the matchups, because that compresses to
+    half the size.
     """
     matchups = [matchup for view in views for matchup in view.matchups]
     named = dict.fromkeys([*principles, *(verdict[0] for matchup in matchups for verdict in matchup.verdicts)])
-    place = {principle: number for number, principle in enumerate(named)}
+    index = {principle: number for number, principle in enumerate(named)}
     return {
         "principles": list(named),
         "steps_per_logit": STEPS_PER_LOGIT,
-        "traces": [_compact(view, place) for view in views],
+        "traces": [_compact(view, index) for view in views],
         "ab": [[ab for _, ab, _, _, _ in matchup.verdicts] for matchup in matchups],
         "both": [[_both(ab, ba) for _, ab, ba, _, _ in matchup.verdicts] for matchup in matchups],
         "mass": [[mass for _, _, _, mass, _ in matchup.verdicts] for matchup in matchups],
@@ -123,7 +121,7 @@ def browser_data(views: Collection[TraceView], principles: Sequence[str]) -> Map
 
 
 def _both(ab: Logit, ba: Logit) -> int | list[int] | None:
-    """Return the sum of both logits; `ba` alone in a list where there is no `ab`, None where there is no `ba`."""
+    """Return `ab + ba`; `[ba]` where there is no `ab`; None where there is no `ba`."""
     if ba is None:
         return None
     return [ba] if ab is None else ab + ba
@@ -140,7 +138,7 @@ def _compact(view: TraceView, place: Mapping[str, int]) -> dict[str, Any]:
     for matchup, compact in zip(view.matchups, data.get("matchups", []), strict=True):
         asked = [place[verdict[0]] for verdict in matchup.verdicts]
         unread = [number for number, verdict in enumerate(matchup.verdicts) if not verdict[4]]
-        # The usual matchup is judged under the trace's principles, in their order, and all of them are readable.
+        # Most matchups are judged under the trace's principles, in that order, and readable; only exceptions are kept.
         if asked != data["judged"]:
             compact["asked"] = asked
         if unread:
@@ -149,7 +147,7 @@ def _compact(view: TraceView, place: Mapping[str, int]) -> dict[str, Any]:
 
 
 def turns_of(prompt: Prompt) -> tuple[tuple[str, str], ...]:
-    """Return role and text of every turn."""
+    """Return (role, text) of every turn of a prompt."""
     return tuple((message.role, message.content) for message in prompt.messages)
 
 
@@ -169,7 +167,7 @@ def _response(trace: Trace, response: Response, conclusion: Conclusion) -> Respo
 
 
 def as_revision(view: ResponseView, parent: str, by: tuple[str, ...], critique: str) -> ResponseView:
-    """Return a view with its critique and the difference from its parent's text."""
+    """Return the view of a revision, with its critique and the difference from its parent's text."""
     change = difference(parent, view.text)
     kept, steps = round(change.kept, 2), lengths_of(change)
     return view.model_copy(update={"by": by, "critique": critique, "kept": kept, "unit": change.unit, "steps": steps})
@@ -185,7 +183,7 @@ def _note(trace: Trace, response: Response) -> str:
 
 
 def lengths_of(change: Difference) -> tuple[int, ...]:
-    """Return the steps of a difference as lengths, as `AnswerView.steps` has them."""
+    """Return the steps of a difference as lengths, in the layout of `ResponseView.steps`."""
     lengths: list[int] = []
     for step in change.steps:
         sides = (_units(step.old), _units(step.new))
@@ -210,11 +208,11 @@ def _matchup(matchup: Matchup, judgement: Judgement) -> MatchupView:
 
 
 VerdictValues = tuple[str, Logit, Logit, int, bool]
-"""Principle (and judge, where there are several), logits in both orders, label mass in percent, whether it counts."""
+"""Principle (and judge, where there are several), logits in both orders, label mass in %, whether it is counted."""
 
 
 def verdicts_of(matchup: Matchup, judgement: Judgement, rules: str = "") -> list[VerdictValues]:
-    """Return the verdicts on a matchup, a row for each judge and principle; `rules` stands before the names."""
+    """Return the verdicts on a matchup, one row per judge and principle; `rules` is a prefix of the names."""
     alone = {part.principle for part in judgement.principles if not part.by_judge}
     counted = {(one.judge, part.principle) for part in judgement.principles for one in part.by_judge}
     several = any(part.by_judge for part in judgement.principles)
@@ -241,14 +239,14 @@ def verdicts_of(matchup: Matchup, judgement: Judgement, rules: str = "") -> list
 
 
 def checks_of(matchup: Matchup, rules: str = "") -> tuple[tuple[str, bool, str, bool, str], ...]:
-    """Return what programs found in a matchup; `rules` stands before the principles' names."""
+    """Return the results of the checks in a matchup; `rules` is a prefix of the principles' names."""
     return tuple(
         (rules + one.principle, one.a.passed, one.a.detail, one.b.passed, one.b.detail) for one in matchup.checks
     )
 
 
 def logit_steps(verdict: Verdict | None) -> Logit:
-    """Return a verdict's logit in steps; None where there is none."""
+    """Return a verdict's logit in steps of 0.02; None where there is none."""
     return _steps(None if verdict is None else verdict.logit())
 
 

@@ -233,7 +233,7 @@ async def test_a_trace_ends_with_the_decision_and_its_certainty(
             if lines(trace, pair.chosen) == lines(trace, pair.rejected):
                 assert list(decisions) == ["decided by"]
                 assert decisions["decided by"].startswith(f"decided by finer (p {pair.p_chosen:.3f}, weight 1)")
-                assert "no difference two-lines (a check that finds both alike)" in output
+                assert "no difference two-lines (a check with the same result for both)" in output
                 alike += 1
             else:
                 passed = lines(trace, pair.chosen) == 2
@@ -251,7 +251,7 @@ async def test_a_trace_is_shown_in_the_reports_probabilities_and_an_abstaining_c
         run = await generate_async(make_haiku(server, COUNTED + FINER))
     for trace, conclusion in run.conclusions():
         output = shown(run, trace, capsys)
-        assert any(line.startswith("s0, s1: answers of the policy; s0.r1: the first revision of s0") for line in output)
+        assert any(line.startswith("s0, s1: the policy's responses; s0.r1: the first revision of s0") for line in output)
         for matchup, judgement in zip(trace.matchups, conclusion.judgements, strict=True):
             p = next(part.p for part in judgement.principles if part.principle == "finer")
             assert any(line.startswith(f"finer {p:.3f} {p:.3f} {p:.3f} ") for line in output)

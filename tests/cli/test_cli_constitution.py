@@ -69,7 +69,7 @@ def test_a_file_that_extends_others_is_shown_as_written(rlaif: Rlaif) -> None:
         "  compare   Which answer is kinder, [b]all in all[/b]?",
         "brave  weight 1  priority 2  group helpful  applies to courage  compare only",
         "  2 cases",
-        "4 principles = 3 inherited + 1 its own; all of them: rlaif constitution show mine.yaml --resolved",
+        "4 principles = 3 inherited + 1 of its own; to see all: rlaif constitution show mine.yaml --resolved",
     ):
         assert line in out.splitlines()
     assert "Say it kindly." not in out
@@ -175,7 +175,7 @@ def test_a_difference_is_marked_word_by_word(rlaif: Rlaif) -> None:
     assert "  compare   Which answer is [-kinder?-] {+kinder, [b]all in all[/b]?+}" in lines
     assert "  weight    2 → 3" in lines
     assert "+ brave  weight 1  priority 2  group helpful  applies to courage  compare only" in lines
-    assert any(line.startswith("2 added, 0 gone, 2 changed (1 reworded, 0 renamed), 0 the same;") for line in lines)
+    assert any(line.startswith("2 added, 0 removed, 2 changed (1 reworded, 0 renamed), 0 unchanged;") for line in lines)
 
 
 def test_the_check_of_a_removed_principle_is_shown(rlaif: Rlaif) -> None:
@@ -209,7 +209,7 @@ def test_an_import_is_a_constitution_and_warns_of_what_is_missing(rlaif: Rlaif) 
     assert result.err.splitlines() == [
         "theirs.json: 1 principle (1 critique_only, 0 compare_only, 0 can rank), 1 duplicate dropped, "
         "written to new/polite.yaml",
-        "! 1 principle without a comparison question can't rank responses; to rank by it, add a `compare` and remove "
+        "! 1 principle without a comparison question cannot rank responses; to rank, add `compare:` and remove "
         "`critique_only`",
         "! left out: system_chat",
     ]

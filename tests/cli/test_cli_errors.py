@@ -470,7 +470,7 @@ def test_a_run_stopped_twice_says_so_in_one_line_and_goes_on_later(rlaif: Rlaif)
             for stop_signal in (signal.SIGTERM, signal.SIGINT):
                 process.send_signal(stop_signal)
             _, err = process.communicate(timeout=30)
-        assert Said(process.returncode, "", err).complains(130, "stopped; what is finished is kept")
+        assert Said(process.returncode, "", err).complains(130, "stopped; finished work is kept")
         summary = json.loads(rlaif("generate", "runs/one", "--json").out)
     assert summary["traces"] == 8
     assert summary["session"]["traces"] < 8 or summary["session"]["from_store"] > 0
@@ -564,7 +564,7 @@ def test_an_export_onto_a_file_is_refused(rlaif: Rlaif, run: Path) -> None:
 
 def test_a_report_onto_something_that_is_no_report_is_refused(rlaif: Rlaif, run: Path) -> None:
     os.mkfifo("pipe")  # as /dev/null, which root's rename would replace for the whole machine
-    assert rlaif("report", str(run), "--out", "pipe").complains(2, "pipe is no plain file and is left alone")
+    assert rlaif("report", str(run), "--out", "pipe").complains(2, "pipe is not a regular file and is left alone")
     assert Path("pipe").is_fifo()
     assert rlaif("report", str(run), "--out", "c.yaml").complains(2, "c.yaml is no report of this program")
     assert rlaif("report", str(run), "--out", "c.yaml/x").complains(1, "c.yaml/x: cannot be written")
@@ -605,14 +605,14 @@ def test_an_export_without_any_row_is_said(rlaif: Rlaif, run: Path) -> None:
     assert rlaif("generate", str(run), "--min-margin", "0.4999").code == 0
     said = rlaif("export", str(run), "--format", "kto", "--json")
     assert json.loads(said.out)["rows"] == {"train": 0, "test": 0}
-    assert "has no row: no pair got a label in" in said.err
+    assert f"has no rows, because {run} has none: none of its pairs has a label" in said.err
 
 
 def test_an_unknown_prompt_or_format_is_said(rlaif: Rlaif, run: Path) -> None:
     assert rlaif("show", str(run), "[bold]zz").complains(
         2, "has no prompt '[bold]zz'", f"`rlaif show {run}` lists them"
     )
-    assert rlaif("export", str(run), "--format", "xml").complains(2, "no format 'xml'; choose one of trl, sft")
+    assert rlaif("export", str(run), "--format", "xml").complains(2, "unknown format 'xml'; choose one of trl, sft")
 
 
 def test_a_run_whose_server_never_answered_can_be_shown_but_not_exported(rlaif: Rlaif) -> None:
@@ -812,4 +812,4 @@ def _wait_until(reached: Callable[[], bool]) -> None:
 def test_settings_that_would_be_passed_over_are_refused(rlaif: Rlaif, run: Path) -> None:
     said = rlaif("compare", str(run), str(run), "--min-margin", "0.3", "--critic", "http://x/v1")
     assert said.code == 2
-    assert "--critic, --min-margin: give --run or --policy, too" in said.err
+    assert "--critic, --min-margin: also give --run or --policy" in said.err

@@ -76,7 +76,7 @@ def test_a_dry_run_asks_a_simulated_model_tells_the_cost_and_keeps_nothing(rlaif
 
 def test_a_dry_run_of_a_finished_run_is_refused(rlaif: Rlaif, compared: Path) -> None:
     runs = [str(compared / "runs" / name) for name in ("testing", "other")]
-    assert rlaif("compare", *runs, "--dry-run").complains(2, "--dry-run asks a simulated model by constitutions")
+    assert rlaif("compare", *runs, "--dry-run").complains(2, "--dry-run works with constitutions only")
 
 
 def test_the_screen_says_in_words_what_was_held_against_what(

@@ -51,7 +51,7 @@ def test_a_finding_is_one_line_with_file_line_code_and_principle(rlaif: Say) -> 
     assert (code, err) == (1, "")
     assert out.splitlines()[0] == ('testing.yaml:13: C105 short: counting words answers this question ("words")')
     assert out.splitlines()[1].startswith("testing.yaml: 1 warning, 2 principles, 0 cases, hash ")
-    assert out.splitlines()[2] == "what a code means: rlaif constitution explain C105"
+    assert out.splitlines()[2] == "to see what a code means: rlaif constitution explain C105"
 
 
 def test_notes_alone_are_not_a_failure(rlaif: Say) -> None:
@@ -134,7 +134,7 @@ def test_a_comparison_is_measured_by_the_run_whose_rules_have_that_name(rlaif: S
     assert f"measured on 4 matchups of 4 prompts of {path}/runs/testing" in out
     code, _, err = rlaif("check", "clean.yaml", "--run", path)
     assert code == 2
-    assert "the comparison has no run of this name, only of minimal, testing" in err
+    assert "the comparison has no run with this constitution, only with minimal, testing" in err
 
 
 def test_too_few_prompts_are_reported(rlaif: Say, make_config: MakeConfig) -> None:
@@ -144,7 +144,7 @@ def test_too_few_prompts_are_reported(rlaif: Say, make_config: MakeConfig) -> No
 
     code, out, _ = rlaif("check", "testing.yaml", "--run", asyncio.run(finish()), "--select", "C3")
     assert code == 0
-    assert "too few to say `never` or `always` of a principle, which takes 72 prompts" in out
+    assert "too few to report `never` or `always` for a principle, which needs 72 prompts" in out
 
 
 @pytest.mark.parametrize(

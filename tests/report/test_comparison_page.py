@@ -72,7 +72,7 @@ async def test_noise_is_no_headline(make_config: MakeConfig, constitution_file: 
         done = await compare_async(config)
     write_comparison_report(done.path, done.path / "report.html")
     text = html.unescape((done.path / "report.html").read_text())
-    assert "No matchup was given different labels." in text
+    assert "No matchup got different labels." in text
     assert "The rule sets are not shown to differ in how much they label" in text
     assert "testing: no principle is shown to decide more labels than another" in text
     assert not re.search("decides most labels|labels most of|differ most", text)

@@ -221,7 +221,7 @@ def test_of_a_large_run_a_stated_sample_holds_every_outcome(tmp_path: Path, cons
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     traces = data_of(page)["traces"]
     assert written.traces_shown == len(traces) == 30
-    assert "Here are 30 of 120 prompts, drawn by lot" in page
+    assert "Here are 30 of 120 prompts, drawn at random" in page
     assert {trace["outcome"] for trace in traces} == {*outcomes, "failed"}
     assert sum(trace["outcome"] == "failed" for trace in traces) == 2
 
@@ -300,7 +300,7 @@ def test_the_command_says_where_the_page_is(run: Run, monkeypatch: pytest.Monkey
 
 def test_nothing_else_is_overwritten(run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
     before = (run.path / "run.sqlite").read_bytes()
-    for out, word in ((run.path / "run.sqlite", "is no report"), (run.path, "is a folder")):
+    for out, word in ((run.path / "run.sqlite", "is not a report"), (run.path, "is a folder")):
         assert rlaif(monkeypatch, "report", run.path, "--out", out) == 2
         assert word in capsys.readouterr().err
     assert (run.path / "run.sqlite").read_bytes() == before

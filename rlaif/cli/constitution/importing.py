@@ -82,7 +82,7 @@ def _warnings(imported: Imported) -> Iterator[str]:
     if imported.critique_only:
         yield (
             f"{counted(imported.critique_only, 'principle')} without a comparison question cannot rank responses; "
-            "to rank by them, add `compare:` and remove `critique_only`"
+            "to rank, add `compare:` and remove `critique_only`"
         )
     if imported.no_question:
         comparisons = counted(imported.no_question, "comparison")

@@ -136,7 +136,7 @@ def _rows(outputs: OutputsOfBoth) -> Iterator[dict[str, object]]:
 
 
 def _model(flag: str, text: str) -> ModelConfig:
-    """Return the configuration of MODEL, URL or MODEL@URL. Raises ConfigError, or UsageError for an adapter folder."""
+    """Return the configuration of MODEL, URL or MODEL@URL. Raises ConfigError; UsageError if no server loads it."""
     try:
         config = ModelConfig.model_validate(model_from_text(text))
     except ValidationError as error:

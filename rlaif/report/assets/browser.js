@@ -1,4 +1,4 @@
-// The browser of traces: search, filters, list, keyboard; what is chosen stands in the address, so that it can be sent.
+// The browser of traces: search, filters, list, keyboard. The URL's hash holds the selection, so that it can be shared.
 
 const FILTERS = ["q", "outcome", "tag", "principle", "revision"];
 
@@ -29,7 +29,7 @@ class Browser {
     this.list = document.getElementById("list");
     this.detail = document.getElementById("detail");
     this.state = { trace: null, matchup: null };
-    this.found = new Map();
+    this.searchTexts = new Map();
     this.offer();
     this.rows = data.traces.map((trace) => this.row(trace));
     this.list.append(...this.rows);
@@ -50,21 +50,21 @@ class Browser {
       entries.length ? [el("optgroup", { label }, ...entries.map(([value, n]) => el("option", { value: kind + value }, `${name(value)} (${n})`)))] : [];
     const any = () => el("option", { value: "" }, "any");
     this.form.outcome.append(any(),
-      ...group("what came of the prompt", "o:", each((trace) => [trace.outcome]), outcomeName),
-      ...group("some comparison abstains", "a:", each((trace) => abstentionsOf(trace))));
+      ...group("outcome of the prompt", "o:", each((trace) => [trace.outcome]), outcomeName),
+      ...group("a matchup abstains because", "a:", each((trace) => abstentionsOf(trace))));
     this.form.tag.append(any(), ...each((trace) => trace.tags || []).map(([tag, n]) => el("option", { value: tag }, `${tag} (${n})`)));
     this.form.principle.append(any(),
       ...group("drawn for a critique", "c:", each(drawn), (place) => principles[place]),
-      ...group("put to the judge", "j:", each((trace) => trace.judged || []), (place) => principles[place]));
+      ...group("judged under", "j:", each((trace) => trace.judged || []), (place) => principles[place]));
   }
 
   row(trace) {
     const turns = trace.turns || [];
-    const said = turns.length ? turns[turns.length - 1][1] : "";
+    const lastTurn = turns.length ? turns[turns.length - 1][1] : "";
     const mark = trace.outcome === "pair" ? trace.pairs[0][2].toFixed(2) : trace.outcome;
     const link = el("a", { href: `#trace=${encodeURIComponent(trace.id)}` },
       el("span", { class: "id" }, trace.id), el("span", { class: trace.outcome === "pair" ? "mark" : "mark none" }, mark),
-      el("span", { class: "said", dir: "auto" }, said.slice(0, 160)));
+      el("span", { class: "last-turn", dir: "auto" }, lastTurn.slice(0, 160)));
     link.addEventListener("click", (event) => { event.preventDefault(); this.open(trace.id, true); });
     return el("li", { "data-id": trace.id }, link);
   }
@@ -81,7 +81,7 @@ class Browser {
     document.addEventListener("keydown", (event) => this.key(event));
   }
 
-  /** Show only what fits the filters. */
+  /** Show only the traces that match the filters. */
   filter(keepAddress = false) {
     const wanted = Object.fromEntries(FILTERS.map((name) => [name, this.form[name].value]));
     const words = wanted.q.toLowerCase().split(/\s+/).filter(Boolean);
@@ -107,13 +107,13 @@ class Browser {
     return words.every((word) => this.textOf(trace).includes(word));
   }
 
-  /** Return all text of a trace in small letters; made when first searched. */
+  /** Return all text of a trace in lower case; computed at the first search. */
   textOf(trace) {
-    if (!this.found.has(trace.id)) {
+    if (!this.searchTexts.has(trace.id)) {
       const responses = (trace.responses || []).flatMap((response) => [response.text, response.critique || ""]);
-      this.found.set(trace.id, [trace.id, ...(trace.turns || []).map((turn) => turn[1]), ...responses].join("\n").toLowerCase());
+      this.searchTexts.set(trace.id, [trace.id, ...(trace.turns || []).map((turn) => turn[1]), ...responses].join("\n").toLowerCase());
     }
-    return this.found.get(trace.id);
+    return this.searchTexts.get(trace.id);
   }
 
   open(id, byHand = false, matchup = null) {
@@ -182,7 +182,7 @@ class Browser {
     }
   }
 
-  /** Move the focus in the list; from elsewhere it goes to the open trace's neighbour, or to the first. */
+  /** Move the focus in the list by `step`; from outside the list, start at the open trace, or at the first row. */
   move(step) {
     const rows = this.visible();
     const from = this.list.contains(document.activeElement) ? document.activeElement.parentElement : this.rows.find((row) => row.dataset.id === this.state.trace);
@@ -191,7 +191,7 @@ class Browser {
     if (next) next.firstChild.focus();
   }
 
-  /** Write the filters and the open trace into the address. */
+  /** Write the filters and the open trace into the URL's hash. */
   note() {
     const noted = new URLSearchParams();
     for (const name of FILTERS) if (this.form[name].value) noted.set(name, this.form[name].value);
@@ -200,7 +200,7 @@ class Browser {
     try {
       history.replaceState(null, "", `#${noted}`);
     } catch (error) {
-      // Some viewers of mail attachments forbid it; the page works without.
+      // Some viewers of mail attachments forbid this; the page also works without it.
     }
   }
 

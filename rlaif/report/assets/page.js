@@ -1,8 +1,8 @@
 "use strict";
-// What every page needs: making elements from text, the switch between light and dark, unpacking data.
-// Text from models reaches the page through text nodes only: nothing here or below writes HTML.
+// Used by every page: create elements from text, switch between light and dark, unpack data.
+// Text from models is only added as text nodes: no script writes HTML.
 
-/** Return an element; `attributes` may hold `class`, `on…` handlers and any attribute, `children` nodes or text. */
+/** Return an element; `attributes` may have any attribute and `on…` handlers, `children` are nodes or texts. */
 function el(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -14,7 +14,7 @@ function el(tag, attributes = {}, ...children) {
   return made;
 }
 
-/** Return the data of a script element: plain JSON, or deflated and written in 85 signs (`page.packed`). */
+/** Return the data of a script element: plain JSON, or JSON that `html_page.packed` compressed. */
 async function read(element) {
   if (element.type === "application/json") return JSON.parse(element.textContent);
   const stream = new Blob([bytesOf(element.textContent)]).stream().pipeThrough(new DecompressionStream("deflate"));

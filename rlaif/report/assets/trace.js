@@ -1,11 +1,11 @@
-// One trace: the conversation, the outcome, responses and revisions side by side, verdicts of both orders.
+// Show one trace: the conversation, the outcome, responses and revisions side by side, verdicts of both orders.
 
-const LEAST_KEPT = 0.25; // where less of the words stayed, marks would hide more than they show
+const LEAST_KEPT = 0.25; // least share of the words that stayed for changes to be marked
 
 const percent = (share) => `${Math.round(100 * share)}%`;
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 
-/** Return the nodes that show a trace; `chosen` is the place of the matchup whose verdicts are open, or null. */
+/** Return the nodes that show a trace; `chosen` is the index of the matchup whose verdicts are shown, or null. */
 function traceNodes(trace, data, chosen, choose) {
   return [
     el("h3", {}, trace.id),
@@ -18,11 +18,11 @@ function traceNodes(trace, data, chosen, choose) {
   ];
 }
 
-const SAID_AS_IT_IS = ["failed", "labels differ", "labels agree", "nothing labelled"];
+const OUTCOMES_WITHOUT_PAIRS = ["failed", "labels differ", "labels agree", "nothing labelled"];
 
 function outcomeName(outcome) {
   if (outcome === "pair") return "with a pair";
-  return SAID_AS_IT_IS.includes(outcome) ? outcome : `no pair: ${outcome}`;
+  return OUTCOMES_WITHOUT_PAIRS.includes(outcome) ? outcome : `no pair: ${outcome}`;
 }
 
 function textOf(...parts) {
@@ -36,7 +36,7 @@ function pairLines(trace) {
     el("p", { class: "pair" }, el("b", {}, chosen), " chosen over ", el("b", {}, rejected), `, p = ${p.toFixed(2)}`));
 }
 
-function answerOf(trace, id) {
+function responseOf(trace, id) {
   return trace.responses.find((response) => response.id === id);
 }
 
@@ -63,7 +63,7 @@ function revisionNodes(trace, data) {
 }
 
 function revisionNode(trace, data, child, open) {
-  const parent = answerOf(trace, child.parent);
+  const parent = responseOf(trace, child.parent);
   const [before, after] = marked(parent, child);
   const by = (child.by || []).map((place) => data.principles[place]).join(", ");
   const verdict = (trace.matchups || []).find((m) => (m.a === child.id && m.b === parent.id) || (m.b === child.id && m.a === parent.id));
@@ -73,36 +73,36 @@ function revisionNode(trace, data, child, open) {
     el("span", { class: "faint" }, p === null ? " · not compared" : ` · p(revision better) ${p.toFixed(2)}`));
   const kept = child.kept === undefined ? 0 : child.kept;
   const unit = child.unit === "sentences" ? "sentences" : "words";
-  const say = child.unit === "whole" ? "Too long to be compared word by word."
-    : kept < LEAST_KEPT ? `Rewritten: ${percent(kept)} of the ${unit} stayed, so nothing is marked.`
-    : `${percent(kept)} of the ${unit} stayed. Struck through: gone. Underlined: new.`;
+  const explanation = child.unit === "whole" ? "Too long to compare word by word."
+    : kept < LEAST_KEPT ? `Rewritten: only ${percent(kept)} of the ${unit} stayed, so changes are not marked.`
+    : `${percent(kept)} of the ${unit} stayed. Struck through: removed. Underlined: added.`;
   return el("details", { class: "revision", open },
     summary,
     el("p", {}, el("span", { class: "faint" }, "Critique: "), el("span", { dir: "auto", class: "critique" }, child.critique || "(empty)")),
-    el("p", { class: "faint" }, say),
+    el("p", { class: "faint" }, explanation),
     el("div", { class: "sides" },
       el("section", { class: "side" }, heading(parent, "original"), textOf(...before)),
       el("section", { class: "side" }, heading(child, "revision"), textOf(...after))));
 }
 
-/** Return both texts in pieces; what changed stands in `del` and `ins`. `steps` has lengths by fours. */
+/** Return both texts in pieces, with changes in `del` and `ins` elements; `steps` has groups of four lengths. */
 function marked(parent, child) {
   const steps = child.steps || [];
   const old = parent.text || "";
-  const fresh = child.text || "";
-  if (child.unit === "whole" || !(child.kept >= LEAST_KEPT)) return [[old], [fresh]];
+  const revised = child.text || "";
+  if (child.unit === "whole" || !(child.kept >= LEAST_KEPT)) return [[old], [revised]];
   const before = [], after = [];
-  let there = 0, here = 0;
+  let inParent = 0, inChild = 0;
   for (let place = 0; place < steps.length; place += 4) {
-    const [keptThere, keptHere, gone, added] = steps.slice(place, place + 4);
-    before.push(old.slice(there, there + keptThere));
-    after.push(fresh.slice(here, here + keptHere));
-    there += keptThere;
-    here += keptHere;
-    if (gone) before.push(el("del", {}, old.slice(there, there + gone)));
-    if (added) after.push(el("ins", {}, fresh.slice(here, here + added)));
-    there += gone;
-    here += added;
+    const [keptInParent, keptInChild, removed, added] = steps.slice(place, place + 4);
+    before.push(old.slice(inParent, inParent + keptInParent));
+    after.push(revised.slice(inChild, inChild + keptInChild));
+    inParent += keptInParent;
+    inChild += keptInChild;
+    if (removed) before.push(el("del", {}, old.slice(inParent, inParent + removed)));
+    if (added) after.push(el("ins", {}, revised.slice(inChild, inChild + added)));
+    inParent += removed;
+    inChild += added;
   }
   return [before, after];
 }
@@ -110,10 +110,10 @@ function marked(parent, child) {
 function comparisonNodes(trace, data, chosen, choose) {
   const matchups = trace.matchups || [];
   if (!matchups.length) return [];
-  const at = chosen !== null && matchups[chosen] ? chosen : usual(trace);
+  const at = chosen !== null && matchups[chosen] ? chosen : matchupOfPair(trace);
   return [
-    el("h4", {}, "Comparisons"),
-    el("div", { class: "matchups", role: "group", "aria-label": "Comparisons" },
+    el("h4", {}, "Matchups"),
+    el("div", { class: "matchups", role: "group", "aria-label": "Matchups" },
       ...matchups.map((m, place) => el("button", {
         type: "button", class: m.abstention ? "abstains" : "decided", "aria-pressed": String(place === at), "data-place": place,
         onclick: () => choose(place),
@@ -122,7 +122,7 @@ function comparisonNodes(trace, data, chosen, choose) {
   ];
 }
 
-function usual(trace) {
+function matchupOfPair(trace) {
   const [chosen, rejected] = (trace.pairs || [[]])[0];
   const place = trace.matchups.findIndex((m) => (m.a === chosen && m.b === rejected) || (m.b === chosen && m.a === rejected));
   return Math.max(0, place);
@@ -140,12 +140,12 @@ function matchupNode(trace, data, m) {
       el("tbody", {}, ...rows))),
     el("details", {}, el("summary", {}, `${m.a} and ${m.b} side by side`),
       el("div", { class: "sides" }, ...[m.a, m.b].map((id) => {
-        const response = answerOf(trace, id);
+        const response = responseOf(trace, id);
         return el("section", { class: "side" }, heading(response, "response"), textOf(response.text || ""));
       }))));
 }
 
-/** Return the verdicts of a matchup; their columns stand together for all matchups (`browser_data`). */
+/** Return the verdicts of a matchup, from the columns that `browser_data` made of all matchups. */
 function verdictsOf(trace, m, data) {
   const unread = new Set(m.unread || []);
   return (m.asked || trace.judged).map((principle, place) => {
@@ -156,7 +156,7 @@ function verdictsOf(trace, m, data) {
   });
 }
 
-/** Return what every rule set of a comparison says of a matchup. */
+/** Return the table of every rule set's probability and label for a matchup of a comparison. */
 function votesNode(m) {
   return el("div", {}, el("p", {}, el("b", {}, `${m.a} against ${m.b}`)),
     el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Votes" }, el("table", { class: "votes" },
@@ -166,13 +166,13 @@ function votesNode(m) {
         el("td", {}, abstains ? `abstains: ${abstains}` : p > 0.5 ? m.a : m.b)))))));
 }
 
-/** Return what a program found in both responses, in the columns of the orders in which each comes first. */
+/** Return the row of a check: the result on each response is in the column of the order that shows it first. */
 function checkRow([principle, a, foundInA, b, foundInB]) {
   const side = (passed, found) => `${passed ? "passes" : "fails"}: ${found}`;
   const p = a === b ? "0.50" : a ? "0.98" : "0.02";
   return el("tr", {}, el("th", { scope: "row" }, principle),
     ...[side(a, foundInA), side(b, foundInB), p, "–", "–"].map((text) => el("td", {}, text)),
-    el("td", { class: "flag", title: "a program decides this, the critic was not asked" }, "by a program"));
+    el("td", { class: "flag", title: "decided by a program; the critic was not asked" }, "by a program"));
 }
 
 function verdictRow({ principle, ab, ba, mass, counted }, data) {
@@ -182,11 +182,11 @@ function verdictRow({ principle, ab, ba, mass, counted }, data) {
   const preference = asked.length ? asked.reduce((sum, logit) => sum + logit, 0) / asked.length : null;
   const bias = asked.length === 2 ? (ab + ba) / 2 : null;
   const p = (logit) => (logit === null ? "–" : sigmoid(logit / scale).toFixed(2));
-  const turned = bias !== null && Math.abs(bias) >= Math.abs(preference);
-  const flag = !counted ? "unreadable" : turned ? "turned" : "";
+  const orderDependent = bias !== null && Math.abs(bias) >= Math.abs(preference);
+  const flag = !counted ? "unreadable" : orderDependent ? "order-dependent" : "";
   const signed = bias === null ? "–" : `${bias < 0 ? "−" : "+"}${Math.abs(bias / scale).toFixed(2)}`;
   return el("tr", { class: flag },
     el("th", { scope: "row" }, data.principles[principle]),
     ...[...sides.map(p), p(preference), signed, `${mass}%`].map((text) => el("td", {}, text)),
-    el("td", { class: "flag", title: flag === "turned" ? "the two orders name different winners" : null }, flag));
+    el("td", { class: "flag", title: flag === "order-dependent" ? "the two orders name different winners" : null }, flag));
 }

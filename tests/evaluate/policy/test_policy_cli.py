@@ -94,7 +94,7 @@ def test_the_report_of_an_evaluation_is_made_again_from_its_figures(
     assert Path("ev/report.html").read_bytes() == page
     assert json.loads(report("ev", "--out", "other.html", "--json").out) == {"file": "other.html", "bytes": len(page)}
     Path("ev/evaluation.json").write_text('{"critics": []}')
-    assert report("ev").complains(2, "ev/evaluation.json: is not what `rlaif evaluate policy`")
+    assert report("ev").complains(2, "ev/evaluation.json: this version of `rlaif evaluate policy` did not write it")
 
 
 def test_where_programs_decide_no_critic_judges_its_own_responses(rlaif: Rlaif, servers: list[SimulatedServer]) -> None:
