@@ -1,1 +1,1 @@
-"""Compare rule sets: several constitutions over the same responses of the policy, all judging one common pool."""
+"""Compare rule sets: several constitutions revise the same responses and judge one common pool of matchups."""

@@ -1,4 +1,4 @@
-"""Whether runs can be compared, what differs between them beside the rules, and what limits a comparison."""
+"""Check whether runs can be compared, find differences other than the rules, and give a comparison's warnings."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,55 +13,56 @@ from rlaif.runs.summary import ONE_ORDER, switched_off
 
 
 def refuse_incomparable(runs: dict[str, Run]) -> None:
-    """Raise RunDirectoryError where the runs were not asked the same things, or not of the same critic."""
+    """Raise RunDirectoryError where the runs have different critics, or no finished prompt in common."""
     first_name, first = next(iter(runs.items()))
     for name, run in runs.items():
         if run.models.critic_identity != first.models.critic_identity:
             raise RunDirectoryError(
                 f"{first_name} was made with the critic {first.models.critic_identity}, {name} with "
-                f"{run.models.critic_identity}: a difference of rules cannot be told from one of critics"
+                f"{run.models.critic_identity}, so rules and critics differ at the same time; compare runs with one "
+                "critic"
             )
     if not common_prompts(runs):
         raise RunDirectoryError("the runs have no finished prompt in common; compare runs over the same prompts")
 
 
 def refuse_other_critic(runs: dict[str, Run], identity: str, judges: Mapping[str, str]) -> None:
-    """Raise RunDirectoryError where another critic, or another judge, would judge the pool than made the runs."""
+    """Raise RunDirectoryError where the served critic, or the model of a judge, is not the one that made the runs."""
     models = next(iter(runs.values())).models
     made_with = models.critic_identity
     for judge, now in judges.items():
         was = models.judge_identities.get(judge, now)
         if was != now:
             raise RunDirectoryError(
-                f"the runs were judged by {was} as {judge}, but {now} is served now; name the same one"
+                f"the judge {judge} of the runs was {was}, but {now} is served now; give the model of the runs"
             )
     if made_with != identity:
         raise RunDirectoryError(
-            f"the runs were made with the critic {made_with}, but {identity} is served now; one critic does all of a "
-            "comparison: name the runs' own, or make the runs anew"
+            f"the runs were made with the critic {made_with}, but {identity} is served now; a comparison needs one "
+            "critic: give the critic of the runs, or make the runs again"
         )
 
 
 def common_prompts(runs: dict[str, Run]) -> list[Prompt]:
-    """Return the prompts that are traces in all runs, in the order of the first.
+    """Return the prompts that have a trace in all runs, in the order of the first run.
 
-    Raises RunDirectoryError where one id stands for different prompts.
+    Raises RunDirectoryError where one id belongs to different prompts.
     """
     (first_name, first), *others = runs.items()
     common = {trace.prompt.id: trace.prompt for trace in first.traces()}
     for name, run in others:
-        theirs = {trace.prompt.id: trace.prompt for trace in run.traces()}
-        common = {prompt_id: prompt for prompt_id, prompt in common.items() if prompt_id in theirs}
-        other = next((prompt_id for prompt_id, prompt in common.items() if theirs[prompt_id] != prompt), None)
-        if other is not None:
+        prompts = {trace.prompt.id: trace.prompt for trace in run.traces()}
+        common = {prompt_id: prompt for prompt_id, prompt in common.items() if prompt_id in prompts}
+        differing = next((prompt_id for prompt_id, prompt in common.items() if prompts[prompt_id] != prompt), None)
+        if differing is not None:
             raise RunDirectoryError(
-                f"prompt {other!r} is not the same in {first_name} and {name}; compare runs over the same prompts"
+                f"prompt {differing!r} is not the same in {first_name} and {name}; compare runs over the same prompts"
             )
     return list(common.values())
 
 
 def left_out(runs: dict[str, Run], judged: Sequence[Prompt]) -> int:
-    """Return how many prompts of any of the runs were not judged in the pool."""
+    """Return the number of prompts, of all runs together, that were not judged in the pool."""
     asked: set[str] = set()
     for run in runs.values():
         with TraceReader(run.path / TRACES, Trace) as reader:
@@ -70,20 +71,20 @@ def left_out(runs: dict[str, Run], judged: Sequence[Prompt]) -> int:
 
 
 def other_differences(runs: dict[str, Run]) -> list[str]:
-    """Return a warning for every run that differs from the first in more than its rules."""
+    """Return a warning for every run whose settings, besides the rules, differ from those of the first run."""
     first_name, first = next(iter(runs.items()))
     return [
-        f"{name} was not made as {first_name} was ({'; '.join(found)}): what differs is not the rules alone"
+        f"{name} and {first_name} differ in more than the rules ({'; '.join(found)})"
         for name, run in runs.items()
         if (found := changed_settings(_made_with(first), _made_with(run)))
     ]
 
 
 def _made_with(run: Run) -> dict[str, object]:
-    """Return what a run's responses depend on beside the rules. Its judging is left out: the pool is judged anew."""
+    """Return the settings, besides the rules, that a run's responses depend on."""
     asked = {name: value for name, value in run.manifest.questions.items() if name not in {"judging", "pairs"}}
-    words = {name: run.manifest.templates.get(name) for name in ("critique", "revise")}
-    return {"policy model": run.models.policy_identity, **asked, "template": words}
+    templates = {name: run.manifest.templates.get(name) for name in ("critique", "revise")}
+    return {"policy model": run.models.policy_identity, **asked, "template": templates}
 
 
 KINDS: dict[str, str] = {
@@ -91,31 +92,33 @@ KINDS: dict[str, str] = {
     "rivals": "of two rule sets' revisions",
     "samples": "of two samples",
 }
-"""What is compared with what, by a matchup's kind."""
+"""Descriptions of the kinds of matchups, after a count: `81 matchups = 43 of a revision with its sample`."""
 
 FEW_PROMPTS = 30
 MOSTLY_UNLABELLED = 0.5
 
 
 def plain_warnings(comparison: Comparison, config: RunConfig) -> list[str]:
-    """Return the warnings of a comparison; none when there is nothing to warn of."""
+    """Return the warnings of a comparison as sentences without a full stop."""
     found = _of_the_critic(comparison)
     found += [line for rules in comparison.rule_sets for line in _of_rule_set(rules, comparison.matchups)]
     found += [line for two in comparison.pairs for line in _of_pair(two)]
     if comparison.left_out:
-        found.append(f"prompts left out, because they failed or not all runs have them: {comparison.left_out}")
+        found.append(f"{comparison.left_out} prompts are left out, because they failed or are not in all runs")
     if not comparison.matchups:
         found.append("no prompt has two different responses, so there was nothing to judge")
     if comparison.prompts < FEW_PROMPTS:
-        found.append(f"only {comparison.prompts} prompts: the intervals are wide, and other prompts may say otherwise")
+        found.append(
+            f"only {comparison.prompts} prompts: the intervals are wide, and other prompts may give other results"
+        )
     if config.judging.orders == "one":
         found.append(ONE_ORDER)
     if off := switched_off(config.judging):
-        found.append(f"protective thresholds are switched off ({', '.join(off)}): what they would refuse is counted")
+        found.append(f"thresholds are switched off ({', '.join(off)}): labels that they would refuse are counted")
     if comparison.judged_twice == 0:
-        found.append("nothing was judged twice: which differences are more than the judge's noise is not known")
+        found.append("nothing was judged twice: it is not known which differences are more than the judge's noise")
     if not comparison.matchups_by_kind.get("rivals") and config.revision.rounds:
-        found.append("no two rule sets' revisions could be compared: whose revisions win is not known")
+        found.append("no revisions of two rule sets could be compared: it is not known whose revisions win")
     return found
 
 
@@ -135,7 +138,8 @@ def _of_rule_set(rules: RuleSetMetrics, pooled: int) -> list[str]:
     found = []
     if rules.matchups < pooled:
         found.append(
-            f"{rules.name} judged {rules.matchups} of {pooled} matchups: to the others' prompts no rule applies"
+            f"{rules.name} judged {rules.matchups} of {pooled} matchups: none of its principles applies to the other "
+            "prompts"
         )
     if share < MOSTLY_UNLABELLED:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(rules.abstained.items()))

@@ -1,7 +1,7 @@
-"""The comparison: a run for every rule set over the same samples, then one pool that all judge, then the metrics.
+"""Make a comparison: a run for every rule set over the same samples, one pool that all judge, then the metrics.
 
-Finished work is kept, as in a run; starting the same comparison again resumes it. Nothing is asked twice: from the
-second rule set on the samples come from the reply store, and so do verdicts that a rule set's own run has asked for.
+Finished work is kept, as in a run, and the same comparison can be resumed. Nothing is asked twice: from the second rule
+set on, the samples come from the reply store, and so do verdicts that a rule set's own run already has.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ from rlaif.seeds import derive_seed
 from rlaif.tasks import run_in_loop
 
 CHECKED_PROMPTS = 20
-"""Prompts of a pool that are checked to be of these runs."""
+"""Number of prompts of an existing pool whose responses are compared with those of the runs."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class Compared:
 
 
 def compare(config: CompareConfig, *, screen: Screen | None = None) -> Compared:
-    """Make or finish a comparison, write its metrics, and return them.
+    """Make or finish a comparison, write its metrics, and return its directory and metrics.
 
-    Raises UsageError before anything is asked when the input is not usable, RunError when it breaks on the way.
+    Raises UsageError before any model is asked when the input is not usable, RunError when it fails later.
     """
     return run_in_loop(lambda: compare_async(config, screen=screen))
 
@@ -66,7 +66,7 @@ async def compare_async(config: CompareConfig, *, screen: Screen | None = None) 
     path = Path(config.out)
     _check_usable(config)
     if any(not (Path(rules.run) / "manifest.json").is_file() for rules in config.rule_sets):
-        read_prompts(config.run.prompts, config.run.seed)  # fail before anything is made
+        read_prompts(config.run.prompts, config.run.seed)  # raises before anything is written
     with locked(path, own=SETTINGS):
         settle(path, config)
         async with contextlib.AsyncExitStack() as stack:
@@ -91,17 +91,17 @@ async def compare_async(config: CompareConfig, *, screen: Screen | None = None) 
 
 def _check_usable(config: CompareConfig) -> None:
     if config.run.judging.kind == "none":
-        raise ConfigError("judging.kind none leaves nothing to compare; leave it out of the run file")
-    unfit = [judge.called for judge in config.run.judging.panel if judge.kind not in PAIRWISE]
-    if unfit:
+        raise ConfigError("judging.kind none makes no labels to compare; leave it out of the run file")
+    not_pairwise = [judge.called for judge in config.run.judging.panel if judge.kind not in PAIRWISE]
+    if not_pairwise:
         raise ConfigError(
-            f"judge {unfit[0]} does not compare two responses under a rule, so it can't tell rule sets apart; "
-            f"leave it out (pairwise judges: {', '.join(PAIRWISE)})"
+            f"judge {not_pairwise[0]} does not compare two responses under a rule, so its verdicts do not depend on "
+            f"the rule set; leave it out (pairwise judges: {', '.join(PAIRWISE)})"
         )
     if config.run.judging.length_effect is not None or config.run.judging.recalibration is not None:
         raise ConfigError(
-            "a comparison holds labels side by side as the judges gave them; leave judging.length_effect and "
-            "judging.recalibration out of its settings"
+            "a comparison uses uncorrected labels; leave judging.length_effect and judging.recalibration out of its "
+            "settings"
         )
     for rules in config.rule_sets:
         if not config.constitution(rules).comparing:
@@ -111,7 +111,7 @@ def _check_usable(config: CompareConfig) -> None:
 
 
 async def _clients(stack: contextlib.AsyncExitStack, config: CompareConfig, screen: Screen) -> Clients | None:
-    """Connect to the models, once for everything; None when everything is finished and nobody need be asked."""
+    """Return clients connected to the models; None when everything is finished, so that no model is asked."""
     if all(_finished(Path(rules.run) / TRACES) for rules in config.rule_sets) and _finished(Path(config.out) / POOL):
         return None
     logs = Path(config.out) / "logs"
@@ -123,21 +123,21 @@ async def _clients(stack: contextlib.AsyncExitStack, config: CompareConfig, scre
 
 
 def _finished(traces: Path) -> bool:
-    if _half_made(traces):
+    if _missing_or_empty(traces):
         return False
     with TraceReader(traces, Trace) as reader:
         return reader.trace_count() == reader.prompt_count() > 0
 
 
-def _half_made(traces: Path) -> bool:
-    """Whether a file of traces is missing, or empty because its maker was killed."""
+def _missing_or_empty(traces: Path) -> bool:
+    """Whether a file of traces is missing, or empty because the process that made it was killed."""
     return not traces.is_file() or traces.stat().st_size == 0
 
 
 async def _judge(
     config: CompareConfig, runs: dict[str, Run], screen: Screen, clients: Clients | None
 ) -> dict[str, float]:
-    """Let every rule set judge the pool; return the session's counts."""
+    """Judge the pool under every rule set; return the session's counts."""
     path = Path(config.out)
     prompts = common_prompts(runs)
     _prepare_pool(path / POOL, prompts)
@@ -184,15 +184,15 @@ def _pool_judging(
 
 
 def _prepare_pool(path: Path, prompts: list[Prompt]) -> None:
-    """Put the prompts into the pool's file; those that failed before and are traces now come behind the others."""
+    """Write the prompts into the pool's file; prompts that failed before and have a trace now come last."""
     known = _judged_prompts(path)
     if not known:
         for leftover in path.parent.glob(f"{path.name}*"):
             leftover.unlink()
     if set(known) - {prompt.id for prompt in prompts}:
         raise RunDirectoryError(
-            f"{path.parent}: the runs no longer have the prompts in common that were judged before; choose another "
-            "--out, nothing is asked twice"
+            f"{path.parent}: some prompts that were judged here are no longer in all runs; choose another --out (kept "
+            "replies are reused)"
         )
     writer = TraceWriter(path)
     try:
@@ -202,25 +202,25 @@ def _prepare_pool(path: Path, prompts: list[Prompt]) -> None:
 
 
 def _judged_prompts(path: Path) -> list[str]:
-    """Return the prompts of a pool; none while not one of them is judged, for then it may be half made."""
-    if _half_made(path):
+    """Return the ids of a pool's prompts; none while no prompt is judged, as the file may then be incomplete."""
+    if _missing_or_empty(path):
         return []
     with TraceReader(path, PooledPrompt) as reader:
         return list(reader.prompt_ids()) if reader.trace_count() else []
 
 
 def _refuse_pool_of_other_runs(path: Path, runs: dict[str, Run], seed: int) -> None:
-    """Raise RunDirectoryError where the pool was made of other runs with the same names."""
+    """Raise RunDirectoryError where the pool was made from other runs with the same names."""
     for pool in islice(pooled(path), CHECKED_PROMPTS):
         candidates = build_pool({name: run.trace(pool.prompt.id) for name, run in runs.items()}, seed).candidates
         if candidates != pool.candidates:
             raise RunDirectoryError(
-                f"{path} has judged other responses to {pool.prompt.id!r} than these runs have; choose another --out"
+                f"{path}: the judged responses to {pool.prompt.id!r} are not those of these runs; choose another --out"
             )
 
 
 def _conclude(config: CompareConfig, runs: dict[str, Run]) -> Comparison:
-    """Compute the metrics and write them."""
+    """Compute the metrics, write them, and return them."""
     path = Path(config.out)
     prompts = list(pooled(path))
     if not prompts:

@@ -1,4 +1,4 @@
-"""The schema of `comparison.json`. Every number that can have one comes with its interval."""
+"""The schema of `comparison.json`; every estimate has a 95 % interval."""
 
 from rlaif.compare.disagreements import Disagreement
 from rlaif.evaluate.text_metrics import TextMetrics
@@ -15,21 +15,21 @@ class PrincipleMetrics(Record):
     compare: str
     weight: float
     decisive: Estimate
-    """Share of the labels that would be another, or none, without it."""
+    """Share of the labels that would be different, or missing, without it."""
     agrees: Estimate
-    """Share of matchups in which it names the same winner as the others together."""
+    """Share of matchups in which it names the same winner as the other principles together."""
     turned: Estimate
     """Share of matchups in which its two orders name different winners."""
 
 
 class Conflict(Record):
-    """Two principles (or groups) of one rule set that vote against each other."""
+    """Two principles (or groups) of one rule set that name different winners."""
 
     one: str
     other: str
     against: Estimate
-    """Share of the matchups in which both name a winner, and not the same; of groups, of all pairs of their principles
-    in all matchups."""
+    """Of the matchups where both name a winner, the share with different winners; for groups, over all pairs of their
+    principles."""
 
 
 class FlipCause(Record):
@@ -42,27 +42,27 @@ class FlipCause(Record):
 
 
 class RuleSetPair(Record):
-    """How two rule sets differ over the same matchups."""
+    """Differences of two rule sets over the same matchups."""
 
     one: str
     other: str
     flips: Estimate
     """Share of matchups labelled by both that get different labels."""
     kappa: Estimate
-    """Cohen's kappa of these labels: 1 the same, 0 as by chance."""
+    """Cohen's kappa of these labels: 1 all equal, 0 agreement by chance."""
     beyond_noise: Estimate | None
-    """Flips between a judging pass of one and the other pass of the other, minus the mean of the two noise floors; None
-    when nothing was judged twice."""
+    """Share of flips between different passes of the two rule sets, minus the mean of their noise floors; None when
+    nothing was judged twice."""
     rank_correlation: Estimate
-    """Mean over prompts of Kendall's tau-b between the orders of the responses."""
+    """Mean over prompts of Kendall's tau-b between the two rankings of the responses."""
     one_sided: Estimate
-    """Share of the matchups labelled by at least one that the other abstains on."""
+    """Of the matchups labelled by at least one, the share on which the other abstains."""
     guilty: list[FlipCause]
-    """Causes of the flips, of both rule sets, the largest share first."""
+    """Principles of both rule sets that cause the flips, the largest share first."""
 
 
 class RuleSetMetrics(Record):
-    """One rule set."""
+    """Metrics of one rule set over the pool."""
 
     name: str
     constitution: str
@@ -72,29 +72,29 @@ class RuleSetMetrics(Record):
     labelled: Estimate
     abstained: dict[str, int]
     noise_floor: Estimate | None
-    """Share of labels that flip when the same rules judge again with another seed and in other words."""
+    """Share of labels that flip when the same rules judge again with another seed and another wording."""
     order_agreement: Estimate
     label_mass: Estimate
     critic: PositionBias
     over_own_parent: Estimate
     """Mean probability that a revision by these rules beats its sample, under these rules."""
     over_parent_elsewhere: Estimate
-    """The same revisions under the other rule sets."""
+    """Mean probability that the same revisions beat their samples, under the other rule sets."""
     principles: list[PrincipleMetrics]
     conflicts: list[Conflict]
     """Pairs of principles, those that contradict each other most often first."""
     group_conflicts: list[Conflict]
     texts: TextMetrics
     run_usage: Usage
-    """Tokens behind its own run (samples, critiques, revisions, its own verdicts)."""
+    """Tokens of its own run (samples, critiques, revisions, verdicts)."""
     pool_usage: Usage
-    """Tokens behind its verdicts on the pool."""
+    """Tokens of its verdicts on the pool."""
     seconds: float | None
-    """Seconds its own run took, all sessions together (of a run made elsewhere, the last); None if not known."""
+    """Seconds of its own run, all sessions together (of a run made before, the last session); None if not known."""
 
 
 class Matrix(Record):
-    """Under whose rules (rows) whose revisions (columns) win."""
+    """Win rates by the rule set that judges (rows) and the rule set that made the revision (columns)."""
 
     judges: list[str]
     makers: list[str]
@@ -108,7 +108,7 @@ class Comparison(Record):
     format: int = 1
     prompts: int
     left_out: int
-    """Prompts of any of the runs that are not among these: they failed, or another run has no trace of them."""
+    """Prompts, of all runs together, that were not judged: they failed, or another run has no trace of them."""
     shared_samples: bool
     """Whether all rule sets revised the same samples; runs with other seeds or policies have their own."""
     matchups: int
@@ -116,13 +116,13 @@ class Comparison(Record):
     identical: int
     """Matchups left out because both responses are the same text."""
     judged_twice: int
-    """Prompts behind the noise floor."""
+    """Prompts judged twice, from which the noise floor is measured."""
     policy: str
     critic: str
     rule_sets: list[RuleSetMetrics]
     pairs: list[RuleSetPair]
     over_parent: Matrix
-    """Mean probability that a revision beats the sample it goes back to."""
+    """Mean probability that a revision beats the sample that it revises."""
     rivals: Matrix
     """Mean probability that a revision beats another rule set's revision of the same sample."""
     samples: TextMetrics

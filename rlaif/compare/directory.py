@@ -1,7 +1,7 @@
-"""The directory of a comparison: its settings, the judged pool, its metrics, what it cost, and the pool as tables.
+"""Read and write the directory of a comparison:
 
 comparison.yaml      what is compared
-runs/                one run for each rule set that had none
+runs/                one run for each rule set given as a constitution
 pool.sqlite          the judged pool
 comparison.json      all metrics (`Comparison`)
 matchups.parquet     one row per matchup, rule set and judging pass
@@ -36,33 +36,33 @@ SPENT = "spent.json"
 
 
 def settle(path: Path, config: CompareConfig) -> None:
-    """Write the settings of a comparison, or check that they are the same as before."""
+    """Write the settings of a comparison. Raises RunDirectoryError where the directory has other settings."""
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)
     if not (path / SETTINGS).is_file():
         write_text(path / SETTINGS, text)
         return
     before = read_settings(path)
-    differences = changed_settings(_what_decides(before), _what_decides(config))
+    differences = changed_settings(_fixed_settings(before), _fixed_settings(config))
     if differences:
         raise RunDirectoryError(
-            f"{path} holds another comparison; what differs: {'; '.join(differences)}. Choose another --out, such as "
-            f"{free_place(path)}: every reply already given is reused from the reply store"
+            f"{path} contains another comparison; what differs: {'; '.join(differences)}. Choose another --out, such "
+            f"as {free_place(path)}: replies are reused from the reply store"
         )
     write_text(path / SETTINGS, text)
 
 
-def _what_decides(config: CompareConfig) -> dict[str, Any]:
-    """Return the settings that a comparison may not change when it resumes."""
+def _fixed_settings(config: CompareConfig) -> dict[str, Any]:
+    """Return the settings that must not change when a comparison is resumed."""
     rule_sets = ", ".join(f"{rules.name} in {Path(rules.run).name}" for rules in config.rule_sets)
     return {"rule sets": rule_sets, "floor-prompts": config.floor_prompts, **config.run.questions()}
 
 
 def read_settings(path: Path) -> CompareConfig:
-    """Return what a comparison compares. Raises RunDirectoryError when the directory holds none."""
+    """Return the settings of a comparison. Raises RunDirectoryError when the directory contains none."""
     if not (path / SETTINGS).is_file():
         raise RunDirectoryError(f"{path} is not a comparison: it has no {SETTINGS}")
     settings = read_yaml(path / SETTINGS, CompareConfig)
-    # A comparison may have been moved with the runs it made.
+    # The directory may have been moved, with the runs that the comparison made.
     here = tuple(
         rules.model_copy(update={"run": str(path / "runs" / Path(rules.run).name)})
         if settings.made_here(rules)
@@ -81,21 +81,21 @@ def read_comparison(path: Path) -> Comparison:
     except (OSError, ValueError):
         raise RunDirectoryError(
             f"{path}/comparison.json cannot be read, or another version wrote it; run the same `rlaif compare` again: "
-            "the metrics are computed again and nothing is asked"
+            "it computes the metrics and asks no model"
         ) from None
 
 
 def pooled(path: Path) -> Iterator[PooledPrompt]:
-    """Yield the judged prompts of a comparison. Raises RunDirectoryError when there is none."""
+    """Yield the judged prompts of a comparison. Raises RunDirectoryError when there is no pool."""
     with TraceReader(path / POOL, PooledPrompt) as reader:
         yield from reader.traces()
 
 
 @contextlib.contextmanager
 def spent_on(path: Path, what: str) -> Iterator[dict[str, float]]:
-    """Add what is spent inside on a rule set's run, or on the pool, to what was spent before.
+    """Add the cost of the body (seconds, replies) to that of earlier sessions; `what` is a rule set's name or POOL.
 
-    The body fills in its session; if it fails, only the seconds are known.
+    The body fills the dict with its session's counts; if it raises, only the seconds are added.
     """
     started = time.monotonic()
     session: dict[str, float] = {}
@@ -116,7 +116,7 @@ def _add_spent(path: Path, what: str, session: dict[str, float]) -> None:
 
 
 def read_spent(path: Path) -> dict[str, dict[str, float]]:
-    """Return what earlier sessions spent; nothing when the file is damaged, as no metric of the rules depends on it."""
+    """Return the cost of all sessions, by rule set and POOL; empty when the file cannot be read."""
     try:
         found = json.loads(read_text(path / SPENT))
         return {what: {name: float(value) for name, value in spent.items()} for what, spent in found.items()}

@@ -1,4 +1,4 @@
-"""The matchups on which rule sets disagree most, with the text of the principles that decided."""
+"""Find the matchups on which rule sets disagree most, and the principles that decided them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,22 +12,22 @@ SHOWN = 12
 
 
 class RuleSetVerdict(Record):
-    """The verdict of one rule set on a matchup, and the principle that contributed most."""
+    """The judgement of one rule set on a matchup, and the principle that contributed most to it."""
 
     rules: str
     p: float | None
     """Probability that `a` is the better response; None when nothing could be read."""
     abstention: str | None
     principle: str | None
-    """The principle that moves its decision most towards the winner."""
+    """The principle that moves the log-odds most towards the winner."""
     sentence: str | None
-    """That principle's question, or what a program looks for."""
+    """That principle's question, or a description of its check."""
     principle_p: float | None
-    """Probability of `a` under that principle alone."""
+    """Probability that `a` is better under that principle alone."""
 
 
 class Disagreement(Record):
-    """One matchup on which rule sets differ, the strongest of its prompt."""
+    """A matchup that rule sets label differently, the strongest of its prompt."""
 
     prompt_id: str
     messages: tuple[Message, ...]
@@ -39,7 +39,7 @@ class Disagreement(Record):
     flips: bool
     """Whether two rule sets give it different labels."""
     spread: float
-    """Largest minus smallest probability of `a`."""
+    """Largest minus smallest probability that `a` is better, over the rule sets."""
     voices: list[RuleSetVerdict]
 
 
@@ -51,7 +51,7 @@ def strongest_disagreements(
 ) -> list[Disagreement]:
     """Return the strongest disagreement of every prompt that has one, the strongest first.
 
-    Two rule sets disagree where they give different labels; probabilities on the same side of one half do not count.
+    Two rule sets disagree where they give different labels; a difference without a flip does not count.
     """
     found = [one for prompt in prompts if (one := _strongest(prompt, rules, constitutions)) is not None]
     return sorted(found, key=lambda one: (-one.spread, one.prompt_id))[:shown]
@@ -64,10 +64,10 @@ def _strongest(
     if len(judged) < 2:
         return None
     strengths = [strength([found[place] for found in judged.values()]) for place in range(len(pool.matchups))]
-    widest = max(range(len(strengths)), key=strengths.__getitem__, default=None)
-    if widest is None or not strengths[widest][0]:
+    strongest = max(range(len(strengths)), key=strengths.__getitem__, default=None)
+    if strongest is None or not strengths[strongest][0]:
         return None
-    matchup = pool.matchups[widest]
+    matchup = pool.matchups[strongest]
     return Disagreement(
         prompt_id=pool.prompt.id,
         messages=pool.prompt.messages,
@@ -76,16 +76,17 @@ def _strongest(
         a_text=pool.candidate(matchup.a).text,
         b=matchup.b,
         b_text=pool.candidate(matchup.b).text,
-        flips=strengths[widest][0],
-        spread=strengths[widest][1],
+        flips=strengths[strongest][0],
+        spread=strengths[strongest][1],
         voices=[
-            _verdict_of(name, found[widest], rules[name, False], constitutions[name]) for name, found in judged.items()
+            _verdict_of(name, found[strongest], rules[name, False], constitutions[name])
+            for name, found in judged.items()
         ],
     )
 
 
 def strength(judgements: Sequence[Judgement]) -> tuple[bool, float]:
-    """Return whether labels differ in one matchup, and how far apart the probabilities lie; larger disagrees more."""
+    """Return (whether labels differ, largest minus smallest p) of one matchup; a larger tuple disagrees more."""
     ps = [p for judgement in judgements if (p := judgement.p) is not None]
     labels = {judgement.p > 0.5 for judgement in judgements if judgement.abstention is None and judgement.p is not None}
     return len(labels) > 1, max(ps) - min(ps) if len(ps) > 1 else 0.0
@@ -96,8 +97,8 @@ def _verdict_of(name: str, judgement: Judgement, rule: Rule, constitution: Const
     part = next((p for p in judgement.principles if p.principle == decided), None)
     text = None
     if decided:
-        own = decided.startswith(PROMPT_CHECK)
-        text = "a check of the prompt's own" if own else constitution.principle(decided).decides_by
+        of_prompt = decided.startswith(PROMPT_CHECK)
+        text = "a check that belongs to the prompt" if of_prompt else constitution.principle(decided).decides_by
     return RuleSetVerdict(
         rules=name,
         p=judgement.p,
@@ -109,7 +110,7 @@ def _verdict_of(name: str, judgement: Judgement, rule: Rule, constitution: Const
 
 
 def _deciding(judgement: Judgement, rule: Rule) -> str | None:
-    """Return the principle without which the decision would move furthest from its winner."""
+    """Return the principle without which the log-odds would move furthest from the winner; None if unreadable."""
     if judgement.logit is None:
         return None
     side = 1 if judgement.logit > 0 else -1

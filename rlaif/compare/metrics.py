@@ -1,4 +1,4 @@
-"""From the judged pool to the metrics of a comparison, each with a 95 % interval from a bootstrap over prompts."""
+"""Compute the metrics of a comparison from the judged pool, with 95 % intervals from a bootstrap over prompts."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations, permutations
@@ -26,7 +26,7 @@ from rlaif.runs.reader import Run
 from rlaif.stats.estimates import Array, Bootstrap, Estimate, Tally, kappa_of, unseen
 
 FEWEST_FOR_A_CONFLICT = 5
-"""Prompts in which both principles name a winner; fewer show nothing."""
+"""Least number of prompts in which both principles name a winner; with fewer, the conflict is not reported."""
 
 
 def compare_pool(
@@ -35,10 +35,10 @@ def compare_pool(
     prompts: Sequence[PooledPrompt],
     spent: Mapping[str, Mapping[str, float]],
 ) -> Comparison:
-    """Return all metrics.
+    """Return all metrics of a comparison.
 
-    `runs` are the rule sets' own runs by name, `prompts` the judged pool, `spent` has the seconds of the runs made here
-    and of the pool (`pool.sqlite`).
+    `runs` are the rule sets' runs by name, `prompts` is the judged pool, `spent` has the costs by rule set and of
+    judging the pool (`pool.sqlite`).
     """
     constitutions = {name: run.constitution for name, run in runs.items()}
     rules = pool_rules(config, constitutions, prompts)
@@ -80,7 +80,7 @@ def _tally(prompt: PooledPrompt, rules: Mapping[PassKey, Rule]) -> Tally:
 
 
 def pool_bootstrap(prompts: Sequence[PooledPrompt], rules: Mapping[PassKey, Rule], seed: int = 0) -> Bootstrap:
-    """Return the tallies of a judged pool, ready for metrics."""
+    """Return a bootstrap over the prompts of a judged pool, from their tallies."""
     return Bootstrap([_tally(prompt, rules) for prompt in prompts], seed=seed)
 
 
@@ -108,7 +108,7 @@ def _rule_set(
         labelled=bootstrap.ratio(("labelled", name), ("judged", name)),
         abstained={reason: int(total) for reason in reasons if (total := bootstrap.total(("abstained", name, reason)))},
         noise_floor=floor if bootstrap.total(("either", name, name, "again")) else None,
-        order_agreement=_rest(bootstrap.ratio(("turned", name), ("ordered", name))),
+        order_agreement=_complement(bootstrap.ratio(("turned", name), ("ordered", name))),
         label_mass=bootstrap.ratio(("mass", name), ("masses", name), share=False),
         critic=rule.bias,
         over_own_parent=bootstrap.ratio(("over-parent", name, name), ("parents", name, name), share=False),
@@ -123,13 +123,15 @@ def _rule_set(
     )
 
 
-def _rest(share: Estimate) -> Estimate:
-    """Return one minus a share."""
+def _complement(share: Estimate) -> Estimate:
+    """Return one minus a share, with its interval."""
 
-    def rest(x: float | None) -> float | None:
+    def complement(x: float | None) -> float | None:
         return None if x is None else 1 - x
 
-    return share.model_copy(update={"value": rest(share.value), "low": rest(share.high), "high": rest(share.low)})
+    return share.model_copy(
+        update={"value": complement(share.value), "low": complement(share.high), "high": complement(share.low)}
+    )
 
 
 def _principle(bootstrap: Bootstrap, name: str, constitution: Constitution, k: str) -> PrincipleMetrics:
@@ -150,12 +152,12 @@ def _conflicts(bootstrap: Bootstrap, name: str, constitution: Constitution) -> l
     for one, other in combinations([p.id for p in constitution.comparing], 2):
         same = bootstrap.ratio((name, ("same", one, other)), (name, ("both", one, other)))
         if same.prompts >= FEWEST_FOR_A_CONFLICT:
-            found.append(Conflict(one=one, other=other, against=_rest(same)))
+            found.append(Conflict(one=one, other=other, against=_complement(same)))
     return sorted(found, key=lambda conflict: -(conflict.against.value or 0))
 
 
 def _group_conflicts(bootstrap: Bootstrap, name: str, constitution: Constitution) -> list[Conflict]:
-    """Return how often principles of two groups vote against each other, of all times that two of them met."""
+    """Return, for each two groups, how often their principles name different winners where both name one."""
     groups = list(dict.fromkeys(p.group for p in constitution.comparing if p.group))
     found = []
     for one, other in combinations(groups, 2):
@@ -164,12 +166,12 @@ def _group_conflicts(bootstrap: Bootstrap, name: str, constitution: Constitution
         same = [(name, ("same", *pair)) for pair in pairs]
         agree = bootstrap.ratio_of_sums(same, both)
         if agree.prompts >= FEWEST_FOR_A_CONFLICT:
-            found.append(Conflict(one=one, other=other, against=_rest(agree)))
+            found.append(Conflict(one=one, other=other, against=_complement(agree)))
     return found
 
 
 def compare_two(bootstrap: Bootstrap, one: str, other: str, constitutions: Mapping[str, Constitution]) -> RuleSetPair:
-    """Return how two rule sets differ over the pool."""
+    """Return the differences of two rule sets over the pool."""
     both = ("both", one, other)
     cells = [("cell", one, other, x, y) for x in "ab" for y in "ab"]
     return RuleSetPair(
@@ -185,7 +187,7 @@ def compare_two(bootstrap: Bootstrap, one: str, other: str, constitutions: Mappi
 
 
 def _kappa(bootstrap: Bootstrap, cells: Sequence[tuple[str, ...]], both: tuple[str, ...]) -> Estimate:
-    """Return kappa; where not one label differs, its lower end follows from how many flips could have been missed."""
+    """Return Cohen's kappa; where no label differs, its lower end is from the share of flips that may be unseen."""
     kappa = bootstrap.function(kappa_of, cells, of=[both])
     if kappa.value != 1 or kappa.low != kappa.high:
         return kappa
@@ -196,13 +198,13 @@ def _kappa(bootstrap: Bootstrap, cells: Sequence[tuple[str, ...]], both: tuple[s
 
 
 def _beyond_noise(bootstrap: Bootstrap, one: str, other: str) -> Estimate | None:
-    """Return the flips between two rule sets minus those of each with itself.
+    """Return the share of flips between two rule sets minus the mean share of flips of each with itself.
 
-    Questions that both rule sets ask are asked once, so their noise is in both labels and hides in the flips between
-    first passes. Here every label is compared with one of another pass, of the same rule set or the other: rules
-    that do not differ then come out at zero, if they are equally noisy. With p and q the probabilities that the one and
-    the other label a matchup `a`, this is the mean of (p - q)^2: of two that mean the same, one with many principles to
-    average over and one with a single noisy one, it comes out a little above zero (0.01 to 0.02 in simulations).
+    A question that both rule sets share is asked only once per pass, so in the same pass both labels have the same
+    noise and flip less often. Therefore only labels of different passes are compared. Rule sets that do not differ and
+    are equally noisy then give zero. With p and q the probabilities that the two rule sets label a matchup `a`, the
+    result is the mean of (p - q)^2. If both mean the same but one averages over many principles and the other has a
+    single noisy one, it is slightly above zero (0.01 to 0.02 in simulations).
     """
     if not all(bootstrap.total(("both", name, name, "again")) for name in (one, other)):
         return None
@@ -217,7 +219,7 @@ def _beyond_noise(bootstrap: Bootstrap, one: str, other: str) -> Estimate | None
     estimate = bootstrap.function(beyond, keys, of=[keys[1]])
     if estimate.value is None or estimate.low is None or estimate.low != estimate.high:
         return estimate
-    slack = unseen(estimate.prompts)  # no spread to resample is no certainty
+    slack = unseen(estimate.prompts)  # equal values in all prompts do not mean certainty
     return estimate.model_copy(update={"low": estimate.value - slack, "high": estimate.value + slack})
 
 
@@ -225,16 +227,17 @@ def _flip_causes(
     bootstrap: Bootstrap, one: str, other: str, constitutions: Mapping[str, Constitution]
 ) -> list[FlipCause]:
     found = []
-    for mine, theirs in permutations((one, other)):
-        for principle in constitutions[mine].comparing:
-            undone = bootstrap.ratio(("undone", mine, theirs, principle.id), ("flips", mine, theirs))
+    for rules, against in permutations((one, other)):
+        for principle in constitutions[rules].comparing:
+            undone = bootstrap.ratio(("undone", rules, against, principle.id), ("flips", rules, against))
             if undone.value:
-                found.append(FlipCause(rules=mine, principle=principle.id, undone=undone))
+                found.append(FlipCause(rules=rules, principle=principle.id, undone=undone))
     return sorted(found, key=lambda cause: -(cause.undone.value or 0))
 
 
-def _matrix(bootstrap: Bootstrap, names: list[str], wins: str, met: str) -> Matrix:
+def _matrix(bootstrap: Bootstrap, names: list[str], wins: str, matchups: str) -> Matrix:
     cells = [
-        [bootstrap.ratio((wins, judge, maker), (met, judge, maker), share=False) for maker in names] for judge in names
+        [bootstrap.ratio((wins, judge, maker), (matchups, judge, maker), share=False) for maker in names]
+        for judge in names
     ]
     return Matrix(judges=names, makers=names, cells=cells)

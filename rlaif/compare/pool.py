@@ -1,14 +1,13 @@
-"""The common pool of a prompt: which responses all rule sets compare, and how all of them judge it.
+"""Build the common pool of a prompt from its traces under every rule set, and judge it under all of them.
 
-Comes in: one prompt's trace under every rule set. Goes out: the responses, the verdicts of every rule set, and matchups
-of three kinds:
+A pool has the responses, the verdicts of every rule set, and matchups of three kinds:
 
-    samples    two samples of the policy                    how alike do the rule sets judge what nobody revised?
-    parent     a revision and the sample it goes back to    does revising help, under one's own and under other rules?
+    samples    two samples of the policy                    do the rule sets agree on unrevised responses?
+    parent     a revision and the sample that it revises    does revising help, under its own and under other rules?
     rivals     two rule sets' revisions of the same sample  whose revisions win under whose rules?
 
-Two responses with the same text are not compared; they are counted. The principles of all rule sets are asked
-together, so that they share the server's prefix cache.
+Two responses with the same text are counted, not compared. The principles of all rule sets are asked together, so that
+they share the server's prefix cache.
 """
 
 import random
@@ -36,19 +35,19 @@ class Candidate(Record):
     """One response in the pool."""
 
     id: str
-    """`s0` for a sample all rule sets share, `RULES/s0` for one of a single run, `RULES/s0.r1` for a revision."""
+    """`s0` for a sample that all runs share, `RULES/s0` for one of a single run, `RULES/s0.r1` for a revision."""
     text: str
     by: str | None = None
-    """The rule set whose revision it is; None for a sample."""
+    """Name of the rule set that made the revision; None for a sample."""
     parent: str | None = None
-    """The sample a revision goes back to."""
+    """Id of the sample that a revision revises; None for a sample."""
     principles: tuple[str, ...] = ()
-    """Principles drawn for the critique behind a revision."""
+    """Principles drawn for the critique that led to a revision."""
     critique: str = ""
 
 
 class PoolMatchup(Record):
-    """Two responses of the pool; which one is `a` is drawn."""
+    """Two responses of the pool; which one is `a` is drawn at random."""
 
     a: str
     b: str
@@ -60,10 +59,10 @@ class JudgingPass(Record):
 
     rules: str
     again: bool = False
-    """The second pass, with another seed and in other words, which gives the noise floor."""
+    """Whether it is the second pass, with another seed and another wording, from which the noise floor is measured."""
     judged_by: tuple[str, ...]
     checked_by: tuple[str, ...] = ()
-    """Principles, and the prompt's own checks, that a program decided."""
+    """Ids of the principles that a program decided, and of the prompt's own checks."""
     matchups: tuple[Matchup, ...]
     """In the order of the pool's matchups; empty when no principle of the rule set applies."""
     usage: Usage = Usage()
@@ -84,12 +83,12 @@ class PooledPrompt(Record):
         return next(c for c in self.candidates if c.id == candidate_id)
 
     def judging_pass(self, rules: str, *, again: bool = False) -> JudgingPass | None:
-        """Return a pass of a rule set, or None when there is none."""
+        """Return the first or second pass of a rule set; None when there is none."""
         return next((s for s in self.sittings if s.rules == rules and s.again == again), None)
 
 
 def build_pool(traces: Mapping[str, Trace], seed: int) -> PooledPrompt:
-    """Return the pool of one prompt from its traces under every rule set; nothing is judged yet."""
+    """Return the pool of one prompt, from its traces by rule set, without verdicts."""
     prompt = next(iter(traces.values())).prompt
     samples = _samples(traces)
     revisions = _revisions(traces, samples)
@@ -102,17 +101,17 @@ def build_pool(traces: Mapping[str, Trace], seed: int) -> PooledPrompt:
     candidates = {candidate.id: candidate for candidate in (*samples.values(), *revisions)}
     differing = [(a, b, kind) for a, b, kind in wanted if candidates[a].text != candidates[b].text]
     rng = random.Random(derive_seed(seed, prompt.id, "pool"))
-    turned = [(b, a, kind) if rng.random() < 0.5 else (a, b, kind) for a, b, kind in differing]
+    shuffled = [(b, a, kind) if rng.random() < 0.5 else (a, b, kind) for a, b, kind in differing]
     return PooledPrompt(
         prompt=prompt,
         candidates=tuple(candidates.values()),
-        matchups=tuple(PoolMatchup(a=a, b=b, kind=kind) for a, b, kind in turned),
+        matchups=tuple(PoolMatchup(a=a, b=b, kind=kind) for a, b, kind in shuffled),
         identical=len(wanted) - len(differing),
     )
 
 
 def _samples(traces: Mapping[str, Trace]) -> dict[tuple[str, str], Candidate]:
-    """Return the samples under (rule set, id in its run); one that all runs share is one candidate."""
+    """Return the samples by (rule set, id in its run); a sample that all runs share is one candidate."""
     found: dict[tuple[str, str], Candidate] = {}
     texts = [{response.id: response.text for response in trace.responses} for trace in traces.values()]
     for rules, trace in traces.items():
@@ -125,7 +124,7 @@ def _samples(traces: Mapping[str, Trace]) -> dict[tuple[str, str], Candidate]:
 
 
 def _revisions(traces: Mapping[str, Trace], samples: Mapping[tuple[str, str], Candidate]) -> list[Candidate]:
-    """Return the last usable revision of every sample under every rule set."""
+    """Return the last revision of every sample under every rule set; empty and copied ones are left out."""
     found = []
     for rules, trace in traces.items():
         last: dict[str, Response] = {}
@@ -149,7 +148,7 @@ def _revisions(traces: Mapping[str, Trace], samples: Mapping[tuple[str, str], Ca
 
 
 def _rivals(revisions: list[Candidate], samples: Mapping[tuple[str, str], Candidate]) -> list[tuple[str, str, Kind]]:
-    """Pair the revisions that different rule sets made of the same sample, or of samples with the same number."""
+    """Return matchups of revisions by different rule sets of the same sample, or of samples with the same number."""
     numbers = {candidate.id: number for (_, number), candidate in samples.items()}
     return [
         (one.id, other.id, "rivals")
@@ -159,31 +158,31 @@ def _rivals(revisions: list[Candidate], samples: Mapping[tuple[str, str], Candid
 
 
 _MARK = "\x00"
-"""Stands between rule set and principle while the principles of all rule sets are asked together."""
+"""Separates rule set and principle in an id while the principles of all rule sets are asked together."""
 
 
 @dataclass(frozen=True)
 class PoolJudging:
-    """How the pool is judged: settings, rule sets, templates and judges."""
+    """What is needed to judge the pool: settings, rule sets, templates and judges."""
 
     config: RunConfig
     constitutions: Mapping[str, Constitution]
     templates: Templates
     judges: Sequence[Judge]
-    """Pairwise ones only."""
+    """Only pairwise judges."""
     twice: frozenset[str]
     """Ids of the prompts that are judged a second time."""
 
 
 async def judge_pool(judging: PoolJudging, pool: PooledPrompt, priority: int) -> PooledPrompt:
-    """Return the pool with the verdicts of every rule set. Raises RequestError when a model call fails for good."""
+    """Return the pool with the verdicts of every rule set. Raises RequestError when a call fails after all retries."""
     rounds = (False, True) if pool.prompt.id in judging.twice else (False,)
     passes = await together(*(_judge_once(judging, pool, priority, again=again) for again in rounds))
     return pool.model_copy(update={"sittings": tuple(judging_pass for found in passes for judging_pass in found)})
 
 
 async def _judge_once(judging: PoolJudging, pool: PooledPrompt, priority: int, *, again: bool) -> list[JudgingPass]:
-    # Another seed in its full sense: where principles are drawn, others are.
+    # With another seed, other principles are drawn, too.
     seed = derive_seed(judging.config.seed, "again") if again else judging.config.seed
     config = judging.config.model_copy(update={"seed": seed})
     drawn = {
@@ -246,7 +245,7 @@ def _judging_pass(
     *,
     again: bool,
 ) -> JudgingPass:
-    """Pick one rule set's verdicts out of what all were asked together, and add what its programs found."""
+    """Return one rule set's pass: its part of the verdicts asked together, and the results of its checks."""
     matchups, replies = [], []
     for matchup, given in asked:
         own: list[Verdict] = []

@@ -1,19 +1,21 @@
-"""Judgements of every rule set on the pool of one prompt, and counts of them that add up over prompts.
+"""Judge the pool of one prompt under every rule set, and count the judgements in tallies that add up over prompts.
 
-Keys, with r, s rule sets and (r, "again") the same rule set judging a second time:
+Keys of a tally, for rule sets r, s and m and a principle k:
 
-    ("judged", r)                matchups that r was asked about         ("mass", r), ("masses", r)    summed label mass
-    ("labelled", r)              of these, those that it labels          ("abstained", r, reason)  those it does not
-    ("both", r, s)               pairs of texts labelled by both         ("flip", r, s)            labels that differ
-    ("cell", r, s, x, y)         matchups labelled x by r and y by s
-    ("either", r, s)             labelled by one of the two at least     ("one-sided", r, s)       by one only
-    ("both", r, s, "crosswise")  the same, one of the two judging for the second time; the same rules: (r, r, "again")
-    ("tau", r, s)                Kendall's tau-b of the candidates' scores; ("ranked", r, s) 1 where it is defined
-    ("ordered", r), ("turned", r)     principles asked in both orders, and those whose orders name different winners
-    ("over-parent", r, m)        summed p that the revision by m beats its sample under r; ("parents", r, m) how many
-    ("beats", r, m)              summed p that m's revision beats another's under r;       ("met", r, m) how many
-    ("undone", r, s, k)          flips between r and s where r without principle k gives s's label;  ("flips", r, s)
-    (r, key)                     what `tally_principles` counts under that key, for r
+    ("judged", r)                matchups judged under r
+    ("labelled", r), ("abstained", r, reason)   of these, the labelled ones; the others by reason
+    ("mass", r), ("masses", r)   sum of the label mass; number of matchups that have one
+    ("both", r, s), ("flip", r, s)         matchups labelled under both r and s; of these, those with different labels
+    ("cell", r, s, x, y)         matchups labelled x under r and y under s
+    ("either", r, s), ("one-sided", r, s)  matchups labelled under at least one of r and s; under only one of them
+    (…, r, s, "crosswise")       the same counts for the first pass of one and the second pass of the other
+    (…, r, r, "again")           the same counts for the first and the second pass of r
+    ("tau", r, s), ("ranked", r, s)        Kendall's tau-b of the candidates' scores; 1 where it is defined
+    ("ordered", r), ("turned", r)          verdicts in both orders; of these, those whose orders name different winners
+    ("over-parent", r, m), ("parents", r, m)   sum of p(revision by m beats its sample) under r; number of matchups
+    ("beats", r, m), ("met", r, m)         sum of p(revision by m beats another rule set's) under r; number of matchups
+    ("flips", r, s), ("undone", r, s, k)   flips between r and s; of these, those where r without k gives s's label
+    (r, key)                     the counts of `tally_principles` under r
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,9 +38,9 @@ PassKey: TypeAlias = tuple[str, bool]
 def pool_rules(
     config: RunConfig, constitutions: Mapping[str, Constitution], prompts: Sequence[PooledPrompt]
 ) -> dict[PassKey, Rule]:
-    """Return how each rule set decides in each pass: weights, levels, thresholds, and this critic's bias.
+    """Return the rule (weights, priorities, thresholds, position bias) of each rule set in each pass.
 
-    Each pass has a position bias of its own: the second one asks in other words.
+    The position bias is measured for each pass separately, because the wording of the passes differs.
     """
     keys = [(name, again) for name in constitutions for again in (False, True)]
     biases = {key: _bias(key, config, prompts) for key in keys}
@@ -56,7 +58,7 @@ def _bias(key: PassKey, config: RunConfig, prompts: Sequence[PooledPrompt]) -> P
 
 
 def judge_all(pool: PooledPrompt, rules: Mapping[PassKey, Rule]) -> dict[PassKey, tuple[Judgement, ...]]:
-    """Return the judgements of every pass, in the order of the pool's matchups."""
+    """Return the judgements of every pass that judged something, in the order of the pool's matchups."""
     return {
         (judging_pass.rules, judging_pass.again): tuple(judge_matchup(m, rule) for m in judging_pass.matchups)
         for judging_pass in pool.sittings
@@ -66,7 +68,7 @@ def judge_all(pool: PooledPrompt, rules: Mapping[PassKey, Rule]) -> dict[PassKey
 
 
 def tally_pool(pool: PooledPrompt, rules: Mapping[PassKey, Rule]) -> Tally:
-    """Return the counts of one prompt."""
+    """Return the tally of one prompt."""
     judged = judge_all(pool, rules)
     places = _different_texts(pool)
     once = {judge: [found[place] for place in places] for judge, found in judged.items()}
@@ -74,24 +76,24 @@ def tally_pool(pool: PooledPrompt, rules: Mapping[PassKey, Rule]) -> Tally:
     tally: Tally = Tally()
     names = [name for name, again in rules if not again and (name, False) in judged]
     for name in names:
-        _own(tally, name, pool, judged[name, False], rules[name, False])
+        _tally_rule_set(tally, name, pool, judged[name, False], rules[name, False])
         if (name, True) in judged:
-            _two(tally, (name, name), labels[name, False], labels[name, True], suffix=("again",))
+            _tally_agreement(tally, (name, name), labels[name, False], labels[name, True], suffix=("again",))
     for one, other in permutations(names, 2):
         _undone(tally, one, other, once[one, False], labels[other, False], rules[one, False])
     for one, other in combinations(names, 2):
-        _two(tally, (one, other), labels[one, False], labels[other, False])
+        _tally_agreement(tally, (one, other), labels[one, False], labels[other, False])
         if (one, True) in judged and (other, True) in judged:
-            _two(tally, (one, other), labels[one, False], labels[other, True], suffix=("crosswise",))
-            _two(tally, (one, other), labels[one, True], labels[other, False], suffix=("crosswise",))
+            _tally_agreement(tally, (one, other), labels[one, False], labels[other, True], suffix=("crosswise",))
+            _tally_agreement(tally, (one, other), labels[one, True], labels[other, False], suffix=("crosswise",))
         _rank(tally, one, other, judged)
     return tally
 
 
 def _different_texts(pool: PooledPrompt) -> list[int]:
-    """Return the places of the matchups, each pair of texts once.
+    """Return the indices of the matchups, each pair of texts once.
 
-    Where two rule sets made the same revision, the same question stands in the pool more than once; it counts once.
+    Where two rule sets made the same revision, the pool has the same question several times; it is counted once.
     """
     found: dict[frozenset[str], int] = {}
     for place, matchup in enumerate(pool.matchups):
@@ -105,7 +107,7 @@ def _label(judgement: Judgement) -> str | None:
     return "a" if judgement.logit > 0 else "b"
 
 
-def _own(tally: Tally, name: str, pool: PooledPrompt, judgements: Sequence[Judgement], rule: Rule) -> None:
+def _tally_rule_set(tally: Tally, name: str, pool: PooledPrompt, judgements: Sequence[Judgement], rule: Rule) -> None:
     """Count the judgements of one rule set in its first pass."""
     for matchup, judgement in zip(pool.matchups, judgements, strict=True):
         tally["labelled", name] += judgement.abstention is None
@@ -124,7 +126,7 @@ def _own(tally: Tally, name: str, pool: PooledPrompt, judgements: Sequence[Judge
 
 
 def _revisions(tally: Tally, name: str, pool: PooledPrompt, matchup: PoolMatchup, judgement: Judgement) -> None:
-    """Count whose revisions win under these rules."""
+    """Add the probabilities with which the revisions of each rule set win under the rules `name`."""
     if judgement.p is None or matchup.kind == "samples":
         return
     makers = {candidate: pool.candidate(candidate).by for candidate in (matchup.a, matchup.b)}
@@ -141,14 +143,14 @@ def _revisions(tally: Tally, name: str, pool: PooledPrompt, matchup: PoolMatchup
             tally["met", name, maker] += 1
 
 
-def _two(
+def _tally_agreement(
     tally: Tally,
     names: tuple[str, str],
     one: Sequence[str | None],
     other: Sequence[str | None],
     suffix: tuple[str, ...] = (),
 ) -> None:
-    """Count where two passes agree."""
+    """Count agreement of the labels (`a`, `b` or None) of two passes."""
     for x, y in zip(one, other, strict=True):
         tally[("either", *names, *suffix)] += x is not None or y is not None
         tally[("one-sided", *names, *suffix)] += (x is None) != (y is None)
@@ -166,15 +168,15 @@ def _undone(
     labels: Sequence[str | None],
     rule: Rule,
 ) -> None:
-    """Count for every principle of `one` the flips where, without it, the label is that of `other`."""
-    for judgement, theirs in zip(judgements, labels, strict=True):
-        mine = _label(judgement)
-        if mine is None or theirs is None or mine == theirs:
+    """Count, for every principle of `one`, the flips where `one` without it gives the label of `other`."""
+    for judgement, other_label in zip(judgements, labels, strict=True):
+        label = _label(judgement)
+        if label is None or other_label is None or label == other_label:
             continue
         tally["flips", one, other] += 1
         for part in judgement.principles:
             rest = decide([p for p in judgement.principles if p is not part], rule)
-            tally["undone", one, other, part.principle] += rest.label == theirs
+            tally["undone", one, other, part.principle] += rest.label == other_label
 
 
 def _rank(tally: Tally, one: str, other: str, judged: Mapping[PassKey, Sequence[Judgement]]) -> None:
@@ -185,7 +187,7 @@ def _rank(tally: Tally, one: str, other: str, judged: Mapping[PassKey, Sequence[
 
 
 def kendall_tau(one: Mapping[str, float], other: Mapping[str, float]) -> float | None:
-    """Return Kendall's tau-b of two scorings of the same things (Kendall 1945), None where one has nothing but ties."""
+    """Return Kendall's tau-b of two score dicts over their common keys (Kendall 1945); None where one has only ties."""
     concordant = ties_one = ties_other = pairs = 0
     for a, b in combinations(sorted(one.keys() & other.keys()), 2):
         x, y = one[a] - one[b], other[a] - other[b]

@@ -251,7 +251,8 @@ async def test_a_trace_is_shown_in_the_reports_probabilities_and_an_abstaining_c
         run = await generate_async(make_haiku(server, COUNTED + FINER))
     for trace, conclusion in run.conclusions():
         output = shown(run, trace, capsys)
-        assert any(line.startswith("s0, s1: the policy's responses; s0.r1: the first revision of s0") for line in output)
+        legend = "s0, s1: the policy's responses; s0.r1: the first revision of s0"
+        assert any(line.startswith(legend) for line in output)
         for matchup, judgement in zip(trace.matchups, conclusion.judgements, strict=True):
             p = next(part.p for part in judgement.principles if part.principle == "finer")
             assert any(line.startswith(f"finer {p:.3f} {p:.3f} {p:.3f} ") for line in output)

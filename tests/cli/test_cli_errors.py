@@ -564,7 +564,9 @@ def test_an_export_onto_a_file_is_refused(rlaif: Rlaif, run: Path) -> None:
 
 def test_a_report_onto_something_that_is_no_report_is_refused(rlaif: Rlaif, run: Path) -> None:
     os.mkfifo("pipe")  # as /dev/null, which root's rename would replace for the whole machine
-    assert rlaif("report", str(run), "--out", "pipe").complains(2, "pipe is not a regular file and is left alone")
+    assert rlaif("report", str(run), "--out", "pipe").complains(
+        2, "pipe is not a regular file, so it is not overwritten"
+    )
     assert Path("pipe").is_fifo()
     assert rlaif("report", str(run), "--out", "c.yaml").complains(2, "c.yaml is no report of this program")
     assert rlaif("report", str(run), "--out", "c.yaml/x").complains(1, "c.yaml/x: cannot be written")

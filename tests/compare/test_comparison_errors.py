@@ -48,7 +48,7 @@ def compared(finished: Path) -> Path:
 def test_one_run_is_not_compared_with_itself(rlaif: Rlaif, compared: Path) -> None:
     run = compared / "runs" / "testing"
     Path("link").symlink_to(run)
-    assert rlaif("compare", str(run), "link", "--out", "runs/x").complains(2, "link is named twice")
+    assert rlaif("compare", str(run), "link", "--out", "runs/x").complains(2, "link is given twice")
 
 
 def test_a_comparison_shown_as_a_run_names_its_runs(rlaif: Rlaif, compared: Path) -> None:
@@ -60,7 +60,7 @@ def test_another_comparison_in_the_same_place_is_refused_with_a_free_one(
     rlaif: Rlaif, server: SimulatedServer, compared: Path
 ) -> None:
     said = rlaif(*_compare(server), "--seed", "7")
-    assert said.complains(2, "holds another comparison", f"Choose another --out, such as {compared}-2: ")
+    assert said.complains(2, "contains another comparison", f"Choose another --out, such as {compared}-2: ")
 
 
 @pytest.mark.slow
