@@ -1,11 +1,11 @@
-"""How calibrated a judge is: of its verdicts with probability 0.7, 70 % should be right.
+"""Measure how calibrated a judge is: of its verdicts with probability 0.7, 70 % should be right.
 
-Comes in: per item the probability given to the better response, before any threshold. Goes out: Brier score, a
-reliability table with its expected calibration error, and the slope by which the log-odds would have to be multiplied.
+The input is, per item, the probability of the better response before any threshold. The result is the Brier score, a
+reliability table with its expected calibration error, and the slope that calibrates the log-odds.
 
 Which response is called `a` is arbitrary, so confidence max(p, 1 - p) is compared with accuracy, in bins from 0.5 to 1.
-A tie is half right. The calibration error (Naeini, Cooper & Hauskrecht 2015) is never negative, so it is above 0 for a
-calibrated judge too, the more the fewer items there are; so is its interval.
+A tie counts as half right. The calibration error (Naeini, Cooper & Hauskrecht 2015) is never negative, so it and its
+interval are above 0 even for a calibrated judge; fewer items give a larger error.
 """
 
 from collections.abc import Hashable, Sequence
@@ -20,45 +20,45 @@ from rlaif.stats.log_odds import sigmoid
 from rlaif.stats.regression import coefficient, logistic
 
 BINS = 10
-"""Of confidence, each 0.05 wide."""
+"""Number of bins of confidence, each 0.05 wide."""
 
 FOLDS = 5
 ROUNDING = 1e-9
-"""0.6 is not a float; it belongs to the bin that begins there."""
+"""Added before rounding down, so that a float slightly below 0.6 is in the bin that begins at 0.6."""
 
 
 class Bin(Record):
-    """Items judged with about the same confidence."""
+    """The items whose confidence is in one bin."""
 
     low: float
     high: float
     items: int
     confidence: float | None
-    """Their mean; None where there are no items."""
+    """Mean confidence; None where there are no items."""
     right: Estimate
-    """Share that is right."""
+    """Share of the items that is right."""
 
 
 class Recalibration(Record):
-    """The probabilities after a single temperature that was fitted on the gold labels."""
+    """The best single temperature for the log-odds, fitted on the gold labels, and the calibration with it."""
 
     slope: Estimate
-    """Factor for the log-odds that fits the labels best (Cox 1958): 1 calibrated, below 1 overconfident, above 1
+    """Factor for the log-odds that fits the labels best (Cox 1958): 1 is calibrated, below 1 overconfident, above 1
     underconfident."""
     temperature: float | None
-    """1 / slope: divide log-odds by it; None where the slope is not positive, or all are right."""
+    """1 / slope, by which log-odds are divided; None where the slope is not positive, or all items are right."""
     brier: float | None
-    """Afterwards, each prompt recalibrated by a temperature fitted on other prompts (five folds)."""
+    """Brier score after recalibration, with a temperature fitted on other prompts (five folds)."""
     calibration_error: float | None
 
 
 def bin_of(confidence: float) -> int:
-    """Return the number of the bin of a confidence in [0.5, 1]."""
+    """Return the index (0 to BINS - 1) of the bin of a confidence in [0.5, 1]."""
     return min(BINS - 1, int((confidence - 0.5) * 2 * BINS + ROUNDING))
 
 
 def tally_probability(p_better: float) -> Tally:
-    """Return the counts of one item's probability of the better response."""
+    """Return the tally of one item, from its probability of the better response."""
     tally = Tally()
     confidence = max(p_better, 1 - p_better)
     right = 0.5 if abs(p_better - 0.5) < TIE_LOGIT / 4 else float(p_better > 0.5)
@@ -70,7 +70,7 @@ def tally_probability(p_better: float) -> Tally:
 
 
 def reliability(found: Bootstrap) -> tuple[Bin, ...]:
-    """Return the reliability table."""
+    """Return the reliability table, one entry per bin."""
     return tuple(_bin(found, number) for number in range(BINS))
 
 
@@ -86,7 +86,7 @@ def _bin(found: Bootstrap, number: int) -> Bin:
 
 
 def calibration_error(found: Bootstrap) -> Estimate:
-    """Return the mean distance of confidence and share right over the bins, weighted by items."""
+    """Return the expected calibration error: mean |confidence - share right| over the bins, weighted by items."""
     return found.function(error_of_totals, [*ERROR_KEYS, "scored"], of=("scored",))
 
 
@@ -94,17 +94,19 @@ ERROR_KEYS: list[Key] = [(name, number) for name in ("confidence", "right") for 
 
 
 def error_of_totals(totals: Array) -> Array:
-    """Return (…) calibration errors from totals (2 BINS + 1, …): those of `ERROR_KEYS`, then how many there are."""
+    """Return (…) calibration errors from (2 BINS + 1, …) totals: those of `ERROR_KEYS`, then the number of items."""
     distance: Array = np.abs(totals[:BINS] - totals[BINS : 2 * BINS]).sum(axis=0) / totals[2 * BINS]
     return distance
 
 
 def recalibrate(logits: Sequence[float], prompts: Sequence[str]) -> Recalibration:
-    """Return the temperature that fits the labels best; `logits` are log-odds for the better response."""
+    """Return the best temperature; `logits` are (n,) log-odds of the better response, `prompts` their (n,) prompts."""
     x, y = np.array(logits, dtype=float)[:, None], np.ones(len(logits))
     slope = coefficient(logistic, x, y, prompts)
-    after = _cross_fitted(x, prompts)
-    found = Bootstrap([tally_probability(sigmoid(logit)) for logit in after], resamples=1) if after else None
+    recalibrated = _cross_fitted(x, prompts)
+    found = None
+    if recalibrated:
+        found = Bootstrap([tally_probability(sigmoid(logit)) for logit in recalibrated], resamples=1)
     return Recalibration(
         slope=slope,
         temperature=1 / slope.value if slope.value is not None and slope.value > 0 else None,
@@ -114,14 +116,14 @@ def recalibrate(logits: Sequence[float], prompts: Sequence[str]) -> Recalibratio
 
 
 def _cross_fitted(x: Array, prompts: Sequence[Hashable]) -> list[float] | None:
-    """Return the log-odds, each times the slope fitted on the other folds; None where a fold has no slope above 0."""
+    """Return (n,) log-odds times the slope fitted on the other folds; None where a slope is not above 0."""
     folds = np.array([int(content_hash(str(prompt)), 16) % FOLDS for prompt in prompts])
-    after = np.zeros(len(x))
+    recalibrated = np.zeros(len(x))
     for fold in range(FOLDS):
-        inside = folds == fold
-        others = np.ones(int((~inside).sum()))
-        slope = float(logistic(x[~inside], others, others[None, :])[0, 0])
+        in_fold = folds == fold
+        labels = np.ones(int((~in_fold).sum()))
+        slope = float(logistic(x[~in_fold], labels, labels[None, :])[0, 0])
         if not slope > 0:
             return None
-        after[inside] = x[inside, 0] * slope
-    return [float(value) for value in after]
+        recalibrated[in_fold] = x[in_fold, 0] * slope
+    return [float(value) for value in recalibrated]

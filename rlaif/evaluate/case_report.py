@@ -1,8 +1,9 @@
-"""Which principles a critic understands, from its verdicts on labelled cases.
+"""Report which principles a critic understands, from its verdicts on labelled cases.
 
-A case is *right* or *wrong* when both orders, the critic's constant position bias taken out, name the same response. A
-verdict that changes with the order, a tie and an unreadable one are neither: they are counted apart, and accuracy is
-measured on the rest. Its interval is Wilson's; where it holds one half, guessing would explain the verdicts as well.
+A case is *right* or *wrong* when both orders, after subtracting the critic's constant position bias, name the same
+response. A verdict that changes with the order, a tie and an unreadable verdict are neither; they are counted
+separately, and accuracy is measured on the rest. Its interval is Wilson's; if it contains 50 %, the critic may be
+guessing.
 """
 
 from collections import Counter
@@ -23,88 +24,88 @@ Outcome = Literal["right", "wrong", "by position", "tie", "unreadable", "failed"
 UNANSWERED: tuple[Outcome, ...] = ("by position", "tie", "unreadable", "failed")
 
 FEWEST_FOR_PROOF = 6
-"""Fewest verdicts, all right, that guessing gives in less than one try of forty (1 in 64)."""
+"""Least number of verdicts that show something if all are right: guessing gets six of six right in 1 of 64 cases."""
 
 
 class CaseResult(Record):
-    """A critic's result on one case."""
+    """The result of one case."""
 
     principle: str
     number: int = Field(ge=1)
-    """Its place among the principle's cases."""
+    """Its number among the principle's cases, from 1."""
     outcome: Outcome
     p_better: float | None = None
-    """Probability given to the response labelled better, from both orders; None where it can't be read."""
+    """Probability of the response labelled better, from both orders; None where unreadable."""
     position_bias: float | None = None
-    """Log-odds for being shown first."""
+    """Log-odds of the response shown first, averaged over both orders."""
     orders_agree: bool | None = None
-    """Whether both orders name the same response, without any correction."""
+    """Whether both orders name the same response, without correction."""
     label_mass: float | None = None
-    """Mean probability of the two labels over both orders."""
+    """Probability of the two labels together, mean of both orders."""
     verdicts: tuple[Verdict, ...] = ()
     checks: tuple[Checked, ...] = ()
-    """The program's results, where it decides in place of the critic."""
+    """Results of the principle's check, where a program decides instead of the critic."""
     error: str | None = None
 
 
 class Score(Record):
-    """Results counted: of one principle, or of all."""
+    """Counts of results, of one principle or of several."""
 
     cases: int
     outcomes: dict[Outcome, int]
-    """Those that occurred; they add up to `cases`."""
+    """Number of cases by outcome; they add up to `cases`."""
     accuracy: Estimate
-    """Right ones among right and wrong ones."""
+    """right / (right + wrong)."""
     order_agreement: float | None
     label_mass: float | None
     p_better: float | None
-    """Mean over the readable ones."""
+    """Mean over the readable cases."""
 
     def count(self, outcome: Outcome) -> int:
-        """Return how many cases have this outcome."""
+        """Return the number of cases with this outcome."""
         return self.outcomes.get(outcome, 0)
 
     @property
     def unanswered(self) -> int:
-        """Cases that are neither right nor wrong."""
+        """Number of cases that are neither right nor wrong."""
         return sum(self.count(outcome) for outcome in UNANSWERED)
 
 
 class PrincipleScore(Record):
-    """How a critic did on one principle, and the conclusion in words."""
+    """A critic's score on one principle, and the conclusion."""
 
     principle: str
     score: Score
     understood: bool | None
-    """None where the cases don't show it."""
+    """None where the cases show neither."""
     verdict: str
 
 
 class CaseReport(Record):
-    """How a critic did on a constitution's cases."""
+    """A critic's results on the cases of a constitution."""
 
     constitution: str
     version: int
     hash: str
     critic: str
-    """Its served name."""
+    """Name that the critic is served under."""
     overall: Score
-    """Of all principles the critic was asked about, without those that programs decide."""
+    """Over all principles that the critic was asked about (no checks)."""
     programs: Score
-    """Of those that a program decides."""
+    """Over the principles that a program decides."""
     position_bias: PositionBias
     principles: tuple[PrincipleScore, ...]
     untested: tuple[str, ...]
-    """Principles that are put to the judge and have no cases."""
+    """Principles that the judge is asked about but that have no cases."""
     findings: tuple[str, ...]
-    """What a person should know before this critic judges by this constitution."""
+    """Warnings for using this critic with this constitution."""
     results: tuple[CaseResult, ...]
 
 
 def decide_case(
     principle: str, number: int, matchup: Matchup | None, error: str | None, judging: JudgingConfig, bias: PositionBias
 ) -> CaseResult:
-    """Return the result of one matchup of `better` against `worse`; `failed` where there is none."""
+    """Return the result of a case from its matchup of `better` against `worse`; `failed` where `matchup` is None."""
     if matchup is None:
         return CaseResult(principle=principle, number=number, outcome="failed", error=error)
     judged = judge_matchup(matchup, judging.model_copy(update={"min_margin": 0.0}).rule({principle: 1.0}, bias=bias))
@@ -126,7 +127,7 @@ def decide_case(
 def case_report(
     constitution: Constitution, critic: str, results: Sequence[CaseResult], bias: PositionBias
 ) -> CaseReport:
-    """Return the scores of all principles, and what they show."""
+    """Return the report: the scores of all principles and the findings."""
     programs = {principle.id for principle in constitution.principles if principle.check is not None}
     principles = [
         _principle(principle, [one for one in results if one.principle == principle.id])
@@ -151,7 +152,7 @@ def case_report(
 
 
 def score(results: Collection[CaseResult]) -> Score:
-    """Count some results."""
+    """Return the counts of some results."""
     outcomes = Counter(one.outcome for one in results)
     return Score(
         cases=len(results),
@@ -164,30 +165,30 @@ def score(results: Collection[CaseResult]) -> Score:
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
-    """Return the mean of those that are known."""
+    """Return the mean of the values that are not None; None without any."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
 
 
 def _principle(principle: Principle, results: Sequence[CaseResult]) -> PrincipleScore:
-    counted = score(results)
-    understood, verdict = (_verdict if principle.check is None else _verdict_on_program)(counted)
-    return PrincipleScore(principle=principle.id, score=counted, understood=understood, verdict=verdict)
+    counts = score(results)
+    understood, verdict = (_verdict if principle.check is None else _verdict_on_program)(counts)
+    return PrincipleScore(principle=principle.id, score=counts, understood=understood, verdict=verdict)
 
 
-def _verdict_on_program(counted: Score) -> tuple[bool | None, str]:
-    """Return whether a program decides as its cases are labelled: it is deterministic, so that one case shows it."""
-    if broke := counted.count("failed"):
-        return None, f"a program, which broke in {broke} of {_cases(counted.cases)}"
-    if counted.count("right") == counted.cases:
-        return True, "a program, right"
-    words: dict[Outcome, str] = {"right": "right", "wrong": "wrong", "tie": "not told apart"}
-    parts = [f"{count} {word}" for outcome, word in words.items() if (count := counted.count(outcome))]
-    return False, f"a program: {', '.join(parts)} of {_cases(counted.cases)}"
+def _verdict_on_program(counts: Score) -> tuple[bool | None, str]:
+    """Return (whether the check agrees with the labels of its cases, the conclusion); one wrong case shows a fault."""
+    if failed := counts.count("failed"):
+        return None, f"check, failed in {failed} of {_cases(counts.cases)}"
+    if counts.count("right") == counts.cases:
+        return True, "check, all right"
+    words: dict[Outcome, str] = {"right": "right", "wrong": "wrong", "tie": "same result for both"}
+    parts = [f"{count} {word}" for outcome, word in words.items() if (count := counts.count(outcome))]
+    return False, f"check: {', '.join(parts)} of {_cases(counts.cases)}"
 
 
 def _case_faults(constitution: Constitution, results: Sequence[CaseResult]) -> list[str]:
-    """Return the cases that their checks don't decide as labelled, with the checks' results."""
+    """Return a line for every case whose check does not agree with its label."""
     found = []
     for one in results:
         check = constitution.principle(one.principle).check
@@ -198,25 +199,25 @@ def _case_faults(constitution: Constitution, results: Sequence[CaseResult]) -> l
     return found
 
 
-def _verdict(counted: Score) -> tuple[bool | None, str]:
-    """Return whether the principle is understood, and why in words."""
-    right, wrong, n = counted.count("right"), counted.count("wrong"), counted.cases
-    accuracy, answered = counted.accuracy, right + wrong
-    mostly = next((outcome for outcome in UNANSWERED if 2 * counted.count(outcome) > n), None)
+def _verdict(counts: Score) -> tuple[bool | None, str]:
+    """Return (whether the principle is understood, the conclusion)."""
+    right, wrong, n = counts.count("right"), counts.count("wrong"), counts.cases
+    accuracy, decided = counts.accuracy, right + wrong
+    mostly = next((outcome for outcome in UNANSWERED if 2 * counts.count(outcome) > n), None)
     if mostly is not None:
-        mass = f": label mass {counted.label_mass:.0%}" if counted.label_mass is not None else ""
-        words = {"by position": "answers by position", "tie": "sees no difference", "failed": "could not be asked"}
-        return (None if mostly == "failed" else False), words.get(mostly, f"can't answer{mass}")
+        mass = f": label mass {counts.label_mass:.0%}" if counts.label_mass is not None else ""
+        words = {"by position": "decides by position", "tie": "sees no difference", "failed": "requests failed"}
+        return (None if mostly == "failed" else False), words.get(mostly, f"unreadable{mass}")
     if wrong and not right:
-        doubt = "" if answered >= FEWEST_FOR_PROOF else ", could be chance"
-        return False, f"gets it wrong in both orders ({wrong} of {n}{doubt})"
+        doubt = "" if decided >= FEWEST_FOR_PROOF else ", may be chance"
+        return False, f"wrong in both orders ({wrong} of {n}{doubt})"
     if accuracy.high is not None and accuracy.high < 0.5:
-        return False, f"gets it wrong in both orders ({wrong} of {n})"
-    if accuracy.low is not None and accuracy.low > 0.5 and answered >= FEWEST_FOR_PROOF:
-        return True, "understands it" + (f", where it answers ({answered} of {n})" if answered < n else "")
+        return False, f"wrong in both orders ({wrong} of {n})"
+    if accuracy.low is not None and accuracy.low > 0.5 and decided >= FEWEST_FOR_PROOF:
+        return True, "understood" + (f", where it decides ({decided} of {n})" if decided < n else "")
     if right and not wrong:
-        return None, f"nothing wrong, but {_cases(answered)} can't tell understanding from luck"
-    return None, f"{right} right, {wrong} wrong: guessing could do as well"
+        return None, f"none wrong, but {_cases(decided)} may be right by chance"
+    return None, f"{right} right, {wrong} wrong: may be chance"
 
 
 def _cases(n: int) -> str:
@@ -224,28 +225,28 @@ def _cases(n: int) -> str:
 
 
 def _findings(overall: Score, principles: Sequence[PrincipleScore], bias: PositionBias) -> list[str]:
-    lost = [one.principle for one in principles if one.understood is False]
-    found = [f"not understood, or not answered: {', '.join(lost)}"] if lost else []
+    misjudged = [one.principle for one in principles if one.understood is False]
+    found = [f"not understood, or not decided: {', '.join(misjudged)}"] if misjudged else []
     accuracy = overall.accuracy
     if accuracy.n >= FEWEST_FOR_PROOF and accuracy.low is not None and accuracy.low <= 0.5:
         right = overall.count("right")
-        found.append(f"over all principles {right} of {accuracy.n:g} answers are right: guessing could do as well")
+        found.append(f"over all principles {right} of {accuracy.n:g} verdicts are right, which may be chance")
     if overall.label_mass is not None and overall.label_mass < UNFIT_LABEL_MASS:
         found.append(
             f"only {overall.label_mass:.0%} of the critic's probability falls on the two labels "
-            "(a thinking model answers only after thinking)"
+            "(a reasoning model must reason before it answers)"
         )
     if bias.turned is not None and bias.turned > UNFIT_TURNED:
         found.append(
-            f"with {bias.turned:.0%} of the questions, the critic named another winner when the answers changed places"
+            f"in {bias.turned:.0%} of the questions, the critic named another winner when the responses were swapped"
         )
-    if _is_mute(overall):
-        found.append("this says nothing about the rules: this critic can't judge by any; ask another one")
+    if _shows_nothing(overall):
+        found.append("this shows nothing about the rules, because this critic cannot judge; use another critic")
     return found
 
 
-def _is_mute(overall: Score) -> bool:
+def _shows_nothing(overall: Score) -> bool:
     """Whether a critic gave so few readable verdicts that they show nothing about the rules."""
-    mute = overall.label_mass is not None and overall.label_mass < UNFIT_LABEL_MASS
-    answered = overall.count("right") + overall.count("wrong")
-    return overall.count("failed") < overall.cases and (mute or not answered)
+    low_mass = overall.label_mass is not None and overall.label_mass < UNFIT_LABEL_MASS
+    decided = overall.count("right") + overall.count("wrong")
+    return overall.count("failed") < overall.cases and (low_mass or not decided)

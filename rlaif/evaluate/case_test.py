@@ -1,7 +1,7 @@
-"""A critic is asked the labelled cases of every principle, in both orders, as a run would ask it.
+"""Test a critic on the labelled cases of every principle, in both orders, with a run's questions.
 
-Comes in: a constitution and a critic. Goes out: a `CaseReport` with one result per case. Tags play no part: each case
-is put to its own principle alone.
+The input is a constitution and a critic, the result a `CaseReport` with one result per case. Each case is judged only
+under its own principle, and tags are ignored.
 """
 
 from collections.abc import Sequence
@@ -28,27 +28,27 @@ from rlaif.templates import Templates
 NumberedCase = tuple[Principle, int, Case]
 
 JUDGING = JudgingConfig(min_margin=0)
-"""A verdict is read as a run reads it; how far it is from one half is reported, not judged."""
+"""A run's judging, without a least margin: the probability is reported instead."""
 
 
 @dataclass(frozen=True)
 class CaseTest:
-    """A constitution whose cases are asked, and the critic."""
+    """The constitution whose cases are judged, and the critic."""
 
     constitution: Constitution
     critic: ModelConfig
     cache: Path
-    """The reply store: what was asked before is not asked again."""
+    """File of the reply store, from which questions asked before are answered."""
     logs: Path
     templates: Templates
     judging: JudgingConfig = JUDGING
 
 
 async def run_cases(test: CaseTest, screen: Screen | None = None) -> CaseReport:
-    """Ask everything, or take it from the reply store, and return the report.
+    """Ask the critic all cases and return the report.
 
-    Raises UsageError when there are no cases, and what `open_models` raises; a case whose own request fails for good
-    is counted as failed, unless all do: then the first error is raised. Where programs decide all, no critic is needed.
+    Raises UsageError when there are no cases, and what `open_models` raises. A case whose request fails after all
+    retries is counted as failed; if all fail, the first error is raised. If checks decide all cases, no critic is used.
     """
     screen = screen or Silent()
     refuse_without_cases(test.constitution)
@@ -57,7 +57,7 @@ async def run_cases(test: CaseTest, screen: Screen | None = None) -> CaseReport:
     progress = Progress(unit="cases")
     cases = [(principle, number, case) for principle in tested for number, case in enumerate(principle.cases, start=1)]
     if all(principle.check is not None for principle in tested):
-        return _report(test, "nobody", cases, await _ask(test, None, cases, progress, screen))
+        return _report(test, "none (checks only)", cases, await _ask(test, None, cases, progress, screen))
     with ReplyStore(test.cache) as store:
         opened = open_models(
             test.critic, test.critic, store=store, meter=progress.meter, logs=test.logs, say=screen.say
@@ -66,23 +66,23 @@ async def run_cases(test: CaseTest, screen: Screen | None = None) -> CaseReport:
             compared = await _ask(test, critic, cases, progress, screen)
         store.flush()
     meter = progress.meter
-    screen.say(f"{meter.replies:,} answers ({meter.from_store:,} from the reply store)")
+    screen.say(f"{meter.replies:,} replies ({meter.from_store:,} from the reply store)")
     return _report(test, critic.name, cases, compared)
 
 
 def refuse_without_cases(constitution: Constitution) -> None:
-    """Raise UsageError that says how to write the first case, where there is none."""
+    """Raise UsageError, which says how to write a case, where the constitution has none."""
     if not any(principle.cases for principle in constitution.principles):
         raise UsageError(
-            f"constitution {constitution.name} has no cases, so there is nothing to ask; give a principle "
-            '"cases:", each with prompt, better and worse'
+            f"constitution {constitution.name} has no cases to judge; add `cases:` to a principle, each with prompt, "
+            "better and worse"
         )
 
 
 async def _ask(
     test: CaseTest, critic: Model | None, cases: Sequence[NumberedCase], progress: Progress, screen: Screen
 ) -> list[Compared]:
-    """Ask the critic all cases, or the program where one decides in its place."""
+    """Return the results of all cases, in order, from the critic or from a principle's check."""
 
     async def compare(comparison: Comparison) -> tuple[Matchup, Sequence[StoredReply]]:
         (principle,) = comparison.principles
@@ -111,7 +111,7 @@ def _comparison(test: CaseTest, principle: Principle, number: int, case: Case, p
 
 
 def _report(test: CaseTest, critic: str, cases: Sequence[NumberedCase], compared: Sequence[Compared]) -> CaseReport:
-    """Decide every case with the critic's constant position bias taken out, as a run does."""
+    """Decide every case after subtracting the critic's constant position bias, as a run does."""
     matchups = [one.matchup for one in compared if one.matchup is not None]
     bias = PositionBias.measure(matchups, test.judging.min_label_mass)
     results = [

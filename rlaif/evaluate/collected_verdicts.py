@@ -1,15 +1,15 @@
-"""Verdicts that others collected in both orders: does a judge keep its verdict when the order changes, is it right?
+"""Measure verdicts from another source, collected in both orders: do a judge's orders agree, and is it right?
 
-Comes in: a file with one item per row. A row's winner is an answer (1 or 2) or, where `names` says so, a position
-(first or second shown); null is unreadable, and anything else that names no winner is an error of its line. Goes out:
-per judge, strategy and further columns, metrics with 95 % intervals from a bootstrap over items. Ties and unreadable
-verdicts are counted and are neither right nor wrong; so are items without a label. The names counted in a tally:
+The input is a file with one item per row. A row's winner is a response (1 or 2) or, with `names="position"`, a position
+(shown first or second); null is unreadable, and any other value is an error. The result is, per judge, strategy and
+further columns, metrics with 95 % intervals from a bootstrap over items. Ties, unreadable verdicts and items without a
+label are counted, and are neither right nor wrong. The keys of a tally:
 
-    verdicts, decided, tie, unreadable   single verdicts: all, those naming a winner, ties, neither
-    first                                of the decided, those naming the answer shown first
-    both, agree                          rows decided in both orders; of these, those naming the same answer
-    judged, right                        decided verdicts on a labelled item, right ones (also by order)
-    agreed_judged, agreed_right          the same of rows whose orders agree
+    verdicts, decided, tie, unreadable   single verdicts: all, those that name a winner, ties, unreadable ones
+    first                                of the decided, those that name the response shown first
+    both, agree                          rows decided in both orders; of these, those that name the same response
+    judged, right                        decided verdicts on labelled items; of these, the right ones (also by order)
+    agreed_judged, agreed_right          the same for rows whose orders agree
 """
 
 import math
@@ -25,7 +25,7 @@ from rlaif.records import Record
 from rlaif.stats.estimates import Estimate, Tally, bootstrap_of
 
 Winner = Literal[1, 2, "tie"] | None
-"""The answer named; None is unreadable."""
+"""The response that a verdict names; None is unreadable."""
 
 Names = Literal["answer", "position"]
 
@@ -42,26 +42,26 @@ class VerdictRow:
     judge: str
     strategy: str
     by: tuple[str, ...]
-    """Values of the columns to group by."""
+    """Values of the further columns to group by."""
     item: tuple[str, ...]
-    """Identifies the item; verdicts on one item are not independent."""
+    """Key of the item; verdicts on the same item are not independent."""
     label: Winner
     original: Winner
-    """The answer named when answer 1 is shown first."""
+    """The response named when response 1 is shown first."""
     swapped: Winner
-    """The answer named when answer 2 is shown first."""
+    """The response named when response 2 is shown first."""
     p_original: float | None = None
-    """Probability that answer 1 is the better one, when it is shown first."""
+    """Probability that response 1 is better, when it is shown first."""
     p_swapped: float | None = None
-    """The same, when answer 2 is shown first."""
+    """Probability that response 1 is better, when response 2 is shown first."""
 
 
 def read_verdicts(
     path: Path, columns: Mapping[str, str], by: Sequence[str] = (), names: Names = "answer"
 ) -> Iterator[VerdictRow]:
-    """Yield the rows of a file. Raises GoldError (or PromptsError) with file and line for what can't be used."""
+    """Yield the rows of a file. Raises GoldError (or PromptsError) with file and line for a row that cannot be used."""
     if path.is_dir():
-        raise GoldError(f"{path}: is a folder; name the file of verdicts in it")
+        raise GoldError(f"{path}: is a folder; give a file of verdicts")
     if not path.is_file():
         raise GoldError(f"{path}: no such file of verdicts")
     count = 0
@@ -69,7 +69,7 @@ def read_verdicts(
         count += 1
         yield _verdict_row(where, row, columns, by, names)
     if not count:
-        raise GoldError(f"{path}: there is no verdict in it")
+        raise GoldError(f"{path}: contains no verdicts")
 
 
 def _verdict_row(where: str, row: Any, columns: Mapping[str, str], by: Sequence[str], names: Names) -> VerdictRow:  # noqa: ANN401
@@ -107,7 +107,7 @@ def _check_columns(where: str, row: Mapping[str, Any], columns: Mapping[str, str
 
 
 def _named(where: str, row: Mapping[str, Any], column: str, p: float | None, *, swap: bool = False) -> Winner:
-    """Return the winner named, or the one a probability of answer 1 points to."""
+    """Return the winner in `column`, else the one that `p`, the probability of response 1, implies."""
     if column in row:
         winner = _winner(where, row, column)
         return winner if not swap or winner not in {1, 2} else 2 if winner == 1 else 1
@@ -119,12 +119,12 @@ def _named(where: str, row: Mapping[str, Any], column: str, p: float | None, *, 
 def _winner(where: str, row: Mapping[str, Any], column: str) -> Winner:
     value = row.get(column)
     if isinstance(value, float) and value.is_integer():
-        value = int(value)  # a table with gaps holds whole numbers as floats
+        value = int(value)  # a table with missing values stores integers as floats
     text = "" if _is_missing(value) else str(value).strip().lower()
     if text in _UNREADABLE:
         return None
     if text not in _WINNERS or isinstance(value, bool):
-        raise GoldError(f"{where}: {column} is {value!r}; must be 1, 2, A, B, tie, or null for what can't be read")
+        raise GoldError(f"{where}: {column} is {value!r}; must be 1, 2, A, B, tie, or null for unreadable")
     return _WINNERS[text]
 
 
@@ -150,50 +150,50 @@ def _text(value: object) -> str:
 
 
 class Coin(Record):
-    """The shares that a judge has to beat: they need no judge."""
+    """Baselines that need no judge."""
 
     first_original: Estimate
-    """Accuracy of "the answer shown first wins" in the original order: labels that say 1."""
+    """Accuracy of "the response shown first wins" in the original order: share of labels that are 1."""
     first_swapped: Estimate
-    """The same in the swapped order: labels that say 2. Both orders together always give one half."""
+    """The same in the swapped order: share of labels that are 2. Over both orders it is always 50 %."""
     coin: float = 0.5
-    """Accuracy, order agreement and share of the first position of a coin that is thrown for every verdict."""
+    """Accuracy, order agreement and share of the first position of random verdicts."""
 
 
 class VerdictMetrics(Record):
-    """How one judge, asked in one way, did on some items."""
+    """Metrics of one judge with one strategy on a group of items."""
 
     judge: str
     strategy: str
     by: dict[str, str]
-    """Further columns it was grouped by, and their values."""
+    """Values of the further columns that group the rows."""
     rows: int
     items: int
-    """Different items (subset and idx); intervals are over these."""
+    """Number of different items (subset and idx); intervals are over these."""
     order_agreement: Estimate
-    """Of the rows decided in both orders, those that name the same answer in both."""
+    """Share of the rows decided in both orders that name the same response in both."""
     accuracy: Estimate
-    """Of all decided verdicts, both orders, on items with a label."""
+    """Share of right verdicts among the decided ones on labelled items, in both orders."""
     accuracy_original: Estimate
     accuracy_swapped: Estimate
     accuracy_agreed: Estimate
-    """Of the rows whose orders agree."""
+    """Accuracy on the rows whose orders agree."""
     agreed: Estimate
-    """Rows whose orders agree, of all rows: what asking in both orders leaves."""
+    """Share of all rows whose orders agree."""
     first: Estimate
-    """Of the decided verdicts, those that name the answer shown first."""
+    """Share of the decided verdicts that name the response shown first."""
     unreadable: Estimate
-    """Of all verdicts (two a row)."""
+    """Share of all verdicts (two per row)."""
     ties: Estimate
     unlabelled: int
-    """Rows whose label is missing or a tie: they count for agreement, not for accuracy."""
+    """Rows whose label is missing or a tie; they count for agreement, not for accuracy."""
     brier: Estimate
-    """Mean squared error of the probability given to the labelled answer, orders averaged; value None without any."""
+    """Mean squared error of the labelled response's probability, averaged over orders; value None without any."""
     baselines: Coin
 
 
 class VerdictReport(Record):
-    """All groups of a file."""
+    """Metrics of all groups of a file."""
 
     file: str
     rows: int
@@ -202,7 +202,7 @@ class VerdictReport(Record):
 
 
 def evaluate_verdicts(file: str, rows: Iterable[VerdictRow], by: Sequence[str] = ()) -> VerdictReport:
-    """Group the rows by judge, strategy and the columns in `by`, and measure every group."""
+    """Return the metrics of every group of rows with the same judge, strategy and columns in `by`."""
     groups: dict[tuple[str, ...], list[VerdictRow]] = defaultdict(list)
     for row in rows:
         groups[row.judge, row.strategy, *row.by].append(row)
@@ -215,7 +215,7 @@ def evaluate_verdicts(file: str, rows: Iterable[VerdictRow], by: Sequence[str] =
 
 
 def tally_row(row: VerdictRow) -> Tally:
-    """Return the counts of one row, by the names above."""
+    """Return the tally of one row, with the keys listed above."""
     tally = Tally()
     labelled = row.label in {1, 2}
     tally["rows"] = 1

@@ -1,7 +1,7 @@
-"""Many comparisons of two responses, put to judges at the same time.
+"""Run many comparisons of two responses at the same time.
 
-Comes in: comparisons, and the function that asks the judges about one. Goes out: their results in the same order. A
-question that fails for good is counted and kept as failed; the rest goes on.
+The input is comparisons and the function that asks the judges about one of them, the output their results in the same
+order. A question that fails after all retries becomes a failed result, and the others continue.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,9 +20,9 @@ from rlaif.records import Matchup, Prompt, Response
 from rlaif.seeds import derive_seed
 
 OPEN = 64
-"""Questions open at the same time; a comparison asks all its principles in both orders."""
+"""Questions open at the same time; one comparison asks all its principles in both orders."""
 MOST_FAILED = 0.1
-"""Share of the questions that may fail; with more, the measurement counts as failed."""
+"""Share of the questions that may fail; with more, the command fails."""
 
 Question = TypeVar("Question")
 Result = TypeVar("Result")
@@ -33,7 +33,7 @@ class Compared:
     """The result of one comparison."""
 
     matchup: Matchup | None
-    """None where it failed."""
+    """None if the comparison failed."""
     replies: Sequence[StoredReply] = ()
     error: str | None = None
 
@@ -60,7 +60,7 @@ async def ask_each(
     progress: Progress,
     screen: Screen,
 ) -> list[Result | Failed]:
-    """Ask every question, with its place as priority, and return the results in order.
+    """Ask every question, with its index as priority, and return the results in order.
 
     Raises RequestError or CheckError when all questions fail, or the first `ALL_FAIL_LIMIT` of them.
     """
@@ -87,16 +87,16 @@ async def ask_each(
 
 
 def raise_if_many_failed(failed: int, asked: int, error: str | None) -> None:
-    """Raise RunError where so many questions failed that a script must not take the results for complete."""
+    """Raise RunError where more than MOST_FAILED of the questions failed, so that a script sees it."""
     if failed > MOST_FAILED * asked:
         raise RunError(
-            f"{failed} of {asked} questions could not be asked, the first because {error}; the figures are of the "
-            "others, and the same command asks again"
+            f"{failed} of {asked} questions failed (first error: {error}); the results are from the others, and the "
+            "same command asks the failed ones again"
         )
 
 
 def given_response(name: str, text: str) -> Response:
-    """Return a response whose text was given, not sampled in this run."""
+    """Return a `Response` with a text from a file, not sampled in this run."""
     return Response(id=name, text=text, origin="sample", model="a person", seed=0, finish_reason="stop", reply="")
 
 
@@ -108,7 +108,7 @@ def comparison_of(
     seeded_by: Sequence[str],
     priority: int,
 ) -> Comparison:
-    """Return a comparison for which a seed draws which response is `a`: `a` is shown first where one order is asked."""
+    """Return a comparison in which a seed decides which response is `a`, the one shown first if one order is asked."""
     a, b = responses[::-1] if derive_seed(0, *seeded_by, "which is a") % 2 else responses
     return Comparison(
         prompt=prompt,
@@ -122,9 +122,9 @@ def comparison_of(
 
 
 def log_odds_of(response: str, matchup: Matchup, constitution: Constitution, judging: JudgingConfig) -> float | None:
-    """Return the log-odds that a response is the better one, without thresholds and corrections.
+    """Return the log-odds that a response (by id) is better, averaged over orders and principles.
 
-    Averaged over orders and principles; None where nothing could be read.
+    There are no thresholds or corrections; None where no verdict is readable.
     """
     rule = judging.without_thresholds.rule(constitution.weights, constitution.priorities)
     judgement = judge_matchup(matchup, rule)

@@ -1,10 +1,9 @@
-"""Is a critic fit to judge? One of three conclusions, with the reasons, from the thresholds below.
+"""Conclude whether a critic is fit to judge, with the reasons, from the thresholds below.
 
-*Fit*: no metric speaks against its labels. *Fit with these settings*: one does, unless `settings` are used. *Not fit*:
-not shown to be fit, which may also mean that there were too few labels. The thresholds are conventions; change them
-where you disagree. How accurate a critic can be depends on the labels:
-crowd workers and researchers agreed on 63 % of such pairs (Bai et al. 2022, arXiv:2204.05862), experts on 81 %, ties
-left out (Zheng et al. 2023, arXiv:2306.05685).
+*Fit*: all metrics meet the thresholds. *Fit with these settings*: they do with the settings given. *Not fit*: not shown
+to be fit, which may also mean that there were too few labels. The thresholds are conventions. How accurate a critic can
+be depends on the labels: crowd workers and researchers agreed on 63 % of such pairs (Bai et al. 2022,
+arXiv:2204.05862), experts on 81 % without ties (Zheng et al. 2023, arXiv:2306.05685).
 """
 
 from collections.abc import Sequence
@@ -20,31 +19,31 @@ from rlaif.records import Record
 from rlaif.stats.estimates import Estimate, Tally, bootstrap_of
 
 FEWEST_LABELS = 30
-"""With fewer labels nothing is shown."""
+"""Least number of labels for a conclusion."""
 ACCURACY = 0.65
-"""Labels must be right at least so often, and their interval must leave out one half."""
+"""Least share of right labels; its interval must also exclude 50 %."""
 FEWEST_LABELLED = 0.2
-"""A critic that labels a smaller share of the items wastes most of its requests."""
+"""Least share of the items that must get a label; below it, most requests are wasted."""
 CALIBRATION_ERROR = 0.1
-"""Shown to be above this, p_chosen is not a calibrated probability; the labels may still be good."""
+"""Largest calibration error; if the interval is above it, there is a note, as the labels may still be good."""
 LENGTH_BIAS = 0.7
-"""Logits per unit of log length ratio; shown to be above this, there is a warning (twice the odds)."""
+"""Logits per unit of log length ratio; if the interval is above it, there is a note."""
 MARGINS = (0.1, 0.2, 0.3, 0.4)
-"""Stricter values of `min_margin` that are tried where the labels are not good enough."""
+"""Values of `min_margin` that are tried where the labels are not good enough."""
 
-Answer = Literal["fit", "fit with these settings", "not fit"]
+FitnessVerdict = Literal["fit", "fit with these settings", "not fit"]
 
 
 class Fitness(Record):
-    """Whether a critic is fit to judge, and why."""
+    """Whether a critic is fit to judge, with reasons."""
 
-    verdict: Answer
+    verdict: FitnessVerdict
     settings: dict[str, float | str]
-    """Required settings, by their place in a run file; chosen on these very labels, so somewhat optimistic."""
+    """Required settings by their key in a run file; chosen on the same labels, so somewhat optimistic."""
     reasons: tuple[str, ...]
-    """Why it is not fit, or not without the settings."""
+    """Why it is not fit, or not fit without the settings."""
     notes: tuple[str, ...]
-    """Further warnings."""
+    """Warnings that do not change the conclusion."""
 
 
 def fitness(
@@ -60,29 +59,29 @@ def fitness(
         if margin is None:
             return Fitness(verdict="not fit", settings={}, reasons=(*reasons, *order), notes=notes)
         settings["judging.min_margin"] = margin
-    verdict: Answer = "fit with these settings" if settings else "fit"
+    verdict: FitnessVerdict = "fit with these settings" if settings else "fit"
     return Fitness(verdict=verdict, settings=settings, reasons=(*reasons, *order), notes=notes)
 
 
 def against_labels(labelled: Estimate, accuracy: Estimate, longer: Estimate) -> list[str]:
-    """Return the reasons against the labels given; none when they are good."""
+    """Return why the labels are not good enough; empty when they are."""
     if accuracy.n < FEWEST_LABELS:
-        return [f"only {accuracy.n:g} of {labelled.n:g} items get a label: too few to show anything"]
+        return [f"only {accuracy.n:g} of {labelled.n:g} items get a label, too few for a conclusion"]
     found = []
     right, low = accuracy.value or 0.0, accuracy.low or 0.0
     if low <= 0.5:
-        found.append(f"its labels are not shown to be better than a coin's ({_range(accuracy)} right)")
+        found.append(f"its labels are not shown to be better than random ones ({_range(accuracy)} right)")
     elif right < ACCURACY:
-        found.append(f"only {_range(accuracy)} of its labels are right (wanted: {ACCURACY:.0%})")
+        found.append(f"only {_range(accuracy)} of its labels are right (required: {ACCURACY:.0%})")
     if longer.value is not None and right <= longer.value:
-        found.append(f'"the longer answer wins" is right as often on the same items ({longer.value:.0%})')
+        found.append(f'"the longer response wins" is right as often on the same items ({longer.value:.0%})')
     if (labelled.value or 0.0) < FEWEST_LABELLED:
-        found.append(f"it gives a label to {labelled.value or 0:.0%} of the items only")
+        found.append(f"it gives a label to only {labelled.value or 0:.0%} of the items")
     return found
 
 
 def _against_the_critic(metrics: JudgeMetrics, judging: JudgingConfig) -> list[str]:
-    """Return the reasons that no threshold fixes."""
+    """Return the reasons that no value of `min_margin` can fix."""
     found = []
     mass = metrics.label_mass.value
     if mass is not None and mass < UNFIT_LABEL_MASS:
@@ -90,21 +89,21 @@ def _against_the_critic(metrics: JudgeMetrics, judging: JudgingConfig) -> list[s
         several = f"only {mass:.0%} of its probability falls on the two labels {THINKING}"
         found.append(next(iter(reasons)) if len(reasons) == 1 else several)
     if judging.orders == "one" and judging.asks_rules:
-        found.append("it was asked in one order only, so what it owes to the order is not known")
+        found.append("it was asked in one order only, so its position bias is not known")
     return found
 
 
 def _against_one_order(metrics: JudgeMetrics) -> list[str]:
-    """Return the reason against asking in one order only, where there is one."""
+    """Return the reason why both orders must be asked; empty when there is none."""
     agreement, first = metrics.order_agreement.value, metrics.first.value or 0.0
     if agreement is None or 1 - agreement <= UNFIT_TURNED:
         return []
     place = "first" if first > 0.5 else "second"
-    return [f"{1 - agreement:.0%} of its verdicts turn with the order, as they came: it favours what is shown {place}"]
+    return [f"{1 - agreement:.0%} of its verdicts change with the order: it favours the response shown {place}"]
 
 
 def _margin_that_helps(judged: Sequence[JudgedItem], given: float) -> float | None:
-    """Return the smallest stricter min_margin under which there is no reason against the labels."""
+    """Return the smallest of MARGINS above `given` with which the labels are good enough; None without one."""
     for margin in MARGINS:
         if margin > given:
             found = bootstrap_of((one.item.conversation, _labels_at(one, margin)) for one in judged)
@@ -127,16 +126,14 @@ def _notes(metrics: JudgeMetrics, recalibration: Recalibration) -> list[str]:
     found = []
     error, slope = metrics.calibration_error, recalibration.slope.value
     if (error.low or 0.0) > CALIBRATION_ERROR:
-        sure = "" if slope is None else " (too sure)" if slope < 1 else " (too modest)"
-        found.append(
-            f"its probabilities are off by {error.value:.2f} on average{sure}: trust labels before probabilities"
-        )
+        confidence = "" if slope is None else " (overconfident)" if slope < 1 else " (underconfident)"
+        found.append(f"its calibration error is {error.value:.2f}{confidence}: do not rely on its probabilities")
     length = metrics.length_bias
     if (length.low or 0.0) > LENGTH_BIAS or (length.high or 0.0) < -LENGTH_BIAS:
-        liked = "longer" if (length.value or 0.0) > 0 else "shorter"
-        found.append(f"it favours the {liked} response: {length.value:+.2f} logits per unit of log length ratio")
+        favoured = "longer" if (length.value or 0.0) > 0 else "shorter"
+        found.append(f"it favours the {favoured} response: {length.value:+.2f} logits per unit of log length ratio")
     if metrics.outcomes.get("failed"):
-        found.append(f"{metrics.outcomes['failed']} of {metrics.items} items could not be asked")
+        found.append(f"the requests of {metrics.outcomes['failed']} of {metrics.items} items failed")
     return found
 
 

@@ -1,8 +1,8 @@
-"""The gate before a run: do its judges reach what `judging.require` asks for?
+"""The gate before a run: check that its judges meet `judging.require`.
 
-Comes in: a run's settings and connected models. Goes out: a report on the judges, or an error that stops the run before
-anything is generated. Measured by the run's own judges and thresholds on labelled pairs: the constitution's own cases,
-each under its own principle, or a file of gold labels.
+The input is a run's settings and connected models, the result a report on the judges, or an error that stops the run
+before anything is generated. The run's own judges and thresholds are measured on labelled pairs: the constitution's
+cases, each under its own principle, or a file of gold labels.
 """
 
 from collections.abc import Callable, Coroutine, Iterator
@@ -32,15 +32,15 @@ from rlaif.templates import Templates
 
 CASES = "cases"
 MEASURED = "judges.json"
-"""File of the run directory with the report on the judges."""
+"""File in the run directory with the report on the judges."""
 JudgeGate: TypeAlias = Callable[[Templates, Clients, ReplyStore, Screen], Coroutine[Any, Any, CriticReport]]
-"""Measures the judges of a run; raises UnfitJudgeError where they may not judge."""
+"""Function that measures the judges of a run; raises UnfitJudgeError where they miss a requirement."""
 
 
 def gate_of(config: RunConfig, constitution: Constitution) -> JudgeGate | None:
-    """Return the gate of a run, its labelled pairs read; None where the run asks for none.
+    """Return the gate of a run, after reading its labelled pairs; None where the run has no `judging.require`.
 
-    Raises ConfigError or GoldError where there is nothing to measure on.
+    Raises ConfigError or GoldError where there are no labelled pairs.
     """
     if config.judging.require is None:
         return None
@@ -82,7 +82,7 @@ async def pass_gate(
     contender = Contender(name, called, config.critic, config.judging)
     out = Path(config.out)
     test = JudgeTest(gold, constitution, [contender], config.judging, templates, store.path, out / "logs")
-    screen.say(f"measuring the judges on {len(gold.items)} labelled pairs ({gold.file}) before anything is generated")
+    screen.say(f"measuring the judges on {len(gold.items)} labelled pairs ({gold.file}) before generating anything")
     recalibrator = recalibrator_at(config)
     recalibrate = None if recalibrator is None else recalibrator.apply
     report, _ = await measure_contender(test, contender, clients, store, screen, recalibrate)
@@ -91,15 +91,15 @@ async def pass_gate(
     failed = report.overall.outcomes.get("failed", 0)
     if missed and failed > MOST_FAILED * len(gold.items):
         raise RunError(
-            f"{name}: {failed} of {len(gold.items)} labelled pairs ({gold.file}) could not be asked, so nobody knows "
-            f"whether the judges are fit; the first that failed: {report.error}. Nothing more is generated; the same "
-            "command asks what is missing"
+            f"{name}: the requests of {failed} of {len(gold.items)} labelled pairs ({gold.file}) failed, so it is not "
+            f"known whether the judges are fit; first error: {report.error}. Nothing is generated; the same command "
+            "asks the failed ones again"
         )
     if missed:
         raise UnfitJudgeError(
-            f"{name} misses what judging.require asks for on {len(gold.items)} labelled pairs ({gold.file}): "
-            f"{'; '.join(missed)}. Nothing more is generated; what was measured: {out / MEASURED}. Take another critic "
-            "or kind of judge (`rlaif evaluate judge` compares them), or lower the bar"
+            f"{name} does not meet judging.require on {len(gold.items)} labelled pairs ({gold.file}): "
+            f"{'; '.join(missed)}. Nothing is generated; all metrics are in {out / MEASURED}. Use another critic or "
+            "kind of judge (`rlaif evaluate judge` compares them), or lower the requirement"
         )
     right, labelled = report.overall.accuracy_labels, report.overall.labelled
     screen.say(f"the judges meet judging.require: {_range(labelled)} of the pairs get a label, {_range(right)} right")
@@ -107,7 +107,7 @@ async def pass_gate(
 
 
 def _cases(constitution: Constitution, judging: JudgingConfig) -> Iterator[GoldItem]:
-    """Yield the cases that no judge is shown as a worked example."""
+    """Yield the constitution's cases as gold items, without those that a judge is shown as worked examples."""
     shown = judging.worked_cases
     for principle in constitution.asked:
         for number, case in list(enumerate(principle.cases, start=1))[shown:]:
@@ -126,7 +126,7 @@ def _cases(constitution: Constitution, judging: JudgingConfig) -> Iterator[GoldI
 def _missed(found: JudgeMetrics, require: RequireConfig) -> Iterator[str]:
     if require.accuracy is not None and found.accuracy_labels.n < FEWEST_FOR_PROOF:
         n, items = found.accuracy_labels.n, found.items
-        yield f"only {n:g} of {items} pairs get a label: {FEWEST_FOR_PROOF} are the fewest that show anything"
+        yield f"only {n:g} of {items} pairs get a label; at least {FEWEST_FOR_PROOF} are needed to measure accuracy"
         return
     least: list[tuple[str, Estimate, float | None]] = [
         ("pairs that get a label", found.labelled, require.labelled),
@@ -136,14 +136,14 @@ def _missed(found: JudgeMetrics, require: RequireConfig) -> Iterator[str]:
     ]
     for name, estimate, bar in least:
         if bar is not None and (estimate.value is None or estimate.value < bar):
-            yield f"{name} {_range(estimate)}, wanted {bar:.0%}"
+            yield f"{name} {_range(estimate)}, required {bar:.0%}"
     error, most = found.calibration_error, require.calibration_error
     if most is not None and (error.value is None or error.value > most):
         shown = "unknown" if error.value is None else f"{error.value:.3f}"
-        yield f"calibration error {shown}, wanted at most {most:g}"
+        yield f"calibration error {shown}, required at most {most:g}"
 
 
 def _range(estimate: Estimate) -> str:
     if estimate.value is None:
-        return "unknown (there were none)"
+        return "unknown (no data)"
     return f"{estimate.value:.0%}{estimate.ends('.0%')}"

@@ -1,8 +1,8 @@
-"""Gold labels: pairs of responses with a person's label which one is better.
+"""Read gold labels: pairs of responses with a person's label of which one is better.
 
-Two layouts: {prompt or messages, chosen, rejected} and {input, output_1, output_2, label}, each with `id` and `subset`
-where there are. Responses may be texts, or messages as preference datasets have them. A row that can't be used is an
-error with its file and line; none is skipped.
+Two layouts: {prompt or messages, chosen, rejected} and {input, output_1, output_2, label}; `id` and `subset` are
+optional. Responses may be texts, or messages as in preference datasets. A row that cannot be used raises an error with
+file and line; no row is skipped.
 """
 
 from collections.abc import Mapping
@@ -22,20 +22,20 @@ class GoldItem(Record):
     """Two responses to one prompt, and which one is better."""
 
     id: str
-    """Given by the file, or `row N`; unique within its subset."""
+    """From the file, or `row N`; unique within its subset."""
     subset: str | None
     prompt: Prompt
     chosen: str
     """The better response."""
     rejected: str
     principle: str | None = None
-    """The one principle it is judged under, where it is a case of a constitution; None for all principles."""
+    """The only principle that it is judged under, for a case of a constitution; None for all principles."""
     chosen_first: bool | None
-    """Whether the better response stands first in the file; None where the file has no order (chosen, rejected)."""
+    """Whether the better response is first in the file; None where the file has no order (chosen, rejected)."""
 
     @property
     def conversation(self) -> str:
-        """Hash of the prompt: items of one prompt are not independent."""
+        """Hash of the prompt's messages; items with the same prompt are not independent."""
         return content_hash(*(f"{message.role}\n{message.content}" for message in self.prompt.messages))
 
 
@@ -49,9 +49,9 @@ class Gold(Record):
 
 
 def read_gold(path: Path, columns: Mapping[str, str] | None = None, limit: int | None = None) -> Gold:
-    """Read a file of gold labels, the first `limit` rows. Raises GoldError or PromptsError with file and line."""
+    """Return the first `limit` gold labels of a file. Raises GoldError or PromptsError with file and line."""
     if path.is_dir():
-        raise GoldError(f"{path}: is a folder; name the file of gold labels in it")
+        raise GoldError(f"{path}: is a folder; give a file of gold labels")
     if not path.is_file():
         raise GoldError(f"{path}: no such file of gold labels")
     items: list[GoldItem] = []
@@ -60,13 +60,13 @@ def read_gold(path: Path, columns: Mapping[str, str] | None = None, limit: int |
         item = _item(where, row, columns or {}, len(items) + 1)
         key = (item.subset, item.id)
         if key in taken:
-            raise GoldError(f"{where}: id {item.id!r} is used before, at {taken[key]}")
+            raise GoldError(f"{where}: id {item.id!r} is already used at {taken[key]}")
         taken[key] = where
         items.append(item)
         if len(items) == limit:
             break
     if not items:
-        raise GoldError(f"{path}: there is no gold label in it")
+        raise GoldError(f"{path}: contains no gold labels")
     return Gold(file=str(path), hash=content_hash(*(item.model_dump_json() for item in items)), items=tuple(items))
 
 
@@ -81,7 +81,7 @@ def _item(where: str, row: Any, columns: Mapping[str, str], number: int) -> Gold
     subset, given = fields["subset"], fields["id"]
     if fields["prompt"] is None and fields["messages"] is None:
         fields["prompt"] = fields["input"]
-    if conversation:  # all of it; a `prompt` beside it is often its last turn alone
+    if conversation:  # the whole conversation; a `prompt` beside it is often only its last turn
         fields["messages"], fields["prompt"] = conversation, None
     elif isinstance(fields["prompt"], list | tuple) and fields["messages"] is None:
         fields["messages"], fields["prompt"] = fields["prompt"], None
@@ -99,7 +99,7 @@ def _item(where: str, row: Any, columns: Mapping[str, str], number: int) -> Gold
 def _responses(
     where: str, row: Mapping[str, Any], fields: Mapping[str, Any]
 ) -> tuple[list[dict[str, str]], str, str, bool | None]:
-    """Return (turns before the responses where they hold some, chosen, rejected, whether the chosen one is first)."""
+    """Return (turns before the responses where the responses have some, chosen, rejected, whether chosen is first)."""
     if fields["chosen"] is not None and fields["rejected"] is not None:
         better, worse, first = fields["chosen"], fields["rejected"], None
     elif fields["output_1"] is not None and fields["output_2"] is not None:
@@ -108,11 +108,11 @@ def _responses(
         better, worse = (one, two) if first else (two, one)
     else:
         raise GoldError(
-            f"{where}: `chosen` and `rejected` must be there, or `output_1`, `output_2` and `label` (it has "
-            f"{_columns(row)}); map them with --column chosen=NAME"
+            f"{where}: needs `chosen` and `rejected`, or `output_1`, `output_2` and `label` (it has {_columns(row)}); "
+            "map them with --column chosen=NAME"
         )
-    (before, better), (also, worse) = (_response(where, *one) for one in (("better", better), ("worse", worse)))
-    if before != also:
+    (before, better), (before_worse, worse) = (_response(where, *one) for one in (("better", better), ("worse", worse)))
+    if before != before_worse:
         raise GoldError(f"{where}: the two responses belong to different conversations")
     if better.strip() == worse.strip():
         raise GoldError(f"{where}: both responses are the same, so neither is better")
@@ -124,15 +124,15 @@ def _columns(row: Mapping[str, Any]) -> str:
 
 
 def _response(where: str, name: str, value: object) -> tuple[tuple[Message, ...], str]:
-    """Return the turns before a response, often none, and the response, from a text or messages."""
+    """Return (turns before a response, the response) from a text or messages; a text has no turns before it."""
     if isinstance(value, list | tuple):
         before, text = response_of(where, f"the {name} response", value)
     elif isinstance(value, str) and value.strip():
         before, text = (), value
     else:
-        raise GoldError(f"{where}: the {name} response must be a text or messages, and not empty")
+        raise GoldError(f"{where}: the {name} response must be a text or messages and must not be empty")
     if any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise GoldError(f"{where}: the {name} response holds half a surrogate pair, which no server takes")
+        raise GoldError(f"{where}: the {name} response contains half a surrogate pair, which no server accepts")
     return before, text
 
 

@@ -1,8 +1,8 @@
-"""Critics judge gold pairs under a constitution's principles, in both orders (`rlaif evaluate judge`).
+"""Measure critics on gold pairs under a constitution's principles, in both orders (`rlaif evaluate judge`).
 
-Comes in: gold labels, a constitution, critics. Goes out: a `JudgeEvaluation`, and every item as it was judged. Verdicts
-become judgements by the arithmetic of a run, the position bias measured over the whole set first. All principles that
-compare are asked, whatever tags they apply to. Every reply is in the reply store at once: the same command continues.
+The input is gold labels, a constitution and critics, the result a `JudgeEvaluation` and every judged item. Verdicts
+become judgements as in a run, after measuring the position bias over all items. All principles that compare are asked;
+their tags are ignored. Every reply is stored at once, so the same command continues where it was stopped.
 """
 
 import time
@@ -35,15 +35,15 @@ from rlaif.templates import Templates
 
 @dataclass(frozen=True)
 class Contender:
-    """A critic, and how it is asked."""
+    """A critic and the settings it judges with."""
 
     name: str
-    """The critic as the user named it."""
+    """The critic as given on the command line."""
     judge: str
-    """The kind of judge; `panel` for several together."""
+    """The kind or name of the judge; `panel` for several judges together."""
     critic: ModelConfig
     judging: JudgingConfig
-    """With how many principles are drawn for each item."""
+    """How it judges, including the number of principles drawn per item."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class JudgeTest:
     gold: Gold
     constitution: Constitution
     contenders: Sequence[Contender]
-    """No two have both names in common."""
+    """All differ in `name` or `judge`."""
     judging: JudgingConfig
-    """As the run file has it."""
+    """The run file's settings."""
     templates: Templates
     cache: Path
     logs: Path
@@ -64,10 +64,10 @@ class JudgeTest:
 async def evaluate_judges(
     test: JudgeTest, screen: Screen | None = None
 ) -> tuple[JudgeEvaluation, dict[str, list[JudgedItem]]]:
-    """Ask every contender, one after the other; return the evaluation and, by its title, the items as it judged them.
+    """Ask every contender, one after the other; return the evaluation, and the judged items by the critic's title.
 
     Raises ConfigError when there is no principle to judge by, what `open_clients` raises, and RequestError when all
-    requests fail; a single item that fails for good is counted.
+    requests fail; a single item that fails after all retries is counted.
     """
     check_usable(test)
     reports, judged = [], {}
@@ -94,9 +94,9 @@ async def evaluate_judges(
 
 
 def check_usable(test: JudgeTest) -> None:
-    """Raise ConfigError where there is nothing to judge by."""
+    """Raise ConfigError where the settings or the constitution have nothing to judge by."""
     if test.judging.kind == "none":
-        raise ConfigError("judging.kind none leaves nothing to measure; leave it out of the run file")
+        raise ConfigError("judging.kind none has no judge to measure; leave it out of the run file")
     for contender in test.contenders:
         if not test.constitution.asked and not contender.judging.scores:
             raise ConfigError(f"constitution {test.constitution.name} has no principle with a compare question")
@@ -105,7 +105,7 @@ def check_usable(test: JudgeTest) -> None:
 async def _one_critic(
     test: JudgeTest, contenders: Sequence[Contender], screen: Screen
 ) -> list[tuple[CriticReport, list[JudgedItem]]]:
-    """Measure all contenders of one critic while its server is up."""
+    """Return report and judged items of all contenders of one critic, while its server runs."""
     config = contenders[0].critic
     own = {called: critic for one in contenders for called, critic in one.judging.own_critics.items()}
     found = []
@@ -127,9 +127,9 @@ async def measure_contender(
     screen: Screen,
     correct: Callable[[float], float] | None = None,
 ) -> tuple[CriticReport, list[JudgedItem]]:
-    """Ask one critic, which is connected, about all items; return its report and the items as it judged them.
+    """Ask one connected critic about all items; return its report and the judged items.
 
-    `correct` is a run's recalibration of log-odds, where it has one.
+    `correct` recalibrates log-odds, where the run has a recalibration.
     """
     progress = Progress(unit="items")
     critic = Model(clients.critic, store, progress.meter, contender.critic.chat_template_kwargs)
@@ -152,7 +152,7 @@ def _comparison(test: JudgeTest, contender: Contender, item: GoldItem, place: in
 
 
 def _principles(test: JudgeTest, judging: JudgingConfig, item: GoldItem) -> Sequence[Principle]:
-    """Return the principles put to the critic for one item, drawn by its id where not all are."""
+    """Return the principles that the critic is asked about for one item; if drawn, the item's id is the seed."""
     principles = test.constitution.asked
     if item.principle is not None:
         return [principle for principle in principles if principle.id == item.principle]
@@ -180,7 +180,7 @@ def _report(
     cost: Cost,
     correct: Callable[[float], float] | None,
 ) -> tuple[CriticReport, list[JudgedItem]]:
-    """Judge every item with the position bias measured over all of them, and measure."""
+    """Judge every item with the position bias measured over all of them; return the metrics and the judged items."""
     judging, pairs = contender.judging, list(zip(test.gold.items, compared, strict=True))
     by_prompt: dict[str, list[Matchup]] = {}
     for item, one in pairs:

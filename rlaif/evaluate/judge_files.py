@@ -1,4 +1,4 @@
-"""The files of a judge evaluation: evaluation.json, verdicts.parquet, the reliability plot, recalibration.json."""
+"""Write the files of a judge evaluation: evaluation.json, verdicts.parquet, reliability plot, recalibration.json."""
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 RECALIBRATION = "recalibration.json"
 FILES = ("verdicts.parquet", "reliability.svg", "reliability.png", RECALIBRATION)
-"""Written into the folder beside evaluation.json."""
+"""Files that are written beside evaluation.json."""
 PANEL_INCHES = 3.4
 
 
 def write_judge_evaluation(folder: Path, found: JudgeEvaluation, judged: Mapping[str, Sequence[JudgedItem]]) -> None:
-    """Write the evaluation, its verdicts and the reliability plot. Raises StorageError."""
+    """Write evaluation.json, verdicts.parquet and the reliability plot. Raises StorageError."""
     write_text(folder / EVALUATION, found.model_dump_json(indent=1))
     write_rows(folder / "verdicts.parquet", list(verdict_rows(judged)))
     for ending in ("svg", "png"):
@@ -71,7 +71,7 @@ def _verdict(matchup: Matchup | None, verdict: Verdict | None) -> dict[str, Any]
 
 
 def reliability_plot(critics: Sequence[CriticReport], format_: str) -> bytes:
-    """Return the reliability table as a picture, one panel per critic; `format_` is svg or png.
+    """Return the reliability plot as an image file, one panel per critic; `format_` is svg or png.
 
     The same evaluation gives the same bytes.
     """
@@ -99,7 +99,7 @@ def _draw_panel(ax: "Axes", critic: CriticReport) -> None:
         ax.plot([x, x], [one.right.low or y, one.right.high or y], color="tab:blue", linewidth=1)
         ax.plot(x, y, "o", color="tab:blue", markersize=5)
     ax.plot([0.5, 1], [0.5, 1], color="0.5", linewidth=1, linestyle=(0, (3, 3)))
-    ax.set(xlim=(0.49, 1.01), ylim=(0, 1.02), xlabel="how sure the critic is")
+    ax.set(xlim=(0.49, 1.01), ylim=(0, 1.02), xlabel="confidence of the critic")
     error = critic.overall.calibration_error.value
     title = f"{critic.critic} · {critic.judge}"
     name = title if len(title) <= 40 else f"…{title[-39:]}"
@@ -109,7 +109,7 @@ def _draw_panel(ax: "Axes", critic: CriticReport) -> None:
 
 
 def fitted_on(test: JudgeTest, contender: Contender, report: CriticReport) -> FittedOn:
-    """Return what a recalibrator from this measurement may be used for."""
+    """Return the critic, rules and settings for which a recalibrator from this measurement is valid."""
     return FittedOn(
         gold=test.gold.file,
         gold_hash=test.gold.hash,
@@ -123,7 +123,7 @@ def fitted_on(test: JudgeTest, contender: Contender, report: CriticReport) -> Fi
 
 
 def recalibrator_of(kind: Kind, judged: Sequence[JudgedItem], source: FittedOn) -> Recalibrator:
-    """Fit on the log-odds that a run would correct: with abstentions, without what can't be read.
+    """Return a recalibrator fitted on the log-odds that a run would recalibrate: all readable items, also abstentions.
 
     Raises GoldError as `fit_recalibrator` does.
     """
@@ -131,7 +131,7 @@ def recalibrator_of(kind: Kind, judged: Sequence[JudgedItem], source: FittedOn) 
 
 
 def _log_odds_of_better(judged: JudgedItem) -> float | None:
-    """Return what a run would recalibrate: corrected for length where that is asked for, not recalibrated before."""
+    """Return the log-odds of the better response before recalibration, corrected for length; None if unreadable."""
     judgement = judged.judgement
     if judgement is None or judgement.logit is None:
         return None
@@ -140,5 +140,5 @@ def _log_odds_of_better(judged: JudgedItem) -> float | None:
 
 
 def save_recalibrator(path: Path, recalibrator: Recalibrator) -> None:
-    """Write it as JSON. Raises StorageError."""
+    """Write a recalibrator as JSON. Raises StorageError."""
     write_text(path, recalibrator.model_dump_json(indent=2) + "\n")

@@ -1,16 +1,15 @@
-"""How a critic did on gold items: accuracy, order agreement, position and length bias, calibration.
+"""Measure a critic on gold items: accuracy, order agreement, position and length bias, calibration.
 
-Every estimate has a 95 % interval from a bootstrap over prompts, not items. The names counted in a tally (an item is
-*read* when its averaged log-odds could be computed, thresholds aside):
+Every estimate has a 95 % interval from a bootstrap over prompts, not items. The keys of a tally:
 
-    items, failed                 all; those whose request failed for good
-    labelled, right               items that get a label under the thresholds; right ones
+    items, failed                 all items; those whose request failed after all retries
+    labelled, right               items that get a label under the thresholds; of these, the right ones
     labelled_longer               of the labelled, those whose better response is the longer one
-    named, named_right            items whose averaged log-odds name a response, thresholds aside; right ones
-    said, first, said_right       single verdicts that name a response; of these the one shown first, the better one
-    verdicts, mass                single verdicts; the probability they put on the two labels
-    placed, bias                  item x principle asked in both orders; log-odds for being first
-    ordered, kept                 of these, those that name a response in each order; the same one in both
+    named, named_right            items whose averaged log-odds are not a tie, without thresholds; of these, the right
+    decided, first, decided_right single verdicts that are not a tie; those for the response shown first; the right ones
+    verdicts, mass                single verdicts; sum of their label mass
+    placed, bias                  item x principle asked in both orders; sum of the log-odds of the response shown first
+    ordered, kept                 of these, those without a tie in either order; those with the same response in both
     unequal, longer_named         named items with responses of different length; of these, those naming the longer
     longer                        items whose better response is the longer one
 
@@ -39,25 +38,25 @@ from rlaif.stats.log_odds import sigmoid
 from rlaif.stats.regression import Fit, coefficient, linear, logistic
 
 BETTER, WORSE = "better", "worse"
-"""Ids of the two responses."""
+"""Ids of the two responses of an item."""
 
 Outcome = Literal["right", "wrong", "unreadable", "tie", "order noise", "too close", "conflict", "failed"]
 
 
 @dataclass(frozen=True)
 class JudgedItem:
-    """One gold item with its verdicts and the judgement that follows."""
+    """One gold item with its verdicts and judgement."""
 
     item: GoldItem
     compared: Compared
     judgement: Judgement | None
-    """As a run would judge it, with thresholds and corrections; None where it failed."""
+    """The judgement with a run's thresholds and corrections; None where the request failed."""
     logit: float | None
-    """Log-odds for the better response, averaged over orders and principles, thresholds aside."""
+    """Log-odds of the better response, averaged over orders and principles, without thresholds; None if unreadable."""
 
     @property
     def outcome(self) -> Outcome:
-        """What a run would make of it."""
+        """Whether a run's label would be right or wrong, or why there would be none."""
         if self.judgement is None:
             return "failed"
         if self.judgement.abstention is not None or self.judgement.p is None:
@@ -66,7 +65,7 @@ class JudgedItem:
 
     @property
     def p(self) -> float | None:
-        """Probability of the better response as a run would report it; None where it can't be read."""
+        """Probability of the better response, with a run's corrections; None where unreadable."""
         return None if self.judgement is None else self.judgement.p_of(BETTER)
 
     @property
@@ -76,40 +75,40 @@ class JudgedItem:
 
 
 class JudgeMetrics(Record):
-    """How a critic did on some gold items."""
+    """Metrics of a critic on some gold items."""
 
     items: int
     prompts: int
     outcomes: dict[Outcome, int]
-    """What a run would make of them; they add up to `items`."""
+    """Number of items by outcome; they add up to `items`."""
     labelled: Estimate
     """Share of the items that get a label."""
     accuracy_labels: Estimate
-    """Right ones among the labels given; abstentions are neither right nor wrong."""
+    """Share of the labels that is right; abstentions are neither right nor wrong."""
     longer_on_labels: Estimate
     """Accuracy of "the longer response wins" on the same labelled items."""
     accuracy_sign: Estimate
-    """Right ones among all items whose averaged log-odds name a response, without any threshold."""
+    """Share right of all items whose averaged log-odds are not a tie, without thresholds."""
     accuracy_one_order: Estimate
-    """Right ones among single verdicts, without any correction."""
+    """Share right of the single verdicts that are not ties, without correction."""
     order_agreement: Estimate
-    """Share of (item, principle) whose two orders name the same response, without any correction."""
+    """Share of (item, principle) whose two orders name the same response, without correction."""
     first: Estimate
     """Share of single verdicts that favour the response shown first."""
     position_bias: Estimate
-    """Mean log-odds for being shown first."""
+    """Mean log-odds of the response shown first."""
     longer: Estimate
-    """Share of the items, with responses of different length, in which the longer one is favoured."""
+    """Share of the items with responses of different length in which the longer one is favoured."""
     length_bias: Estimate
-    """Logits per unit of log length ratio, the gold label held fixed: b of log-odds ~ b ln(length ratio) + c gold."""
+    """Logits per unit of log length ratio at a fixed gold label: b of log-odds ~ b ln(length ratio) + c gold."""
     length_choice: Estimate
-    """The same from a logistic regression of the choice, p ~ sigmoid(b ln(length ratio) + c gold): nearer to zero where
-    responses differ in more than length and label, as all do, but hardly moved by a few verdicts of great certainty."""
+    """The same from a logistic regression, p ~ sigmoid(b ln(length ratio) + c gold). It is closer to zero, because
+    responses differ in more than length and label, but a few very confident verdicts hardly change it."""
     brier: Estimate
-    """Mean squared error of the probability of the better response; 0.25 for always saying one half."""
+    """Mean squared error of the better response's probability; 0.25 if that is always 0.5."""
     calibration_error: Estimate
     label_mass: Estimate
-    """Mean probability of the two labels."""
+    """Mean probability of the two labels together."""
     longer_wins: Estimate
     """Baseline: share of the items whose better response is the longer one, in characters."""
 
@@ -122,7 +121,7 @@ def judge_item(
     bias: PositionBias,
     recalibrate: Callable[[float], float] | None = None,
 ) -> JudgedItem:
-    """Judge one item twice: as a run would, with all corrections, and without any threshold or correction."""
+    """Return an item judged as in a run, with thresholds and corrections, and its log-odds without them."""
     matchup = compared.matchup
     if matchup is None:
         return JudgedItem(item, compared, None, None)
@@ -144,9 +143,9 @@ def measure(judged: Sequence[JudgedItem]) -> JudgeMetrics:
         accuracy_labels=found.ratio("right", "labelled"),
         longer_on_labels=found.ratio("labelled_longer", "labelled"),
         accuracy_sign=found.ratio("named_right", "named"),
-        accuracy_one_order=found.ratio("said_right", "said"),
+        accuracy_one_order=found.ratio("decided_right", "decided"),
         order_agreement=found.ratio("kept", "ordered"),
-        first=found.ratio("first", "said"),
+        first=found.ratio("first", "decided"),
         position_bias=found.ratio("bias", "placed", share=False),
         longer=found.ratio("longer_named", "unequal"),
         length_bias=length_bias(judged, linear),
@@ -159,17 +158,17 @@ def measure(judged: Sequence[JudgedItem]) -> JudgeMetrics:
 
 
 def bootstrap_over_prompts(judged: Sequence[JudgedItem]) -> Bootstrap:
-    """Return the bootstrap over the items' prompts."""
+    """Return a bootstrap over the prompts of the items."""
     return bootstrap_of((one.item.conversation, tally_item(one)) for one in judged)
 
 
 def length_bias(judged: Sequence[JudgedItem], fit: Fit) -> Estimate:
     """Return the critic's length bias, in logits per unit of log length ratio.
 
-    For log-odds l of the better response, l ~ b ln(length better / length worse) + c. Seen from an arbitrary one of the
-    two as `a`, c is the coefficient of gold = ±1: being better, length held fixed. There is no further intercept,
-    because both orders have been averaged. The logistic fit regresses the probability, not the mere choice, because a
-    critic that is always right separates choices.
+    With log-odds l of the better response, it is b of l ~ b ln(length better / length worse) + c. If an arbitrary one
+    of the two responses is `a`, c is the coefficient of gold = ±1. There is no other intercept, because both orders are
+    averaged. The logistic fit regresses the probability, not the choice, because choices are separable for a critic
+    that is always right.
     """
     read = [one for one in judged if one.logit is not None]
     x = np.array([(one.length_ratio, 1.0) for one in read], dtype=float).reshape(-1, 2)
@@ -179,7 +178,7 @@ def length_bias(judged: Sequence[JudgedItem], fit: Fit) -> Estimate:
 
 
 def tally_item(judged: JudgedItem) -> Tally:
-    """Return the counts of one item, by the names above."""
+    """Return the tally of one item, with the keys listed above."""
     tally = Tally({"items": 1, "failed": judged.compared.matchup is None, "longer": judged.length_ratio > 0})
     if judged.outcome in {"right", "wrong"}:
         tally["labelled"] = 1
@@ -205,9 +204,9 @@ def _tally_verdicts(matchup: Matchup) -> Tally:
         tally["mass"] += verdict.label_mass
         logit = verdict.logit()
         if logit is not None and abs(logit) >= TIE_LOGIT:
-            tally["said"] += 1
+            tally["decided"] += 1
             tally["first"] += logit > 0
-            tally["said_right"] += (first[verdict.order] == BETTER) == (logit > 0)
+            tally["decided_right"] += (first[verdict.order] == BETTER) == (logit > 0)
     for _, mass in other_masses(matchup):
         tally["verdicts"] += 1
         tally["mass"] += mass

@@ -1,7 +1,7 @@
-"""The report on critics that were measured against gold labels: metrics of each, baselines, and shared errors.
+"""The report on critics measured against gold labels: metrics of each, baselines, and shared errors.
 
-Two judges that err on the same items are hardly more than one of them, so for each two the report says how often they
-name the same response, how often both are wrong, and how often they would be if their errors were independent.
+Two judges that are wrong on the same items add little to each other. So the report has, for each two judges, how often
+they name the same response, how often both are wrong, and how often both would be if their errors were independent.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,49 +18,49 @@ from rlaif.records import Record
 from rlaif.stats.estimates import Array, Estimate, Tally, bootstrap_of
 
 PANEL = "panel"
-"""The name of several judges together; it overlaps with each of its members, which shows nothing."""
+"""Name of several judges together; left out of the overlaps, because it contains the other judges."""
 
 
 class Cost(Record):
-    """What the verdicts cost."""
+    """The cost of the verdicts."""
 
     verdicts: int
     from_store: int
-    """Verdicts that had been asked before, or twice in this set."""
+    """Verdicts taken from the reply store: asked before, or twice in this set."""
     prompt_tokens: float
-    """Tokens per verdict, as the server counted them when it was first asked."""
+    """Prompt tokens per verdict, as the server counted them when it was first asked."""
     cached: float | None
     """Share of the prompt tokens that came from the server's prefix cache, in this session."""
     seconds: float | None
-    """Per verdict asked in this session, many at a time; None when all came from the store."""
+    """Seconds per verdict asked in this session, with many at a time; None when all came from the store."""
 
 
 class CriticReport(Record):
-    """How one critic did."""
+    """The results of one critic."""
 
     critic: str
-    """As it was named on the command line."""
+    """The critic as given on the command line."""
     judge: str
-    """The kind of judge, or its name; `panel` for several together."""
+    """The kind or name of the judge; `panel` for several judges together."""
     judging: JudgingConfig
     served: str
-    """The names that the judges' models are served under."""
+    """Names that the judges' models are served under, comma-separated."""
     identities: dict[str, str]
-    """The model behind each judge, by the judges' names."""
+    """Identity of each judge's model, by the judge's name."""
     fitness: Fitness
     overall: JudgeMetrics
     subsets: dict[str, JudgeMetrics]
     reliability: tuple[Bin, ...]
     recalibration: Recalibration
     position_bias: PositionBias
-    """As a run would measure it: the median by principle, taken out before order noise is called."""
+    """As a run measures it: medians by principle, subtracted before deciding on order noise."""
     cost: Cost
     error: str | None
-    """The first that failed, if any did."""
+    """The first failed request's error; None without failures."""
 
     @property
     def title(self) -> str:
-        """The critic and the kind of judge, which no two reports have in common."""
+        """The critic and the kind of judge; unique among the reports."""
         return f"{self.critic} {self.judge}"
 
 
@@ -68,15 +68,15 @@ class Baselines(Record):
     """Accuracies that need no critic."""
 
     longer_wins: Estimate
-    """Share of the items whose better response is the longer one, in characters; equal lengths count as missed."""
+    """Share of the items whose better response is the longer one, in characters; equal lengths count as wrong."""
     first_wins: Estimate
-    """Share whose better response stands first in the file; value None where the file has no order. Asked in both
-    orders, "the first wins" is right in exactly one half."""
+    """Share whose better response is first in the file; value None where the file has no order. Over both orders, "the
+    response shown first wins" is right in exactly 50 %."""
     coin: float = 0.5
 
 
 class Overlap(Record):
-    """Two judges on the items for which both name a response, thresholds aside."""
+    """Agreement of two judges on the items for which both name a response, without thresholds."""
 
     one: str
     other: str
@@ -86,11 +86,11 @@ class Overlap(Record):
     by_chance: float | None
     """Share in which both would be wrong if their errors were independent."""
     correlation: Estimate
-    """Phi of being wrong: 0 independent errors, 1 the same ones; None where one of them never errs."""
+    """Phi coefficient of being wrong: 0 independent errors, 1 the same errors; None where one is never wrong."""
 
 
 class JudgeEvaluation(Record):
-    """Everything that was measured."""
+    """The results of all critics; `evaluation.json`."""
 
     gold: str
     gold_hash: str
@@ -104,11 +104,11 @@ class JudgeEvaluation(Record):
     baselines: Baselines
     critics: tuple[CriticReport, ...]
     overlaps: tuple[Overlap, ...]
-    """How much each two of them err together."""
+    """Shared errors of each two critics."""
 
 
 def baselines_of(gold: Gold) -> Baselines:
-    """Return the baselines on some gold labels."""
+    """Return the baselines for some gold labels."""
 
     def tally(item: GoldItem) -> Tally:
         longer, first = len(item.chosen) > len(item.rejected), item.chosen_first
@@ -119,7 +119,7 @@ def baselines_of(gold: Gold) -> Baselines:
 
 
 def overlaps(judged: Mapping[str, Sequence[JudgedItem]]) -> tuple[Overlap, ...]:
-    """Return the overlaps of each two judges; the items are in the same order for all."""
+    """Return the overlap of each two judges, from judged items by title, in the same order for all."""
     alone = [title for title in judged if not title.endswith(f" {PANEL}")]
     return tuple(_overlap(one, other, judged[one], judged[other]) for one, other in combinations(alone, 2))
 

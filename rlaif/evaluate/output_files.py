@@ -1,4 +1,4 @@
-"""The files that evaluations write, and which files of others they must not overwrite."""
+"""Write the files of evaluations, and refuse to overwrite other files."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from rlaif.evaluate.collected_verdicts import VerdictReport
 from rlaif.runs.directory import COMPARISON, write_text
 
 EVALUATION = "evaluation.json"
-"""The evaluation of judges, or of a policy, in the folder of --out."""
+"""File with the evaluation of judges or of a policy, in the folder of --out."""
 ENDINGS = (".csv", ".parquet", ".json")
 OTHER_FOLDERS = {
     "manifest.json": "a run",
@@ -18,23 +18,23 @@ OTHER_FOLDERS = {
     "comparison.json": "a comparison",
     COMPARISON: "a comparison",
 }
-"""Files that show what a folder holds."""
+"""Files by which the folders of other commands are recognised."""
 
 
 def check_verdicts_file(path: Path, source: Path) -> None:
-    """Raise UsageError, before anything is computed, where --out can't be written or is somebody's data."""
+    """Raise UsageError where --out cannot be written, or is a file that this command did not write."""
     if path.suffix.lower() not in ENDINGS:
         raise UsageError(f"--out {path}: must end in {', '.join(ENDINGS)}")
     if path.is_dir():
-        raise UsageError(f"--out {path}: is a folder")
+        raise UsageError(f"--out {path}: is a folder; give a file")
     if path.exists() and source.exists() and path.samefile(source):
-        raise UsageError(f"--out {path}: is the file of verdicts itself; choose another")
+        raise UsageError(f"--out {path}: is the input file; choose another")
     if path.exists() and not {"judge", "strategy", "order_agreement"} <= _columns(path):
-        raise UsageError(f"--out {path}: is not a table of this program and is not overwritten; choose another")
+        raise UsageError(f"--out {path}: is not a table of this program, so it is not overwritten; choose another")
 
 
 def _columns(path: Path) -> set[str]:
-    """Return the names of a table's columns; an empty set for a file that is not a table."""
+    """Return the column names of a table; an empty set for another file."""
     import pandas  # noqa: PLC0415
 
     try:
@@ -50,23 +50,23 @@ def _columns(path: Path) -> set[str]:
 
 
 def check_evaluation_folder(out: Path | None, own_key: str, files: Sequence[str]) -> None:
-    """Raise UsageError for --out where an evaluation can't be written, or would mix with something else.
+    """Raise UsageError where --out is not a folder, or has files of another command.
 
-    `own_key` is a key that the evaluation.json of this kind has and no other; `files` will be written beside it.
+    `own_key` is a key that only this kind of evaluation.json has; `files` will be written beside it.
     """
     if out is None or not out.exists():
         return
     if not out.is_dir():
-        raise UsageError(f"--out {out}: is a file; name a folder")
+        raise UsageError(f"--out {out}: is a file; give a folder")
     for file, what in OTHER_FOLDERS.items():
         if (out / file).exists():
-            raise UsageError(f"--out {out}: holds {what}; choose another folder")
+            raise UsageError(f"--out {out}: contains {what}; choose another folder")
     evaluation = out / EVALUATION
     if evaluation.exists() and own_key not in _keys(evaluation):
-        raise UsageError(f"--out {out}: its evaluation.json is one of another kind and is left alone; choose another")
-    strange = [file for file in files if (out / file).exists() and not evaluation.exists()]
-    if strange:
-        raise UsageError(f"--out {out}: holds a {strange[0]} that no evaluation wrote; choose another folder")
+        raise UsageError(f"--out {out}: has an evaluation.json of another kind; choose another folder")
+    unknown = [file for file in files if (out / file).exists() and not evaluation.exists()]
+    if unknown:
+        raise UsageError(f"--out {out}: contains a {unknown[0]} that no evaluation wrote; choose another folder")
 
 
 def _keys(path: Path) -> set[str]:
@@ -78,7 +78,7 @@ def _keys(path: Path) -> set[str]:
 
 
 def write_verdict_report(path: Path, report: VerdictReport) -> None:
-    """Write a report: JSON as it is, else one row per group. Raises StorageError."""
+    """Write a report as JSON, or as CSV or Parquet with one row per group. Raises StorageError."""
     if path.suffix.lower() == ".json":
         write_text(path, report.model_dump_json(indent=1))
     else:
@@ -101,7 +101,7 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return a record as one row: an interval as `x`, `x_low`, `x_high`, `x_n`; a record within as `outer_inner`."""
+    """Return a record as one row: an estimate as `x`, `x_low`, `x_high`, `x_n`; a nested record as `outer_inner`."""
     row: dict[str, Any] = {}
     for name, value in content.items():
         if isinstance(value, dict) and {"value", "low", "high", "n", "prompts"} == set(value):

@@ -1,4 +1,4 @@
-"""How responses read as texts: length, refusals, hedging, boilerplate, variety of words."""
+"""Metrics of responses as texts: length, refusals, hedging, boilerplate, variety of words."""
 
 from collections.abc import Hashable
 
@@ -9,34 +9,34 @@ from rlaif.text.hedging import hedges
 from rlaif.text.refusal import detect_refusal
 
 VARIETY_WINDOW = 50
-"""Words in the window over which variety is measured; shorter texts are left out of it."""
+"""Words in the window over which variety is measured; shorter texts are left out."""
 
 
 class TextMetrics(Record):
-    """The responses of one kind, such as the chosen ones."""
+    """Metrics of the responses of one kind, such as the chosen ones; `answers` is their number."""
 
     answers: int
     words: Estimate
     """Mean number of words."""
     refusals: Estimate
-    """Share that refuses, by rules (English only)."""
+    """Share that refuses, detected by rules (English only)."""
     partial_refusals: Estimate
-    """Share that refuses a part."""
+    """Share that refuses a part of the request."""
     hedged: Estimate
-    """Share with a hedge or a stock phrase in it, by rules (English only)."""
+    """Share with a hedge or a stock phrase, detected by rules (English only)."""
     hedges: Estimate
     """Epistemic hedges per 100 words."""
     boilerplate: Estimate
     """Stock phrases per 100 words."""
     variety: Estimate
-    """Mean share of different words in a window of 50 (MATTR): it does not depend on length."""
+    """Mean share of different words in a window of 50 words (MATTR), which does not depend on length."""
 
 
 def tally_text(question: str, text: str) -> Tally:
-    """Return the counts of one response: answers, words, hundreds (of words), and what is counted in them.
+    """Return the tally of one response.
 
-    Its refusal kind (`refusal`, `partial` or `compliance`), hedged, hedges, boilerplate; variety (MATTR) of those that
-    are long enough for it.
+    Its keys: answers (1), words, hundreds (of words), refusal, partial or compliance (1), hedged (0 or 1), hedges,
+    boilerplate; and, for responses of at least VARIETY_WINDOW words, variety (MATTR) and `long enough` (1).
     """
     length, found, variety = word_count(text), hedges(text), mattr(text, VARIETY_WINDOW)
     tally = Tally(
@@ -57,7 +57,7 @@ def tally_text(question: str, text: str) -> Tally:
 
 
 def under(kind: Hashable, tally: Tally) -> Tally:
-    """Return the counts under ("text", kind, name), as `text_metrics` reads them."""
+    """Return the tally with keys ("text", kind, key), which `text_metrics` reads."""
     return Tally({("text", kind, what): count for what, count in tally.items()})
 
 
