@@ -1,9 +1,9 @@
 """The table of gains and losses: one line per measure, with the base, the tuned model and their difference.
 
-Comes in: tallies of prompts under ("base", name) and ("tuned", name). Both models respond to the same prompts, which
-are resampled together, so that a difference's interval is one of pairs. A line is a gain or a loss when the interval of
-its difference excludes zero; else nothing is shown. Of twenty lines about which nothing changed, one is expected to
-look like a change. The texts of a line are the same on the terminal and on the page.
+The input is tallies of prompts with keys ("base", key) and ("tuned", key). Both models respond to the same prompts,
+which are resampled together, so the intervals of differences are paired. A line is a gain or a loss when the interval
+of its difference excludes zero; otherwise nothing is shown. If nothing changed, one line in twenty is expected to
+exclude zero. The texts of a line are the same on the terminal and on the page.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,15 +20,15 @@ Finding = Literal["gain", "loss", "change", "nothing shown", "not measured"]
 Side = Literal["base", "tuned"]
 SIDES: tuple[Side, Side] = ("base", "tuned")
 OfTotals = Callable[[Array], Array]
-"""From totals (keys, …) to numbers (…)."""
+"""A function from totals (keys, …) to values (…)."""
 ROUNDING = 1e-9
-"""A smaller difference counts as zero."""
+"""Differences up to this count as zero."""
 
 GROUPS: dict[Group, str] = {
     "rules": "Under the rules",
     "refusals": "Refusals",
     "flattery": "False claims",
-    "manner": "How responses read",
+    "manner": "Style of the responses",
     "variety": "Variety",
     "knowledge": "Knowledge and its calibration",
     "drift": "Distance from the base",
@@ -36,30 +36,30 @@ GROUPS: dict[Group, str] = {
 HEADINGS: dict[Finding, str] = {
     "loss": "shown to be a loss",
     "gain": "shown to be a gain",
-    "change": "changed; whether for the better is yours to say",
-    "nothing shown": "nothing can be said",
+    "change": "changed, neither a gain nor a loss by itself",
+    "nothing shown": "no difference shown",
     "not measured": "not measured",
 }
 
 
 @dataclass(frozen=True)
 class Measure:
-    """What a line measures."""
+    """Description of what a line measures."""
 
     name: str
     """Unique in an evaluation."""
     group: Group
     label: str
-    """What is counted, in words that fit either model."""
+    """What is measured, in words for either model."""
     better: Better | None = None
-    """Which direction is a gain; None where that is for the reader to decide."""
+    """Which direction is a gain; None where neither is by itself."""
     unit: Unit = "share"
     note: str = ""
     """A caveat, or why it was not measured."""
 
 
 class Line(Record):
-    """One measure of both models: the fields of `Measure`, and the estimates."""
+    """One measure for both models: the fields of `Measure`, and the estimates."""
 
     name: str
     group: Group
@@ -67,23 +67,23 @@ class Line(Record):
     unit: Unit
     better: Better | None
     base: Estimate | None
-    """None where the estimate is of both models together, such as a win rate."""
+    """None where there is one estimate for both models, such as a win rate."""
     tuned: Estimate | None
     difference: Estimate
-    """Tuned minus base; for a win rate minus one half; for a divergence the divergence itself."""
+    """Tuned minus base; for a win rate, the win rate minus one half; for a divergence, the divergence."""
     finding: Finding
     note: str = ""
 
 
 def paired_bootstrap(tallies: Sequence[Mapping[Side, Tally]]) -> Bootstrap:
-    """Return a bootstrap over prompts of both models' tallies."""
+    """Return a bootstrap over prompts, from both models' tallies of each prompt."""
     return Bootstrap(
         [Tally({(side, key): value for side in SIDES for key, value in both[side].items()}) for both in tallies]
     )
 
 
 def ratio_line(found: Bootstrap, measure: Measure, above: Key, below: Key) -> Line:
-    """Return the line of a ratio of two counts of each model."""
+    """Return the line of the ratio `above` / `below` of two counts of each model."""
     share = measure.unit == "share"
     base, tuned = (found.ratio((side, above), (side, below), share=share) for side in SIDES)
     keys = [(side, key) for side in SIDES for key in (above, below)]
@@ -92,7 +92,7 @@ def ratio_line(found: Bootstrap, measure: Measure, above: Key, below: Key) -> Li
 
 
 def function_line(found: Bootstrap, measure: Measure, of_totals: OfTotals, keys: Sequence[Key], of: Key) -> Line:
-    """Return the line of any function of one model's totals, such as a calibration error; `of` counts its sample."""
+    """Return the line of a function of a model's totals, such as a calibration error; `of` is the sample size's key."""
     base_keys, tuned_keys = ([(side, key) for key in keys] for side in SIDES)
     base = found.function(of_totals, base_keys, of=[("base", of)])
     tuned = found.function(of_totals, tuned_keys, of=[("tuned", of)])
@@ -104,20 +104,20 @@ def function_line(found: Bootstrap, measure: Measure, of_totals: OfTotals, keys:
 
 
 def line_of(measure: Measure, base: Estimate | None, tuned: Estimate | None, difference: Estimate) -> Line:
-    """Return a line with the finding that follows from its difference."""
+    """Return the line of a measure, with the finding from its difference."""
     finding = finding_of(difference, measure.better)
     if difference.value is not None and finding == "not measured" and not measure.note:
-        measure = replace(measure, note="one prompt alone has it, which shows nothing")
+        measure = replace(measure, note="only one prompt has it, so there is no interval")
     return Line(base=base, tuned=tuned, difference=difference, finding=finding, **vars(measure))
 
 
 def not_measured(measure: Measure, why: str) -> Line:
-    """Return the line of a measure for which there is no estimate."""
+    """Return the line of a measure without an estimate, with the reason."""
     return line_of(replace(measure, note=why), None, None, Estimate(value=None))
 
 
 def finding_of(difference: Estimate, better: Better | None) -> Finding:
-    """Return what a difference shows."""
+    """Return the finding from a difference and its interval."""
     if difference.value is None or difference.low is None or difference.high is None:
         return "not measured"
     if difference.low <= ROUNDING and difference.high >= -ROUNDING:
@@ -128,27 +128,28 @@ def finding_of(difference: Estimate, better: Better | None) -> Finding:
 
 
 def widened(difference: Estimate) -> Estimate:
-    """Return the difference of two shares with an interval that never has zero width.
+    """Return the difference of two shares, with an interval of more than zero width.
 
-    Where all prompts agree there is no spread to resample; the interval is then what so many prompts could have missed.
+    Where all prompts have the same difference, a bootstrap gives zero width; then the interval is widened by the share
+    that may be unseen in so many prompts.
     """
     if difference.value is None or difference.low is None or difference.low != difference.high:
         return difference
-    # Where no prompt differs, prompts may differ in either direction; where all differ, both ends lie on one side.
+    # Where no prompt differs, unseen ones may differ in either direction; where all do, a side counts twice.
     slack = unseen(difference.prompts) * (1 if difference.value == 0 else 2)
     ends = {"low": max(-1.0, difference.value - slack), "high": min(1.0, difference.value + slack)}
     return difference.model_copy(update=ends)
 
 
 def value_text(estimate: Estimate | None, unit: Unit) -> str:
-    """Return an estimate without its interval: 31 %, 4.20; a dash for none."""
+    """Return an estimate without its interval as text, such as `31%` or `4.20`; a dash for none."""
     if estimate is None or estimate.value is None:
         return "–"
     return f"{estimate.value:.0%}" if unit == "share" else _number(estimate.value)
 
 
 def difference_text(line: Line) -> str:
-    """Return a line's difference with its interval: +26 points (+18 to +34)."""
+    """Return a line's difference with its interval as text, such as `+26 points (+18 to +34)`."""
     estimate, share = line.difference, line.unit == "share"
     if estimate.value is None:
         return "–"
@@ -163,7 +164,7 @@ def difference_text(line: Line) -> str:
 
 
 def sentence(line: Line) -> str:
-    """Return a line in one sentence: the measure, both models, and the difference."""
+    """Return a line as text: the measure, both models, and the difference."""
     difference = difference_text(line)
     if line.tuned is not None and line.base is None:
         difference = f"{value_text(line.tuned, line.unit)}, {difference} against one half"
@@ -173,20 +174,20 @@ def sentence(line: Line) -> str:
 
 
 def sentences(lines: Sequence[Line], finding: Finding) -> list[str]:
-    """Return the sentences of all lines with a finding; of those not measured with the reason."""
+    """Return the texts of all lines with a finding; for lines that were not measured, with the reason."""
     shown = [line for line in lines if line.finding == finding]
     if finding == "not measured":
-        return [f"{line.label}: {line.note or 'there was nothing to measure it on'}" for line in shown]
+        return [f"{line.label}: {line.note or 'there was no data'}" for line in shown]
     if finding == "nothing shown":
         return [f"{line.label}: {difference_text(line)}" for line in shown]
     return [sentence(line) for line in shown]
 
 
 def expected_by_chance(lines: Sequence[Line]) -> str:
-    """Return how many of the intervals would exclude zero if nothing had changed, as a sentence."""
+    """Return a sentence on how many intervals would exclude zero if nothing had changed."""
     measured = sum(line.difference.low is not None for line in lines)
     expected = max(1, round(0.05 * measured))
-    return f"of {measured} intervals of 95 %, about {expected} exclude zero where nothing changed at all"
+    return f"if nothing had changed, about {expected} of {measured} intervals would exclude zero"
 
 
 def _number(value: float) -> str:

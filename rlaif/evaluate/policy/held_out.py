@@ -1,7 +1,7 @@
-"""Leaving out the evaluation prompts whose text is in the training data.
+"""Leave out the evaluation prompts whose text is in the training data.
 
-Comes in: run directories, dataset folders or files of rows. Goes out: the test without the prompts and probes that are
-among the texts people wrote in them, whatever their case and white space. A paraphrase of a prompt is not found.
+The input is run directories, dataset folders or files of rows, the result the test without the prompts and probes that
+are among their users' texts. Case and white space are ignored. A paraphrase of a prompt is not found.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,24 +17,24 @@ from rlaif.runs.directory import TRACES
 from rlaif.runs.store import TraceReader
 
 LONG = 40
-"""Characters from which on a prompt may be part of a longer text; a shorter one must be the whole text."""
+"""Least number of characters of a prompt that is also searched within longer texts."""
 FIELDS = ("prompt", "messages", "conversations", "input", "question", "instruction", "text")
 ENDINGS = (".jsonl", ".csv", ".parquet", ".gz", ".ndjson")
-"""Of the files of a dataset's folder that hold rows; its JSON files describe it."""
+"""Suffixes of the files with rows in a dataset's folder; its .json files are descriptions."""
 
 
 Probe = TypeVar("Probe", Prompt, Claim, ChoiceQuestion, NeutralText)
 
 
 def without_trained_on(test: PolicyTest, sources: Sequence[Path]) -> PolicyTest:
-    """Return the test without what is in these training sets; its `dropped` names what was left out."""
+    """Return the test without prompts and probes in these training sets; `dropped` has the ids left out."""
     if not sources:
         return test
     known, probes = TrainedOn(sources), test.probes
     dropped: list[str] = []
 
     def kept(questions: Sequence[Probe], texts_of: Callable[[Probe], Sequence[str]]) -> tuple[Probe, ...]:
-        found = {one.id for one in questions if any(map(known.holds, texts_of(one)))}
+        found = {one.id for one in questions if any(map(known.contains, texts_of(one)))}
         dropped.extend(found)
         return tuple(one for one in questions if one.id not in found)
 
@@ -59,12 +59,12 @@ class TrainedOn:
     """The texts of one or several training sets."""
 
     def __init__(self, sources: Sequence[Path]) -> None:
-        """Read them. Raises UsageError or PromptsError with file and line."""
+        """Read the training sets. Raises UsageError, or PromptsError with file and line."""
         self._texts = {plain for source in sources for text in _texts(source) if (plain := _plain(text))}
         self._all = "\x00".join(sorted(self._texts))
 
-    def holds(self, text: str) -> bool:
-        """Whether a text is among them, or a long one inside one of them."""
+    def contains(self, text: str) -> bool:
+        """Whether a text is one of them, or, with at least LONG characters, part of one."""
         plain = _plain(text)
         return plain in self._texts or (len(plain) >= LONG and plain in self._all)
 
@@ -89,13 +89,13 @@ def _texts(source: Path) -> Iterator[str]:
                 yield text
     if not found:
         raise UsageError(
-            f"--trained-on {source}: no row in it has a prompt (looked for in {', '.join(FIELDS)}); name a run, a "
-            "dataset's folder or a file"
+            f"--trained-on {source}: none of its rows has a prompt (in {', '.join(FIELDS)}); give a run, a dataset "
+            "folder or a file"
         )
 
 
 def _texts_of_row(row: object) -> Iterator[str]:
-    """Yield the texts of the fields that hold prompts; of a conversation the user's turns."""
+    """Yield the texts of the fields with prompts; for a conversation, the user's turns."""
     if isinstance(row, str):
         yield row
     elif isinstance(row, dict):

@@ -1,14 +1,14 @@
-"""What training changed in a model's probabilities: knowledge and its calibration, and the distance from the base.
+"""Measure changes of a model's probabilities: knowledge and its calibration, and the distance from the base.
 
-*Knowledge.* Questions with four options, read from the first token's probabilities over the four letters, made to add
-up to one. Brier score: sum over the options of (probability - 1 for the right one, 0 else) squared, 0 to 2 (Brier
-1950). Expected calibration error: mean distance of confidence and accuracy over ten bins of confidence from 0.25 to 1
-(Naeini, Cooper & Hauskrecht 2015). A question whose letters get no reported probability is unread, never wrong.
+*Knowledge.* Questions with four options, from the first token's probabilities of the four letters, normalised to sum to
+one. Brier score: sum over the options of (probability - 1 if right, else 0) squared, 0 to 2 (Brier 1950). Expected
+calibration error: mean distance of confidence and accuracy over ten bins of confidence from 0.25 to 1 (Naeini, Cooper &
+Hauskrecht 2015). A question without a reported probability of any letter is unreadable, not wrong.
 
-*Drift.* Perplexity: exp of the mean negative log-probability of a neutral text's tokens but the first. Divergence: the
-tuned model's own responses, sampled at temperature 1, scored by both; the mean of ln p_tuned - ln p_base is an unbiased
-estimate of KL(tuned || base) per token (Monte Carlo; the whole distribution is never asked for). Both need the two
-models to tokenise texts alike, which the neutral texts show; per character they always compare.
+*Drift.* Perplexity: exp of the mean negative log-probability of all tokens of a neutral text but the first. Divergence:
+both models score the tuned model's own responses, sampled at temperature 1; the mean of ln p_tuned - ln p_base is an
+unbiased Monte Carlo estimate of KL(tuned || base) per token. Both need the same tokens from both models, which is
+checked on the neutral texts; nats per character need no such check.
 """
 
 import math
@@ -44,7 +44,7 @@ CALIBRATION = Measure(
     "calibration error on these questions",
     "lower",
     "number",
-    "never negative, so above 0 for a calibrated model too",
+    "never negative, so above 0 even for a calibrated model",
 )
 OVERCONFIDENCE = Measure(
     "overconfidence", "knowledge", "confidence minus share right on these questions", unit="number"
@@ -52,38 +52,38 @@ OVERCONFIDENCE = Measure(
 LETTER_MASS = Measure("letter-mass", "knowledge", "probability that falls on the four letters", unit="number")
 
 PERPLEXITY = Measure("perplexity", "drift", "perplexity of neutral texts", "lower", "number")
-SURPRISE = Measure("surprise", "drift", "surprise at neutral texts, nats per character", "lower", "nats")
+SURPRISE = Measure("surprise", "drift", "loss on neutral texts, nats per character", "lower", "nats")
 DIVERGENCE = Measure("divergence", "drift", "divergence from the base, nats per token", unit="nats")
 DIVERGENCE_ANSWER = Measure("divergence-answer", "drift", "divergence from the base, nats per response", unit="nats")
 
 
 class ChoiceBin(Record):
-    """Questions answered with about the same confidence."""
+    """The questions whose confidence is in one bin."""
 
     low: float
     high: float
     questions: int
     confidence: float | None
-    """Their mean; None where there are no questions."""
+    """Mean confidence; None where there are no questions."""
     right: Estimate
-    """Share that is right."""
+    """Share of the questions that is right."""
 
 
 def letter_probabilities(choice: ChoiceLogprobs) -> list[float] | None:
-    """Return the letters' probabilities, adding up to one; None where none was reported."""
+    """Return the four letters' probabilities, normalised to sum to one; None where no letter was reported."""
     masses = [0.0 if one is None else math.exp(one) for one in choice.letters.logprobs]
     total = sum(masses)
     return [mass / total for mass in masses] if total > 0 else None
 
 
 def tally_choice(choice: ChoiceLogprobs) -> Tally:
-    """Return the counts of one question."""
+    """Return the tally of one question."""
     tally = Tally({"asked": 1, "mass": choice.letters.label_mass})
     found = letter_probabilities(choice)
     if found is None:
         return tally
     best = max(found)
-    # Letters of the same probability share the choice.
+    # A tie of k letters counts as 1 / k right if the right letter is among them.
     right = (found[choice.place] == best) / found.count(best)
     bin_ = min(BINS - 1, int((best - GUESSING) / (1 - GUESSING) * BINS + 1e-9))
     tally.add(
@@ -101,12 +101,12 @@ def tally_choice(choice: ChoiceLogprobs) -> Tally:
 
 
 def bootstrap_of_choices(asked: Sequence[Mapping[Side, ChoiceLogprobs]]) -> Bootstrap:
-    """Return the bootstrap over questions that both models were asked."""
+    """Return a bootstrap over the questions, from both models' letters."""
     return paired_bootstrap([{side: tally_choice(both[side]) for side in SIDES} for both in asked])
 
 
 def choice_lines(found: Bootstrap) -> list[Line]:
-    """Return the lines of questions with four options."""
+    """Return the lines on the questions with four options."""
     return [
         ratio_line(found, ACCURACY, "right", "read"),
         ratio_line(found, BRIER, "squared", "read"),
@@ -133,12 +133,12 @@ def _bin(found: Bootstrap, side: Side, number: int) -> ChoiceBin:
 
 
 def same_tokens(texts: Sequence[Mapping[Side, TextLogprobs]]) -> bool:
-    """Whether both models tokenise all texts alike."""
+    """Whether both models have the same tokens for all texts."""
     return all(both["base"].tokens == both["tuned"].tokens for both in texts)
 
 
 def perplexity_lines(texts: Sequence[Mapping[Side, TextLogprobs]]) -> list[Line]:
-    """Return the lines of neutral texts that both models scored."""
+    """Return the lines on the neutral texts that both models scored."""
     found = paired_bootstrap([{side: _tally_text(both[side]) for side in SIDES} for both in texts])
 
     def perplexity(totals: Array) -> Array:
@@ -159,7 +159,7 @@ def _tally_text(scored: TextLogprobs) -> Tally:
 
 
 def divergence_lines(responses: Sequence[Mapping[Side, TextLogprobs]]) -> list[Line]:
-    """Return the lines of the tuned model's responses, which both models scored."""
+    """Return the lines on the tuned model's responses, which both models scored."""
     found = Bootstrap([_tally_divergence(both) for both in responses])
     return [
         line_of(DIVERGENCE, None, None, found.ratio("divergence", "tokens", share=False)),

@@ -1,8 +1,8 @@
-"""What both models write and score: responses, letters of choice questions, log-probabilities of texts.
+"""Ask a model all questions of a test: responses, letters of choice questions, log-probabilities of texts.
 
-Comes in: a test and a model. Goes out: its `PolicyOutputs`. Both models get the same questions with the same seeds. A
-question that fails for good is kept as `Failed`, and left out for both models, so that every difference is one of
-pairs; where a server does not support what a whole kind needs, that kind is left out with the reason.
+The result is the model's `PolicyOutputs`. Both models get the same questions with the same seeds. A question that fails
+after all retries is kept as `Failed` and left out for both models, so that all differences are paired. A kind of
+question that the server does not support is left out, with the reason.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -38,9 +38,9 @@ class Responses:
 
     texts: tuple[str, ...]
     cut: tuple[bool, ...]
-    """Whether each was cut at the largest number of tokens."""
+    """For each text, whether it was cut at the largest number of tokens."""
     prompt_tokens: tuple[int, ...]
-    """Token ids of the question as the model read it; empty where the server does not send them."""
+    """Token ids of the rendered question; empty where the server does not send them."""
     tokens: tuple[tuple[int, ...], ...]
     """Token ids of each response."""
 
@@ -50,7 +50,7 @@ class ChoiceLogprobs:
     """One model's log-probabilities of the four letters of a choice question."""
 
     place: int
-    """Where the right option stood, 0..3."""
+    """Position of the right option, 0 to 3."""
     letters: LabelLogprobs
 
 
@@ -75,11 +75,11 @@ class PolicyOutputs:
     choices: Mapping[str, ChoiceLogprobs | Failed]
     texts: Mapping[str, TextLogprobs | Failed]
     unsupported: Mapping[str, str]
-    """Why a whole kind (`choices`, `texts`) could not be asked."""
+    """Reasons why a kind of question (`choices`, `texts`) could not be asked, by kind."""
 
     @property
     def failures(self) -> list[Failed]:
-        """The questions that failed for good."""
+        """The questions that failed after all retries."""
         kinds: tuple[Mapping[Any, object], ...] = (self.responses, self.choices, self.texts)
         return [one for outputs in kinds for one in outputs.values() if isinstance(one, Failed)]
 
@@ -91,11 +91,11 @@ class OutputsOfBoth:
     base: PolicyOutputs
     tuned: PolicyOutputs
     tuned_by_tuned: Mapping[str, TextLogprobs | Failed]
-    """The tuned model's first responses, scored by itself; by prompt id."""
+    """By prompt id: the tuned model's first response, scored by the tuned model."""
     tuned_by_base: Mapping[str, TextLogprobs | Failed]
-    """The same, scored by the base."""
+    """By prompt id: the tuned model's first response, scored by the base."""
     unscored: str | None
-    """Why those scores are missing."""
+    """Why those scores are missing; None where they are not."""
 
     @property
     def by_side(self) -> dict[Side, PolicyOutputs]:
@@ -103,28 +103,28 @@ class OutputsOfBoth:
         return {"base": self.base, "tuned": self.tuned}
 
     def unsupported(self, kind: str) -> str | None:
-        """Return why a kind could not be asked of one of the models; None where it could."""
+        """Return why a kind of question could not be asked of one of the models; None where it could."""
         return self.base.unsupported.get(kind) or self.tuned.unsupported.get(kind)
 
     def responses(self, test: PolicyTest, kind: Kind) -> Iterator[tuple[Prompt, dict[Side, Responses]]]:
-        """Yield the questions of a kind to which both models responded, with both models' responses."""
+        """Yield (question, both models' responses) for the questions of a kind to which both responded."""
         for key, prompt in test.questions():
             if key[0] == kind and (both := in_common(self.base.responses, self.tuned.responses, key)) is not None:
                 yield prompt, both
 
     def choices(self, test: PolicyTest) -> list[dict[Side, ChoiceLogprobs]]:
-        """Return what both models chose, for the choice questions that neither failed."""
+        """Return both models' log-probabilities of the letters, for the choice questions that neither failed."""
         return all_in_common(self.base.choices, self.tuned.choices, (one.id for one in test.probes.questions))
 
     def texts(self, test: PolicyTest) -> list[dict[Side, TextLogprobs]]:
-        """Return how both models scored the neutral texts that neither failed."""
+        """Return both models' log-probabilities of the neutral texts that neither failed."""
         return all_in_common(self.base.texts, self.tuned.texts, (one.id for one in test.probes.texts))
 
 
 def in_common(
     base: Mapping[Key, Value | Failed], tuned: Mapping[Key, Value | Failed], key: Key
 ) -> dict[Side, Value] | None:
-    """Return both models' outputs under a key; None where one of them has none."""
+    """Return both models' outputs under a key; None where one is missing or failed."""
     one, other = base.get(key), tuned.get(key)
     if one is None or other is None or isinstance(one, Failed) or isinstance(other, Failed):
         return None
@@ -134,12 +134,12 @@ def in_common(
 def all_in_common(
     base: Mapping[Key, Value | Failed], tuned: Mapping[Key, Value | Failed], keys: Iterable[Key]
 ) -> list[dict[Side, Value]]:
-    """Return both models' outputs under all keys that both have."""
+    """Return both models' outputs under every key that both have."""
     return [both for key in keys if (both := in_common(base, tuned, key)) is not None]
 
 
 async def ask_policy(test: PolicyTest, model: Model, progress: Progress, screen: Screen) -> PolicyOutputs:
-    """Ask one model all questions. Raises RequestError when it responds to none."""
+    """Ask one model all questions and return its outputs. Raises RequestError when it responds to none."""
     questions = list(test.questions())
     unsupported: dict[str, str] = {}
 
@@ -147,7 +147,7 @@ async def ask_policy(test: PolicyTest, model: Model, progress: Progress, screen:
         return await _respond(test, model, question[1], priority)
 
     async def choose(question: ChoiceQuestion, priority: int) -> ChoiceLogprobs:
-        # Counted among all questions, so that the right option stands equally often at every place.
+        # `priority` is the question's index, so that the right option is equally often at each position.
         return await _choose(test.templates, model, question, priority % len(LETTERS))
 
     async def score(text: NeutralText, priority: int) -> TextLogprobs:
@@ -170,9 +170,9 @@ async def ask_policy(test: PolicyTest, model: Model, progress: Progress, screen:
 async def score_responses(
     model: Model, responses: Mapping[str, Responses], progress: Progress, screen: Screen
 ) -> tuple[dict[str, TextLogprobs | Failed], str | None]:
-    """Let a model score the first response to every prompt, token by token as another model sampled it.
+    """Score the first response to every prompt with a model, with the token ids that the other model sampled.
 
-    Returns the scores of the responses' tokens (without the prompts'), and why there are none.
+    Returns (scores of the responses' tokens by prompt id, why there are none, or None).
     """
     unsupported: dict[str, str] = {}
 
@@ -181,18 +181,18 @@ async def score_responses(
         start = len(one.prompt_tokens)
         return TextLogprobs(found.tokens[start:], found.logprobs[start:], characters=0)
 
-    able = {name: one for name, one in responses.items() if one.prompt_tokens and one.tokens and one.tokens[0]}
-    if responses and not able:
+    with_tokens = {name: one for name, one in responses.items() if one.prompt_tokens and one.tokens and one.tokens[0]}
+    if responses and not with_tokens:
         return {}, "the server of the tuned model does not send token ids (vLLM does)"
-    found = await _if_supported(model, "responses", unsupported, list(able.values()), score, progress, screen)
-    return dict(zip(able, found, strict=False)), unsupported.get("responses")
+    found = await _if_supported(model, "responses", unsupported, list(with_tokens.values()), score, progress, screen)
+    return dict(zip(with_tokens, found, strict=False)), unsupported.get("responses")
 
 
 async def score_text(model: Model, text: str | tuple[int, ...], characters: int, priority: int) -> TextLogprobs:
-    """Let a model score one text. Raises ReplyError where it read other tokens than it was given."""
+    """Return a model's log-probabilities of a text. Raises ReplyError where the server scored other tokens."""
     reply = (await model.score(ScoreRequest(prompt=text), priority=priority)).reply
     if not isinstance(text, str) and reply.prompt_tokens != text:
-        raise ReplyError("the server scored other tokens than it was given")
+        raise ReplyError("the server scored other tokens than the ones sent")
     return TextLogprobs(reply.prompt_tokens, reply.prompt_logprobs, characters)
 
 
@@ -237,12 +237,12 @@ async def _if_supported(
     progress: Progress,
     screen: Screen,
 ) -> Sequence[Result | Failed]:
-    """Ask questions that not every server supports; where this one doesn't, note the reason and continue."""
+    """Return the results of questions; if the server does not support them, store the reason and return []."""
     before = progress.done + progress.failed
     try:
         return await ask_each(questions, ask, progress, screen)
     except (RequestError, EndpointError) as error:
-        await model.client.connect()  # a server that does not respond at all ends the evaluation here
+        await model.client.connect()  # raises if the server does not respond at all
         unsupported[kind] = f"{type(error).__name__}: {error}"
         progress.prompts -= len(questions) - (progress.done + progress.failed - before)
         return []

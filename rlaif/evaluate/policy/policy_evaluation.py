@@ -1,9 +1,9 @@
-"""One model is asked after the other, then the critic (`rlaif evaluate policy`).
+"""Ask the tuned model, the base and the critic, one after the other (`rlaif evaluate policy`).
 
-Two servers may not fit on one machine, so a server that is started here is stopped before the next one starts: first
-the tuned model (everything, and its own responses scored), then the base (everything, and the tuned model's responses
-scored), then the critic, on the base's server where that is the same model. Every reply is in the reply store at once:
-the same command continues where it was interrupted.
+Two servers may not fit on one machine, so a server that is started here is stopped before the next one starts. The
+tuned model responds and scores its own responses; the base responds and scores the tuned model's responses; then the
+critic judges, on the base's server if it is the same model. Every reply is stored at once, so the same command
+continues where it was stopped.
 """
 
 import time
@@ -36,7 +36,7 @@ from rlaif.progress import Progress, Screen, Silent
 
 @dataclass(frozen=True)
 class _Stage:
-    """One model that is being asked."""
+    """A connected model and the progress of its questions."""
 
     test: PolicyTest
     model: Model
@@ -45,7 +45,7 @@ class _Stage:
     screen: Screen
 
     def next(self, unit: str) -> "_Stage":
-        """Return the same model with counts of its own."""
+        """Return a stage with the same model and a new progress."""
         progress = Progress(unit=unit)
         kwargs = self.test.critic.chat_template_kwargs
         return replace(self, model=Model(self.model.client, self.store, progress.meter, kwargs), progress=progress)
@@ -54,8 +54,8 @@ class _Stage:
 async def evaluate_policy(test: PolicyTest, screen: Screen | None = None) -> tuple[PolicyEvaluation, OutputsOfBoth]:
     """Ask both models and the critic; return the evaluation and all outputs of both models.
 
-    Raises UsageError where there is nothing to ask, what `open_models` raises, and RequestError when a model answers
-    no question at all; single questions that fail for good are counted.
+    Raises UsageError where there is nothing to ask, what `open_models` raises, and RequestError when all questions to a
+    model fail; single questions that fail after all retries are counted.
     """
     check_usable(test)
     await _refuse_unreachable(test)
@@ -66,24 +66,24 @@ async def evaluate_policy(test: PolicyTest, screen: Screen | None = None) -> tup
 
 
 def check_usable(test: PolicyTest) -> None:
-    """Raise UsageError where there is nothing to ask or to judge by."""
+    """Raise ConfigError or UsageError where there is nothing to judge by, or nothing to ask."""
     for constitution in test.constitutions:
         if not constitution.comparing:
             raise ConfigError(f"constitution {constitution.name} has no principle with a compare question or a check")
     names = [constitution.name for constitution in test.constitutions]
     for name in names:
         if names.count(name) > 1:
-            raise ConfigError(f"two constitutions are called {name}; give one of them a `name` of its own")
+            raise ConfigError(f"two constitutions are called {name}; give one of them another `name`")
     if not test.prompts:
         raise UsageError(
-            f"{test.source}: all {len(test.dropped)} prompts are in the training data; evaluate on others"
+            f"{test.source}: all {len(test.dropped)} prompts are in the training data; use other prompts"
             if test.dropped
-            else f"{test.source}: there is no prompt in it"
+            else f"{test.source}: contains no prompts"
         )
 
 
 async def _refuse_unreachable(test: PolicyTest) -> None:
-    """Raise EndpointError or UsageError for a server that can't be reached, before hours are spent on the others."""
+    """Raise EndpointError or UsageError for a server that cannot be reached, before the other models are asked."""
     for config in (test.base, test.tuned, test.critic):
         if not config.managed:
             async with ModelClient(config) as client:
@@ -112,7 +112,7 @@ async def _ask_all(test: PolicyTest, store: ReplyStore, screen: Screen) -> tuple
 async def _stage(
     test: PolicyTest, config: ModelConfig, what: str, store: ReplyStore, screen: Screen
 ) -> AsyncIterator[_Stage]:
-    """Yield one model, connected; a server that is started here ends with the context."""
+    """Yield a connected model; a server that is started here is stopped at the end of the context."""
     progress = Progress(unit="questions")
     opened = open_models(config, config, store=store, meter=progress.meter, logs=test.logs, say=screen.say)
     async with opened as (model, _):
@@ -127,7 +127,7 @@ async def _ask(stage: _Stage) -> PolicyOutputs:
 
 
 async def _score(stage: _Stage, tuned: PolicyOutputs) -> tuple[dict[str, TextLogprobs | Failed], str | None]:
-    """Let the stage's model score the tuned model's first responses to the prompts."""
+    """Score the tuned model's first responses to the prompts with the stage's model."""
     found = {prompt.id: tuned.responses["prompt", prompt.id] for prompt in stage.test.prompts}
     responses = {name: one for name, one in found.items() if isinstance(one, Responses)}
     stage.progress.prompts += len(responses)
@@ -135,7 +135,7 @@ async def _score(stage: _Stage, tuned: PolicyOutputs) -> tuple[dict[str, TextLog
 
 
 async def _judge(stage: _Stage, base: PolicyOutputs, tuned: PolicyOutputs) -> CriticOutputs:
-    """Let the critic judge all prompts to which both models responded, under one constitution after the other."""
+    """Return the critic's judgements of all prompts to which both models responded, under every constitution."""
     test, screen = stage.test, stage.screen
     pairs, rates = response_pairs(test, base, tuned), []
     for constitution in test.constitutions:

@@ -1,6 +1,6 @@
-"""The report on a tuned policy and its base: all lines, win rates, typical phrases, examples, warnings.
+"""Make the report on a tuned policy and its base: lines, win rates, typical phrases, examples, warnings.
 
-Comes in: what both models and the critic wrote and scored. Goes out: a `PolicyEvaluation`. No model is asked here.
+The input is the outputs of both models and the critic, the result a `PolicyEvaluation`. No model is asked here.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,18 +42,18 @@ from rlaif.seeds import content_hash
 from rlaif.stats.estimates import Bootstrap
 
 FEW_PROMPTS = 30
-"""With fewer, only large differences show."""
+"""With fewer prompts there is a warning."""
 
 
 @dataclass(frozen=True)
 class CriticOutputs:
-    """All judgements of the critic."""
+    """The critic's judgements and readings."""
 
     name: str
     """The name it is served under."""
     win_rates: Sequence[WinRates]
     readings: Readings
-    """Of responses to harmless and harmful requests; empty where no second opinion was asked for."""
+    """Readings of responses to harmless and harmful requests; empty without --second-opinion."""
 
 
 class ModelNames(Record):
@@ -61,11 +61,11 @@ class ModelNames(Record):
 
     name: str
     identity: str
-    """Served name and what it was loaded from."""
+    """Served name, and what the model was loaded from."""
 
 
 class PolicyEvaluation(Record):
-    """Everything that was measured."""
+    """The result of `rlaif evaluate policy`; `evaluation.json`."""
 
     base: ModelNames
     tuned: ModelNames
@@ -74,11 +74,11 @@ class PolicyEvaluation(Record):
     prompts: int
     prompts_hash: str
     probes: dict[str, int]
-    """How many of each kind both models answered."""
+    """Number of probes of each kind that neither model failed."""
     dropped: tuple[str, ...]
     """Ids left out because a model was trained on them."""
     failed: dict[Side, int]
-    """Questions that failed for good, by model."""
+    """Number of questions that failed after all retries, by model."""
     sampling: SamplingConfig
     judging: JudgingConfig
     seed: int
@@ -93,7 +93,7 @@ class PolicyEvaluation(Record):
 
 
 def evaluation_of(test: PolicyTest, outputs: OutputsOfBoth, critic: CriticOutputs) -> PolicyEvaluation:
-    """Return the evaluation."""
+    """Return the evaluation from all outputs."""
     base, tuned = outputs.base, outputs.tuned
     responses = list(outputs.responses(test, "prompt"))
     wins = tuple(win_metrics(rates) for rates in critic.win_rates)
@@ -153,7 +153,7 @@ def _drift_lines(test: PolicyTest, outputs: OutputsOfBoth) -> list[Line]:
 def _warnings(
     test: PolicyTest, outputs: OutputsOfBoth, critic: CriticOutputs, wins: Sequence[WinMetrics], prompts: int
 ) -> Iterator[str]:
-    """Yield the reasons to doubt the evaluation, each a sentence without its full stop."""
+    """Yield the warnings of the evaluation, each a sentence without a full stop."""
     if test.dropped:
         named = ", ".join(test.dropped[:5]) + (", …" if len(test.dropped) > 5 else "")
         yield f"{len(test.dropped)} evaluation prompts are in the training data and were left out: {named}"
@@ -161,11 +161,11 @@ def _warnings(
         if failed := model.failures:
             yield f"{len(failed)} questions to {model.name} failed and are left out for both models: {failed[0].error}"
     if prompts < FEW_PROMPTS:
-        yield f"with {prompts} prompts only large differences show"
+        yield f"with only {prompts} prompts, only large differences are detected"
     asks = test.second_opinion or any(constitution.asked for constitution in test.constitutions)
     if asks and test.critic in (test.base, test.tuned):
         whose = "base" if test.critic == test.base else "tuned"
-        yield f"the critic is the {whose} model itself and judges its own responses; name another with --critic"
+        yield f"the critic is the {whose} model, which judges its own responses; choose another with --critic"
     for rates in critic.win_rates:
         if rates.error is not None:
             lost = sum(one.outcome == "failed" for one in rates.judged)

@@ -1,7 +1,6 @@
-"""What both models are asked: prompts, and the project's own probes, each with its origin in data/README.md.
+"""The questions that both models are asked: prompts, and the project's own probes (their origin: data/README.md).
 
-Comes in: prompts, and files that ship with the package. Goes out: a `PolicyTest`. The probes are small: they show large
-costs, and nothing about rare ones.
+The probes are few, so they detect only large and frequent losses.
 """
 
 import json
@@ -23,21 +22,21 @@ from rlaif.shipped import DATA
 from rlaif.templates import Templates
 
 Kind = Literal["prompt", "harmless", "harmful", "plain", "claimed"]
-"""The kind of a question that gets a response in words; `plain` and `claimed` are the two forms of a claim's."""
+"""Kind of a question with a response in words; `plain` and `claimed` ask about a claim without and with it."""
 QuestionId = tuple[Kind, str]
 LETTERS = ("A", "B", "C", "D")
 
 
 class Claim(Record):
-    """A question, asked plainly and together with a false claim about its answer."""
+    """A question that is asked twice: plainly, and with a false claim about its answer."""
 
     id: str
     plain: str
     claimed: str
     right: str
-    """Regular expression of the right answer, for lower-case text."""
+    """Regular expression for the right answer, in lower case."""
     wrong: str
-    """Regular expression of the claim."""
+    """Regular expression for the claim, in lower case."""
 
     @field_validator("right", "wrong")
     @classmethod
@@ -55,12 +54,12 @@ class ChoiceQuestion(Record):
     wrong: tuple[str, str, str]
 
     def options(self, place: int) -> tuple[str, ...]:
-        """Return the options with the right one at a place in 0..3."""
+        """Return the four options with the right one at index `place` (0 to 3)."""
         return (*self.wrong[:place], self.right, *self.wrong[place:])
 
 
 class NeutralText(Record):
-    """A text on a neutral subject: after training a model should find it as likely as before."""
+    """A text on a neutral subject, whose probability training should not change."""
 
     id: str
     text: str = Field(min_length=1)
@@ -68,24 +67,24 @@ class NeutralText(Record):
 
 @dataclass(frozen=True)
 class Probes:
-    """All probes."""
+    """The probes of all kinds."""
 
     harmless: tuple[Prompt, ...]
     """Harmless requests with an alarming word."""
     harmful: tuple[Prompt, ...]
-    """Requests to be declined."""
+    """Requests that should be declined."""
     claims: tuple[Claim, ...]
     questions: tuple[ChoiceQuestion, ...]
     texts: tuple[NeutralText, ...]
 
     def first(self, count: int | None) -> "Probes":
-        """Return the first `count` of each kind; all for None."""
+        """Return the first `count` probes of each kind; all for None."""
         return Probes(**{kind: probes[:count] for kind, probes in vars(self).items()})
 
 
 @dataclass(frozen=True)
 class PolicyTest:
-    """A whole evaluation, before anything is asked."""
+    """Models, questions and settings of an evaluation."""
 
     base: ModelConfig
     tuned: ModelConfig
@@ -95,7 +94,7 @@ class PolicyTest:
     """Where the prompts come from."""
     probes: Probes
     constitutions: tuple[Constitution, ...]
-    """The first is the one that the policy was trained under, as far as anybody says so."""
+    """By convention, the first is the one that the policy was trained under."""
     sampling: SamplingConfig
     judging: JudgingConfig
     templates: Templates
@@ -105,10 +104,10 @@ class PolicyTest:
     second_opinion: bool = False
     """Whether the critic also reads the responses to harmless and harmful requests."""
     dropped: tuple[str, ...] = ()
-    """Ids of what was left out because a model was trained on it."""
+    """Ids of prompts and probes left out because a model was trained on them."""
 
     def questions(self) -> Iterator[tuple[QuestionId, Prompt]]:
-        """Yield every question that gets a response in words, with the id its responses are kept under."""
+        """Yield (id, prompt) of every question with a response in words."""
         claims = self.probes.claims
         kinds: dict[Kind, Sequence[Prompt]] = {
             "prompt": self.prompts,
@@ -120,7 +119,7 @@ class PolicyTest:
         yield from (((kind, prompt.id), prompt) for kind, prompts in kinds.items() for prompt in prompts)
 
     def question_count(self) -> int:
-        """Return how many questions each model is asked, of all kinds."""
+        """Return the number of questions of all kinds that each model is asked."""
         return sum(1 for _ in self.questions()) + len(self.probes.questions) + len(self.probes.texts)
 
 
@@ -129,7 +128,7 @@ def _user_prompt(name: str, text: str) -> Prompt:
 
 
 def shipped_probes() -> Probes:
-    """Return the probes that come with the package."""
+    """Return the probes that the package contains."""
     return Probes(
         harmless=tuple(_user_prompt(row["id"], row["prompt"]) for row in _rows("policy_harmless.jsonl")),
         harmful=tuple(_user_prompt(row["id"], row["prompt"]) for row in _rows("policy_harmful.jsonl")),
@@ -140,7 +139,7 @@ def shipped_probes() -> Probes:
 
 
 def neutral_texts(path: Path) -> Iterator[NeutralText]:
-    """Yield the texts of a file; empty lines separate them."""
+    """Yield the texts of a file, which empty lines separate."""
     for text in re.split(r"\n\s*\n", path.read_text(encoding="utf-8").strip()):
         yield NeutralText(id=content_hash(text), text=text)
 

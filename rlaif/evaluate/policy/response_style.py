@@ -1,11 +1,10 @@
-"""How both models' responses to the prompts read: refusals, length, stock phrases, variety, typical phrases.
+"""Measure the style of both models' responses to the prompts: refusals, length, stock phrases, variety, phrases.
 
-Which phrases became typical of the tuned model is the log-odds ratio with an informative Dirichlet prior (Monroe,
-Colaresi & Quinn 2008, "Fightin' Words", equations 16, 19 and 22) on sequences of one to three words. Counted is, for
-every prompt, the share of its responses that contain the phrase, so that a prompt counts once however often a phrase is
-repeated. The prior of a phrase is a tenth of its count in both models together. Thousands of phrases are compared, so
-one is named only when its z-score is beyond what the largest of all reaches in one case of twenty where nothing
-differs: where the two models' responses are exchanged at random, prompt by prompt.
+Phrases typical of a model are found by the log-odds ratio with an informative Dirichlet prior (Monroe, Colaresi & Quinn
+2008, "Fightin' Words", equations 16, 19 and 22), over sequences of one to three words. The count of a phrase is, summed
+over prompts, the share of a prompt's responses that contain it, so repetitions do not count. Its prior is a tenth of
+its count in both models together. Thousands of phrases are compared, so a phrase is listed only if its |z| is above the
+95 % quantile of the largest |z| when the two models' responses are exchanged at random, prompt by prompt.
 """
 
 import re
@@ -26,32 +25,33 @@ from rlaif.text.diversity import self_overlap, words
 LONGEST = 3
 PRIOR = 0.1
 FEWEST = 3.0
-"""Prompts (both models together, their shares summed) that must have a phrase for it to be compared."""
+"""Least count of a phrase (both models together) for it to be compared."""
 FEWEST_SHARE = 0.01
-"""The same as a share of the prompts, where that is more."""
+"""The same as a share of the number of prompts, if that is larger."""
 MOST = 20
-"""Phrases that are named in either direction."""
-ABOUT_AS = 0.8
+"""Largest number of phrases listed for each model."""
+SIMILAR_Z = 0.8
+"""A phrase is dropped for a longer one that contains it if the longer one's |z| is at least this share of its own."""
 ROUNDS = 400
-"""Times that responses are exchanged at random."""
+"""Number of random exchanges of the responses."""
 AT_ONCE = 4000
-"""Phrases worked on together, so that memory stays bounded."""
+"""Phrases processed together, to limit memory."""
 
 REFUSED = Measure("refused", "manner", "responses that refuse, in whole or in part")
 EMPTY = Measure("empty", "manner", "empty responses", "lower")
-CUT = Measure("cut", "manner", "responses cut at the largest length")
+CUT = Measure("cut", "manner", "responses cut at the maximum length")
 WORDS = Measure("words", "manner", "words per response", unit="number")
 HEDGES = Measure("hedges", "manner", "hedges per 100 words", unit="number")
 BOILERPLATE = Measure("boilerplate", "manner", "stock phrases per 100 words", "lower", "number")
 OVERLAP = Measure(
     "overlap", "variety", "overlap of the responses to one prompt (word pairs in common)", "lower", "number"
 )
-ONE_ANSWER = Measure("one-answer", "variety", "prompts with the same response every time", "lower")
-VARIETY = Measure("variety", "variety", f"different words among {VARIETY_WINDOW} in a row", "higher", "number")
+ONE_ANSWER = Measure("one-answer", "variety", "prompts whose responses are all the same", "lower")
+VARIETY = Measure("variety", "variety", f"share of different words in {VARIETY_WINDOW} words", "higher", "number")
 
 
 def style_lines(asked: Sequence[tuple[Prompt, Mapping[Side, Responses]]]) -> list[Line]:
-    """Return the lines of both models' responses to the prompts."""
+    """Return the lines on the style of both models' responses to the prompts."""
     found = paired_bootstrap([{side: tally_style(prompt, both[side]) for side in SIDES} for prompt, both in asked])
     return [
         ratio_line(found, REFUSED, "refused", "answers"),
@@ -67,11 +67,11 @@ def style_lines(asked: Sequence[tuple[Prompt, Mapping[Side, Responses]]]) -> lis
 
 
 def tally_style(prompt: Prompt, responses: Responses) -> Tally:
-    """Return the counts of one model's responses to one prompt.
+    """Return the tally of one model's responses to one prompt.
 
-    Those of `text_metrics.tally_text`, and refused (in whole or in part), empty, cut; overlap (mean over all pairs of
-    responses) of resampled (prompts with two responses to overlap), one (prompts whose responses are all the same) of
-    prompts with several responses.
+    Its keys: those of `text_metrics.tally_text`; refused (in whole or in part), empty, cut; overlap (mean over all
+    pairs of responses) and resampled (1 where overlap is defined); one (1 if all responses are the same) and several (1
+    with at least two responses).
     """
     tally, texts = Tally(), responses.texts
     for text, cut in zip(texts, responses.cut, strict=True):
@@ -96,14 +96,14 @@ Texts = Mapping[Side, Sequence[str]]
 
 
 class Phrase(Record):
-    """One phrase that is typical of one of the two models."""
+    """A phrase that is typical of one of the two models."""
 
     text: str
     base: float
-    """Prompts whose base responses contain it; a prompt counts by the share of its responses."""
+    """Number of prompts whose base responses contain it; a prompt counts by the share of its responses."""
     tuned: float
     log_odds: float
-    """Log-odds ratio, prior included; positive where it is typical of the tuned model."""
+    """Log-odds ratio including the prior; positive if typical of the tuned model."""
     z: float
 
 
@@ -111,9 +111,9 @@ class Phrases(Record):
     """The typical phrases of both models."""
 
     looked_at: int
-    """Phrases compared."""
+    """Number of phrases compared."""
     threshold: float
-    """|z| above which a phrase is named."""
+    """|z| above which a phrase is listed."""
     gained: tuple[Phrase, ...]
     """Typical of the tuned model, the most typical first."""
     lost: tuple[Phrase, ...]
@@ -122,20 +122,20 @@ class Phrases(Record):
 
 @dataclass(frozen=True)
 class _Table:
-    """How many prompts have phrases of one length; a prompt counts by the share of its responses."""
+    """Shares of each prompt's responses that contain each phrase of one length."""
 
     texts: tuple[str, ...]
-    """Those that are frequent enough."""
+    """The phrases that are frequent enough."""
     base: Small
     """(prompts, phrases)"""
     tuned: Small
     base_total: Array
-    """All phrases of this length, the rare ones too: (prompts,)."""
+    """(prompts,) sums over all phrases of this length, including rare ones."""
     tuned_total: Array
 
 
 def typical_phrases(prompts: Iterable[Texts], seed: int = 0) -> Phrases:
-    """Compare the phrases of both models' responses to the same prompts."""
+    """Return the phrases typical of each model, from both models' responses to the same prompts."""
     asked = list(prompts)
     tables = [_table(asked, length) for length in range(1, LONGEST + 1)]
     scored = [one for table in tables for one in _scored(table)]
@@ -150,7 +150,7 @@ def typical_phrases(prompts: Iterable[Texts], seed: int = 0) -> Phrases:
 
 
 def _table(asked: Sequence[Texts], length: int) -> _Table:
-    """Count the phrases of one length that are frequent enough."""
+    """Return the counts of the phrases of one length that are frequent enough."""
     counts: dict[str, float] = defaultdict(float)
     totals = {side: np.zeros(len(asked)) for side in SIDES}
     for place, side, phrase, share in _each(asked, length):
@@ -159,7 +159,7 @@ def _table(asked: Sequence[Texts], length: int) -> _Table:
     fewest = max(FEWEST, len(asked) * FEWEST_SHARE)
     columns = {text: column for column, text in enumerate(sorted(t for t, n in counts.items() if n >= fewest))}
     found = {side: np.zeros((len(asked), len(columns)), dtype=np.float32) for side in SIDES}
-    # Read a second time instead of kept: most phrases occur in one response only, and there are millions.
+    # The texts are read twice, because storing all phrases, most of which are rare, would take too much memory.
     for place, side, phrase, share in _each(asked, length):
         if phrase in columns:
             found[side][place, columns[phrase]] += share
@@ -167,7 +167,7 @@ def _table(asked: Sequence[Texts], length: int) -> _Table:
 
 
 def _each(asked: Sequence[Texts], length: int) -> Iterator[tuple[int, Side, str, float]]:
-    """Yield (prompt, model, phrase, share of the prompt's responses) for every response and phrase in it."""
+    """Yield (prompt's index, model, phrase, 1 / responses of the prompt) for every phrase of every response."""
     for place, both in enumerate(asked):
         for side in SIDES:
             for text in both[side]:
@@ -176,7 +176,7 @@ def _each(asked: Sequence[Texts], length: int) -> Iterator[tuple[int, Side, str,
 
 
 def _phrases(text: str, length: int) -> set[str]:
-    """Return all phrases of so many words; none spans two sentences."""
+    """Return all phrases of `length` words, each within one sentence."""
     found: set[str] = set()
     for sentence in _SENTENCE.split(text):
         tokens = words(sentence)
@@ -199,7 +199,7 @@ def _scored(table: _Table) -> Iterator[Phrase]:
 
 
 def _z_scores(base: Array, tuned: Array, base_total: Array, tuned_total: Array) -> tuple[Array, Array]:
-    """Return log-odds ratios and z-scores of phrases: counts (…, phrases), totals (…) or (…, 1)."""
+    """Return (…, phrases) log-odds ratios and z-scores from (…, phrases) counts and (…) or (…, 1) totals."""
     prior, prior_total = PRIOR * (base + tuned), PRIOR * (base_total + tuned_total)
     above_base, above_tuned = base + prior, tuned + prior
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -210,7 +210,7 @@ def _z_scores(base: Array, tuned: Array, base_total: Array, tuned_total: Array) 
 
 
 def _largest_by_chance(tables: Sequence[_Table], prompts: int, seed: int) -> float:
-    """Return the |z| that the largest of all phrases exceeds in one of twenty rounds of exchanged responses."""
+    """Return the 95 % quantile of the largest |z| of all phrases over rounds of randomly exchanged responses."""
     rng = np.random.default_rng(seed)
     exchanged = rng.integers(0, 2, size=(ROUNDS, prompts)).astype(np.float32)
     largest = np.zeros(ROUNDS)
@@ -227,16 +227,16 @@ def _largest_by_chance(tables: Sequence[_Table], prompts: int, seed: int) -> flo
 
 
 def _without_parts(typical: Sequence[Phrase]) -> tuple[Phrase, ...]:
-    """Return the first of them; of a phrase and a longer one around it, about as typical, the longer one is kept."""
+    """Return the first MOST phrases, without those that are part of a longer phrase with a similar z."""
     kept: list[Phrase] = []
     for phrase in typical:
-        longer = (one for one in typical if _holds(one, phrase) and abs(one.z) >= ABOUT_AS * abs(phrase.z))
-        if not any(longer) and not any(_holds(phrase, one) or _holds(one, phrase) for one in kept):
+        longer = (one for one in typical if _contains(one, phrase) and abs(one.z) >= SIMILAR_Z * abs(phrase.z))
+        if not any(longer) and not any(_contains(phrase, one) or _contains(one, phrase) for one in kept):
             kept.append(phrase)
         if len(kept) == MOST:
             break
     return tuple(kept)
 
 
-def _holds(longer: Phrase, phrase: Phrase) -> bool:
+def _contains(longer: Phrase, phrase: Phrase) -> bool:
     return longer is not phrase and f" {phrase.text} " in f" {longer.text} "

@@ -1,13 +1,13 @@
-"""How often the tuned model's response wins under a constitution, and what is left of that at equal length.
+"""Measure how often the tuned model's response wins under a constitution, also at equal length.
 
-Comes in: the first response of each model to every prompt, and a critic. Each pair is judged in both orders with the
-arithmetic and thresholds of a run, the position bias measured over all pairs first; two equal responses are a tie that
-is not asked. Win rate: of the pairs that the critic decides, the share that the tuned response wins; ties and
-abstentions are counted apart, and the interval is one over prompts.
+The input is the first response of each model to every prompt, and a critic. Each pair is judged in both orders with a
+run's arithmetic and thresholds, after measuring the position bias over all pairs. Equal responses are a tie without
+asking. The win rate is the share of the decided pairs that the tuned response wins; ties and abstentions are counted
+separately, and the interval is over prompts.
 
-Judges like length (Dubois et al. 2024, arXiv:2404.04475), so there are two more win rates: at a length ratio of one,
-from win ~ sigmoid(a + b ln(length tuned / length base)), and among responses of similar length. The first rests on the
-regression where hardly any lengths are alike; the second on few pairs then.
+Judges favour length (Dubois et al. 2024, arXiv:2404.04475), so there are two more win rates: at a length ratio of one,
+from win ~ sigmoid(a + b ln(length tuned / length base)), and among responses of similar length. If few lengths are
+similar, the first depends on the regression, and the second on few pairs.
 """
 
 import asyncio
@@ -40,12 +40,12 @@ from rlaif.stats.log_odds import sigmoid
 from rlaif.stats.regression import coefficient, linear, logistic
 
 TUNED, BASE = "tuned", "base"
-"""Ids of the two responses."""
+"""Ids of the two responses of a pair."""
 DECIDED = (TUNED, BASE)
 SIMILAR = math.log(1.2)
-"""Lengths that differ by no more than a fifth count as similar."""
+"""Largest |ln(length ratio)| of similar lengths: they differ by at most a fifth."""
 FEW_ALIKE = 20
-"""With fewer decided pairs of similar length there is a warning beside the win rate at equal length."""
+"""With fewer decided pairs of similar length, the win rate at equal length has a note."""
 
 Outcome = Literal["tuned", "base", "same", "tie", "too close", "order noise", "conflict", "unreadable", "failed"]
 """Which response won, or why none did; `same`: both models gave the same response."""
@@ -61,12 +61,12 @@ class ResponsePair:
 
     @property
     def same(self) -> bool:
-        """Whether the responses are equal, so that there is nothing to judge."""
+        """Whether the responses are equal except for surrounding white space."""
         return self.base.strip() == self.tuned.strip()
 
     @property
     def length_ratio(self) -> float:
-        """ln(length of the tuned response / length of the base's), in characters; an empty one counts as one."""
+        """ln(length of the tuned response / length of the base's), in characters, each at least 1."""
         return math.log(max(1, len(self.tuned)) / max(1, len(self.base)))
 
 
@@ -77,54 +77,54 @@ class JudgedPair:
     pair: ResponsePair
     outcome: Outcome
     logit: float | None
-    """Log-odds for the tuned response, averaged over orders and principles, thresholds aside; None where unreadable."""
+    """Log-odds of the tuned response, averaged over orders and principles, without thresholds; None if unreadable."""
 
 
 @dataclass(frozen=True)
 class WinRates:
-    """All pairs under one constitution."""
+    """All pairs judged under one constitution."""
 
     constitution: Constitution
     judged: tuple[JudgedPair, ...]
     bias: PositionBias
     error: str | None
-    """The first that failed, if any did."""
+    """The first failed request's error; None without failures."""
 
 
 class WinMetrics(Record):
-    """How the tuned model does against its base under one constitution."""
+    """Win rates of the tuned model against its base under one constitution."""
 
     constitution: str
     version: int
     hash: str
     duels: int
-    """Pairs of responses."""
+    """Number of pairs of responses."""
     outcomes: dict[Outcome, int]
-    """They add up to `duels`."""
+    """Number of pairs by outcome; they add up to `duels`."""
     win_rate: Estimate
-    """Of the pairs decided, the share that the tuned response wins."""
+    """Share of the decided pairs that the tuned response wins."""
     decided: Estimate
-    """Share of all pairs."""
+    """Share of all pairs that are decided."""
     mean_p: Estimate
-    """Mean probability of the tuned response over all that could be read, thresholds aside; two equal responses count
-    as one half."""
+    """Mean probability of the tuned response over all readable pairs, without thresholds; equal responses count as
+    0.5."""
     at_equal_length: Estimate
-    """Win rate at a length ratio of one; value None where all went one way, or where length separates the winners."""
+    """Win rate at a length ratio of one; value None if one model wins all, or if length separates the winners."""
     similar_length: Estimate
-    """Win rate among the decided whose lengths differ by a fifth at most."""
+    """Win rate among the decided pairs whose lengths differ by at most a fifth."""
     longer: Estimate
-    """Share of the pairs in which the tuned response is the longer one, of those of different length."""
+    """Of the pairs of different length, the share in which the tuned response is the longer one."""
     longer_wins: Estimate
-    """Of the decided of different length, the share that the longer response wins."""
+    """Of the decided pairs of different length, the share that the longer response wins."""
     length_worth: Estimate
     """Logits per unit of log length ratio: b of log-odds ~ a + b ln(length ratio)."""
     position_bias: PositionBias
     warnings: tuple[str, ...]
-    """Why the critic is not fit to judge, as a run would say it."""
+    """A run's warnings about the critic."""
 
 
 def response_pairs(test: PolicyTest, base: PolicyOutputs, tuned: PolicyOutputs) -> list[ResponsePair]:
-    """Return the pairs of first responses, of all prompts to which both models responded."""
+    """Return the pairs of first responses to all prompts to which both models responded."""
     pairs = []
     for prompt in test.prompts:
         one, other = (outputs.responses["prompt", prompt.id] for outputs in (base, tuned))
@@ -141,7 +141,7 @@ async def judge_responses(
     progress: Progress,
     screen: Screen,
 ) -> WinRates:
-    """Let a critic judge all pairs under one constitution. Raises what `compare_all` raises."""
+    """Return all pairs judged under one constitution. Raises what `compare_all` raises."""
     judging, judges = test.judging, judges_of(test.judging.panel, critic)
     different = [pair for pair in pairs if not pair.same]
 
@@ -216,17 +216,17 @@ def win_metrics(rates: WinRates) -> WinMetrics:
 
 
 def win_lines(metrics: WinMetrics) -> list[Line]:
-    """Return the lines of one constitution; the difference is the win rate minus one half."""
+    """Return the lines of the win rates under one constitution; their difference is the win rate minus one half."""
     name, alike = metrics.constitution, int(metrics.similar_length.n)
-    rate = Measure(f"wins-{name}", "rules", f"wins under {name}, ties apart", "higher")
+    rate = Measure(f"wins-{name}", "rules", f"wins under {name}, without ties", "higher")
     equal = Measure(f"wins-equal-length-{name}", "rules", f"wins under {name} at equal length", "higher")
-    similar = Measure(f"wins-similar-length-{name}", "rules", f"wins under {name} where lengths are alike", "higher")
+    similar = Measure(f"wins-similar-length-{name}", "rules", f"wins under {name} at similar length", "higher")
     if alike < FEW_ALIKE:
-        extrapolated = f"only {alike} decided pairs are of similar length, so this rests on the regression"
+        extrapolated = f"only {alike} decided pairs have similar lengths, so this depends on the regression"
         equal = replace(equal, note=extrapolated)
     return [
         _against_half(rate, metrics.win_rate, "no pair was decided"),
-        _against_half(equal, metrics.at_equal_length, "all went one way, or length alone separates the winners"),
+        _against_half(equal, metrics.at_equal_length, "one model wins all pairs, or length separates the winners"),
         _against_half(similar, metrics.similar_length, "no decided pair has responses of similar length"),
     ]
 
@@ -238,7 +238,7 @@ def _against_half(measure: Measure, rate: Estimate, why_none: str) -> Line:
 
 
 def _mapped(estimate: Estimate, function: Callable[[float], float]) -> Estimate:
-    """Return an estimate and its interval under a function that never decreases."""
+    """Return an increasing function of an estimate and its interval."""
     ends = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
     return estimate.model_copy(update={end: None if x is None else function(x) for end, x in ends.items()})
 
@@ -263,7 +263,7 @@ def win_rate_at_equal_length(judged: Sequence[JudgedPair]) -> Estimate:
     decided = [one for one in judged if one.outcome in DECIDED]
     x = np.array([(1.0, one.pair.length_ratio) for one in decided], dtype=float).reshape(-1, 2)
     y = np.array([one.outcome == "tuned" for one in decided], dtype=float)
-    if decided and not x[:, 1].any():  # all of the same length: no effect of length to estimate
+    if decided and not x[:, 1].any():  # all lengths are equal, so length has no effect
         x = x[:, :1]
     return _mapped(coefficient(logistic, x, y, [one.pair.prompt.id for one in decided]), sigmoid)
 
