@@ -1,5 +1,5 @@
-"""From a run or a dataset to a trained model: TRL trains, this package chooses the examples, the plan and when to stop.
+"""Train a model with TRL on a run or a dataset: choose examples, plan the training, watch it, and save the result.
 
-`training.py` runs a training from top to bottom. Only modules that say so import torch and TRL; reading and checking a
+`training.py` runs a training from start to end. Only modules that say so import torch and TRL; reading and checking a
 configuration needs neither.
 """

@@ -1,4 +1,4 @@
-"""The model card of a training, and the plot of its curves on it. Imports matplotlib."""
+"""Write the model card of a training and the plot of its curves. Imports matplotlib."""
 
 import io
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _SIDES: dict[Stage, tuple[str, ...]] = {"dpo": ("rewards/chosen", "rewards/rejec
 
 
 def curves(metrics: Sequence[dict[str, float]], stage: Stage) -> bytes:
-    """Return the picture as PNG. The same metrics give the same bytes."""
+    """Return the plot of the metrics as PNG. The same metrics give the same bytes."""
     sides = _SIDES[stage]
     with style.context(["default", {"font.size": 9}]):
         figure = Figure(figsize=(3.4 * (3 if sides else 2), 2.8), layout="constrained")
@@ -64,7 +64,7 @@ _TITLES: dict[Stage, str] = {
 
 
 def model_card(prepared: Prepared, manifest: TrainingManifest) -> str:
-    """Return the card of a finished training as Markdown with its YAML head."""
+    """Return the model card of a finished training as Markdown with YAML front matter."""
     config, plan, examples = prepared.config, prepared.plan, prepared.examples
     link = f"https://huggingface.co/{config.model}" if config.model.count("/") == 1 else "#data-and-rules"
     data = f"{len(examples.train)} examples, {len(examples.test)} more held out"
@@ -107,22 +107,22 @@ def _data(examples: Examples[Any], manifest: TrainingManifest) -> str:
     ]
     rules = "\n".join(f"- {rule}" for rule in origin.rules)
     return _table(("", ""), rows) + (
-        f"\n\nThe questions that the critic answered about every two responses:\n\n{rules}" if rules else ""
+        f"\n\nQuestions by which the critic compared each two responses:\n\n{rules}" if rules else ""
     )
 
 
 def _training(prepared: Prepared, manifest: TrainingManifest) -> str:
     config, plan, device = prepared.config, prepared.plan, prepared.device
-    merged = "merged into the weights" if config.merge else "beside them"
+    merged = "merged into the weights" if config.merge else "saved separately"
     rows = [
         ("loss", loss_line(config)),
         ("weights", "all" if plan.method == "full" else f"adapters of rank {config.lora.r}, {merged}"),
         ("steps", f"{plan.steps} of {plan.at_a_time * plan.passes * device.count} examples"),
-        ("learning rate", f"{plan.learning_rate:g}, warmed up over a tenth of the steps"),
+        ("learning rate", f"{plan.learning_rate:g}, with a warm-up over a tenth of the steps"),
         ("longest sequence", f"{config.max_length} tokens"),
         ("seed", str(config.seed)),
         ("TRL options set", ", ".join(f"{name}={value}" for name, value in config.trl.items()) or "none"),
-        ("on", device.name if device.count == 1 else f"{device.count} × {device.name}"),
+        ("device", device.name if device.count == 1 else f"{device.count} × {device.name}"),
         ("versions", ", ".join(f"{name} {version}" for name, version in manifest.versions.items())),
     ]
     return _table(("", ""), rows)
@@ -131,8 +131,8 @@ def _training(prepared: Prepared, manifest: TrainingManifest) -> str:
 def _figures(figures: Figures, plan: Plan, examples: Examples[Any]) -> str:
     rows = [(name.replace("_", " "), f"{value:.4g}") for name, value in figures.items() if value is not None]
     kept = f"The checkpoint of step {figures.get('kept_step')} of {plan.steps} was kept"
-    why = "lowest held-out loss" if plan.stage == "sft" else "best held-out accuracy, then lowest loss"
-    held_out = f" ({why})" if examples.test else ": nothing was held out"
+    reason = "lowest held-out loss" if plan.stage == "sft" else "best held-out accuracy, then lowest loss"
+    held_out = f" ({reason})" if examples.test else " (no examples were held out)"
     lines = "".join(f"\n\n{line[:1].upper()}{line[1:]}." for line in result_lines(figures, plan.stage))
     return _table(("figure", "value"), rows) + f"{lines}\n\n{kept}{held_out}. All steps: `metrics.jsonl`."
 
@@ -140,8 +140,8 @@ def _figures(figures: Figures, plan: Plan, examples: Examples[Any]) -> str:
 def _serving(config: settings.TrainConfig, plan: Plan) -> str:
     if plan.method == "lora" and not config.merge:
         return (
-            "An adapter: `vllm serve BASE --enable-lora --lora-modules NAME=FOLDER`; with `--merge`, training gives a "
-            "model that stands alone."
+            "An adapter: `vllm serve BASE --enable-lora --lora-modules NAME=FOLDER`; with `--merge`, training writes a "
+            "complete model."
         )
     if plan.stage == "reward":
         return (
@@ -157,6 +157,6 @@ def _table(head: tuple[str, str], rows: list[tuple[str, str]]) -> str:
     return "\n".join(f"| {left} | {right.replace('|', chr(92) + '|')} |" for left, right in cells)
 
 
-_LIMITS = """What this model prefers is what one critic made of one set of rules; it is neither people's preference nor
-a fact about right and wrong. The figures above measure its agreement with that critic on examples of the same kind,
-not how good its responses are."""
+_LIMITS = """This model was trained on one critic's judgements under one set of rules, which are neither people's
+preferences nor facts about right and wrong. The figures above measure its agreement with that critic on similar
+examples, not how good its responses are."""

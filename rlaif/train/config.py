@@ -1,4 +1,4 @@
-"""Settings of a training: a YAML file and flags to one checked configuration; every fault with file and line."""
+"""Settings of a training, validated from a YAML file and flags; errors have file and line."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,61 +22,62 @@ class Lora(Section):
     """The adapter's output is scaled by alpha / r."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     targets: str | tuple[str, ...] = "all-linear"
-    """Names of the layers that get an adapter."""
+    """Names of the layers that get an adapter, or `all-linear`."""
 
 
 class Recipe(Section):
-    """Settings of every kind of training."""
+    """Settings that all kinds of training share."""
 
     method: Literal["auto", "full", "lora"] = "auto"
-    """`auto` trains all weights where they fit into the device's memory, and adapters elsewhere."""
+    """`auto` trains all weights if they fit into the device's memory, and adapters otherwise."""
     lora: Lora = Lora()
     merge: bool = False
-    """Write adapters into the weights at the end, so that the result is a model like any other."""
+    """Whether to merge adapters into the weights at the end, so that the result is a complete model."""
     epochs: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-    """Times that every example is seen."""
+    """Passes over the examples."""
     batch_size: int = Field(default=16, ge=1)
-    """Examples behind one step of the optimiser, over all devices; how many at a time follows from the memory."""
+    """Examples per optimiser step, over all devices; the number at a time depends on the memory."""
     learning_rate: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    """By default chosen for the kind of training and the model's size (`plan.py`)."""
+    """By default chosen from the kind of training and the model's size (`plan.py`)."""
     max_length: int = Field(default=1024, ge=16)
-    """Tokens of prompt and response together; prompts as long as this are left out and named."""
+    """Largest number of tokens of prompt plus response; prompts of this length or more are left out and listed."""
     evaluate_every: int | None = Field(default=None, ge=1)
-    """Steps between two evaluations on the held-out examples, each with a checkpoint; by default a tenth of all."""
+    """Steps between two evaluations on the held-out examples, each with a checkpoint; by default a tenth of the "
+    "steps."""
     trl: dict[str, Any] = Field(default_factory=dict)
-    """Options of TRL's own configuration for this kind of training; they win over what is chosen here."""
+    """Options of TRL's configuration for this kind of training; they override what is chosen here."""
 
 
 class SftRecipe(Recipe):
     """Supervised fine-tuning on revisions (the first stage of Bai et al. 2022b)."""
 
     min_p_better: float = Field(default=0.5, ge=0, le=1)
-    """Least probability, as the run judged it, that a revision is better than the response it revises; others are left
-    out. 0 keeps all, as Bai et al. do. Rows without `p_better` are kept."""
+    """Least probability, judged by the run, that a revision is better than the response it revises; other revisions are
+    left out. 0 keeps all, as Bai et al. do. Rows without `p_better` are kept."""
 
 
 class DpoRecipe(Recipe):
-    """Direct preference optimisation (Rafailov et al. 2023), with labels that are probabilities."""
+    """Direct preference optimisation (Rafailov et al. 2023) with soft or hard labels."""
 
     labels: Literal["soft", "hard"] = "soft"
     """`soft` uses p_chosen as the label; `hard` uses 1 for every pair."""
     weights: Literal["none", "margin"] = "none"
-    """`margin` weighs each pair by |p_chosen - 0.5|, scaled to a mean of one over the training pairs."""
+    """`margin` weights each pair by |p_chosen - 0.5|, scaled to a mean of one over the training pairs."""
     max_fall: float | None = Field(default=2.0, gt=0)
-    """Nats per token that the chosen responses' mean log-probability may fall below the reference's; beyond that, and
-    while it still falls, training stops. Null never stops it."""
+    """Largest fall, in nats per token, of the chosen responses' mean log-probability below the reference's; beyond it,
+    training stops if it is still falling. Null never stops it."""
 
 
 class RewardRecipe(Recipe):
-    """A reward model: a score for a conversation, whose difference is the log-odds of a pair."""
+    """A reward model: it gives a conversation a score; the difference of two scores is the log-odds of a pair."""
 
     margins: Literal["logit", "none"] = "logit"
-    """`logit` subtracts log(p/(1-p)) from the difference of a pair's scores in the loss (as Touvron et al.
-    2023 do with people's ratings, here with the critic's odds)."""
+    """`logit` subtracts log(p/(1-p)) from the difference of a pair's scores in the loss (as Touvron et al. 2023 do with
+    people's ratings)."""
 
 
 class Where(Section):
-    """The model, the data, and the folder of the result."""
+    """The model, the data, the output folder, and the seed."""
 
     data: str = ""
     """A run directory, an exported dataset, a file of rows, or a hub dataset."""
@@ -86,23 +87,23 @@ class Where(Section):
     """Folder of the trained model."""
     seed: int = Field(default=0, ge=0)
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
-    """For the chat template, such as {enable_thinking: false}; by default those of the run's policy."""
+    """Passed to the chat template, such as {enable_thinking: false}; by default those of the run's policy."""
 
 
 class SftConfig(SftRecipe, Where):
-    """`rlaif train sft`."""
+    """Settings of `rlaif train sft`."""
 
 
 class DpoConfig(DpoRecipe, Where):
-    """`rlaif train dpo`."""
+    """Settings of `rlaif train dpo`."""
 
 
 class RewardConfig(RewardRecipe, Where):
-    """`rlaif train reward`."""
+    """Settings of `rlaif train reward`."""
 
 
 class CaiConfig(Where):
-    """`rlaif train cai`: supervised on the revisions, then preference optimisation from there."""
+    """Settings of `rlaif train cai`: supervised training on the revisions, then DPO of that model on the pairs."""
 
     sft: SftRecipe = SftRecipe()
     dpo: DpoRecipe = DpoRecipe()
@@ -116,17 +117,17 @@ _STAGES: dict[type[Where], Stage] = {kind: stage for stage, kind in CONFIGS.item
 
 
 def stage_of(config: TrainConfig) -> Stage:
-    """Return the kind of training that a configuration is for."""
+    """Return the kind of training of a configuration."""
     return _STAGES[type(config)]
 
 
 Config = TypeVar("Config", bound=Where)
 Flags = Mapping[tuple[str, ...], Any]
-"""Where a value belongs in the file, and the value."""
+"""Maps a setting's path in the file, such as ("sft", "method"), to its value."""
 
 
 def load_config(kind: type[Config], file: Path | None, flags: Flags) -> Config:
-    """Return the file's settings with the flags over them. Raises ConfigError, UsageError."""
+    """Return the file's settings, overridden by the flags. Raises ConfigError, UsageError."""
     data: dict[str, Any] = {}
     lines = None
     if file is not None:
@@ -144,12 +145,12 @@ def load_config(kind: type[Config], file: Path | None, flags: Flags) -> Config:
     missing = [name for name in ("data", "model", "out") if not getattr(config, name)]
     if missing:
         named = ", ".join("the run or dataset" if name == "data" else f"--{name}" for name in missing)
-        raise ConfigError(f"{named} missing; give a flag, or write it into the file given with --config")
+        raise ConfigError(f"{named} missing; give the flag, or set it in the file given with --config")
     return config
 
 
 def _check_trl(stage: Stage, place: list[str], recipe: dict[str, Any], flags: Flags, lines: Lines | None) -> None:
-    """Replace a recipe's options of TRL with what they are by TRL's types; raise as `check_options` does."""
+    """Replace a recipe's TRL options with values of TRL's types. Raises as `check_options` does."""
 
     def where(name: str) -> str:
         if lines is None or (*place, "trl", name) in flags:
@@ -166,7 +167,7 @@ def _section(data: dict[str, Any], place: list[str]) -> dict[str, Any]:
 
 
 def trl_flags(entries: list[str] | None) -> dict[str, Any]:
-    """Read NAME=VALUE entries, the values as YAML. Raises ConfigError."""
+    """Return NAME=VALUE entries as {NAME: VALUE}, with values read as YAML. Raises ConfigError."""
     options = {}
     for entry in entries or []:
         name, equals, value = entry.partition("=")
@@ -175,5 +176,5 @@ def trl_flags(entries: list[str] | None) -> dict[str, Any]:
         try:
             options[name] = yaml.safe_load(value)
         except yaml.YAMLError:
-            raise ConfigError(f"--trl {entry}: the value is not YAML") from None
+            raise ConfigError(f"--trl {entry}: the value is not valid YAML") from None
     return options

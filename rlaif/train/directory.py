@@ -1,11 +1,11 @@
-"""The folder of a trained model: what it was made from, its checkpoints, and which training may continue in it.
+"""The folder of a trained model: its manifest, its checkpoints, and which training may continue in it.
 
 README.md          the model card
 config.json, …     the model, or adapter_config.json, … the adapter
-training.json      what decides the result; written first
+training.json      settings and hashes that determine the result; written first
 metrics.jsonl      one line for each logged step
-curves.png         the same, drawn
-checkpoints/       while it trains; removed when it is finished
+curves.png         plot of these metrics
+checkpoints/       only during the training; removed when it is finished
 """
 
 import json
@@ -25,31 +25,31 @@ MANIFEST = "training.json"
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
 _SAMPLES, _SAMPLE = 32, 65_536
-"""Pieces of a file of weights, and their bytes, that its hash is made of: all of 140 GB would take minutes."""
+"""Number and bytes of the samples of a weights file that are hashed; hashing all of a large file takes minutes."""
 
 
 class TrainingManifest(Record):
-    """What decides a training's result. Two with the same settings train the same model."""
+    """Settings, hashes, plan and results of a training; trainings with the same settings give the same model."""
 
     rlaif: str
     stage: Stage
     model: str
     data: str
     settings: dict[str, Any]
-    """What must be the same when a training continues; includes hashes of model and data."""
+    """Settings that must not change when a training continues, including hashes of model and data."""
     plan: dict[str, str | int | bool]
-    """Chosen for the device when it began: method, examples at a time, whether activations are recomputed."""
+    """Chosen for the device at the start: method, examples at a time, whether activations are recomputed."""
     versions: dict[str, str]
     finished: bool = False
     figures: dict[str, float | None] = Field(default_factory=dict)
-    """The results; empty before it is finished."""
+    """The results; empty until it is finished."""
 
 
 def claim(folder: Path, wanted: TrainingManifest) -> TrainingManifest:
-    """Write a training's manifest into a folder, or return that of the same training in it; the lock must be held.
+    """Write a training's manifest into a folder; return the folder's manifest if it is the same training.
 
-    Raises RunDirectoryError with the differences when the folder holds another training. One that failed before its
-    first checkpoint, as with wrong settings, is replaced.
+    The lock must be held. Raises RunDirectoryError, which lists the differences, when the folder contains another
+    training. One that failed before its first checkpoint is replaced.
     """
     found = read_training(folder)
     if found is None:
@@ -65,7 +65,7 @@ def claim(folder: Path, wanted: TrainingManifest) -> TrainingManifest:
         return wanted
     if differences:
         raise RunDirectoryError(
-            f"{folder} holds another training; what differs: {'; '.join(differences)}. Choose another --out"
+            f"{folder} contains another training; what differs: {'; '.join(differences)}. Choose another --out"
         )
     return found
 
@@ -89,14 +89,14 @@ def finish(folder: Path, done: TrainingManifest) -> None:
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """Return the last complete checkpoint; incomplete ones are removed."""
-    whole = []
+    """Return the last complete checkpoint, or None; incomplete ones are removed."""
+    complete = []
     for path in (folder / CHECKPOINTS).glob("checkpoint-*"):
         try:
-            whole.append((int(json.loads((path / "trainer_state.json").read_text())["global_step"]), path))
-        except (OSError, ValueError, KeyError):  # this file is written last
+            complete.append((int(json.loads((path / "trainer_state.json").read_text())["global_step"]), path))
+        except (OSError, ValueError, KeyError):  # trainer_state.json is written last
             shutil.rmtree(path, ignore_errors=True)
-    return max(whole)[1] if whole else None
+    return max(complete)[1] if complete else None
 
 
 def model_hash(source: str, revision: str | None) -> str:

@@ -1,7 +1,7 @@
-"""Training examples, pairs or single responses: from a run, an exported dataset, a file or a hub dataset.
+"""Read training examples, pairs or single responses, from a run, an exported dataset, a file or a hub dataset.
 
-Columns are those of this project's datasets and of TRL: prompt, chosen, rejected and p_chosen (1 where there is none),
-or prompt and completion. A row that cannot be used is an error that says where it is; no row is left out silently.
+Columns are those of this project's datasets and of TRL: prompt, chosen, rejected and p_chosen (1 where it is missing),
+or prompt and completion. A row that cannot be used raises an error with its place; no row is left out silently.
 """
 
 import json
@@ -22,29 +22,29 @@ from rlaif.seeds import content_hash
 from rlaif.train.trl_options import Stage
 
 HELD_OUT = 0.1
-"""Share of the prompts held out where the data have no test split."""
+"""Share of the prompts held out where the data has no test split."""
 _SUFFIXES = (".parquet", ".jsonl", ".json", ".csv")
 
 
 class PairExample(Record):
-    """Two responses to one conversation."""
+    """A preference pair: two responses to one conversation."""
 
     id: str
     prompt: tuple[Message, ...]
     chosen: str
     rejected: str
     p_chosen: Probability = 1.0
-    """Probability that `chosen` is the better one."""
+    """Probability that `chosen` is better."""
 
 
 class ResponseExample(Record):
-    """One response to imitate."""
+    """A conversation and a response to imitate."""
 
     id: str
     prompt: tuple[Message, ...]
     completion: str
     p_better: Probability | None = None
-    """Probability that a revision is better than the response it revises; None where the two were not compared."""
+    """Probability that a revision is better than the response it revises; None where they were not compared."""
 
 
 Missing = TypeVar("Missing", float, None)
@@ -53,27 +53,27 @@ Example = TypeVar("Example", PairExample, ResponseExample)
 
 @dataclass(frozen=True)
 class Origin:
-    """Whose labels these are, as far as the data tell."""
+    """The constitutions and critics that made the labels, as far as the data has them."""
 
     constitutions: tuple[str, ...] = ()
     """Name and hash of each."""
     critics: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
-    """The questions of the principles; known of runs only."""
+    """The principles' questions; only for runs."""
     warnings: tuple[str, ...] = ()
-    """The run's warnings about its labels; known of runs and of datasets that were exported from one."""
+    """The run's warnings about its labels; only for runs and datasets exported from one."""
 
 
 @dataclass(frozen=True)
 class Examples(Generic[Example]):
-    """Examples to learn from and examples held out."""
+    """Examples to train on and held-out examples."""
 
     source: str
     train: tuple[Example, ...]
     test: tuple[Example, ...]
     origin: Origin = Origin()
     template: Mapping[str, Any] = field(default_factory=dict)
-    """The policy's `chat_template_kwargs`; known of runs only."""
+    """The policy's `chat_template_kwargs`; only for runs."""
 
     @property
     def hash(self) -> str:
@@ -93,12 +93,12 @@ class Examples(Generic[Example]):
 
 
 def read_pairs(source: str) -> Examples[PairExample]:
-    """Read preference pairs. Raises PromptsError that says where, RunDirectoryError for a broken run."""
+    """Return preference pairs. Raises PromptsError with the place of a bad row, RunDirectoryError for a bad run."""
     return _read(source, "dpo", _pair)
 
 
 def read_responses(source: str) -> Examples[ResponseExample]:
-    """Read responses to imitate: a run's revisions, or rows of prompt and completion. Raises as `read_pairs` does."""
+    """Return responses to imitate: a run's revisions, or rows of prompt and completion. Raises as `read_pairs` does."""
     return _read(source, "sft", _response)
 
 
@@ -137,7 +137,7 @@ def _split(
     test_fraction: float,
     example_of: Callable[[str, object], tuple[Any, str]],
 ) -> Examples[Any]:
-    """Return the examples of the parts `train` and `test`, or those of a single part, split by their prompts."""
+    """Return the examples of the parts `train` and `test`; a single part is split by prompts."""
     splits: dict[str, list[Any]] = {"train": [], "test": []}
     constitutions: dict[str, None] = {}
     critics: dict[str, None] = {}
@@ -150,15 +150,15 @@ def _split(
             if row.get("critic"):
                 critics[str(row["critic"])] = None
     if not splits["train"]:
-        kind, instead = ("revision", "") if stage == "sft" else ("pair", "; its revisions may still do for `train sft`")
+        kind, advice = ("revision", "") if stage == "sft" else ("pair", "; try `rlaif train sft` on its revisions")
         held_out = f" ({len(splits['test'])} held out)" if splits["test"] else ""
-        raise PromptsError(f"{source}: there is no {kind} to train on{held_out}{instead}")
+        raise PromptsError(f"{source}: has no {kind} to train on{held_out}{advice}")
     train, test = (tuple(_unique(splits[name])) for name in ("train", "test"))
     return Examples(source, train, test, Origin(tuple(constitutions), tuple(critics)))
 
 
 def _exported_warnings(path: Path) -> tuple[str, ...]:
-    """Return the warnings of the run that a dataset was exported from; none for data from elsewhere."""
+    """Return the warnings of the run that a dataset was exported from; empty for other data."""
     path = path.resolve()
     for mark in (path / MARK, path.parent / MARK, path.parent.parent / MARK):
         try:
@@ -175,7 +175,7 @@ def _on_the_hub(source: str) -> Mapping[str, Path | str]:
 
 
 def _files(path: Path, stage: Stage) -> Mapping[str, Path | str]:
-    """Return the files of an exported dataset or any folder with train and test files, or the one file itself."""
+    """Return by split the files of a folder with train and test files; a single file is `train`."""
     if path.is_file():
         return {"train": path}
     for folder in (path / ("sft" if stage == "sft" else "preference"), path):
@@ -187,7 +187,7 @@ def _files(path: Path, stage: Stage) -> Mapping[str, Path | str]:
 
 
 def _unique(rows: Iterable[Example]) -> Iterator[Example]:
-    """Yield the examples with ids that differ: a prompt may have several pairs."""
+    """Yield the examples with unique ids, because a prompt may have several pairs."""
     seen: dict[str, int] = {}
     for row in rows:
         seen[row.id] = seen.get(row.id, 0) + 1
@@ -202,7 +202,7 @@ def _pair(where: str, row: object) -> tuple[PairExample, str]:
         raise PromptsError(f"{where}: `chosen` and `rejected` belong to different conversations")
     turns = prompt or conversation_of(where, fields.get("prompt"))
     if chosen.strip() == rejected.strip():
-        raise PromptsError(f"{where}: both responses are the same, so there is nothing to prefer")
+        raise PromptsError(f"{where}: both responses are the same, so there is no preference")
     name, group = _name(where, fields, turns)
     p_chosen = _probability(where, fields, "p_chosen", 1.0)
     return PairExample(id=name, prompt=turns, chosen=chosen, rejected=rejected, p_chosen=p_chosen), group
@@ -240,7 +240,7 @@ def _probability(where: str, fields: Mapping[str, Any], column: str, missing: Mi
 
 
 def _name(where: str, fields: Mapping[str, Any], turns: tuple[Message, ...]) -> tuple[str, str]:
-    """Return the example's name and what all examples of its prompt share, by which the splits are made."""
+    """Return (the example's id, a key that all examples of its prompt share, by which they are split)."""
     given = next((str(fields[name]) for name in ("prompt_id", "id") if fields.get(name) is not None), None)
     made = content_hash(*(f"{turn.role}\n{turn.content}" for turn in turns))
     return (given, given) if given else (where, made)

@@ -1,4 +1,4 @@
-"""What a plan is made from: the device and its speed, the size of the model, the examples' lengths in tokens.
+"""Measure what a plan depends on: the device and its speed, the model's size, the examples' lengths in tokens.
 
 Imports torch and transformers.
 """
@@ -20,27 +20,27 @@ from rlaif.train.examples import PairExample, ResponseExample
 from rlaif.train.trl_options import Stage
 
 _SIZES = {"cpu": 1024, "mps": 2048, "cuda": 8192}
-"""Rows of the square matrices that the speed is measured with: large enough to keep the device busy."""
+"""Rows of the square matrices that the speed is measured with, by device; large enough for full utilisation."""
 
 
 @dataclass(frozen=True)
 class Device:
-    """One device, and how many like it work together."""
+    """The device of one process, and the number of processes that train together."""
 
     kind: Literal["cpu", "cuda", "mps"]
     name: str
     memory: int
-    """Bytes that are free on it; the total where several work together, as all must make the same plan."""
+    """Free bytes; with several processes the total bytes, because all must make the same plan."""
     count: int
     """Processes that train together (`accelerate launch`, `torchrun`)."""
     bf16: bool
     """Whether training computes in bfloat16."""
 
     def speed(self) -> float:
-        """Return floating point operations a second, measured on one large product (a second at the most)."""
+        """Return floating point operations per second, measured on a large matrix product in at most a second."""
         size = _SIZES[self.kind]
         a = torch.ones(size, size, device=self.kind, dtype=torch.bfloat16 if self.bf16 else torch.float32)
-        a @ a  # the first product pays for what is loaded on the way
+        a @ a  # warm-up
         _wait(self.kind)
         started, products = time.perf_counter(), 0
         while products < 3 or (time.perf_counter() - started < 0.2 and products < 20):
@@ -51,7 +51,7 @@ class Device:
 
 
 def this_device() -> Device:
-    """Return what training would run on here: a GPU where torch sees one."""
+    """Return the device that training uses here: a GPU if torch finds one."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if torch.cuda.is_available():
         index = int(os.environ.get("LOCAL_RANK", "0"))
@@ -78,28 +78,28 @@ class Size:
 
     parameters: int
     adapters: int
-    """Weights of the adapters that a recipe would add."""
+    """Number of weights of the adapters."""
     layers: int
     hidden: int
     intermediate: int
     """Width of the feed-forward layers."""
     positions: int | None
-    """Longest sequence that the model was made for, in tokens."""
+    """Longest sequence that the model supports, in tokens; None if not known."""
     dtype: str
-    """How the weights are stored, such as bfloat16."""
+    """Dtype of the stored weights, such as bfloat16."""
 
 
 def load_config(source: str, name: str) -> Any:  # noqa: ANN401
     """Return a model's configuration. Raises UsageError when it cannot be loaded."""
     try:
         return AutoConfig.from_pretrained(source)
-    except Exception as error:  # noqa: BLE001  (the hub's client raises anything)
+    except Exception as error:  # noqa: BLE001  (the hub's client may raise any exception)
         reason = " ".join(str(error).split())[:200]
-        raise UsageError(f"{name}: no model can be loaded from there: {reason}") from None
+        raise UsageError(f"{name}: the model cannot be loaded: {reason}") from None
 
 
 def size_of(config: Any, lora: Lora, name: str) -> Size:  # noqa: ANN401
-    """Count weights on a device that holds none. Raises UsageError where it is not a language model."""
+    """Return a model's size, without allocating its weights. Raises UsageError where it is not a language model."""
     try:
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config)
@@ -127,17 +127,18 @@ Tokenizer = Any
 
 @dataclass(frozen=True)
 class Length:
-    """One example in tokens."""
+    """The lengths of one example in tokens."""
 
     prompt: int
     responses: tuple[int, ...]
-    """The chosen and the rejected response, or the one to imitate."""
+    """Tokens of the chosen and the rejected response, or of the one to imitate."""
     same_prompt: bool = True
-    """Whether the template renders the prompt the same when a response follows; if not, its end is not trained on."""
+    """Whether the template renders the prompt the same when a response follows; if not, the difference is not "
+    "trained."""
 
     @property
     def total(self) -> int:
-        """Tokens that the model reads for it: the prompt precedes every response."""
+        """Tokens that the model reads for the example, with the prompt before every response."""
         return sum(self.prompt + response for response in self.responses)
 
     @property
@@ -148,13 +149,14 @@ class Length:
 
 @dataclass(frozen=True)
 class Lengths:
-    """All examples in tokens."""
+    """The lengths of all examples in tokens."""
 
     by_id: Mapping[str, Length]
     max_length: int
 
     def too_long(self, stage: Stage) -> list[str]:
-        """Return the ids of examples without room for a response; for a reward model, that do not fit completely."""
+        """Return the ids of examples whose prompt leaves no room for a response; for a reward model, that do not "
+        "fit."""
         return [name for name, one in self.by_id.items() if not self._fits(one, stage)]
 
     def cut(self, stage: Stage) -> list[str]:
@@ -166,11 +168,11 @@ class Lengths:
         return [name for name, one in self.by_id.items() if not one.same_prompt]
 
     def mean_total(self, ids: Sequence[str]) -> float:
-        """Return the tokens that the model reads for an example, on average."""
+        """Return the mean number of tokens that the model reads for an example."""
         return sum(min(self.by_id[name].total, 2 * self.max_length) for name in ids) / max(1, len(ids))
 
     def longest(self, ids: Sequence[str]) -> int:
-        """Return the tokens of the longest sequence that is trained on."""
+        """Return the number of tokens of the longest sequence that is trained on."""
         return min(self.max_length, max((self.by_id[name].longest for name in ids), default=1))
 
     def mean_response(self, ids: Sequence[str]) -> float:
@@ -185,12 +187,12 @@ def load_tokenizer(source: str, name: str) -> Tokenizer:
     """Return the tokenizer of a model. Raises UsageError when there is none, or it has no chat template."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
-    except Exception as error:  # noqa: BLE001  (the hub's client and the tokenizers raise anything)
+    except Exception as error:  # noqa: BLE001  (the hub's client and the tokenizers may raise any exception)
         raise UsageError(f"{name}: its tokenizer cannot be loaded: {' '.join(str(error).split())[:200]}") from None
     if tokenizer.chat_template is None:
         raise UsageError(
-            f"{name}: its tokenizer has no chat template, so a conversation cannot be rendered for it; start from a "
-            "chat model, or put a chat_template.jinja into its folder"
+            f"{name}: its tokenizer has no chat template to render conversations with; use a chat model, or put a "
+            "chat_template.jinja into its folder"
         )
     return tokenizer
 
@@ -201,21 +203,21 @@ def measure(
     max_length: int,
     template: Mapping[str, Any],
 ) -> Lengths:
-    """Return the length of every example. Raises UsageError when the chat template refuses a conversation."""
+    """Return the lengths of all examples. Raises UsageError when the chat template cannot render a conversation."""
     return Lengths({one.id: _length(one, tokenizer, template) for one in examples}, max_length)
 
 
 def _length(example: PairExample | ResponseExample, tokenizer: Tokenizer, template: Mapping[str, Any]) -> Length:
     texts = (example.chosen, example.rejected) if isinstance(example, PairExample) else (example.completion,)
     prompt = _render(example.id, example.prompt, tokenizer, {"add_generation_prompt": True, **template})
-    wholes = [
+    conversations = [
         _render(example.id, (*example.prompt, Message(role="assistant", content=text)), tokenizer, template)
         for text in texts
     ]
     return Length(
         len(prompt),
-        tuple(max(1, len(whole) - len(prompt)) for whole in wholes),
-        all(whole[: len(prompt)] == prompt for whole in wholes),
+        tuple(max(1, len(conversation) - len(prompt)) for conversation in conversations),
+        all(conversation[: len(prompt)] == prompt for conversation in conversations),
     )
 
 
@@ -223,6 +225,6 @@ def _render(name: str, turns: Sequence[Message], tokenizer: Tokenizer, options: 
     messages = [turn.model_dump() for turn in turns]
     try:
         rendered = tokenizer.apply_chat_template(messages, tokenize=True, return_dict=True, **options)
-    except Exception as error:  # noqa: BLE001  (a template is a program of the model's author)
-        raise UsageError(f"{name}: the model's chat template refuses it: {error}") from None
+    except Exception as error:  # noqa: BLE001  (a template is a program and may raise any exception)
+        raise UsageError(f"{name}: the model's chat template cannot render it: {error}") from None
     return list(rendered["input_ids"])

@@ -1,6 +1,6 @@
-"""The plan of a training, before it begins: method, steps, memory and time, as a record and as lines to print.
+"""Plan a training before it starts: method, steps, memory and time, as a record and as lines to print.
 
-Arithmetic on a device, a model size and lengths, without torch; estimates are good to a factor of two.
+Only arithmetic on a device, a model's size and lengths, without torch; estimates are right within a factor of two.
 """
 
 import math
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 Method = Literal["full", "lora"]
 MOST_AT_A_TIME = 8
 SHARE_OF_MEMORY = 0.85
-"""What an estimate may take of the memory that is free."""
+"""Largest share of the free memory that a plan may use by its estimate."""
 EFFICIENCY = 0.45
-"""Speed of training over the speed of one large product."""
+"""Operations per second in training, relative to those of a large matrix product."""
 OVERHEAD = 600_000_000
-"""Bytes that the libraries take before any weight is loaded."""
+"""Bytes that the libraries use before any weights are loaded."""
 
 _RATES: dict[tuple[Stage, Method], tuple[float, float, float]] = {
     ("dpo", "full"): (2e-5, 5e-6, 1e-6),
@@ -33,46 +33,46 @@ _RATES: dict[tuple[Stage, Method], tuple[float, float, float]] = {
     ("reward", "full"): (5e-5, 2e-5, 1e-5),
     ("reward", "lora"): (5e-4, 2e-4, 1e-4),
 }
-"""Learning rates below half a billion weights, below three, and above."""
+"""Learning rates for models below 0.5 billion weights, below 3 billion, and above."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """The size of the data, for estimates of time and memory."""
+    """The size of the data, from which time and memory are estimated."""
 
     train: int
     test: int
     tokens: float
-    """Tokens read for one example, on average."""
+    """Mean number of tokens read for one example."""
     longest: int
     """Tokens of the longest sequence."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a model will be trained."""
+    """How a model is trained, with estimates of memory and time."""
 
     stage: Stage
     method: Method
     at_a_time: int
     """Examples on one device in one pass."""
     passes: int
-    """Passes whose gradients add up to one step."""
+    """Passes whose gradients are accumulated for one step."""
     checkpointing: bool
-    """Whether activations are computed again in the backward pass instead of being kept."""
+    """Whether activations are recomputed in the backward pass instead of being kept."""
     learning_rate: float
     steps: int
     evaluate_every: int
     memory: int
-    """Bytes, estimated."""
+    """Estimated bytes on each device."""
     fits: bool
     operations: float
-    """Floating point operations, estimated, on each device."""
+    """Estimated floating point operations on each device."""
 
 
 @dataclass(frozen=True)
 class Settled:
-    """Chosen when a training began and kept when it continues, as the free memory may differ then."""
+    """Choices made at the start of a training and kept when it continues, because the free memory may differ."""
 
     method: Method
     at_a_time: int
@@ -81,11 +81,11 @@ class Settled:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is known of a training before the weights are loaded."""
+    """A training before the weights are loaded: settings, examples, device, plan and manifest."""
 
     config: TrainConfig
     source: str
-    """Where the weights are loaded from."""
+    """Folder or hub id that the weights are loaded from."""
     tokenizer: Any
     examples: Examples[Any]
     """Their `template` is passed to the chat template."""
@@ -100,7 +100,7 @@ class Prepared:
 def make_plan(
     config: TrainConfig, stage: Stage, device: "Device", size: "Size", load: Load, settled: Settled | None = None
 ) -> Plan:
-    """Return the plan of the fastest way to train that fits into the memory, or of the settled one."""
+    """Return the plan of the fastest way to train that fits into the memory; with `settled`, of that way."""
     share = max(1, config.batch_size // device.count)
     sequences = 1 if stage == "sft" else 2
     ways = _ways(config, share)
@@ -155,7 +155,7 @@ def _rate(stage: Stage, method: Method, parameters: int) -> float:
 
 
 def _memory(way: tuple[Method, bool, int], device: "Device", size: "Size", load: Load, sequences: int) -> int:
-    """Weights, gradients and Adam's two moments (4 bytes each where trained), and what the backward pass keeps."""
+    """Return bytes for weights, gradients and Adam's two moments (4 bytes each if trained), and kept activations."""
     method, checkpointing, at_a_time = way
     number = 2 if device.bf16 else 4
     if method == "full":
@@ -163,7 +163,7 @@ def _memory(way: tuple[Method, bool, int], device: "Device", size: "Size", load:
     else:
         weights = size.parameters * number + size.adapters * 16
     tokens = at_a_time * sequences * load.longest
-    # Kept of every token in a layer: about 8 vectors of the hidden width and 4 of the feed-forward one.
+    # Kept per token and layer: about 8 vectors of the hidden width and 4 of the feed-forward width.
     layer = tokens * number * (8 * size.hidden + 4 * size.intermediate)
     between = tokens * number * size.hidden * size.layers
     kept = between + layer if checkpointing else layer * size.layers
@@ -173,7 +173,7 @@ def _memory(way: tuple[Method, bool, int], device: "Device", size: "Size", load:
 def _operations(
     stage: Stage, way: tuple[Method, bool, int], size: "Size", load: Load, schedule: tuple[int, int, int]
 ) -> float:
-    """Two operations a weight and token forwards, twice that backwards (Kaplan et al. 2020)."""
+    """Return operations: 2 per weight and token in the forward pass, twice that backward (Kaplan et al. 2020)."""
     method, checkpointing, _ = way
     steps, every, batch = schedule
     forward = 2.0 * size.parameters * load.tokens
@@ -184,11 +184,11 @@ def _operations(
 
 
 _NAMED = 5
-"""Ids that a line names; the rest is counted."""
+"""Largest number of ids that a line lists."""
 
 
 def plan_lines(prepared: Prepared) -> list[str]:
-    """Return what is going to be trained, how, and what it will take; measures the device's speed (half a second)."""
+    """Return lines on data, loss, method, memory and time of a training; measures the device's speed in 0.5 s."""
     config, plan, device = prepared.config, prepared.plan, prepared.device
     size, examples = prepared.size, prepared.examples
     where = device.name if device.count == 1 else f"{device.count} × {device.name}"
@@ -207,21 +207,21 @@ def plan_lines(prepared: Prepared) -> list[str]:
     ]
     if not plan.fits:
         lines.append(
-            "! this is likely to run out of memory; take --lora, a smaller model or --max-length, or more devices"
+            "! this is likely to run out of memory; use --lora, a smaller model or --max-length, or more devices"
         )
     if not examples.test:
-        lines.append("! nothing is held out, so the last step is kept and its quality is not measured")
+        lines.append("! no examples are held out, so the last step is kept and its quality is not measured")
     return lines
 
 
 def left_out_line(ids: Sequence[str], max_length: int, why: str) -> str:
-    """Return which examples are not trained on as they are."""
+    """Return a warning with the number and the first ids of examples that are left out or truncated."""
     more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
     return f"! {len(ids)} {why} {max_length} tokens: {', '.join(ids[:_NAMED])}{more}; --max-length sets the limit"
 
 
 def count(number: int) -> str:
-    """Return a number of weights, short."""
+    """Return a number of weights as text, such as `135 million`."""
     for size, name in ((1e9, "billion"), (1e6, "million"), (1e3, "thousand")):
         if number >= size:
             return f"{number / size:.3g} {name}"
@@ -229,19 +229,19 @@ def count(number: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time, rounded as an estimate deserves."""
+    """Return an estimated time as text, such as `12 min`."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def loss_line(config: TrainConfig) -> str:
-    """Return a description of the loss."""
+    """Return a description of the loss, such as `DPO, sigmoid, beta 0.1, soft labels`."""
     if isinstance(config, DpoConfig):
         beta = config.trl.get("beta", 0.1)
         named = config.trl.get("loss_type", "sigmoid")
         loss = named if isinstance(named, str) else " + ".join(named)
-        weights = ", each pair weighed by its margin" if config.weights == "margin" else ""
+        weights = ", pairs weighted by margin" if config.weights == "margin" else ""
         return f"DPO, {loss}, beta {beta:g}, {config.labels} labels{weights}"
     if isinstance(config, RewardConfig):
         return "Bradley-Terry" + (", with the critic's log-odds as margins" if config.margins == "logit" else "")

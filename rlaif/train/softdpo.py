@@ -1,12 +1,12 @@
-"""DPO with soft labels: TRL's trainer, with what the labels add to its loss.
+"""DPO with soft labels: TRL's trainer, with a term for the labels added to its loss.
 
-With p the probability that `chosen` is the better response and m the margin that a loss looks at (for the sigmoid loss
-beta times the difference of the log-ratios; Rafailov et al. 2023, eq. 7), each pair costs
+With p the probability that `chosen` is better, w the pair's weight, and m the margin in the loss L (for the sigmoid
+loss, beta times the difference of the log-ratios; Rafailov et al. 2023, eq. 7), the loss of a pair is
 
     w (p L(m) + (1 - p) L(-m))
 
-TRL computes the mean of L(m); this module adds the difference, which is exactly zero where p and w are one. Losses
-that are not a function of one margin have no such form and are refused. Imports torch and TRL.
+TRL computes the mean of L(m), and this module adds the difference, which is exactly zero where p and w are 1. Losses
+that are not a function of one margin are refused. Imports torch and TRL.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,13 +21,13 @@ from rlaif.errors import UsageError
 LABEL = "p_chosen"
 WEIGHT = "pair_weight"
 MARGIN_LOSSES = ("sigmoid", "sigmoid_norm", "hinge", "ipo")
-"""Losses that are a function of one margin per pair."""
+"""TRL's losses that are a function of one margin per pair."""
 OTHER_TERMS = ("sft",)
-"""Terms that may stand beside them: of the chosen response alone, so labels do not change them."""
+"""Terms that may be combined with them; they use only the chosen response, so labels do not change them."""
 
 
 class SoftDPOTrainer(DPOTrainer):  # type: ignore[misc]
-    """TRL's DPO trainer for rows with `p_chosen` and, if wanted, `pair_weight`."""
+    """TRL's DPO trainer for rows with `p_chosen` and, optionally, `pair_weight`."""
 
     data_collator: Any
     _signature_columns: Any
@@ -55,7 +55,7 @@ class SoftDPOTrainer(DPOTrainer):  # type: ignore[misc]
         return (result[0] + added, result[1]) if return_outputs else result + added
 
     def _added(self, per_token_logps: torch.Tensor, inputs: dict[str, Any]) -> torch.Tensor:
-        """Return what the labels add to TRL's loss, summed over its loss types."""
+        """Return the scalar that the labels add to TRL's loss, summed over its loss types."""
         mask = inputs["completion_mask"]
         length = mask.shape[1] - 1
         ref = torch.cat([inputs["ref_chosen_logps"], inputs["ref_rejected_logps"]])
@@ -73,13 +73,13 @@ class SoftDPOTrainer(DPOTrainer):  # type: ignore[misc]
 
 
 class LabelledPairs:
-    """TRL's collator with the pairs' labels and weights added to its batches."""
+    """TRL's collator, which also puts the pairs' labels and weights into its batches."""
 
     def __init__(self, inner: Callable[[Sequence[dict[str, Any]]], dict[str, Any]]) -> None:
         self.inner = inner
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """Return a batch of the examples."""
+        """Return a batch of the examples, with their labels and weights as (b,) tensors."""
         batch = self.inner(examples)
         for name in (LABEL, WEIGHT):
             if name in examples[0]:
@@ -90,9 +90,10 @@ class LabelledPairs:
 def added_by_labels(
     loss_type: str, scores_2b: torch.Tensor, tokens_2b: torch.Tensor, beta: float, p_b: torch.Tensor, w_b: torch.Tensor
 ) -> torch.Tensor:
-    """Return w (p L(m) + (1 - p) L(-m)) - L(m) for each of b pairs.
+    """Return the (b,) differences w (p L(m) + (1 - p) L(-m)) - L(m) of b pairs.
 
-    `scores_2b` holds the log-ratios of policy to reference in nats, chosen responses first; `tokens_2b` their lengths.
+    `scores_2b` are the (2b,) log-ratios of policy to reference in nats, chosen responses first; `tokens_2b` are their
+    lengths in tokens.
     """
     if loss_type in {"sigmoid_norm", "ipo"}:
         scores_2b = scores_2b / tokens_2b
@@ -127,7 +128,7 @@ def _refuse_other_losses(loss_types: Sequence[str], trainer: Any) -> None:  # no
                 f"soft labels and margin weights cannot be combined with `{name}`; train with --labels hard"
             )
     if not trainer.precompute_ref_logps:
-        raise UsageError("soft labels and margin weights need precompute_ref_log_probs, which `trl:` turned off")
+        raise UsageError("soft labels and margin weights need precompute_ref_log_probs; remove it from `trl:`")
 
 
 def _without_labels(inputs: dict[str, Any]) -> dict[str, Any]:
@@ -135,7 +136,7 @@ def _without_labels(inputs: dict[str, Any]) -> dict[str, Any]:
 
 
 class _RecordingModel:
-    """The model as TRL calls it, remembering the log-probabilities that its loss is made of."""
+    """Wraps the model that TRL calls, and stores the log-probabilities that its loss uses."""
 
     def __init__(self, model: Any) -> None:  # noqa: ANN401
         self._model = model

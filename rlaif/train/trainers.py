@@ -1,4 +1,4 @@
-"""One TRL trainer for each kind of training, made from a plan, and how its model is saved. Imports torch and TRL."""
+"""Make the TRL trainer of a plan, and save its model. Imports torch and TRL."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ Row = dict[str, Any]
 
 
 def make_trainer(prepared: Prepared, checkpoints: Path, watch: Watch) -> Any:  # noqa: ANN401
-    """Return a trainer, ready to train. Raises UsageError for settings that TRL refuses."""
+    """Return a TRL trainer, ready to train. Raises UsageError for settings that TRL refuses."""
     trainer_of, config_of, row_of = {"sft": _sft, "dpo": _dpo, "reward": _reward}[prepared.plan.stage](prepared)
     examples = prepared.examples
     template = {"chat_template_kwargs": dict(examples.template)} if examples.template else {}
@@ -106,7 +106,7 @@ def _arguments(prepared: Prepared, checkpoints: Path) -> dict[str, Any]:
     chosen: dict[str, Any] = {
         "output_dir": str(checkpoints),
         "per_device_train_batch_size": plan.at_a_time,
-        # A divisor: TRL takes the mean over batches, which is the mean over examples for batches of one size only.
+        # A divisor: TRL averages over batches, which is the mean over examples only if all batches have the same size.
         "per_device_eval_batch_size": next(n for n in range(max(1, plan.at_a_time), 0, -1) if held_out % n == 0),
         "gradient_accumulation_steps": plan.passes,
         "num_train_epochs": config.epochs,
@@ -120,7 +120,7 @@ def _arguments(prepared: Prepared, checkpoints: Path) -> dict[str, Any]:
         "dataloader_pin_memory": device.kind == "cuda",
         "ddp_find_unused_parameters": False,
         "logging_steps": 1,
-        "logging_nan_inf_filter": False,  # it hides what the watch must see
+        "logging_nan_inf_filter": False,  # it would hide non-finite losses from `Watch`
         "eval_strategy": "steps" if held_out else "no",
         "eval_steps": plan.evaluate_every,
         "save_strategy": "steps",
@@ -138,9 +138,9 @@ def _arguments(prepared: Prepared, checkpoints: Path) -> dict[str, Any]:
 
 
 def _on_disk(rows: list[Row], folder: Path) -> Dataset:
-    """Return the rows as a dataset that all processes share, with what TRL computes of it beside it.
+    """Return the rows as a dataset on disk, which all processes share and beside which TRL caches its results.
 
-    A continued training finds the reference's log-probabilities there; the manifest makes sure of the same rows.
+    A training that continues finds the reference's log-probabilities in that cache.
     """
     if not folder.is_dir():
         unfinished = folder.with_name(f".{folder.name}.unfinished")
@@ -170,14 +170,15 @@ def _messages(turns: Sequence[Message]) -> list[Row]:
 def save_model(trainer: Any, folder: Path, *, merge: bool, dtype: str) -> None:  # noqa: ANN401
     """Write the trainer's model and tokenizer into a folder.
 
-    All weights are written as they were stored before (`dtype`); adapters alone, or merged into the weights.
+    All weights are written in their original `dtype`; adapters are written separately, or with `merge` as part of the
+    weights.
     """
     sharded = trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
     model = trainer.accelerator.unwrap_model(trainer.model)
-    model.config.use_cache = True  # off while activations are computed again; servers read it
+    model.config.use_cache = True  # off while activations are recomputed; servers read this setting
     adapters = hasattr(model, "merge_and_unload")
     if adapters and merge:
-        # In float32: adding a small change to weights of 8 bits loses part of it.
+        # In float32: bfloat16 would round away part of a small change.
         merged = model.float().merge_and_unload().to(getattr(torch, dtype))
         if trainer.is_world_process_zero():
             merged.save_pretrained(folder)

@@ -1,7 +1,7 @@
-"""A training from a configuration to a finished folder; starting it again continues it.
+"""Run a training from a configuration to a finished folder; the same command continues one that was stopped.
 
-`cai` runs the two stages of Constitutional AI (Bai et al. 2022b, with DPO in place of RL): supervised on the revisions,
-then preference optimisation from there.
+`train_cai` runs the two stages of Constitutional AI (Bai et al. 2022b, with DPO in place of RL): supervised training
+on the revisions, then DPO of that model on the pairs.
 """
 
 import os
@@ -33,22 +33,23 @@ from rlaif.version import __version__
 
 
 class Screen(Protocol):
-    """What shows the progress of a training."""
+    """Shows the progress of a training."""
 
     def say(self, line: str) -> None:
         """Show one line."""
 
     def show(self, progress: Progress) -> None:
-        """Refresh the view."""
+        """Refresh the progress line."""
 
     def rest(self) -> None:
-        """End the view that refreshes."""
+        """End the progress line."""
 
 
 def train(config: TrainConfig, screen: Screen) -> TrainingManifest:
-    """Train, or continue the same training; return the manifest on disk afterwards.
+    """Train, or continue the same training, and return the final manifest.
 
-    Raises UsageError and its relatives before anything is trained, TrainingError when it fails, StoppedError on Ctrl-C.
+    Raises UsageError, ConfigError and other errors of input before training, TrainingError when training fails,
+    StoppedError on Ctrl-C.
     """
     stage = stage_of(config)
     examples = _improvements(config, screen) if isinstance(config, SftConfig) else read_pairs(config.data)
@@ -59,19 +60,19 @@ def train(config: TrainConfig, screen: Screen) -> TrainingManifest:
 
 
 def _improvements(config: SftConfig, screen: Screen) -> Examples[ResponseExample]:
-    """Return the responses to imitate without revisions that were judged worse than what they revise."""
+    """Return the responses to imitate, without the revisions whose `p_better` is below `min_p_better`."""
     examples = read_responses(config.data)
     kept = improvements(examples, config.min_p_better)
     total = len(examples.train) + len(examples.test)
     left_out = total - len(kept.train) - len(kept.test)
     if not left_out:
         return examples
-    called = f"as better than what they revise with a probability below {config.min_p_better:g}"
+    probability = f"a probability below {config.min_p_better:g} of being better than what they revise"
     if not kept.train:
         raise UsageError(
-            f"{config.data}: all revisions were judged {called}; min_p_better 0 trains on them all the same"
+            f"{config.data}: all revisions have {probability}; set min_p_better to 0 to train on all of them"
         )
-    screen.say(f"{left_out} of {total} revisions are left out, judged {called} (min_p_better)")
+    screen.say(f"{left_out} of {total} revisions are left out: they have {probability} (min_p_better)")
     return kept
 
 
@@ -84,7 +85,7 @@ def _train(config: TrainConfig, stage: Stage, examples: Examples[Any], screen: S
     prepared = _prepare(config, stage, examples, screen)
     found = claim(folder, prepared.manifest) if _first_process() else read_training(folder) or prepared.manifest
     if found.finished:
-        screen.say(f"{folder} is finished already; for another training, choose another --out")
+        screen.say(f"{folder} is already finished; for another training, choose another --out")
         return found
     for line in plan_lines(prepared):
         screen.say(line)
@@ -99,7 +100,9 @@ def _prepare(config: TrainConfig, stage: Stage, examples: Examples[Any], screen:
     tokenizer = load_tokenizer(source, config.model)
     size = size_of(shape, config.lora, config.model)
     if size.positions is not None and config.max_length > size.positions:
-        raise UsageError(f"{config.model} reads {size.positions} tokens at the most; --max-length {config.max_length}")
+        raise UsageError(
+            f"{config.model} supports at most {size.positions} tokens; --max-length {config.max_length} is too long"
+        )
     examples = replace(examples, template=config.chat_template_kwargs or examples.template)
     lengths = measure((*examples.train, *examples.test), tokenizer, config.max_length, examples.template)
     examples = _fitting(examples, lengths, stage, config.max_length, screen)
@@ -112,11 +115,11 @@ def _prepare(config: TrainConfig, stage: Stage, examples: Examples[Any], screen:
 
 
 def _settled(config: TrainConfig) -> Settled | None:
-    """Return what the training that continues was begun with; None for a new one."""
-    begun = read_training(Path(config.out))
-    if begun is None or not (begun.finished or last_checkpoint(Path(config.out))):
-        return None  # nothing is left to continue from
-    settled = Settled(**begun.plan)  # type: ignore[arg-type]
+    """Return the choices made at the start of the training that continues; None for a new training."""
+    earlier = read_training(Path(config.out))
+    if earlier is None or not (earlier.finished or last_checkpoint(Path(config.out))):
+        return None  # there is nothing to continue from
+    settled = Settled(**earlier.plan)  # type: ignore[arg-type]
     return settled if config.method in {"auto", settled.method} else None  # `claim` refuses another method
 
 
@@ -160,7 +163,7 @@ def _manifest(config: TrainConfig, examples: Examples[Any], weights: str, plan: 
 
 
 def _run(prepared: Prepared, screen: Screen) -> Any:  # noqa: ANN401
-    """Train from the last complete checkpoint on, or from the start; return TRL's trainer."""
+    """Train from the last complete checkpoint, or from the start; return TRL's trainer."""
     import torch  # noqa: PLC0415
 
     from rlaif.train.trainers import make_trainer  # noqa: PLC0415
@@ -171,19 +174,19 @@ def _run(prepared: Prepared, screen: Screen) -> Any:  # noqa: ANN401
     if isinstance(config, DpoConfig) and config.max_fall is not None:
         fall = Fall(config.max_fall, float(config.trl.get("beta", 0.1)), prepared.mean_response)
     watch = Watch(stage, folder / METRICS, fall, screen.show)
-    begun = last_checkpoint(folder)
-    if begun is not None:
-        screen.say(f"continues from {begun.name.replace('-', ' ')}")
-    alone = prepared.device.count == 1  # several processes would stop at different steps and wait for each other
+    checkpoint = last_checkpoint(folder)
+    if checkpoint is not None:
+        screen.say(f"continues from {checkpoint.name.replace('-', ' ')}")
+    one_process = prepared.device.count == 1  # several would stop at different steps and wait for each other
     try:
-        with watch.stoppable(screen.say) if alone else nullcontext():
+        with watch.stoppable(screen.say) if one_process else nullcontext():
             if stage == "dpo":
-                screen.say("loading, then the reference's log-probabilities of all responses, once …")
+                screen.say("loading the model and computing the reference's log-probabilities of all responses …")
             trainer = make_trainer(prepared, folder / CHECKPOINTS, watch)
-            trainer.train(resume_from_checkpoint=str(begun) if begun else None)
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except torch.OutOfMemoryError as error:
         raise TrainingError(
-            f"out of memory ({str(error).split('.')[0]}); take --trl per_device_train_batch_size=1, --lora, "
+            f"out of memory ({str(error).split('.')[0]}); use --trl per_device_train_batch_size=1, --lora, "
             "a smaller --max-length or a smaller model"
         ) from None
     except KeyboardInterrupt:
@@ -196,7 +199,7 @@ def _run(prepared: Prepared, screen: Screen) -> Any:  # noqa: ANN401
 
 
 def _keep(prepared: Prepared, trainer: Any) -> TrainingManifest:  # noqa: ANN401
-    """Write model, card and curves, and the manifest last: `finished` means that the rest is written."""
+    """Write model, card and curves, then the manifest with `finished` set; return the manifest."""
     from rlaif.train.card import curves, model_card  # noqa: PLC0415
     from rlaif.train.trainers import save_model  # noqa: PLC0415
 
@@ -214,11 +217,14 @@ def _keep(prepared: Prepared, trainer: Any) -> TrainingManifest:  # noqa: ANN401
 
 
 def train_cai(config: CaiConfig, screen: Screen) -> list[tuple[Path, TrainingManifest]]:
-    """Train both stages into OUT/sft and OUT/dpo; a finished one is not trained again. Raises as `train` does."""
-    read_pairs(config.data)  # errors in them are raised before the first stage, not after it
+    """Train both stages into OUT/sft and OUT/dpo; return their (folder, manifest). A finished stage is not repeated.
+
+    Raises as `train` does.
+    """
+    read_pairs(config.data)  # raises errors in the pairs before the first stage
     common = config.model_dump(include={"data", "seed", "chat_template_kwargs"})
     first, second = Path(config.out) / "sft", Path(config.out) / "dpo"
-    sft = {**config.sft.model_dump(), "merge": True}  # the second stage starts from weights that stand alone
+    sft = {**config.sft.model_dump(), "merge": True}  # the second stage needs a complete model
     supervised = train(SftConfig(**common, **sft, model=config.model, out=str(first)), screen)
     preferred = train(DpoConfig(**common, **config.dpo.model_dump(), model=str(first), out=str(second)), screen)
     return [(first, supervised), (second, preferred)]

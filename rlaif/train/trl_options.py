@@ -1,4 +1,4 @@
-"""The installed torch, transformers and TRL: whether they are there, their releases, TRL's options.
+"""Check the installed torch, transformers and TRL: whether they are installed, their versions, TRL's options.
 
 Options are read from TRL's source, because importing it takes ten seconds: an unknown name, or a value of another type,
 is refused before anything is loaded. Modules that import one of these libraries are imported after `prepare`.
@@ -42,7 +42,7 @@ _ELSEWHERE = {
     "max_length": "set `max_length:` beside `trl:`",
     "gradient_accumulation_steps": "it follows from `batch_size:` beside `trl:` and per_device_train_batch_size",
 }
-"""Options of TRL that are set elsewhere."""
+"""TRL options that must not be set under `trl:`, and where to set them."""
 
 _TYPES: dict[str, TypeAdapter[Any]] = {
     "bool": TypeAdapter(StrictBool),
@@ -53,9 +53,9 @@ _TYPES: dict[str, TypeAdapter[Any]] = {
 
 
 def check_options(stage: Stage, given: Mapping[str, Any], place: Callable[[str], str]) -> dict[str, Any]:
-    """Return the options with their values read as TRL types them (YAML reads 1e-6 as a string).
+    """Return the options with their values converted to TRL's types (YAML reads 1e-6 as a string).
 
-    `place` returns the place of an option. Raises ConfigError for unknown names and values of a wrong type, UsageError
+    `place` returns an option's place for messages. Raises ConfigError for unknown names and wrong types, UsageError
     where TRL is not installed.
     """
     known = known_options(stage)
@@ -75,7 +75,7 @@ def check_options(stage: Stage, given: Mapping[str, Any], place: Callable[[str],
 
 @functools.cache
 def known_options(stage: Stage) -> dict[str, str]:
-    """Return the options of a kind of training, each with its type as in TRL's source."""
+    """Return {option: type} of a kind of training, with the types as in TRL's source."""
     file, name = _CLASSES[stage]
     trainers = _package("trl") / "trainer"
     return {
@@ -86,14 +86,14 @@ def known_options(stage: Stage) -> dict[str, str]:
 
 
 def _check_losses(value: object, where: str) -> None:
-    """Raise ConfigError for losses that TRL does not know; TRL itself checks only after everything is loaded."""
+    """Raise ConfigError for losses that TRL does not have; TRL itself checks them only after loading the model."""
     source = (_package("trl") / "trainer" / "dpo_trainer.py").read_text(encoding="utf-8")
     known = sorted(set(re.findall(r'loss_type == "(\w+)"', source)))
     for name in value if isinstance(value, list) else [value]:
         if known and name not in known:
             near = difflib.get_close_matches(str(name), known, n=1)
             hint = f"did you mean `{near[0]}`?" if near else f"TRL has {', '.join(known)}"
-            raise ConfigError(f"{where}: no loss is called {name!r}; {hint}")
+            raise ConfigError(f"{where}: there is no loss {name!r}; {hint}")
 
 
 def _package(name: str) -> Path:
@@ -121,7 +121,7 @@ def _read(value: Any, kind: str, where: str, name: str) -> Any:  # noqa: ANN401
     if value is None and "None" in kinds:
         return None
     if value is False and any(one.endswith("Strategy") for one in kinds):
-        return "no"  # which YAML takes for false
+        return "no"  # YAML reads an unquoted `no` as false
     if not set(kinds) <= {*_TYPES, "None"}:
         return value  # lists, dictionaries and enumerations: TRL checks them itself
     for one in _TYPES if not isinstance(value, bool) or "bool" in kinds else ():
@@ -133,7 +133,7 @@ def _read(value: Any, kind: str, where: str, name: str) -> Any:  # noqa: ANN401
 
 NEEDED = ("torch", "transformers", "accelerate", "datasets", "peft", "trl")
 TRL_RANGE = ">=1.16,<1.17"
-"""The releases whose loss `softdpo.py` was checked against."""
+"""The TRL versions that `softdpo.py` was checked with."""
 
 KNOWN_SOURCES = {
     "DPOTrainer._compute_loss": "53c321c0b53c066a",
@@ -142,11 +142,11 @@ KNOWN_SOURCES = {
     "DPOTrainer._precompute_ref_logps": "34a291c13d49b628",
     "DataCollatorForPreference.torch_call": "45b96eb93ce5450f",
 }
-"""Hashes of what `SoftDPOTrainer` overrides or depends on, in TRL 1.16.0."""
+"""Hashes of the methods that `SoftDPOTrainer` overrides or depends on, in TRL 1.16.0."""
 
 
 def prepare() -> None:
-    """Silence the libraries, as the screen shows the progress. Raises UsageError where one is missing."""
+    """Turn off the libraries' own output. Raises UsageError where one is not installed."""
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise UsageError(f"training needs {', '.join(missing)}, which is not installed; {INSTALL}")
@@ -170,19 +170,19 @@ def prepare() -> None:
 
 
 def check_trl(trainer: Any, collator: Any, release: str | None = None) -> None:  # noqa: ANN401
-    """Raise UsageError unless the DPO trainer's loss is known to be the one that soft labels add to.
+    """Raise UsageError unless the DPO trainer is one that `softdpo.py` was checked with.
 
-    `release` is the installed one by default.
+    `release` is the installed version by default.
     """
     from packaging.specifiers import SpecifierSet  # noqa: PLC0415
 
     found = release or installed("trl")
     changed = [name for name, known in KNOWN_SOURCES.items() if source_hash(name, trainer, collator) != known]
     if changed or found not in SpecifierSet(TRL_RANGE, prereleases=True):
-        what = f"differs from them in {', '.join(changed)}" if changed else "is not one of them"
+        reason = f"differs in {', '.join(changed)}" if changed else "is another version"
         raise UsageError(
-            f"soft labels add to the DPO loss of TRL {TRL_RANGE}, and the installed one ({found}) {what}; install one "
-            f"of those (pip install 'trl{TRL_RANGE}'), or train with --labels hard and --weights none"
+            f"soft labels need the DPO loss of TRL {TRL_RANGE}, but the installed TRL ({found}) {reason}; run pip "
+            f"install 'trl{TRL_RANGE}', or train with --labels hard and --weights none"
         )
 
 
@@ -197,7 +197,7 @@ def source_hash(name: str, trainer: Any, collator: Any) -> str:  # noqa: ANN401
 
 
 def installed(name: str) -> str:
-    """Return a distribution's version."""
+    """Return the installed version of a distribution; `none` where it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -205,5 +205,5 @@ def installed(name: str) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what training depends on."""
+    """Return {name: version} of the libraries that training uses."""
     return {name: installed(name) for name in NEEDED}

@@ -33,17 +33,17 @@ def written(tmp_path: Path, *rows: object) -> Path:
     ],
 )
 def test_a_prompt_is_found_in_any_usual_layout(tmp_path: Path, row: object) -> None:
-    assert TrainedOn([written(tmp_path, row)]).holds(LONG)
+    assert TrainedOn([written(tmp_path, row)]).contains(LONG)
 
 
 def test_what_the_assistant_said_is_no_prompt(tmp_path: Path) -> None:
     rows = written(tmp_path, {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": LONG}]})
-    assert not TrainedOn([rows]).holds(LONG)
+    assert not TrainedOn([rows]).contains(LONG)
 
 
 def test_a_short_prompt_must_be_the_whole_text(tmp_path: Path) -> None:
     known = TrainedOn([written(tmp_path, {"prompt": "Why? And who told you so?"}, {"prompt": "How?"})])
-    assert (known.holds("Why?"), known.holds("how?")) == (False, True)
+    assert (known.contains("Why?"), known.holds("how?")) == (False, True)
 
 
 def test_a_run_and_its_dataset_hold_its_prompts(tmp_path: Path, make_config: MakeConfig) -> None:
@@ -56,14 +56,14 @@ def test_a_run_and_its_dataset_hold_its_prompts(tmp_path: Path, make_config: Mak
     run = asyncio.run(made())
     for source in (run, run / "dataset"):
         known = TrainedOn([source])
-        assert known.holds("Tell me about number 3.")
-        assert not known.holds("Tell me about number 4.")
+        assert known.contains("Tell me about number 3.")
+        assert not known.contains("Tell me about number 4.")
 
 
 def test_a_folder_of_parquet_files_is_read(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     pandas.DataFrame({"prompt": [LONG]}).to_parquet(tmp_path / "data" / "train.parquet")
-    assert TrainedOn([tmp_path / "data"]).holds(LONG)
+    assert TrainedOn([tmp_path / "data"]).contains(LONG)
 
 
 def test_what_is_not_there_or_empty_is_named(tmp_path: Path) -> None:
