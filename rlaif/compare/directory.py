@@ -45,7 +45,7 @@ def settle(path: Path, config: CompareConfig) -> None:
     differences = changed_settings(_fixed_settings(before), _fixed_settings(config))
     if differences:
         raise RunDirectoryError(
-            f"{path} contains another comparison; what differs: {'; '.join(differences)}. Choose another --out, such "
+            f"{path} holds another comparison; what differs: {'; '.join(differences)}. Choose another --out, such "
             f"as {free_place(path)}: replies are reused from the reply store"
         )
     write_text(path / SETTINGS, text)

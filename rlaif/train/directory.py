@@ -65,7 +65,7 @@ def claim(folder: Path, wanted: TrainingManifest) -> TrainingManifest:
         return wanted
     if differences:
         raise RunDirectoryError(
-            f"{folder} contains another training; what differs: {'; '.join(differences)}. Choose another --out"
+            f"{folder} holds another training; what differs: {'; '.join(differences)}. Choose another --out"
         )
     return found
 

@@ -308,12 +308,12 @@ def test_cases_of_a_check_need_no_critic(tmp_path: Path):
     command = ["constitution", "test", str(tmp_path / "rules.yaml"), "--critic", "http://127.0.0.1:1/v1"]
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
-    assert "a program, right" in done.output
+    assert "check, all right" in done.output
     (tmp_path / "rules.yaml").write_text(HEAD + COUNTED + cases + wrong, encoding="utf-8")
     done = CliRunner().invoke(app, [*command, "--json"])
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
-    assert report["principles"][0]["verdict"] == "a program: 1 right, 1 wrong of 2 cases"
+    assert report["principles"][0]["verdict"] == "check: 1 right, 1 wrong of 2 cases"
     assert report["overall"]["cases"] == 0
     assert report["findings"] == [
         "two-lines, case 2: the better response fails and the worse one passes "

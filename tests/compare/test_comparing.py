@@ -190,7 +190,7 @@ async def test_another_comparison_in_the_same_place_is_refused(
     async with SimulatedServer() as server:
         run = make_config(server, prompts=2)
         await compare_async(comparison(sources, run, tmp_path))
-        with pytest.raises(RunDirectoryError, match="contains another comparison"):
+        with pytest.raises(RunDirectoryError, match="holds another comparison"):
             await compare_async(comparison([sources[0], "minimal"], run, tmp_path))
         stranger = tmp_path / "stranger"
         stranger.mkdir()

@@ -60,7 +60,7 @@ def test_another_comparison_in_the_same_place_is_refused_with_a_free_one(
     rlaif: Rlaif, server: SimulatedServer, compared: Path
 ) -> None:
     said = rlaif(*_compare(server), "--seed", "7")
-    assert said.complains(2, "contains another comparison", f"Choose another --out, such as {compared}-2: ")
+    assert said.complains(2, "holds another comparison", f"Choose another --out, such as {compared}-2: ")
 
 
 @pytest.mark.slow

@@ -51,9 +51,9 @@ async def test_a_critic_that_prefers_the_better_responses_understands_all_princi
     assert report.overall.p_better == pytest.approx(1 / (1 + 2.718281828**-3), abs=1e-4)  # 2 * (1.0 + 0.5) logits
     assert report.findings == ()
     found = scores(report)
-    assert (found["kind"].understood, found["kind"].verdict) == (True, "understands it")
+    assert (found["kind"].understood, found["kind"].verdict) == (True, "understood")
     assert found["short"].understood is None
-    assert found["short"].verdict == "nothing wrong, but 2 cases can't tell understanding from luck"
+    assert found["short"].verdict == "none wrong, but 2 cases may be right by chance"
 
 
 async def test_the_interval_is_wilsons_over_the_decided_cases(tmp_path: Path) -> None:
@@ -72,8 +72,8 @@ async def test_a_rule_that_the_critic_inverts_is_named(tmp_path: Path) -> None:
     report = await examined(tmp_path, rules(kind=6, short=6, odd=2), SimulatedModel(rules=upside_down))
     assert scores(report)["short"].score.outcomes == {"wrong": 6}
     assert report.findings == (
-        "not understood, or not answered: short, odd",
-        "over all principles 6 of 14 answers are right: guessing could do as well",
+        "not understood, or not decided: short, odd",
+        "over all principles 6 of 14 verdicts are right, which may be chance",
     )
 
 
@@ -83,7 +83,7 @@ async def test_a_constant_position_bias_is_reported_and_costs_no_verdict(tmp_pat
     assert report.overall.outcomes == {"right": 20}
     assert report.overall.order_agreement == 0  # as they came
     assert report.findings == (
-        "with 100% of the questions, the critic named another winner when the answers changed places",
+        "in 100% of the questions, the critic named another winner when the responses were swapped",
     )
 
 
@@ -93,16 +93,16 @@ async def test_a_rule_that_is_decided_by_position_is_named_and_neither_right_nor
     short = scores(report)["short"]
     assert short.score.outcomes == {"by position": 5}
     assert (short.score.accuracy.value, short.score.unanswered, short.understood) == (None, 5, False)
-    assert short.verdict == "answers by position"
-    assert "not understood, or not answered: short" in report.findings
+    assert short.verdict == "decides by position"
+    assert "not understood, or not decided: short" in report.findings
 
 
 async def test_an_unreadable_critic_decides_nothing(tmp_path: Path) -> None:
     report = await examined(tmp_path, rules(kind=5), SimulatedModel(label_mass=0.07))
     assert report.overall.outcomes == {"unreadable": 5}
     assert report.overall.accuracy.value is None
-    assert report.principles[0].verdict == "can't answer: label mass 7%"
-    assert report.findings[-1] == "this says nothing about the rules: this critic can't judge by any; ask another one"
+    assert report.principles[0].verdict == "unreadable: label mass 7%"
+    assert report.findings[-1] == "this shows nothing about the rules, because this critic cannot judge; use another critic"
     assert all(result.p_better is None and len(result.verdicts) == 2 for result in report.results)
 
 
@@ -110,7 +110,7 @@ async def test_a_tie_is_neither_right_nor_wrong(tmp_path: Path) -> None:
     report = await examined(tmp_path, rules(kind=5), SimulatedModel(ties=1.0))
     assert report.overall.outcomes == {"tie": 5}
     assert report.principles[0].verdict == "sees no difference"
-    assert report.findings[-1].startswith("this says nothing about the rules")
+    assert report.findings[-1].startswith("this shows nothing about the rules")
 
 
 async def test_outcomes_add_up_whatever_the_critic_does(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ async def test_principles_without_cases_are_listed_and_those_never_judged_are_no
 
 async def test_a_constitution_without_cases_asks_nobody(tmp_path: Path) -> None:
     critic = ModelConfig(url=("http://127.0.0.1:9/v1",))
-    with pytest.raises(UsageError, match="constitution t has no cases, so there is nothing to ask"):
+    with pytest.raises(UsageError, match="constitution t has no cases to judge"):
         await run_cases(CaseTest(rules(kind=0), critic, tmp_path / "r.sqlite", tmp_path, Templates()))
     assert list(tmp_path.iterdir()) == []
 
@@ -153,7 +153,7 @@ async def test_a_case_whose_request_fails_is_counted_separately(tmp_path: Path) 
     (failed,) = [result for result in report.results if result.outcome == "failed"]
     assert failed.number == 3
     assert "too long" in (failed.error or "")
-    assert scores(report)["kind"].verdict == "nothing wrong, but 5 cases can't tell understanding from luck"
+    assert scores(report)["kind"].verdict == "none wrong, but 5 cases may be right by chance"
 
 
 async def test_where_all_requests_fail_the_error_is_raised(tmp_path: Path) -> None:

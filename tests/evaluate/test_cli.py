@@ -75,8 +75,8 @@ def test_verdicts_are_printed_and_written_in_three_layouts(rlaif: Rlaif) -> None
         (["verdicts", "v.jsonl.gz", "--by", "set"], ["v.jsonl.gz:1: has no column 'set'"]),
         (["verdicts", "v.jsonl.gz", "--names", "row"], ["--names row: must be answer or position"]),
         (["verdicts", "v.jsonl.gz", "--out", "f.txt"], ["--out f.txt: must end in .csv"]),
-        (["verdicts", "."], [".: is a folder; name the file of verdicts in it"]),
-        (["judge", "--gold", ".", "--critic", "m", "--constitution", "minimal"], [".: is a folder; name the file of"]),
+        (["verdicts", "."], [".: is a folder; give a file of verdicts"]),
+        (["judge", "--gold", ".", "--critic", "m", "--constitution", "minimal"], [".: is a folder; give a file of gold labels"]),
         (["judge", "--gold", "gold.jsonl"], ["--critic, --constitution missing"]),
         (["judge", "--gold", "no.jsonl", "--critic", "m", "--constitution", "minimal"], ["no such file of gold"]),
         (["judge", "--gold", "gold.jsonl", "--critic", "ftp://x", "--constitution", "minimal"], ["is not a URL"]),
@@ -91,7 +91,7 @@ def test_verdicts_are_printed_and_written_in_three_layouts(rlaif: Rlaif) -> None
         ),
         (
             ["judge", "--gold", "v.jsonl.gz", "--critic", "m", "--constitution", "minimal"],
-            ["v.jsonl.gz:1: `chosen` and `rejected` must be there, or `output_1`"],
+            ["v.jsonl.gz:1: needs `chosen` and `rejected`, or `output_1`"],
         ),
     ],
 )
@@ -102,10 +102,10 @@ def test_what_is_wrong_is_one_line(rlaif: Rlaif, arguments: list[str], words: li
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("mine.csv", "label,winner_original,winner_swapped\n1,1,2\n", "is the file of verdicts itself"),
-        ("notes.csv", "what,when\nmine,today\n", "is not a table of this program and is not overwritten"),
-        ("notes.json", '[{"mine": 1}]', "is not a table of this program and is not overwritten"),
-        ("notes.parquet", "mine", "is not a table of this program and is not overwritten"),
+        ("mine.csv", "label,winner_original,winner_swapped\n1,1,2\n", "is the input file"),
+        ("notes.csv", "what,when\nmine,today\n", "is not a table of this program, so it is not overwritten"),
+        ("notes.json", '[{"mine": 1}]', "is not a table of this program, so it is not overwritten"),
+        ("notes.parquet", "mine", "is not a table of this program, so it is not overwritten"),
     ],
 )
 def test_verdicts_never_write_over_somebodys_data(rlaif: Rlaif, name: str, content: str, words: str) -> None:
@@ -124,12 +124,12 @@ def test_verdicts_are_written_anew_where_they_stood(rlaif: Rlaif, name: str) -> 
 @pytest.mark.parametrize(
     ("file", "content", "words"),
     [
-        ("manifest.json", "{}", "holds a run"),
-        ("training.json", "{}", "holds a trained model"),
-        ("comparison.yaml", "", "holds a comparison"),
-        ("evaluation.json", '{"probes": {}, "lines": []}', "its evaluation.json is one of another kind"),
-        ("evaluation.json", "mine", "its evaluation.json is one of another kind"),
-        ("verdicts.parquet", "mine", "holds a verdicts.parquet that no evaluation wrote"),
+        ("manifest.json", "{}", "contains a run"),
+        ("training.json", "{}", "contains a trained model"),
+        ("comparison.yaml", "", "contains a comparison"),
+        ("evaluation.json", '{"probes": {}, "lines": []}', "has an evaluation.json of another kind"),
+        ("evaluation.json", "mine", "has an evaluation.json of another kind"),
+        ("verdicts.parquet", "mine", "contains a verdicts.parquet that no evaluation wrote"),
     ],
 )
 def test_an_evaluation_leaves_folders_of_other_things_alone(
@@ -168,7 +168,7 @@ def test_figures_of_a_measurement_that_mostly_failed_are_not_taken_for_done(rlai
     with serving(SimulatedServer(SimulatedModel(scale=3.0, faults=(broken,)))) as failing:
         judge = ["judge", "--critic", failing.url, "--constitution", "minimal", "--gold", "gold.jsonl"]
         said = rlaif(*judge)
-        assert said.complains(1, "11 of 40 questions could not be asked, the first because", "the same command asks")
+        assert said.complains(1, "11 of 40 questions failed (first error: ", "the same command asks")
         assert "label mass" in said.out
         assert json.loads(rlaif(*judge, "--json").out)["critics"][0]["overall"]["outcomes"]["failed"] == 11
 

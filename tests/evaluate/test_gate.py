@@ -47,7 +47,7 @@ async def test_fit_judges_are_let_through_and_what_was_measured_is_kept(
 async def test_unfit_judges_stop_the_run_before_anything_is_sampled(make_config: MakeConfig, with_cases: str) -> None:
     async with SimulatedServer(SimulatedModel(scale=-1.0)) as server:
         config = make_config(server, constitution=with_cases, judging={"require": {}})
-        with pytest.raises(UnfitJudgeError, match=r"labels that are right 0% \(.*wanted 65%.*Nothing more"):
+        with pytest.raises(UnfitJudgeError, match=r"labels that are right 0% \(.*required 65%.*Nothing is generated"):
             await generate_async(config, make_gate=gate_of)
         assert server.count("sample") == 0
         assert server.count("judge") == 18
@@ -70,7 +70,7 @@ async def test_the_gate_takes_a_gold_file(make_config: MakeConfig, tmp_path: Pat
     gold = gold_file(tmp_path, n=40)
     async with SimulatedServer(SimulatedModel(label_mass=0.3)) as server:
         wanted = {"gold": str(gold), "limit": 20, "accuracy": None, "label_mass": 0.8, "calibration_error": 0.9}
-        with pytest.raises(UnfitJudgeError, match=r"20 labelled pairs .*label mass 30% .*wanted 80%"):
+        with pytest.raises(UnfitJudgeError, match=r"20 labelled pairs .*label mass 30% .*required 80%"):
             await generate_async(
                 make_config(server, judging={"require": wanted, "min_label_mass": 0.1}), make_gate=gate_of
             )
@@ -102,7 +102,7 @@ async def test_a_range_that_allows_no_label_is_refused(make_config: MakeConfig) 
 async def test_a_handful_of_labels_proves_nothing(make_config: MakeConfig, with_cases: str) -> None:
     async with SimulatedServer() as server:
         config = make_config(server, constitution=with_cases, judging={"require": {"limit": 5}})
-        with pytest.raises(UnfitJudgeError, match="only 5 of 5 pairs get a label: 6 are the fewest that show anything"):
+        with pytest.raises(UnfitJudgeError, match="only 5 of 5 pairs get a label; at least 6 are needed"):
             await generate_async(config, make_gate=gate_of)
 
 
@@ -111,7 +111,7 @@ async def test_a_server_that_breaks_at_the_gate_is_no_unfit_judge(make_config: M
     async with SimulatedServer(SimulatedModel(faults=(broken,))) as server:
         policy = {"url": server.url, "retries": 0}
         config = make_config(server, constitution=with_cases, policy=policy, judging={"require": {"accuracy": 0.9}})
-        says = r"\d of 9 labelled pairs .* could not be asked.*closed the connection.*the same command asks what is"
+        says = r"\d of 9 labelled pairs .* failed.*closed the connection.*the same command asks the failed ones again"
         with pytest.raises(RunError, match=says):
             await generate_async(config, make_gate=gate_of)
         assert server.count("sample") == 0

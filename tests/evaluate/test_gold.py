@@ -64,7 +64,7 @@ def test_other_column_names_and_a_limit(tmp_path: Path) -> None:
         (GOOD | {"rejected": 3}, ":2: the worse response must be a text"),
         (
             GOOD | {"chosen": None},
-            r":2: `chosen` and `rejected` must be there, .*prompt, chosen \(empty\), rej",
+            r":2: needs `chosen` and `rejected`, .*prompt, chosen \(empty\), rej",
         ),
         (
             GOOD | {"chosen": [{"role": "user", "content": "x"}]},
@@ -74,12 +74,12 @@ def test_other_column_names_and_a_limit(tmp_path: Path) -> None:
             {"chosen": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], "rejected": "z"},
             ":2: the two responses belong to different conversations",
         ),
-        (GOOD | {"chosen": "\ud800"}, ":2: the better response holds half a surrogate"),
+        (GOOD | {"chosen": "\ud800"}, ":2: the better response contains half a surrogate"),
         (GOOD | {"prompt": ""}, ":2: the prompt has no text"),
         ({"chosen": "x", "rejected": "y"}, ":2: has neither `prompt` nor `messages`"),
-        ({"prompt": "x", "chosen": "y"}, ":2: `chosen` and `rejected` must be there, or `output_1`"),
+        ({"prompt": "x", "chosen": "y"}, ":2: needs `chosen` and `rejected`, or `output_1`"),
         ({"input": "x", "output_1": "a", "output_2": "b", "label": 0}, ":2: label is 0; must be 1 or 2"),
-        (GOOD | {"id": "a"}, ":2: id 'a' is used before, at .*:1"),
+        (GOOD | {"id": "a"}, ":2: id 'a' is already used at .*:1"),
         ("text", ":2: must be an object"),
     ],
 )

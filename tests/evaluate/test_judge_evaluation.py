@@ -138,7 +138,7 @@ async def test_a_critic_led_by_position_is_not_fit(tmp_path: Path) -> None:
     assert critic.overall.first.value == 1
     assert critic.overall.accuracy_sign.holds(0.5)
     assert critic.fitness.verdict == "not fit"
-    assert "turn with the order, as they came: it favours what is shown first" in critic.fitness.reasons[-1]
+    assert "change with the order: it favours the response shown first" in critic.fitness.reasons[-1]
 
 
 async def test_a_constant_position_bias_is_fit_with_both_orders_only(tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ async def test_an_item_that_cannot_be_asked_is_counted_apart(tmp_path: Path) -> 
     assert critic.overall.outcomes == {"right": 118, "failed": 2}
     assert critic.overall.accuracy_labels.n == 118
     assert "too long" in (critic.error or "")
-    assert "2 of 120 items could not be asked" in critic.fitness.notes
+    assert "the requests of 2 of 120 items failed" in critic.fitness.notes
 
 
 async def test_where_no_item_can_be_asked_the_error_is_raised_soon(tmp_path: Path) -> None:
@@ -254,10 +254,10 @@ def share(value: float, low: float, high: float, n: int = 100) -> Estimate:
     [
         (share(0.9, 0.8, 1), share(0.8, 0.7, 0.9), share(0.5, 0.4, 0.6), []),
         (share(0.9, 0.8, 1), share(0.8, 0.7, 0.9, n=29), share(0.5, 0.4, 0.6), ["only 29 of 100 items"]),
-        (share(0.9, 0.8, 1), share(0.6, 0.5, 0.7), share(0.5, 0.4, 0.6), ["not shown to be better than a coin"]),
+        (share(0.9, 0.8, 1), share(0.6, 0.5, 0.7), share(0.5, 0.4, 0.6), ["not shown to be better than random ones"]),
         (share(0.9, 0.8, 1), share(0.6, 0.55, 0.65), share(0.5, 0.4, 0.6), ["only 60%"]),
-        (share(0.9, 0.8, 1), share(0.7, 0.6, 0.8), share(0.7, 0.6, 0.8), ['"the longer answer wins"']),
-        (share(0.1, 0, 0.2), share(0.8, 0.7, 0.9), share(0.5, 0.4, 0.6), ["10% of the items only"]),
+        (share(0.9, 0.8, 1), share(0.7, 0.6, 0.8), share(0.7, 0.6, 0.8), ['"the longer response wins"']),
+        (share(0.1, 0, 0.2), share(0.8, 0.7, 0.9), share(0.5, 0.4, 0.6), ["only 10% of the items"]),
     ],
 )
 def test_what_speaks_against_labels(labelled: Estimate, accuracy: Estimate, longer: Estimate, words: list[str]) -> None:

@@ -43,7 +43,7 @@ def test_what_the_assistant_said_is_no_prompt(tmp_path: Path) -> None:
 
 def test_a_short_prompt_must_be_the_whole_text(tmp_path: Path) -> None:
     known = TrainedOn([written(tmp_path, {"prompt": "Why? And who told you so?"}, {"prompt": "How?"})])
-    assert (known.contains("Why?"), known.holds("how?")) == (False, True)
+    assert (known.contains("Why?"), known.contains("how?")) == (False, True)
 
 
 def test_a_run_and_its_dataset_hold_its_prompts(tmp_path: Path, make_config: MakeConfig) -> None:

@@ -127,7 +127,7 @@ def test_the_same_command_asks_nothing_twice(rlaif: Rlaif, given: list[str], ser
         (("--tuned", "adapter"), ["--tuned adapter", "holds an adapter", "--merge"]),
         (("--tuned", "empty"), ["--tuned empty", "no config.json"]),
         (("--tuned", "p.jsonl"), ["--tuned p.jsonl", "is a file; name a model's folder"]),
-        (("--out", "judged"), ["--out judged", "its evaluation.json is one of another kind"]),
+        (("--out", "judged"), ["--out judged", "has an evaluation.json of another kind"]),
         (("--prompts", "none.jsonl"), ["none.jsonl", "no such file"]),
         (("--constitution", "nothing"), ["no constitution 'nothing'"]),
         (("--trained-on", "nowhere"), ["--trained-on nowhere", "no such run directory"]),
