@@ -102,7 +102,10 @@ async def test_an_unreadable_critic_decides_nothing(tmp_path: Path) -> None:
     assert report.overall.outcomes == {"unreadable": 5}
     assert report.overall.accuracy.value is None
     assert report.principles[0].verdict == "unreadable: label mass 7%"
-    assert report.findings[-1] == "this shows nothing about the rules, because this critic cannot judge; use another critic"
+    assert (
+        report.findings[-1]
+        == "this shows nothing about the rules, because this critic cannot judge; use another critic"
+    )
     assert all(result.p_better is None and len(result.verdicts) == 2 for result in report.results)
 
 

@@ -76,7 +76,10 @@ def test_verdicts_are_printed_and_written_in_three_layouts(rlaif: Rlaif) -> None
         (["verdicts", "v.jsonl.gz", "--names", "row"], ["--names row: must be answer or position"]),
         (["verdicts", "v.jsonl.gz", "--out", "f.txt"], ["--out f.txt: must end in .csv"]),
         (["verdicts", "."], [".: is a folder; give a file of verdicts"]),
-        (["judge", "--gold", ".", "--critic", "m", "--constitution", "minimal"], [".: is a folder; give a file of gold labels"]),
+        (
+            ["judge", "--gold", ".", "--critic", "m", "--constitution", "minimal"],
+            [".: is a folder; give a file of gold labels"],
+        ),
         (["judge", "--gold", "gold.jsonl"], ["--critic, --constitution missing"]),
         (["judge", "--gold", "no.jsonl", "--critic", "m", "--constitution", "minimal"], ["no such file of gold"]),
         (["judge", "--gold", "gold.jsonl", "--critic", "ftp://x", "--constitution", "minimal"], ["is not a URL"]),

@@ -102,8 +102,8 @@ def test_revisions_that_were_all_judged_worse_are_not_trained_on(rlaif: Rlaif) -
     said = rlaif("train", "sft", "rows.jsonl", "--model", "smollm2", "--out", "out")
     assert said.code == 2
     assert said.err == (
-        "rlaif: rows.jsonl: all revisions were judged as better than what they revise with a probability below 0.5; "
-        "min_p_better 0 trains on them all the same\n"
+        "rlaif: rows.jsonl: all revisions have a probability below 0.5 of being better than what they revise; "
+        "set min_p_better to 0 to train on all of them\n"
     )
 
 

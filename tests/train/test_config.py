@@ -35,7 +35,7 @@ def test_flags_win_over_the_file_and_the_file_over_the_defaults(tmp_path: Path) 
         ("trl:\n  beta: high\n", "5: `beta` must be float, not 'high'"),
         ("trl:\n  use_weighting: 1\n", "5: `use_weighting` must be bool, not 1"),
         ("trl:\n  output_dir: x\n", "5: `output_dir` cannot be set here; `out:` says where"),
-        ("trl:\n  loss_type: sigmoyd\n", "5: no loss is called 'sigmoyd'; did you mean `sigmoid`?"),
+        ("trl:\n  loss_type: sigmoyd\n", "5: there is no loss 'sigmoyd'; did you mean `sigmoid`?"),
         ("label: soft\n", "4: unknown key `label`; did you mean `labels`?"),
         ("labels: sure\n", "4: labels: input should be 'soft' or 'hard', not 'sure'"),
         ("epochs: 0\n", "4: epochs: input should be greater than 0, not 0"),

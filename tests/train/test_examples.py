@@ -117,7 +117,7 @@ def test_an_empty_dataset_is_refused(tmp_path: Path) -> None:
 async def test_a_run_without_pairs_says_what_it_could_be_used_for(make_config: MakeConfig) -> None:
     async with SimulatedServer() as server:
         run = await generate_async(make_config(server, prompts=6, judging={"kind": "none"}))
-    with pytest.raises(PromptsError, match=r"there is no pair to train on; its revisions may still do for `train sft`"):
+    with pytest.raises(PromptsError, match=r"has no pair to train on; try `rlaif train sft` on its revisions"):
         read_pairs(str(run.path))
     assert read_responses(str(run.path)).train
 

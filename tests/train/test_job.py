@@ -114,7 +114,7 @@ def test_a_planted_taste_is_learned(settings: dict[str, Any], base: Path) -> Non
     )
     again = Said()
     assert train(DpoConfig(**settings), again).figures == manifest.figures
-    assert again.lines == [f"{out} is finished already; for another training, choose another --out"]
+    assert again.lines == [f"{out} is already finished; for another training, choose another --out"]
 
 
 async def test_what_a_run_warns_of_is_said_first_and_stands_on_the_card(
@@ -223,7 +223,7 @@ def test_a_loss_that_is_no_number_stops_it_with_the_reason(settings: dict[str, A
 
 def test_good_answers_that_are_unlearned_without_end_stop_it(settings: dict[str, Any]) -> None:
     steep = {"learning_rate": 0.01, "epochs": 20, "max_fall": 0.01, "trl": {"beta": 5.0, "loss_type": "apo_down"}}
-    with pytest.raises(TrainingError, match="nats per token less likely than at the start, and falling"):
+    with pytest.raises(TrainingError, match="nats per token less likely than at the start, and still falling"):
         train(DpoConfig(**settings | steep | {"labels": "hard"}), Said())
 
 
@@ -281,7 +281,7 @@ def test_revisions_judged_worse_are_left_out_and_counted(settings: dict[str, Any
     given = {**settings, "data": str(tmp_path / "rows.jsonl"), "evaluate_every": None}
     said = Said()
     train(SftConfig.model_validate({**given, "out": str(tmp_path / "most")}), said)
-    left_out = "5 of 20 revisions are left out, judged as better than what they revise with a probability below 0.5"
+    left_out = "5 of 20 revisions are left out: they have a probability below 0.5 of being better than what they revise"
     assert f"{left_out} (min_p_better)" in said.lines
     said = Said()
     train(SftConfig.model_validate({**given, "min_p_better": 0, "out": str(tmp_path / "all")}), said)
@@ -316,9 +316,9 @@ def test_prompts_without_room_for_an_answer_are_named_and_left_out(settings: dic
     ("change", "says"),
     [
         ({"max_length": 16, "data": "long"}, "no example fits into 16 tokens"),
-        ({"max_length": 4096}, "reads 128 tokens at the most"),
+        ({"max_length": 4096}, "supports at most 128 tokens"),
         ({"model": "bare"}, "its tokenizer has no chat template"),
-        ({"model": "/nowhere/at-all"}, "no model can be loaded from there"),
+        ({"model": "/nowhere/at-all"}, "the model cannot be loaded"),
         ({"trl": {"loss_type": "nca_pair"}}, "nca_pair, train with --labels hard"),
         ({"trl": {"eval_steps": 2, "save_steps": 3}}, "TRL refuses these settings"),
     ],

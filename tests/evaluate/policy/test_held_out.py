@@ -70,5 +70,5 @@ def test_what_is_not_there_or_empty_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such run directory"):
         TrainedOn([tmp_path / "nothing"])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UsageError, match="no row in it"):
+    with pytest.raises(UsageError, match="none of its rows has a prompt"):
         TrainedOn([tmp_path / "empty"])

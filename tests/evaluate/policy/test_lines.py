@@ -46,7 +46,7 @@ def test_one_prompt_shows_nothing_and_that_is_said() -> None:
     alone = ratio_line(
         paired_bootstrap([counted]), Measure("words", "manner", "words per response", unit="number"), "a", "b"
     )
-    assert (alone.finding, alone.note) == ("not measured", "one prompt alone has it, which shows nothing")
+    assert (alone.finding, alone.note) == ("not measured", "only one prompt has it, so there is no interval")
     assert alone.difference.value == pytest.approx(0.5)
 
 

@@ -61,7 +61,7 @@ def test_gains_losses_and_what_cannot_be_said_are_printed_and_written(rlaif: Rla
     assert "base → tuned" in said.out
     losses, _, gains = said.out.partition("shown to be a loss")[2].partition("shown to be a gain")
     assert "harmless requests with an alarming word that are refused" in losses
-    assert "requests to be declined that are complied with" in gains
+    assert "harmful requests that are complied with" in gains
     assert "nothing can be said: " in said.out
     assert "under testing: 40 pairs = tuned " in said.out
     found = PolicyEvaluation.model_validate_json(Path("ev/evaluation.json").read_text())
@@ -80,7 +80,7 @@ def test_the_page_stands_alone_and_says_the_same(rlaif: Rlaif, given: list[str])
     assert "http://" not in page.replace("http://www.w3.org", "").replace("http://127.0.0.1", "")
     for line in report["lines"]:
         assert line["label"] in page
-    assert "with 2 prompts only large differences show" in page.lower()
+    assert "with only 2 prompts, only large differences are detected" in page.lower()
     assert page.count("<svg") >= 2
 
 
@@ -106,7 +106,7 @@ def test_where_programs_decide_no_critic_judges_its_own_responses(rlaif: Rlaif, 
     before = base.count("judge")
     assert "its own responses" not in rlaif(*given, "--constitution", "counted.yaml").out
     assert base.count("judge") == before
-    assert "the critic is the base model itself and judges its own responses" in rlaif(
+    assert "the critic is the base model, which judges its own responses" in rlaif(
         *given, "--constitution", "c.yaml"
     ).out.replace("\n", " ")
 
@@ -131,7 +131,7 @@ def test_the_same_command_asks_nothing_twice(rlaif: Rlaif, given: list[str], ser
         (("--prompts", "none.jsonl"), ["none.jsonl", "no such file"]),
         (("--constitution", "nothing"), ["no constitution 'nothing'"]),
         (("--trained-on", "nowhere"), ["--trained-on nowhere", "no such run directory"]),
-        (("--trained-on", "judged.jsonl"), ["--trained-on judged.jsonl", "no row in it has a prompt"]),
+        (("--trained-on", "judged.jsonl"), ["--trained-on judged.jsonl", "none of its rows has a prompt"]),
         (("--principles", "x"), ["--principles x", "`all`"]),
         (("--out", "p.jsonl"), ["--out p.jsonl", "is a file"]),
     ],
