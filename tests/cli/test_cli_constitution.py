@@ -118,12 +118,12 @@ def test_the_cases_are_asked_and_the_results_shown(rlaif: Rlaif, server: Simulat
     assert "2 cases may be right by chance" in row
     assert "2 cases = 2 right + 0 wrong + 0 neither" in lines
     assert "without cases: kind, short, admits-doubt" in lines
-    assert "4 answers (0 from the reply store)" in result.err
+    assert "4 replies (0 from the reply store)" in result.err
     assert Path("runs/replies.sqlite").is_file()
     asked = server.count("judge")
     again = rlaif("test", "mine.yaml", "--critic", server.url)
     assert again.out == result.out
-    assert "4 answers (4 from the reply store)" in again.err
+    assert "4 replies (4 from the reply store)" in again.err
     assert server.count("judge") == asked
 
 

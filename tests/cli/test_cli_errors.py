@@ -570,7 +570,7 @@ def test_a_report_onto_something_that_is_no_report_is_refused(rlaif: Rlaif, run:
     assert Path("pipe").is_fifo()
     assert rlaif("report", str(run), "--out", "c.yaml").complains(2, "c.yaml is not a report of this program")
     assert rlaif("report", str(run), "--out", "c.yaml/x").complains(1, "c.yaml/x: cannot be written")
-    assert rlaif("report", str(run), "--out", str(run)).complains(2, f"{run} is a folder; name a file")
+    assert rlaif("report", str(run), "--out", str(run)).complains(2, f"{run} is a folder; give a file")
     assert Path("c.yaml").read_text(encoding="utf-8") == CONSTITUTION
 
 
