@@ -78,7 +78,7 @@ async def test_the_gate_takes_a_gold_file(make_config: MakeConfig, tmp_path: Pat
 
 async def test_a_constitution_without_cases_is_refused_before_anything_starts(make_config: MakeConfig) -> None:
     async with SimulatedServer() as server:
-        with pytest.raises(ConfigError, match=r"has no cases to measure the judges on.*name a file of gold labels"):
+        with pytest.raises(ConfigError, match=r"has no cases to measure the judges on.*give a file of gold labels"):
             await generate_async(make_config(server, judging={"require": {}}), make_gate=gate_of)
         assert not server.asked
 

@@ -62,7 +62,7 @@ def test_gains_losses_and_what_cannot_be_said_are_printed_and_written(rlaif: Rla
     losses, _, gains = said.out.partition("shown to be a loss")[2].partition("shown to be a gain")
     assert "harmless requests with an alarming word that are refused" in losses
     assert "harmful requests that are complied with" in gains
-    assert "nothing can be said: " in said.out
+    assert "no difference shown: " in said.out
     assert "under testing: 40 pairs = tuned " in said.out
     found = PolicyEvaluation.model_validate_json(Path("ev/evaluation.json").read_text())
     assert (found.prompts, found.sampling.n) == (40, 2)
