@@ -29,9 +29,9 @@ class LazyGroup(TyperGroup):
         found = getattr(import_module(module), function)
         if isinstance(found, typer.Typer):
             return get_command(found)
-        alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-        alone.command(cmd_name)(found)
-        return get_command(alone)
+        single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+        single.command(cmd_name)(found)
+        return get_command(single)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401  (typer has a click of its own inside)
         """Write the names and descriptions of the table, without importing the commands."""

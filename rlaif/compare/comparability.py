@@ -108,9 +108,7 @@ def plain_warnings(comparison: Comparison, config: RunConfig) -> list[str]:
     if not comparison.matchups:
         found.append("no prompt has two different responses, so there was nothing to judge")
     if comparison.prompts < FEW_PROMPTS:
-        found.append(
-            f"only {comparison.prompts} prompts: the intervals are wide, and other prompts may say otherwise"
-        )
+        found.append(f"only {comparison.prompts} prompts: the intervals are wide, and other prompts may say otherwise")
     if config.judging.orders == "one":
         found.append(ONE_ORDER)
     if off := switched_off(config.judging):

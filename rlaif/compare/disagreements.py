@@ -115,8 +115,8 @@ def _deciding(judgement: Judgement, rule: Rule) -> str | None:
         return None
     side = 1 if judgement.logit > 0 else -1
 
-    def push(principle: str) -> float:
+    def effect(principle: str) -> float:
         rest = decide([p for p in judgement.principles if p.principle != principle], rule).logit or 0.0
         return side * ((judgement.logit or 0.0) - rest)
 
-    return max((part.principle for part in judgement.principles), key=push, default=None)
+    return max((part.principle for part in judgement.principles), key=effect, default=None)

@@ -55,8 +55,8 @@ def gold_for(config: RunConfig, constitution: Constitution) -> Gold:
     items = tuple(_cases(constitution, config.judging))[: require.limit]
     if not items:
         raise ConfigError(
-            f"judging.require: constitution {constitution.name} has no cases to measure the judges on (except those shown "
-            "to them as worked examples); add cases, or give a file of gold labels with `gold:`"
+            f"judging.require: constitution {constitution.name} has no cases to measure the judges on (except those "
+            "shown to them as worked examples); add cases, or give a file of gold labels with `gold:`"
         )
     texts = (f"{item.principle} {item.conversation} {item.chosen} {item.rejected}" for item in items)
     return Gold(file=f"cases of {constitution.name}", hash=content_hash(*texts), items=items)

@@ -120,8 +120,8 @@ def baselines_of(gold: Gold) -> Baselines:
 
 def overlaps(judged: Mapping[str, Sequence[JudgedItem]]) -> tuple[Overlap, ...]:
     """Return the overlap of each two judges, from judged items by title, in the same order for all."""
-    alone = [title for title in judged if not title.endswith(f" {PANEL}")]
-    return tuple(_overlap(one, other, judged[one], judged[other]) for one, other in combinations(alone, 2))
+    single = [title for title in judged if not title.endswith(f" {PANEL}")]
+    return tuple(_overlap(one, other, judged[one], judged[other]) for one, other in combinations(single, 2))
 
 
 def _overlap(one: str, other: str, of_one: Sequence[JudgedItem], of_other: Sequence[JudgedItem]) -> Overlap:

@@ -87,11 +87,11 @@ def revisions_plot(found: Comparison) -> Plot:
         colours.append(FAINT)
         for column in marks:
             column.append(None)
-        for maker, *some in zip(found.over_parent.makers, *cells, strict=True):
-            if any(cell.value is not None for cell in some):
+        for maker, *estimates in zip(found.over_parent.makers, *cells, strict=True):
+            if any(cell.value is not None for cell in estimates):
                 names.append(f"by {maker}")
                 colours.append(ONE if maker == judge else THREE)
-                for column, cell in zip(marks, some, strict=True):
+                for column, cell in zip(marks, estimates, strict=True):
                     column.append(cell)
     title, *others = [_matrix_title(what, matrix) for what, matrix in titles.items()]
     return row_plot(

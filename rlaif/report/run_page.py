@@ -53,7 +53,7 @@ def write_run_report(
     return Written(file=str(file), bytes=write_page(file, html), traces_shown=len(shown), traces=len(notes))
 
 
-def _page_of(run: Run, measures: Measures, some: list[Printed]) -> Callable[[Sequence[TraceView]], str]:
+def _page_of(run: Run, measures: Measures, printed_traces: list[Printed]) -> Callable[[Sequence[TraceView]], str]:
     """Return a function that takes the traces to browse and returns the page as HTML."""
     summary = summarise(run, run.session)
     constant = {
@@ -65,7 +65,7 @@ def _page_of(run: Run, measures: Measures, some: list[Printed]) -> Callable[[Seq
         "facts": facts_of(run, summary),
         "rules": rules_of(run.constitution),
         "plots": run_plots(measures, run.constitution, run.config.judging.min_margin),
-        "printed": some,
+        "printed": printed_traces,
     }
     rules = [principle.id for principle in run.constitution.principles]
 

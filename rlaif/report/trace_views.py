@@ -213,14 +213,14 @@ VerdictValues = tuple[str, Logit, Logit, int, bool]
 
 def verdicts_of(matchup: Matchup, judgement: Judgement, rules: str = "") -> list[VerdictValues]:
     """Return the verdicts on a matchup, one row per judge and principle; `rules` is a prefix of the names."""
-    alone = {part.principle for part in judgement.principles if not part.by_judge}
-    counted = {(one.judge, part.principle) for part in judgement.principles for one in part.by_judge}
+    single_judge = {part.principle for part in judgement.principles if not part.by_judge}
+    counted_parts = {(one.judge, part.principle) for part in judgement.principles for one in part.by_judge}
     several = any(part.by_judge for part in judgement.principles)
     rows: list[VerdictValues] = []
 
     def add(judge: str, principle: str, ab: Logit, ba: Logit, mass: float) -> None:
         name = f"{rules}{principle}" + (f" · {judge}" if several and ":" not in principle else "")
-        counts = (judge, principle) in counted or principle in alone
+        counts = (judge, principle) in counted_parts or principle in single_judge
         rows.append((name, ab, ba, round(100 * mass), counts))
 
     for (judge, principle), orders in matchup.verdicts_by_judge().items():

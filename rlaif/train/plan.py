@@ -100,14 +100,14 @@ class Prepared:
 def make_plan(
     config: TrainConfig, stage: Stage, device: "Device", size: "Size", load: Load, settled: Settled | None = None
 ) -> Plan:
-    """Return the plan of the fastest way to train that fits into the memory; with `settled`, of that way."""
+    """Return the plan of the fastest way to train that fits into the memory; with `settled`, of that choice."""
     share = max(1, config.batch_size // device.count)
     sequences = 1 if stage == "sft" else 2
-    ways = _ways(config, share)
+    choices = _choices(config, share)
     if settled is not None:
-        ways = [(settled.method, settled.checkpointing, settled.at_a_time)]
-    needs = {way: _memory(way, device, size, load, sequences) for way in ways}
-    chosen = next((way for way in ways if needs[way] <= SHARE_OF_MEMORY * device.memory), ways[-1])
+        choices = [(settled.method, settled.checkpointing, settled.at_a_time)]
+    needs = {choice: _memory(choice, device, size, load, sequences) for choice in choices}
+    chosen = next((choice for choice in choices if needs[choice] <= SHARE_OF_MEMORY * device.memory), choices[-1])
     method, checkpointing, at_a_time = chosen
     passes = math.ceil(share / at_a_time)
     steps = _steps(config, load.train, at_a_time * passes * device.count)
@@ -127,7 +127,7 @@ def make_plan(
     )
 
 
-def _ways(config: TrainConfig, share: int) -> list[tuple[Method, bool, int]]:
+def _choices(config: TrainConfig, share: int) -> list[tuple[Method, bool, int]]:
     methods: tuple[Method, ...] = ("full", "lora") if config.method == "auto" else (config.method,)
     given = config.trl.get("gradient_checkpointing")
     fixed = config.trl.get("per_device_train_batch_size")
@@ -154,9 +154,9 @@ def _rate(stage: Stage, method: Method, parameters: int) -> float:
     return small if parameters < 5e8 else middle if parameters < 3e9 else large
 
 
-def _memory(way: tuple[Method, bool, int], device: "Device", size: "Size", load: Load, sequences: int) -> int:
+def _memory(choice: tuple[Method, bool, int], device: "Device", size: "Size", load: Load, sequences: int) -> int:
     """Return bytes for weights, gradients and Adam's two moments (4 bytes each if trained), and kept activations."""
-    method, checkpointing, at_a_time = way
+    method, checkpointing, at_a_time = choice
     number = 2 if device.bf16 else 4
     if method == "full":
         weights = size.parameters * (16 + (2 if device.bf16 else 0))
@@ -171,10 +171,10 @@ def _memory(way: tuple[Method, bool, int], device: "Device", size: "Size", load:
 
 
 def _operations(
-    stage: Stage, way: tuple[Method, bool, int], size: "Size", load: Load, schedule: tuple[int, int, int]
+    stage: Stage, choice: tuple[Method, bool, int], size: "Size", load: Load, schedule: tuple[int, int, int]
 ) -> float:
     """Return operations: 2 per weight and token in the forward pass, twice that backward (Kaplan et al. 2020)."""
-    method, checkpointing, _ = way
+    method, checkpointing, _ = choice
     steps, every, batch = schedule
     forward = 2.0 * size.parameters * load.tokens
     backward = forward * (1 if method == "lora" else 2) + (forward if checkpointing else 0)

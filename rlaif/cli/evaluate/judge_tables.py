@@ -43,24 +43,26 @@ def _figures(found: JudgeEvaluation) -> Table:
 
 
 def _cells(critic: CriticReport) -> dict[str, str]:
-    of, cost = critic.overall, critic.cost
-    abstained = [f"{why} {count}" for why, count in of.outcomes.items() if why not in {"right", "wrong"}]
+    metrics, cost = critic.overall, critic.cost
+    without_label = [
+        f"{reason} {count}" for reason, count in metrics.outcomes.items() if reason not in {"right", "wrong"}
+    ]
     return {
-        "items with a label": interval(of.labelled),
-        "items without a label": ", ".join(abstained) or "–",
-        "labels that are right": _with_count(of.accuracy_labels),
-        "sign of the mean log-odds is right": _with_count(of.accuracy_sign),
-        "single verdicts that are right": interval(of.accuracy_one_order),
-        "orders agree, without correction": interval(of.order_agreement),
-        "favours the response shown first": interval(of.first),
-        "position bias, logits": decimals(of.position_bias, "+.2f"),
-        "favours the longer response": interval(of.longer),
-        "length bias, logits per log length ratio": decimals(of.length_bias, "+.2f"),
-        "length bias, logistic regression": decimals(of.length_choice, "+.2f"),
-        "Brier score (0.25: always p = 0.5)": decimals(of.brier, ".3f"),
-        "expected calibration error": decimals(of.calibration_error, ".3f"),
+        "items with a label": interval(metrics.labelled),
+        "items without a label": ", ".join(without_label) or "–",
+        "labels that are right": _with_count(metrics.accuracy_labels),
+        "sign of the mean log-odds is right": _with_count(metrics.accuracy_sign),
+        "single verdicts that are right": interval(metrics.accuracy_one_order),
+        "orders agree, without correction": interval(metrics.order_agreement),
+        "favours the response shown first": interval(metrics.first),
+        "position bias, logits": decimals(metrics.position_bias, "+.2f"),
+        "favours the longer response": interval(metrics.longer),
+        "length bias, logits per log length ratio": decimals(metrics.length_bias, "+.2f"),
+        "length bias, logistic regression": decimals(metrics.length_choice, "+.2f"),
+        "Brier score (0.25: always p = 0.5)": decimals(metrics.brier, ".3f"),
+        "expected calibration error": decimals(metrics.calibration_error, ".3f"),
         "calibration slope (1: calibrated)": decimals(critic.recalibration.slope, ".2f"),
-        "label mass": interval(of.label_mass),
+        "label mass": interval(metrics.label_mass),
         "verdicts (from the reply store)": f"{cost.verdicts:,} ({cost.from_store:,})",
         "prompt tokens per verdict (cached)": f"{cost.prompt_tokens:,.0f}"
         + ("" if cost.cached is None else f" ({cost.cached:.0%})"),
@@ -74,9 +76,9 @@ def _subsets(found: JudgeEvaluation) -> Table:
         table.add_column(column, justify="right")
     for subset, count in found.subsets.items():
         for critic in found.critics:
-            of: JudgeMetrics = critic.subsets[subset]
-            shares = [of.labelled, of.accuracy_labels, of.accuracy_sign, of.order_agreement]
-            cells = [*map(interval, shares), decimals(of.position_bias, "+.2f"), interval(of.longer_wins)]
+            metrics: JudgeMetrics = critic.subsets[subset]
+            shares = [metrics.labelled, metrics.accuracy_labels, metrics.accuracy_sign, metrics.order_agreement]
+            cells = [*map(interval, shares), decimals(metrics.position_bias, "+.2f"), interval(metrics.longer_wins)]
             table.add_row(plain(subset), str(count), plain(_column(found, critic)), *cells)
     return table
 
