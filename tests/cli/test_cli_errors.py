@@ -162,14 +162,14 @@ def test_a_name_too_long_for_the_system_is_a_usage_error(rlaif: Rlaif, server: S
         ),
         (
             "judging: {length_effect: yes}",
-            "run.yaml:5: judging.length_effect: yes, no, true and false say nothing here",
+            "run.yaml:5: judging.length_effect: yes, no, true and false are not allowed here",
         ),
         ("judging: {length_effect: 1.0e+300}", "judging.length_effect: input should be less than or equal to 1000"),
         (
             "judging: {length_effect: runs}",
             "judging.length_effect: input should be 'run', or a valid number, not 'runs'",
         ),
-        ("judging: {principles: yes}", "run.yaml:5: judging.principles: yes, no, true and false say nothing here"),
+        ("judging: {principles: yes}", "run.yaml:5: judging.principles: yes, no, true and false are not allowed here"),
         ("judging: {judges: 5}", "run.yaml:5: judging.judges: input should be a list, not 5"),
         ("judging: {judges: [{kind: rating, aspects: [{id: x, asks: ' '}]}]}", "say what the number is to tell"),
         ("critic: null", "run.yaml:5: critic: "),
