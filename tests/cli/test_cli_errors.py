@@ -171,7 +171,10 @@ def test_a_name_too_long_for_the_system_is_a_usage_error(rlaif: Rlaif, server: S
         ),
         ("judging: {principles: yes}", "run.yaml:5: judging.principles: yes, no, true and false are not allowed here"),
         ("judging: {judges: 5}", "run.yaml:5: judging.judges: input should be a list, not 5"),
-        ("judging: {judges: [{kind: rating, aspects: [{id: x, asks: ' '}]}]}", "say what the number is to tell"),
+        (
+            "judging: {judges: [{kind: rating, aspects: [{id: x, asks: ' '}]}]}",
+            "`asks` is empty; describe what the number measures",
+        ),
         ("critic: null", "run.yaml:5: critic: "),
         ("[1, 2]: 3", "run.yaml:5: a key must be plain text"),
         ("sampling:\n\tn: 2", "run.yaml:6: not valid YAML"),
@@ -199,7 +202,7 @@ def test_a_fault_in_a_run_file_is_named_with_its_line(
         ),
         (
             "{judges: [{kind: rating, aspects: [{id: x, asks: y, scale: [1, 20]}]}]}",
-            "aspects: a scale runs from 0 or 1",
+            "aspects: a scale must begin at 0 or 1",
         ),
     ],
 )
@@ -481,7 +484,7 @@ def test_a_limit_on_file_size_ends_the_run_and_the_same_command_goes_on(rlaif: R
     _write_run_file(server, "cache: elsewhere.sqlite")
     said = _limited("generate", "run.yaml", bytes_per_file=60_000)
     assert said.code == 1
-    assert "the disk is full, or the file may not grow" in said.err.splitlines()[-1]
+    assert "the disk is full, or the file has reached a size limit" in said.err.splitlines()[-1]
     assert json.loads(rlaif("generate", "run.yaml", "--json").out)["traces"] == 6
 
 
