@@ -245,7 +245,7 @@ def test_a_template_that_cannot_be_read_or_filled_in_is_a_usage_error(
         (["--samples", "65"], "sampling.n"),
         (["--seed", "-1"], "seed"),
         (["--temperature", "nan"], "sampling.temperature"),
-        (["--temperature", "0"], "temperature 0 gives the same answer every time"),
+        (["--temperature", "0"], "temperature 0 gives the same response every time"),
         (["--max-tokens", "0"], "sampling.max_tokens"),
         (["--min-margin", "0.5"], "judging.min_margin"),
         (["--judging-principles", "0"], "judging.principles"),
@@ -538,7 +538,7 @@ def test_going_on_with_other_prompts_or_models_is_refused_or_leaves_run_yaml_as_
 def test_a_folder_with_other_things_in_it_is_left_alone(rlaif: Rlaif, server: SimulatedServer, run: Path) -> None:
     Path("mine").mkdir()
     Path("mine/notes.txt").write_text("mine", encoding="utf-8")
-    assert rlaif(*_generate(server, out="mine")).complains(2, "holds something else (notes.txt)")
+    assert rlaif(*_generate(server, out="mine")).complains(2, "contains other files (notes.txt)")
     assert rlaif("export", str(run), "--out", "mine").complains(2, "not an export of this program")
     assert rlaif("export", str(run), "--out", str(run)).complains(2, "not an export of this program")
     assert Path("mine/notes.txt").read_text(encoding="utf-8") == "mine"
@@ -592,7 +592,7 @@ def test_what_is_no_run_is_said_to_be_none(rlaif: Rlaif) -> None:
 
 
 def test_a_run_that_is_misspelt_is_said_with_those_beside_it(rlaif: Rlaif, run: Path) -> None:
-    assert rlaif("show", f"{run}x").complains(2, f"{run}x: no such folder; in {run.parent} there are {run.name}")
+    assert rlaif("show", f"{run}x").complains(2, f"{run}x: no such folder; the runs in {run.parent} are {run.name}")
 
 
 @pytest.mark.parametrize("command", ["generate", "compare"])
@@ -622,8 +622,8 @@ def test_a_run_whose_server_never_answered_can_be_shown_but_not_exported(rlaif: 
     with socketless_port() as port:
         rlaif(*_generate(SimpleNamespace(url=f"http://127.0.0.1:{port}/v1")))
     assert json.loads(rlaif("show", "out", "--json").out)["open"] == 6
-    assert rlaif("show", "out", "p1").complains(2, "is no trace yet")
-    assert rlaif("export", "out").complains(2, "no model has answered in this run yet")
+    assert rlaif("show", "out", "p1").complains(2, "has no trace yet")
+    assert rlaif("export", "out").complains(2, "no model was connected in this run yet")
 
 
 def test_a_corrupt_manifest_or_a_missing_database_is_said(rlaif: Rlaif, server: SimulatedServer, run: Path) -> None:

@@ -334,7 +334,7 @@ def test_options_that_mean_nothing_are_refused(judge: object, fault: str) -> Non
 
 
 def test_two_judges_of_one_name_are_refused() -> None:
-    with pytest.raises(ValueError, match='two judges are called "rating"'):
+    with pytest.raises(ValueError, match='two judges have the name "rating"'):
         judging("rating", {"kind": "rating", "aspects": "overall"})
 
 
