@@ -73,7 +73,7 @@ def test_what_loads_fits(validator: Any, tmp_path: Path) -> None:
 
 def test_every_field_that_is_explained_in_the_code_is_explained_in_the_editor() -> None:
     schema = constitution_schema()
-    assert schema["properties"]["drop"]["description"] == "Inherited principles that are left out."
+    assert schema["properties"]["drop"]["description"] == "Ids of inherited principles that are left out."
     assert "a path relative to the file that names it" in schema["$defs"]["Parent"]["properties"]["from"]["description"]
     assert schema["$defs"]["PrincipleChanges"]["properties"]["weight"]["description"].startswith(
         "Share in the weighted"
