@@ -251,7 +251,7 @@ def test_an_id_the_parent_does_not_have(tmp_path: Path, key: str):
 def test_ones_own_principle_needs_no_override(tmp_path: Path):
     write(tmp_path, "base", BASE)
     message = fault(write(tmp_path, "mine", "extends: base.yaml\nweights: {brave: 2}\n" + own("brave")))
-    assert message == 'mine.yaml:5: principle "brave" is this file\'s own; change it there'
+    assert message == 'mine.yaml:5: principle "brave" is not inherited but defined in this file; change it there'
 
 
 def test_a_weight_that_is_given_twice(tmp_path: Path):
