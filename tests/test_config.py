@@ -81,7 +81,7 @@ def test_flags_are_checked_like_a_file():
         ("pairs", {"test_fraction": 1}, "test_fraction"),
         ("pairs", {"select": "best"}, "select"),
         ("policy", {"url": "ftp://x"}, "must start with http:// or https://"),
-        ("policy", {}, "give a model to start, a url to ask, or both"),
+        ("policy", {}, "give `model` (to start a server), `url` (of a running server), or both"),
         ("prompts", {"path": "x", "columns": {"question": "q"}}, "columns"),
         ("seed", -1, "seed"),
     ],

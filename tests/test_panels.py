@@ -165,7 +165,7 @@ async def test_rows_and_card_name_the_models_that_judged_and_say_where_the_rules
     assert all(trace.judged_by == () for trace in run.traces())
     card = (run.path / "dataset" / "README.md").read_text()
     assert "judged by **elsewhere**" in card
-    assert "The constitution had no say in these labels" in card
+    assert "These labels do not depend on the constitution" in card
 
 
 async def test_a_length_effect_that_is_not_shown_is_not_taken_out_and_that_is_said(make_config: MakeConfig) -> None:

@@ -100,8 +100,8 @@ def run(finished: Path) -> Path:
             b'{"messages": [{"role": "assistant", "content": "a"}]}',
             "x.jsonl:1: the prompt's last message must be",
         ),
-        ("x.jsonl", b'{"prompt": "\\ud800"}', "x.jsonl:1: the text holds half a surrogate pair"),
-        ("x.jsonl", b'{"prompt": "a", "id": 1}\n{"prompt": "b", "id": "1"}', "x.jsonl:2: id '1' is used before"),
+        ("x.jsonl", b'{"prompt": "\\ud800"}', "x.jsonl:1: the text contains an unpaired surrogate"),
+        ("x.jsonl", b'{"prompt": "a", "id": 1}\n{"prompt": "b", "id": "1"}', "x.jsonl:2: id '1' is already used"),
         ("x.jsonl", b"[" * 100_000, "x.jsonl:1: is not JSON"),
         ("x.jsonl", b'{"prompt": ' + b"1" * 5000 + b"}", "x.jsonl:1: is not JSON"),
     ],
@@ -331,9 +331,9 @@ def test_a_server_that_is_not_there_is_named(rlaif: Rlaif) -> None:
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        ("p.jsonl", "p.jsonl: is a file; name a model's folder"),
-        ("mine", "mine: not a model's folder, it has no config.json"),
-        ("adapter", "adapter: holds an adapter, not a whole model"),
+        ("p.jsonl", "p.jsonl: is a file; give a model's folder"),
+        ("mine", "mine: is not a model's folder: it has no config.json"),
+        ("adapter", "adapter: contains an adapter, not a whole model"),
     ],
 )
 def test_a_file_or_folder_that_is_no_model_starts_no_server(
