@@ -351,7 +351,9 @@ def test_a_file_or_folder_that_is_no_model_starts_no_server(
 def test_a_server_without_log_probabilities_is_named_with_what_else_to_take(rlaif: Rlaif) -> None:
     with serving(SilentServer()) as silent:
         said = rlaif(*_generate(silent))
-        assert said.complains(1, "simulated came without log-probabilities", "vLLM does", "pairwise-reasoned")
+        assert said.complains(
+            1, "the reply of simulated has no log-probabilities", "(such as vLLM)", "pairwise-reasoned"
+        )
 
 
 class SilentServer(SimulatedServer):
