@@ -39,7 +39,7 @@ from rlaif.templates import Templates
 
 @dataclass(frozen=True)
 class Work:
-    """What every prompt of a run shares."""
+    """What all prompts of a run share: settings, templates and models."""
 
     config: RunConfig
     constitution: Constitution

@@ -77,7 +77,7 @@ class Response(Record):
     tokens: int | None = None
     """Generated tokens; None where one request gave several responses and the server counted them together."""
     reasoning: str | None = None
-    """What a thinking model wrote before its response; never shown to the critic."""
+    """The reasoning of a thinking model before its response; never shown to the critic."""
     copied: str | None = None
     """Words that a revision copied from the worked examples, the instructions or the fences; it is then not a
     candidate."""
@@ -124,7 +124,7 @@ class Verdict(Record):
     clamped: float | None = None
     """Log-odds for the response shown first, clamped to the judge's range; used in place of the raw log-odds."""
     reasoning: str | None = None
-    """What the judge wrote before its verdict."""
+    """The judge's reasoning before its verdict."""
     reply: str
 
     @property
@@ -152,7 +152,7 @@ class Verdict(Record):
 
 
 class Checked(Record):
-    """What a program found in the two responses of a matchup."""
+    """The results of one check on the two responses of a matchup."""
 
     principle: str
     """A principle's id, or `check:NAME` for a check of the prompt."""

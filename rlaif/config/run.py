@@ -19,7 +19,7 @@ from rlaif.yaml_file import explain_validation, read_yaml, refuse_mistaken
 
 
 class PromptsConfig(Section):
-    """Where the prompts come from."""
+    """The source of the prompts."""
 
     path: str
     """A JSONL, JSON, CSV or Parquet file, a hub dataset id, or `seed` for the project's own prompts."""
@@ -34,7 +34,7 @@ class PromptsConfig(Section):
 
 
 class SamplingConfig(Section):
-    """How the policy writes responses."""
+    """The sampling of responses from the policy."""
 
     n: int = Field(default=4, ge=1, le=64)
     """Responses to each prompt, in one request."""
@@ -51,7 +51,7 @@ class SamplingConfig(Section):
 
 
 class RevisionConfig(Section):
-    """How responses are criticised and revised."""
+    """Critique and revision of responses."""
 
     rounds: int = Field(default=1, ge=0, le=8)
     """Rounds of critique and revision of each sample; 0 for none."""

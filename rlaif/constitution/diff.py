@@ -51,7 +51,7 @@ class PrincipleChange(Record):
 
 
 class ConstitutionDiff(Record):
-    """How one constitution differs from another."""
+    """The differences of two constitutions."""
 
     before_hash: str
     after_hash: str

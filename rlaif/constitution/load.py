@@ -120,7 +120,7 @@ class ConstitutionFile(Head):
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a principle of a resolved constitution is defined."""
+    """The place where a principle of a resolved constitution is defined."""
 
     file: str
     """A path as it was given, or a shipped name."""
@@ -195,8 +195,8 @@ def _resolve(path: Path, above: tuple[Path, ...], known: dict[Path, Resolved]) -
 
 
 def _parent(path: Path, parent: Parent, where: str, here: tuple[Path, ...], known: dict[Path, Resolved]) -> Resolved:
-    found = _find_parent(path, parent, where)
-    key = found.resolve()
+    file = _find_parent(path, parent, where)
+    key = file.resolve()
     if key == here[-1]:
         raise ConfigError(f"{where}: this file extends itself")
     if key in here:
@@ -204,7 +204,7 @@ def _parent(path: Path, parent: Parent, where: str, here: tuple[Path, ...], know
     if key not in known:
         if len(here) > DEEPEST:
             raise ConfigError(f"{where}: more than {DEEPEST} levels of extends; merge some of the files")
-        known[key] = _resolve(found, here, known)
+        known[key] = _resolve(file, here, known)
     return known[key]
 
 

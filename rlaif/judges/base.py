@@ -151,7 +151,7 @@ class Comparison:
     pointwise: PointwiseResults = PointwiseResults()
     """Scores and rankings of the responses."""
     run_seed: int = 0
-    """From which the seed of a judge's reasoning is derived."""
+    """The run's seed; the seed of a judge's reasoning is derived from it."""
 
     def shown(self, order: Order) -> tuple[Response, Response]:
         """Return (shown first, shown second)."""

@@ -38,9 +38,9 @@ def lint(
     """
     subject = Subject.of(resolved, prompts, measured)
     chosen = set(codes() if select is None else select)
-    found = [(code, hit) for code, rule in RULES.items() if code in chosen for hit in rule(subject)]
-    reported = [(code, hit) for code, hit in found if not _suppressed(code, hit, resolved)]
-    reported += [(code, hit) for code, hit in _about_suppressions(resolved, found, chosen) if code in chosen]
+    hits = [(code, hit) for code, rule in RULES.items() if code in chosen for hit in rule(subject)]
+    reported = [(code, hit) for code, hit in hits if not _suppressed(code, hit, resolved)]
+    reported += [(code, hit) for code, hit in _about_suppressions(resolved, hits, chosen) if code in chosen]
     findings = [_finding(code, hit, resolved) for code, hit in reported]
     return sorted(findings, key=lambda f: (f.file != resolved.lines.name, f.file, f.line, f.code, f.principle or ""))
 
@@ -75,14 +75,14 @@ def _suppressed(code: str, hit: Hit, resolved: Resolved) -> bool:
 
 
 def _about_suppressions(
-    resolved: Resolved, found: Collection[tuple[str, Hit]], chosen: Collection[str]
+    resolved: Resolved, hits: Collection[tuple[str, Hit]], chosen: Collection[str]
 ) -> Iterator[tuple[str, Hit]]:
     """Yield C001 for suppressions of codes that don't exist, C002 for those that suppress nothing."""
     for code, principle in _suppressions(resolved.file):
         if code not in codes():
             yield "C001", Hit(f"ignores {code}, but there is no such code", principle, "ignore")
             continue
-        unused = not any(code == other and principle in {None, hit.principle} for other, hit in found)
+        unused = not any(code == other and principle in {None, hit.principle} for other, hit in hits)
         if unused and code in chosen and not code.startswith(_DEPENDS):
             yield "C002", Hit(f"ignores {code}, which finds nothing here", principle, "ignore")
 

@@ -126,9 +126,9 @@ def _cpu_launch(config: ModelConfig, source: str, share: Share) -> Launch:
     )
 
 
-def refuse_dtype(dtype: str | None, found: Sequence[Gpu]) -> None:
+def refuse_dtype(dtype: str | None, available: Sequence[Gpu]) -> None:
     """Raise UsageError for a dtype that a GPU does not support."""
-    for gpu in found:
+    for gpu in available:
         if dtype == "bfloat16" and gpu.capability < OLDEST_WITH_BFLOAT16:
             has = ".".join(map(str, gpu.capability))
             raise UsageError(
@@ -136,9 +136,9 @@ def refuse_dtype(dtype: str | None, found: Sequence[Gpu]) -> None:
             )
 
 
-def refuse_too_large(config: ModelConfig, weights: float, share: Share, found: Sequence[Gpu]) -> None:
+def refuse_too_large(config: ModelConfig, weights: float, share: Share, available: Sequence[Gpu]) -> None:
     """Raise ServerStartError for weights that do not fit into a server's share of one GPU."""
-    room = max((gpu.memory_gib for gpu in found), default=float("inf")) * share.gpu_memory
+    room = max((gpu.memory_gib for gpu in available), default=float("inf")) * share.gpu_memory
     if weights > room and not any(
         _given(config, flag) for flag in ("--tensor-parallel-size", "-tp", "--cpu-offload-gb")
     ):

@@ -203,7 +203,7 @@ def _environment(key: str, launch: Launch) -> dict[str, str]:
 
 
 async def _until_ready(server: ManagedServer, timeout_s: float, say: Callable[[str], None]) -> None:
-    started, said = time.monotonic(), -SAY_EVERY_S
+    started, last_line = time.monotonic(), -SAY_EVERY_S
     where = f"starting {server.model} on {'the GPU' if on_gpu() else 'the CPU'} …"
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
         while True:
@@ -217,8 +217,8 @@ async def _until_ready(server: ManagedServer, timeout_s: float, say: Callable[[s
                     f"the server of {server.model} was not ready after {waited:.0f} s (start_timeout_s); its log: "
                     f"{server.log}\n" + server.log_tail()
                 )
-            if waited - said >= SAY_EVERY_S:
-                said = waited
+            if waited - last_line >= SAY_EVERY_S:
+                last_line = waited
                 say(f"{where} {waited:.0f} s")
             await asyncio.sleep(0.25)
     say(f"{where} ready in {time.monotonic() - started:.0f} s")

@@ -83,8 +83,8 @@ def local_folder(source: str) -> Path | None:
     from huggingface_hub.errors import HFValidationError  # noqa: PLC0415
 
     with contextlib.suppress(HFValidationError):
-        found = try_to_load_from_cache(source, CONFIGS[0])
-        return Path(found).parent if isinstance(found, str) else None
+        cached = try_to_load_from_cache(source, CONFIGS[0])
+        return Path(cached).parent if isinstance(cached, str) else None
     return None
 
 
@@ -137,10 +137,10 @@ def families(name: str, identity: str = "") -> frozenset[str]:
 
 def _config_of(folder: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / CONFIGS[0]).read_text(encoding="utf-8"))
+        config = json.loads((folder / CONFIGS[0]).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return config if isinstance(config, dict) else {}
 
 
 def cache_folder() -> Path:

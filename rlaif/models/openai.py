@@ -156,10 +156,10 @@ class ScoredCompletion(_Loose):
         """Return the reply with the prompt's tokens and log-probabilities. Raises ReplyError where one is missing."""
         (choice,) = self.choices
         scores = []
-        for token, found in zip(choice.prompt_token_ids, choice.prompt_logprobs, strict=False):
-            if found is not None and token not in found:
+        for token, by_token in zip(choice.prompt_token_ids, choice.prompt_logprobs, strict=False):
+            if by_token is not None and token not in by_token:
                 raise ReplyError(f"the server left out the log-probability of token {token}")
-            scores.append(None if found is None else found[token].logprob)
+            scores.append(None if by_token is None else by_token[token].logprob)
         if len(scores) < len(choice.prompt_token_ids) or None in scores[1:]:
             raise ReplyError("the server left out log-probabilities of the prompt")
         return Reply(

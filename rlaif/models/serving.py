@@ -115,8 +115,8 @@ def expected_speed(clients: Clients) -> float | None:
 
 
 def _managed(clients: Clients) -> list[ManagedClient]:
-    found = {id(client): client for client in (clients.policy, clients.critic, *clients.judges.values())}
-    return [client for client in found.values() if isinstance(client, ManagedClient)]
+    unique = {id(client): client for client in (clients.policy, clients.critic, *clients.judges.values())}
+    return [client for client in unique.values() if isinstance(client, ManagedClient)]
 
 
 def slowness(launches: Sequence[Launch]) -> tuple[list[str], list[str]]:

@@ -118,12 +118,12 @@ def prepare(
     """
     wanted = _manifest(config, constitution, templates, prompts)
     if (path / "manifest.json").is_file():
-        found = read_manifest(path)
-        _refuse_differences(path, found, wanted)
+        existing = read_manifest(path)
+        _refuse_differences(path, existing, wanted)
         before = RunConfig.load(path / "run.yaml")
         judging = _reached_as_before(config.judging, before.judging)
         _write_config(path, before.model_copy(update={"judging": judging, "pairs": config.pairs}))
-        return found
+        return existing
     _create(path, config, constitution, templates, prompts, wanted)
     return wanted
 
@@ -277,16 +277,18 @@ def _write_config(path: Path, config: RunConfig) -> None:
     write_text(path / "run.yaml", _yaml(resolved.model_dump(mode="json")))
 
 
-def _refuse_differences(path: Path, found: Manifest, wanted: Manifest) -> None:
+def _refuse_differences(path: Path, existing: Manifest, wanted: Manifest) -> None:
     differences = []
-    if found.constitution_hash != wanted.constitution_hash:
-        was, now = found.constitution, wanted.constitution
-        differences.append(f"constitution {was} ({found.constitution_hash}) → {now} ({wanted.constitution_hash})")
-    if found.prompts_hash != wanted.prompts_hash:
-        differences.append(f"prompts {found.prompts} ({found.prompt_count}) → {wanted.prompts} ({wanted.prompt_count})")
-    changed = [name for name in wanted.templates if found.templates.get(name) != wanted.templates[name]]
+    if existing.constitution_hash != wanted.constitution_hash:
+        was, now = existing.constitution, wanted.constitution
+        differences.append(f"constitution {was} ({existing.constitution_hash}) → {now} ({wanted.constitution_hash})")
+    if existing.prompts_hash != wanted.prompts_hash:
+        differences.append(
+            f"prompts {existing.prompts} ({existing.prompt_count}) → {wanted.prompts} ({wanted.prompt_count})"
+        )
+    changed = [name for name in wanted.templates if existing.templates.get(name) != wanted.templates[name]]
     differences += [f"template {name}" for name in changed]
-    differences += changed_settings(_with_own_options(found.questions), wanted.questions)
+    differences += changed_settings(_with_own_options(existing.questions), wanted.questions)
     if differences:
         raise RunDirectoryError(
             f"{path} contains a run with other settings; what differs: {'; '.join(differences)}. Choose another --out, "
@@ -306,11 +308,11 @@ def with_own_options(judging: dict[str, Any]) -> dict[str, Any]:
     return judging | {"judges": [own_options(judge) for judge in judges]} if isinstance(judges, list) else judging
 
 
-def changed_settings(found: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> list[str]:
+def changed_settings(existing: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> list[str]:
     """Return the differences of two settings, each as `sampling.n 4 → 2`."""
     changed = []
-    for key in {**wanted, **found}:
-        was, now = found.get(key), wanted.get(key)
+    for key in {**wanted, **existing}:
+        was, now = existing.get(key), wanted.get(key)
         if isinstance(was, dict) and isinstance(now, dict) and was and now:
             changed += changed_settings(was, now, f"{prefix}{key}.")
         elif canonical_json(was) != canonical_json(now):
