@@ -147,7 +147,7 @@ def _left_out(summary: Summary) -> str:
 def _critic(summary: Summary) -> str:
     critic = summary.critic
     if critic.label_mass is None and not (summary.panel or summary.judged_otherwise):
-        return "No verdicts." + (" Checks decided all matchups." if summary.matchups else "")
+        return "No verdicts." + (" Only checks were used." if summary.matchups else "")
     lines = []
     if critic.label_mass is not None:
         lines.append(f"- {critic.verdicts} verdicts; mean probability on the two labels {critic.label_mass:.1%}.")

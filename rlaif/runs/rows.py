@@ -78,12 +78,13 @@ class PreferenceRow(PairRow):
     """For each principle with a readable verdict, the probability `p` that `chosen` is better under it alone (0.98 or
     0.02 where a program decides, 0.5 where both responses pass or both fail)."""
     position_bias: float | None
-    """Mean log-odds for the response shown first, over this pair's verdicts; empty where no judge was asked."""
+    """Log-odds for the response shown first, as the weighted mean over the principles that decided this pair; empty
+    where no judge was asked in both orders."""
     label_mass: float | None
     """Mean probability of the two labels together, over this pair's verdicts; low means that the critic did not answer
     the question."""
     order_agreement: float | None
-    """Share of this pair's verdicts whose two orders name the same response."""
+    """Share of the principles whose two orders name the same response; empty with one order."""
     sd_principles: float | None
     """Weighted standard deviation of the principles' log-odds; empty with fewer than two."""
     sd_judges: float | None

@@ -117,7 +117,7 @@ async def test_rules_that_are_all_programs_ask_the_judge_nothing(make_haiku: Cal
     assert frame["label_mass"].isna().all()
     card = (run.path / "dataset" / "README.md").read_text(encoding="utf-8")
     assert "**two-lines** (weight 1): a program: lines: 2" in card
-    assert "No verdicts. Checks decided all matchups." in card
+    assert "No verdicts. Only checks were used." in card
     assert summarise(run).notes == []
 
 
