@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Constitution", "Run", "RunConfig", "__version__", "generate", "load_constitution"]
 
-_HOMES = {
+_MODULES = {
     "Constitution": "rlaif.constitution.schema",
     "Run": "rlaif.runs.reader",
     "RunConfig": "rlaif.config.run",
@@ -29,7 +29,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  (PEP 562; keeps `rlaif --help` quick)
-    if name not in _HOMES:
+def __getattr__(name: str) -> Any:  # noqa: ANN401  (PEP 562; keeps `rlaif --help` fast)
+    if name not in _MODULES:
         raise AttributeError(f"module 'rlaif' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)

@@ -1,4 +1,4 @@
-"""The main job as programs call it: a run with all that stands around it."""
+"""`generate` for programs and notebooks: a run with its gate, in an event loop of its own."""
 
 from rlaif.config.run import RunConfig
 from rlaif.evaluate.gate import gate_of
@@ -9,10 +9,10 @@ from rlaif.tasks import run_in_loop
 
 
 def generate(config: RunConfig, *, screen: Screen | None = None) -> Run:
-    """Make or finish the run that `config` describes, export its dataset, and return it.
+    """Generate the run that `config` describes, or finish it; export its dataset and return the run.
 
-    Works in a notebook too (a running event loop in this thread is left alone). Raises UsageError before
-    anything is asked when the input is not usable, RunError when it breaks on the way; what was finished is
-    kept, and the same call goes on from there.
+    Works in a notebook, too: an event loop that already runs in this thread is not touched. Raises UsageError before
+    any request is sent when the input cannot be used, RunError when the run fails later; finished prompts are kept, and
+    the same call continues from there.
     """
     return run_in_loop(lambda: generate_async(config, screen=screen, make_gate=gate_of))

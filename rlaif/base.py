@@ -1,6 +1,6 @@
-"""The bases of all data: records that are written to disk or sent to a model, and sections of files that people write.
+"""Base classes of all data: `Record` for what is written to disk or sent to a model, `Section` for run files.
 
-Frozen and strict both; here alone, so that every room can build on them.
+Both are frozen and refuse unknown keys. They have a module of their own so that every package can import them.
 """
 
 from typing import Any, get_args
@@ -21,9 +21,9 @@ class Section(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _yes_is_no_number(cls, value: object, info: ValidationInfo) -> object:
-        """Refuse `yes` where a number stands: it would be taken for 1."""
-        wanted = cls.model_fields[info.field_name or ""].annotation
-        if isinstance(value, bool) and wanted is not Any and bool not in {wanted, *get_args(wanted)}:
-            raise ValueError(f"yes, no, true and false say nothing here (found {str(value).lower()})")
+    def _refuse_bool_for_number(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse `yes` and `true` for a number: pydantic would read them as 1."""
+        expected = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, bool) and expected is not Any and bool not in {expected, *get_args(expected)}:
+            raise ValueError(f"yes, no, true and false are not allowed here (found {str(value).lower()})")
         return value

@@ -1,22 +1,22 @@
-"""Everything that can go wrong, as one tree.
+"""All exceptions, as one tree.
 
-    RlaifError                  the only kind the command line catches: one line, no traceback
+    RlaifError                  the root; the command line prints its message in one line, without a traceback
     ├── UsageError              the user can fix it before anything runs; exit code 2
-    │   ├── ConfigError         a run file, constitution or template is not as it must be
+    │   ├── ConfigError         a run file, constitution or template is not valid
     │   ├── PromptsError        the prompts, or another file of rows, cannot be read
-    │   ├── GoldError           gold labels, or verdicts collected elsewhere, are not as they must be
-    │   ├── UnfitJudgeError     the judges miss the bar that the run file sets; nothing was generated
-    │   └── RunDirectoryError   the run directory holds something else, or somebody writes to it
-    ├── RunError                it broke while running; what was finished is kept; exit code 1
+    │   ├── GoldError           gold labels, or verdicts collected elsewhere, are not valid
+    │   ├── UnfitJudgeError     the judges do not reach what the run file requires; nothing was generated
+    │   └── RunDirectoryError   the run directory holds other files, or another process writes to it
+    ├── RunError                the run failed; finished prompts are kept; exit code 1
     │   ├── StorageError        the disk is full, or a file cannot be written
-    │   ├── EndpointError       nobody answers there, or not to us: no use in asking anything else
-    │   ├── ServerStartError    a managed server did not start, or died
-    │   └── TrainingError       the loss is not a number, or the model degrades: continuing is of no use
-    ├── StoppedError            a person or the machine stopped it (Ctrl-C, SIGTERM); exit code 130
-    ├── CheckError              a check of the user's own broke on one prompt; it costs that prompt, never the run
-    └── RequestError            one question failed for good; it costs one prompt, never the run
-        ├── RequestRejectedError    the server understood and refused (400, 413, 422)
-        ├── RetriesExhaustedError   it kept failing
+    │   ├── EndpointError       a model's server cannot be reached, or refuses every request
+    │   ├── ServerStartError    a managed server did not start, or ended
+    │   └── TrainingError       the loss is not a number, or the model degrades; continuing would not help
+    ├── StoppedError            stopped by a person or the machine (Ctrl-C, SIGTERM); exit code 130
+    ├── CheckError              a check of the user's own failed on one prompt; only this prompt fails
+    └── RequestError            one request failed for good; only its prompt fails
+        ├── RequestRejectedError    the server refused the request (400, 413, 422)
+        ├── RetriesExhaustedError   every attempt failed
         └── ReplyError              the reply cannot be read
 
 Messages say what happened, where, and what to do next.
@@ -24,7 +24,7 @@ Messages say what happened, where, and what to do next.
 
 
 class RlaifError(Exception):
-    """Root of all errors a person is meant to read."""
+    """Root of all errors whose message is written for the user."""
 
     exit_code = 1
 
@@ -36,7 +36,7 @@ class UsageError(RlaifError):
 
 
 class ConfigError(UsageError):
-    """A run file, constitution or template is not as it must be; the message starts with file and line."""
+    """A run file, constitution or template is not valid; the message starts with file and line."""
 
 
 class PromptsError(UsageError):
@@ -44,19 +44,19 @@ class PromptsError(UsageError):
 
 
 class GoldError(UsageError):
-    """Gold labels, or verdicts collected elsewhere, are not as they must be; the message starts with file and line."""
+    """Gold labels, or verdicts collected elsewhere, are not valid; the message starts with file and line."""
 
 
 class UnfitJudgeError(UsageError):
-    """The judges miss the bar that the run file sets; nothing was generated."""
+    """The judges do not reach what the run file requires; nothing was generated."""
 
 
 class RunDirectoryError(UsageError):
-    """The run directory holds something else, or another process writes to it."""
+    """The run directory holds other files, or another process writes to it."""
 
 
 class RunError(RlaifError):
-    """It broke while running; everything finished until then is kept."""
+    """The run failed; finished prompts are kept."""
 
 
 class StorageError(RunError):
@@ -64,11 +64,11 @@ class StorageError(RunError):
 
 
 class EndpointError(RunError):
-    """A model's server cannot be reached or refuses us altogether."""
+    """A model's server cannot be reached, or refuses every request."""
 
 
 class ServerStartError(RunError):
-    """A managed server did not start, or died."""
+    """A managed server did not start, or ended."""
 
 
 class TrainingError(RunError):
@@ -76,26 +76,26 @@ class TrainingError(RunError):
 
 
 class StoppedError(RlaifError):
-    """A person or the machine stopped it; what is finished is kept."""
+    """A person or the machine stopped the program; finished prompts are kept."""
 
     exit_code = 130
 
 
 class CheckError(RlaifError):
-    """A function of the user's own that checks answers broke, or returned something else than True or False."""
+    """A check function of the user's own raised an exception, or returned something other than True or False."""
 
 
 class RequestError(RlaifError):
-    """One question to a model failed for good."""
+    """One request to a model failed for good."""
 
 
 class RequestRejectedError(RequestError):
-    """The server understood the question and refused it."""
+    """The server refused the request."""
 
 
 class RetriesExhaustedError(RequestError):
-    """The question kept failing until the retries ran out."""
+    """Every attempt at the request failed."""
 
 
 class ReplyError(RequestError):
-    """The reply is not one this program can read."""
+    """The reply cannot be read."""

@@ -1,8 +1,7 @@
-"""Many items through one async function: a bounded number open, failures kept as what they are, fatal errors at once.
+"""Apply one async function to many items: a bounded number at a time, failures as records, fatal errors at once.
 
-The only loop of its kind: generation, comparisons and evaluations all go through it. An item is begun in its order, an
-error that is the item's own becomes a `Failed`, and one that concerns every item (no server, wrong key, full disk, a
-person's mistake) ends the job at once.
+Generation, comparisons and evaluations all use this loop. Items are started in their order. An error that concerns one
+item becomes a `Failed`; one that concerns every item (no server, wrong key, full disk, a user's mistake) ends the job.
 """
 
 import asyncio
@@ -18,7 +17,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 ALL_FAIL_LIMIT = 20
-"""When so many items fail before one succeeds, the job stops: it is not the items' fault."""
+"""The job ends when this many items fail before one succeeds: the items are then not the cause."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Failed:
 
 
 GiveUp: TypeAlias = Callable[[int, Exception], Exception | None]
-"""From how many failed and the last error to the error that ends the job, or None to go on."""
+"""From (number of failed items, last error) to the error that ends the job, or None to continue."""
 
 
 async def execute(  # noqa: PLR0913
@@ -48,10 +47,10 @@ async def execute(  # noqa: PLR0913
     give_up: GiveUp,
     may_begin: Callable[[], Awaitable[bool]] | None = None,
 ) -> None:
-    """Take every item through `job` and hand what came of it to `keep`, as soon as it is there.
+    """Call `job` on every item and pass its result, or a `Failed`, to `keep` at once.
 
-    `give_up` is asked after each failure; `may_begin` before each item (False: no further item is begun, what is open
-    is finished). Raises RunError and UsageError of `job`, and what `give_up` returns.
+    `give_up` is called after each failure. `may_begin` is called before each item: after False no further item is
+    started, and open ones are finished. Raises RunError and UsageError of `job`, and what `give_up` returns.
     """
 
     async def worker() -> None:
@@ -62,7 +61,7 @@ async def execute(  # noqa: PLR0913
                 return
             progress.open += 1
             try:
-                await _one(item, job, keep, progress, give_up)
+                await _run_item(item, job, keep, progress, give_up)
             finally:
                 progress.open -= 1
             screen.show(progress)
@@ -75,7 +74,7 @@ async def execute(  # noqa: PLR0913
         raise first_error(failed) from None
 
 
-async def _one(
+async def _run_item(
     item: Item,
     job: Callable[[Item], Awaitable[Result]],
     keep: Callable[[Item, Result | Failed], None],

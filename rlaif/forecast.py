@@ -1,7 +1,7 @@
-"""How long a run will take, from its first second on: what a prompt costs, and what the servers have managed so far.
+"""Forecast how long a run takes, from the expected cost of a prompt and the speed of its servers.
 
-Work is counted in prompt tokens read: a token that is written costs as much as 2.5 that are read (1.8 to 4 on the CPUs
-measured). Before the first reply the plan alone speaks; then what was measured replaces it.
+Work is counted in prompt tokens: a generated token costs as much as 2.5 prompt tokens (1.8 to 4 on the CPUs measured).
+Before the first reply the forecast comes from the configuration alone; measured values then replace it step by step.
 """
 
 import asyncio
@@ -19,32 +19,33 @@ from rlaif.progress import SHOW_EVERY_S, Progress, Screen
 from rlaif.records import Usage
 
 WRITTEN_COSTS = 2.5
-"""Cost of a written token, in tokens read."""
+"""Cost of a generated token, in prompt tokens."""
 LENGTH_OF_LIMIT = 0.7
-"""Length of a response beside the most it may have, before one was seen."""
+"""Expected length of a text as a share of its max_tokens."""
 TOKENS_AROUND = 150
-"""Tokens of a template around what is filled in."""
+"""Tokens of a template without the texts that are filled in."""
 CHARACTERS_PER_TOKEN = 4.0
 LEAST_LEFT = 0.1
-"""Share of an unfinished prompt's work that is left at the least: one that takes more than expected isn't done."""
+"""Least share of the expected work that is assumed to be left: open prompts that took longer are not finished."""
 SURE_OF_SPEED_S = 20.0
-"""Seconds of work after which the measured speed is trusted."""
+"""Seconds of work after which the user is warned by the measured speed."""
 PRIOR_S = 10.0
-"""Seconds of measured work after which measured and expected speed count the same."""
+"""Seconds of work after which measured and expected speed have the same weight."""
 
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """What one kind of request will cost for a prompt."""
+    """The expected requests of one step for one prompt."""
 
     requests: float
     read: float
-    """Prompt tokens that a request cannot take from the server's cache."""
+    """Prompt tokens of a request that are not in the server's prefix cache."""
     written: float
+    """Tokens that a request generates."""
 
     @property
     def work(self) -> float:
-        """Cost of one request, in tokens read."""
+        """Cost of one request, in prompt tokens."""
         return self.read + WRITTEN_COSTS * self.written
 
 
@@ -52,7 +53,7 @@ Plan = Mapping[Step, PlannedStep]
 
 
 def plan_prompt(config: RunConfig, constitution: Constitution) -> Plan:
-    """Return what a prompt is expected to cost, step by step, from the configuration alone."""
+    """Return the expected requests of one prompt by step, from the configuration alone."""
     sampling, revision = config.sampling, config.revision
     sample = LENGTH_OF_LIMIT * sampling.max_tokens
     critique, revised = LENGTH_OF_LIMIT * revision.critique_max_tokens, LENGTH_OF_LIMIT * revision.max_tokens
@@ -74,34 +75,34 @@ def _plan_judging(config: RunConfig, constitution: Constitution, sample: float) 
     orders = 2 if judging.orders == "both" else 1
     pairwise = [judge for judge in judging.panel if judge.kind in PAIRWISE]
     verdicts = expected_matchups(candidates) * drawn * orders * len(pairwise)
-    looks = candidates * max(1, drawn) * (len(judging.panel) - len(pairwise))
-    if verdicts + looks == 0:
+    pointwise = candidates * max(1, drawn) * (len(judging.panel) - len(pairwise))
+    if verdicts + pointwise == 0:
         return None
-    # All principles of one order share the responses in the server's cache; the first of them reads them, and where a
-    # response was shown first in another matchup, only the second one.
+    # All principles of one order share a prefix with both responses in the server's cache. Only the first principle
+    # reads it, and only the second response where the first one was shown first in another matchup, too.
     read = _question_tokens(asked) + (TOKENS_AROUND / 3 + 1.2 * sample) / max(1, drawn)
     thoughts = sum(judge.thought_tokens for judge in pairwise)
-    return PlannedStep(verdicts + looks, read, 1 + LENGTH_OF_LIMIT * thoughts / len(judging.panel))
+    return PlannedStep(verdicts + pointwise, read, 1 + LENGTH_OF_LIMIT * thoughts / len(judging.panel))
 
 
 @dataclass
 class WorkForecast:
-    """How long the rest takes, as far as can be told now."""
+    """Forecasts the seconds of work that are left."""
 
     plan: Plan
     speed: float | None = None
-    """Tokens read a second that are expected of the servers; None where nothing is known of them."""
+    """Expected prompt tokens per second of the servers; None where it is not known."""
     finished: int = 0
     finished_work: float = 0.0
-    """Work behind the prompts that were finished in this session."""
+    """Work of the prompts that were finished in this session, in prompt tokens."""
 
     def finish(self, usage: Usage) -> None:
-        """Take note of what a finished prompt took."""
+        """Count a finished prompt and its work."""
         self.finished += 1
         self.finished_work += work_of(usage)
 
     def seconds_for(self, unfinished: int, meter: Meter, elapsed: float) -> float | None:
-        """Return seconds of work left in so many unfinished prompts, open ones included; None where nothing tells."""
+        """Return the seconds of work left in `unfinished` prompts, open ones included; None where it is unknown."""
         speed = self.measured_speed(meter, elapsed)
         if speed is None:
             return None
@@ -110,12 +111,12 @@ class WorkForecast:
         return max(LEAST_LEFT * expected, expected - done_in_open) / speed
 
     def work_per_prompt(self, meter: Meter) -> float:
-        """Return the expected work of a prompt; the plan counts as much as one finished prompt."""
+        """Return the expected work of a prompt in prompt tokens; the plan weighs as much as one finished prompt."""
         planned = sum(step.requests * _cost(step, meter.steps.get(name)) for name, step in self.plan.items())
         return (planned + self.finished_work) / (1 + self.finished)
 
     def measured_speed(self, meter: Meter, elapsed: float) -> float | None:
-        """Return work a second so far; at first mixed with what is expected."""
+        """Return the prompt tokens per second so far, averaged with the expected speed; None where neither is known."""
         done = meter.work(WRITTEN_COSTS)
         if self.speed is None:
             return done / elapsed if done and elapsed else None
@@ -123,12 +124,12 @@ class WorkForecast:
 
 
 def work_of(usage: Usage) -> float:
-    """Return the work behind some replies, in tokens read."""
+    """Return the work of some replies, in prompt tokens."""
     return usage.prompt_tokens - usage.cached_tokens + WRITTEN_COSTS * usage.completion_tokens
 
 
 def _cost(planned: PlannedStep, seen: StepUse | None) -> float:
-    """Return the work of a request: what was planned, soon replaced by the mean of those that were answered."""
+    """Return the work of a request: the mean over the replies so far, where the plan counts as two replies."""
     if seen is None:
         return planned.work
     return (2 * planned.work + seen.work(WRITTEN_COSTS)) / (2 + seen.replies)
@@ -140,7 +141,7 @@ def _question_tokens(principles: Iterable[Principle]) -> float:
 
 
 async def time_for_another(progress: Progress, screen: Screen, launches: Sequence[Launch]) -> bool:
-    """Wait until another prompt fits into the time that is left; False when it can't any more."""
+    """Wait until another prompt fits into the time that is left; return False when none will."""
     while not progress.has_time_for_another():
         if progress.open == 0:
             return False
@@ -152,12 +153,12 @@ async def time_for_another(progress: Progress, screen: Screen, launches: Sequenc
 
 
 def _slow_line(progress: Progress, launches: Sequence[Launch]) -> str:
-    """Return what will be made within the time there is, why it is not more, and what would help."""
+    """Return a warning: how many prompts fit into the time limit, why not more, and what would help."""
     assert progress.limit_s is not None
-    made, limit = progress.done + progress.open, f"{progress.limit_s / 60:g}"
+    finished, limit = progress.done + progress.open, f"{progress.limit_s / 60:g}"
     causes, helps = slowness(launches)
     return (
-        f"! slow: about {made} of {progress.prompts} prompts in max_minutes: {limit}"
+        f"! slow: about {finished} of {progress.prompts} prompts will be finished within max_minutes: {limit}"
         + (f" ({'; '.join(causes)})" if causes else "")
-        + f". Starting the run again makes the rest; what would help: {', '.join(helps)}"
+        + f". Run the same command again for the rest; faster with: {', '.join(helps)}"
     )

@@ -1,7 +1,7 @@
-"""The main job: a configuration in, a finished run out.
+"""Generate a run: a configuration in, a finished run directory out.
 
-Prompts go through `pipeline.trace_prompt`, a bounded number at a time; a finished trace is written at once.
-Starting the same configuration again finishes what was left.
+Each prompt goes through `pipeline.trace_prompt`, a bounded number at a time; a finished trace is written at once.
+Starting the same configuration again finishes the prompts that are left.
 """
 
 import asyncio
@@ -42,9 +42,9 @@ from rlaif.runs.summary import Summary, summarise
 from rlaif.templates import Templates
 
 Gate: TypeAlias = Callable[[Templates, Clients, ReplyStore, Screen], Awaitable[object]]
-"""Measures the judges once the models are connected; raises where they may not judge this run."""
+"""Measures the judges once the models are connected; raises UnfitJudgeError where they do not reach `require`."""
 MakeGate: TypeAlias = Callable[[RunConfig, Constitution], Gate | None]
-"""Checks beforehand that there is something to measure on; None where the run asks for no gate."""
+"""Returns the gate of a run, or None without `require`; raises where there are no gold labels to measure on."""
 
 
 async def generate_async(
@@ -54,7 +54,7 @@ async def generate_async(
     clients: Clients | None = None,
     make_gate: MakeGate | None = None,
 ) -> Run:
-    """The same as `generate`, for callers that have an event loop, and perhaps models that are connected already."""
+    """Generate or finish a run like `generate`, in the caller's event loop; `clients` are models already connected."""
     screen = screen or Silent()
     path = Path(config.out)
     resumed = (path / "manifest.json").is_file()
@@ -62,11 +62,11 @@ async def generate_async(
     config.check_usable(constitution)
     gate = None if make_gate is None else make_gate(config, constitution)
     recalibrator = recalibrator_at(config)
-    given = None if _is_own(config, path) else read_prompts(config.prompts, config.seed)
+    given = None if _read_from_run(config, path) else read_prompts(config.prompts, config.seed)
     with locked(path):
         prompts = _prompts_of(path) if given is None else given
         if config.judging.kind != "none":
-            await asyncio.to_thread(make_ready, [one.check for one in _checks_of(constitution, prompts)])
+            await asyncio.to_thread(make_ready, [named.check for named in _checks_of(constitution, prompts)])
         manifest = prepare(path, config, constitution, templates, prompts)
         if recalibrator is not None:
             write_json(path / COPY, recalibrator.model_dump(mode="json"))
@@ -75,7 +75,7 @@ async def generate_async(
         try:
             progress = await _finish_traces(config, constitution, templates, screen, clients, gate)
         except RunError:
-            with contextlib.suppress(RlaifError):  # the error that ended the run is the one to read
+            with contextlib.suppress(RlaifError):  # report the error that ended the run, not this one
                 await asyncio.to_thread(_write_results, Run(path), {})
             raise
         run = Run(path)
@@ -86,14 +86,14 @@ async def generate_async(
 
 
 def _checks_of(constitution: Constitution, prompts: PromptSet) -> Iterator[NamedCheck]:
-    """Yield all checks of a run: those of the rules, and those of the prompts."""
+    """Yield all checks of a run: those of the constitution, then those of the prompts."""
     yield from (NamedCheck(id=p.id, check=p.check) for p in constitution.comparing if p.check is not None)
     for prompt in prompts.prompts:
         yield from prompt.checks
 
 
 def _write_results(run: Run, session: dict[str, float]) -> Summary:
-    """Write what follows from the traces so far; a run that cannot go on still follows changed thresholds."""
+    """Write summary and dataset from the traces so far, under the present thresholds, and return the summary."""
     from rlaif.datasets.export import export_trl  # noqa: PLC0415  (imports pyarrow and datasets)
 
     summary = summarise(run, session)
@@ -111,7 +111,7 @@ async def _finish_traces(
     clients: Clients | None,
     gate: Gate | None,
 ) -> Progress:
-    """Take every prompt that is no trace yet through the pipeline."""
+    """Trace every prompt that has no trace yet; return the progress."""
     path = Path(config.out)
     progress = Progress()
     with TraceReader(path / TRACES, Trace) as reader:
@@ -140,7 +140,7 @@ async def _finish_traces(
 
 
 def reply_store_path(config: RunConfig) -> Path:
-    """Return where a run keeps its replies: beside its directory by default, shared with its neighbours."""
+    """Return the file of the run's reply store: by default beside its directory, shared by the runs of one folder."""
     return Path(config.cache) if config.cache else Path(config.out).parent / "replies.sqlite"
 
 
@@ -153,9 +153,9 @@ async def trace_all(
     open_prompts: int,
     launches: Sequence[Launch] = (),
 ) -> None:
-    """Make a record of every prompt and write it at once; a failed prompt is written as what it is.
+    """Call `job` on every (prompt, position) and write its record at once, or a Failure.
 
-    `job` makes a record of a prompt and its position. `launches` tell why it is slow, where it is.
+    `launches` explain a slow run to the user: how its managed servers were started.
     """
 
     async def trace(item: tuple[int, Prompt]) -> Any:  # noqa: ANN401  (a record of the caller's)
@@ -187,13 +187,13 @@ async def trace_all(
     )
 
 
-def _is_own(config: RunConfig, path: Path) -> bool:
+def _read_from_run(config: RunConfig, path: Path) -> bool:
     """Whether the configuration was read from the run directory itself."""
     return Path(config.constitution) == path / "constitution.yaml"
 
 
 def _prompts_of(path: Path) -> PromptSet:
-    """Return the prompts a run holds; it stands alone, whatever became of the file."""
+    """Return the prompts stored in the run directory; the prompts file is not read again."""
     manifest = read_manifest(path)
     with TraceReader(path / TRACES, Trace) as reader:
         prompts = reader.prompts()
@@ -209,7 +209,7 @@ def _headline(config: RunConfig, constitution: Constitution, prompts: int, dupli
             + (f" ({duplicates} duplicate{'s' * (duplicates != 1)} dropped)" if duplicates else ""),
             f"policy {config.policy.model or config.policy.url[0]}",
             f"critic {config.critic.model or config.critic.url[0]}",
-            config.out + (" (going on)" if resumed else ""),
+            config.out + (" (continued)" if resumed else ""),
         ]
     )
 

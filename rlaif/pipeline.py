@@ -1,4 +1,4 @@
-"""The way of one prompt, top to bottom: sample, critique and revise, compare, done.
+"""The steps of one prompt, top to bottom: sample, critique and revise, compare.
 
     Prompt --sample--> Response x n --critique--> Critique --revise--> Response
                             └──────────── candidates ───────────────────┘
@@ -7,7 +7,7 @@
                                                │
                                              Trace
 
-Nothing is mutated and nothing is written here; what a trace means is for `rlaif.preferences`.
+Nothing is written here; judgements and pairs are computed from traces by `rlaif.preferences`.
 """
 
 import random
@@ -39,7 +39,7 @@ from rlaif.templates import Templates
 
 @dataclass(frozen=True)
 class Work:
-    """What every prompt of a run shares."""
+    """What all prompts of a run share: settings, templates and models."""
 
     config: RunConfig
     constitution: Constitution
@@ -52,14 +52,14 @@ class Work:
 
 @dataclass(frozen=True)
 class ModelAccess:
-    """How the models of a run are reached, beside what its configuration says."""
+    """What requests to a run's models need besides its configuration."""
 
     store: ReplyStore
     meter: Meter
     logs: Path
     """Folder for the logs of servers that are started."""
     say: Callable[[str], None]
-    """Takes a line for people, such as that a server is being started."""
+    """Shows the user a line, such as that a server is being started."""
 
 
 @asynccontextmanager
@@ -70,33 +70,33 @@ async def open_work(
     access: ModelAccess,
     clients: Clients | None = None,
 ) -> AsyncIterator[Work]:
-    """Connect the models of a run and yield what `trace_prompt` needs; the only way from a configuration to that.
+    """Connect the models of a run and yield what `trace_prompt` needs.
 
-    Servers that `rlaif` manages are started, and stopped on leaving. `clients` are models that are connected already.
+    Managed servers are started, and stopped at the end of the block. `clients` are models that are connected already.
     Raises what `open_clients` raises.
     """
     async with AsyncExitStack() as stack:
         if clients is None:
-            judges = config.judging.own_critics
-            opened = open_clients(config.policy, config.critic, judges=judges, logs=access.logs, say=access.say)
+            own_critics = config.judging.own_critics
+            opened = open_clients(config.policy, config.critic, judges=own_critics, logs=access.logs, say=access.say)
             clients = await stack.enter_async_context(opened)
         policy, critic = asked_through(clients, config.policy, config.critic, access.store, access.meter)
-        asked = judges_through(clients, config.judging.panel, critic, access.store, access.meter)
-        yield Work(config, constitution, templates, policy, critic, asked, clients)
+        judges = judges_through(clients, config.judging.panel, critic, access.store, access.meter)
+        yield Work(config, constitution, templates, policy, critic, judges, clients)
 
 
 async def trace_prompt(work: Work, prompt: Prompt, priority: int) -> Trace:
-    """Take one prompt through all steps. Raises RequestError when a model call fails for good."""
-    samples, asked = await sample(work.policy, prompt, work.config.sampling, work.config.seed, priority)
+    """Return the trace of one prompt. Raises RequestError when a request to a model fails for good."""
+    samples, sampling_reply = await sample(work.policy, prompt, work.config.sampling, work.config.seed, priority)
     chains = await together(*(_improve(work, prompt, response, priority) for response in samples))
     revisions = [revision for chain in chains for revision in chain.revisions]
     candidates, dropped = _candidates(work.config, samples, [chain.revisions for chain in chains])
     principles = judging_principles(work.constitution, work.config, prompt)
     parents = ancestors([*samples, *revisions], {candidate.id for candidate in candidates})
     checks = judging_checks(work.constitution, work.config, prompt)
-    panel = _Panel(principles, checks, parents, priority)
-    matchups, pointwise, verdict_answers = await _judge(work, prompt, candidates, panel)
-    answers = [asked, *(answer for chain in chains for answer in chain.answers), *verdict_answers]
+    criteria = _Criteria(principles, checks, parents, priority)
+    matchups, pointwise, judge_replies = await _judge(work, prompt, candidates, criteria)
+    replies = [sampling_reply, *(reply for chain in chains for reply in chain.replies), *judge_replies]
     return Trace(
         prompt=prompt,
         responses=(*samples, *revisions),
@@ -106,21 +106,21 @@ async def trace_prompt(work: Work, prompt: Prompt, priority: int) -> Trace:
         checked_by=tuple(check.id for check in checks),
         matchups=tuple(matchups),
         rankings=tuple(pointwise.rankings),
-        usage=total_usage(answers),
+        usage=total_usage(replies),
     )
 
 
 @dataclass(frozen=True)
 class _Chain:
-    """The critiques and revisions that one sample went through."""
+    """The critiques and revisions of one sample, round by round, and the replies behind them."""
 
     critiques: list[Critique]
     revisions: list[Response]
-    answers: list[StoredReply]
+    replies: list[StoredReply]
 
 
 async def _improve(work: Work, prompt: Prompt, sampled: Response, priority: int) -> _Chain:
-    """Criticise and revise one sample, round after round; an empty text ends the chain."""
+    """Criticise and revise one sample, round by round; an empty or copied text ends the chain."""
     chain = _Chain([], [], [])
     current = sampled
     reviser = work.critic if work.config.revision.by == "critic" else work.policy
@@ -137,26 +137,26 @@ async def _improve(work: Work, prompt: Prompt, sampled: Response, priority: int)
             run_seed=work.config.seed,
             priority=priority,
         )
-        found, criticised = await critique(work.critic, work.templates, turn)
-        current, revised = await revise(reviser, work.templates, turn, found)
-        chain.critiques.append(found)
+        written, critique_reply = await critique(work.critic, work.templates, turn)
+        current, revision_reply = await revise(reviser, work.templates, turn, written)
+        chain.critiques.append(written)
         chain.revisions.append(current)
-        chain.answers.extend((criticised, revised))
+        chain.replies.extend((critique_reply, revision_reply))
     return chain
 
 
 def _draw_for_round(work: Work, prompt: Prompt, sampled: Response, number: int) -> Sequence[Principle]:
-    """Draw the principles of one round: others than in the rounds before, as long as there are others."""
+    """Return the principles drawn for one round, without repetition over the rounds until all were drawn."""
     rng = random.Random(derive_seed(work.config.seed, prompt.id, "principles", sampled.id))
-    apt = [principle for principle in work.constitution.revising if principle.applies(prompt.tags)]
-    order = rng.sample(apt, len(apt))
+    applicable = [principle for principle in work.constitution.revising if principle.applies(prompt.tags)]
+    order = rng.sample(applicable, len(applicable))
     count = min(work.config.revision.principles, len(order))
     start = (number - 1) * count
     return [order[(start + place) % len(order)] for place in range(count)]
 
 
 def judging_principles(constitution: Constitution, config: RunConfig, prompt: Prompt) -> Sequence[Principle]:
-    """Return the principles put to the judge, the same for all matchups of a prompt so that scores compare."""
+    """Return the principles put to the judges: the same for all matchups of a prompt, so that strengths compare."""
     if not config.judging.asks_rules:
         return ()
     principles = [principle for principle in constitution.asked if principle.applies(prompt.tags)]
@@ -164,14 +164,14 @@ def judging_principles(constitution: Constitution, config: RunConfig, prompt: Pr
 
 
 def judging_checks(constitution: Constitution, config: RunConfig, prompt: Prompt) -> Sequence[NamedCheck]:
-    """Return the programs that decide beside the judge, all of them: they cost nothing, so none are drawn."""
+    """Return all checks of the constitution and of the prompt; none are drawn, because they cost nothing."""
     return () if config.judging.kind == "none" else (*constitution.checks(prompt.tags), *prompt.checks)
 
 
 def _candidates(
     config: RunConfig, samples: Sequence[Response], revisions: Sequence[Sequence[Response]]
 ) -> tuple[list[Response], list[Dropped]]:
-    """Return the answers to be compared, each text once, and those left out with the reason."""
+    """Return the responses to compare, each text once, and the dropped ones with the reason."""
     wanted = list(samples)
     for chain in revisions:
         usable = [revision for revision in chain if revision.text and not revision.copied]
@@ -191,25 +191,27 @@ def _candidates(
 
 
 @dataclass(frozen=True)
-class _Panel:
-    """By what the candidates of one prompt are compared."""
+class _Criteria:
+    """The principles and checks under which the candidates of one prompt are compared."""
 
     principles: Sequence[Principle]
     checks: Sequence[NamedCheck]
     parents: dict[str, str]
-    """The candidate that a revision goes back to."""
+    """By the id of a revision: the candidate that it revises, directly or through other revisions."""
     priority: int
 
 
 async def _judge(
-    work: Work, prompt: Prompt, candidates: Sequence[Response], panel: _Panel
+    work: Work, prompt: Prompt, candidates: Sequence[Response], criteria: _Criteria
 ) -> tuple[list[Matchup], PointwiseResults, list[StoredReply]]:
-    """Compare the candidates as designed, then those the ranking wants to pair and the design left apart."""
-    if not panel.principles and not panel.checks and not work.config.judging.scores:
+    """Compare the matchups of the design, then the pairs that the ranking selects and the design did not compare."""
+    if not criteria.principles and not criteria.checks and not work.config.judging.scores:
         return [], PointwiseResults(), []
-    found = await check_responses(panel.checks, prompt, candidates)
+    findings = await check_responses(criteria.checks, prompt, candidates)
     both_orders = work.config.judging.orders == "both"
-    candidate_set = CandidateSet(prompt, candidates, panel.principles, both_orders, panel.priority, work.config.seed)
+    candidate_set = CandidateSet(
+        prompt, candidates, criteria.principles, both_orders, criteria.priority, work.config.seed
+    )
     pointwise = await judge_pointwise(work.judges, work.templates, candidate_set)
     by_id = {response.id: response for response in candidates}
     seed = derive_seed(work.config.seed, prompt.id, "matchups")
@@ -220,32 +222,33 @@ async def _judge(
             a=by_id[a],
             b=by_id[b],
             purpose=purpose,
-            principles=panel.principles,
+            principles=criteria.principles,
             both_orders=both_orders,
-            priority=panel.priority,
-            checks=found.of(a, b),
+            priority=criteria.priority,
+            checks=findings.of(a, b),
             pointwise=pointwise,
             run_seed=work.config.seed,
         )
 
     async def all_of(comparisons: list[Comparison]) -> list[tuple[Matchup, list[StoredReply]]]:
-        return await together(*(compare_pair(work.judges, work.templates, one) for one in comparisons))
+        return await together(*(compare_pair(work.judges, work.templates, compared) for compared in comparisons))
 
-    designed = await all_of([comparison(a, b, "design") for a, b in design(list(by_id), panel.parents, seed)])
+    designed = await all_of([comparison(a, b, "design") for a, b in design(list(by_id), criteria.parents, seed)])
     judged = {frozenset((matchup.a, matchup.b)) for matchup, _ in designed}
     lengths = {response.id: len(response.text) for response in candidates}
-    wanted = _wanted(work, prompt, [matchup for matchup, _ in designed], panel.parents, lengths)
+    wanted = _wanted(work, prompt, [matchup for matchup, _ in designed], criteria.parents, lengths)
     final = await all_of([comparison(a, b, "final") for a, b in wanted if frozenset((a, b)) not in judged])
-    everything = [*designed, *final]
-    answers = [answer for _, answers in everything for answer in answers]
-    return [matchup for matchup, _ in everything], pointwise, [*pointwise.replies, *answers]
+    compared = [*designed, *final]
+    replies = [reply for _, given in compared for reply in given]
+    return [matchup for matchup, _ in compared], pointwise, [*pointwise.replies, *replies]
 
 
 def _wanted(
     work: Work, prompt: Prompt, matchups: Sequence[Matchup], parents: dict[str, str], lengths: dict[str, int]
 ) -> list[tuple[str, str]]:
+    """Return the pairs of response ids that the ranking of the design's matchups selects."""
     rules, judging = work.constitution, work.config.judging
-    # Thresholds may change later without asking anything, so they have no say in what is asked.
+    # Thresholds may change later without new requests, so which pairs are compared does not depend on them.
     unbounded = judging.without_thresholds.model_copy(update={"strategy": "by-priority"})
     rule = unbounded.rule(rules.weights, rules.priorities)
     scores = scores_of(rank([judge_matchup(matchup, rule) for matchup in matchups]))

@@ -1,4 +1,4 @@
-"""How far a long job is, and who watches it."""
+"""The progress of a long job, and the screen that shows it."""
 
 import asyncio
 import time
@@ -14,53 +14,55 @@ SHOW_EVERY_S = 0.25
 
 
 class Forecast(Protocol):
-    """Tells how long the rest of a job takes."""
+    """Forecasts how long the rest of a job takes."""
 
     finished: int
     """Items finished in this session."""
 
     def finish(self, usage: Usage) -> None:
-        """Count a finished item and what it took."""
+        """Count a finished item and its tokens."""
 
     def seconds_for(self, unfinished: int, meter: Meter, elapsed: float) -> float | None:
-        """Return the seconds that so many unfinished items still take, open ones included; None where unknown."""
+        """Return the seconds that `unfinished` items still take, open ones included; None where it is unknown."""
 
 
 @dataclass
 class Progress:
-    """How far a run is; read by whatever shows it."""
+    """The progress of a job; updated while it runs and read by the screen."""
 
     prompts: int = 0
-    """How many there are of what is worked off; `unit` says what that is."""
+    """Number of items in all; `unit` names them."""
     done: int = 0
-    """Traces, those of earlier sessions included."""
+    """Finished items, those of earlier sessions included."""
     done_before: int = 0
+    """Items that earlier sessions finished."""
     open: int = 0
+    """Items in progress."""
     failed: int = 0
     started: float = field(default_factory=time.monotonic)
     meter: Meter = field(default_factory=Meter)
     unit: str = "prompts"
     forecast: Forecast | None = None
-    """Tells how long the rest takes from the start on, where the work can be planned."""
+    """Forecasts the time left from the start on; None where the work cannot be planned."""
     limit_s: float | None = None
-    """Seconds after which no work should be going on."""
+    """Time limit in seconds: only items that are expected to be finished by then are started."""
     said_slow: bool = False
-    """Whether a person was told that not all will be done by then."""
+    """Whether the user was warned that the time limit is too short for all items."""
 
     @property
     def seconds(self) -> float:
-        """How long the work has been going on, without the starting of servers."""
+        """Seconds of work so far, without the time that servers took to start."""
         now, meter = time.monotonic(), self.meter
         starting = meter.starting_s + (now - meter.waiting_since if meter.waiting else 0.0)
         return max(0.0, now - self.started - starting)
 
     @property
     def left(self) -> int:
-        """How many are neither done nor failed."""
+        """Number of items that are neither done nor failed."""
         return self.prompts - self.done - self.failed
 
     def seconds_left(self) -> float | None:
-        """Return how long all that will be done will take; None while nothing tells."""
+        """Return the seconds until the job ends, the time limit included; None while it is unknown."""
         if self.forecast is None:
             done_now = self.done - self.done_before
             return self.left * self.seconds / done_now if done_now else None
@@ -71,14 +73,14 @@ class Progress:
         return min(left, max(begun, self.limit_s - self.seconds))
 
     def has_time_for_another(self) -> bool:
-        """Whether what is open and one more would be finished within the limit; the first always is tried."""
+        """Whether one more item would be finished within the limit besides the open ones; True for the first item."""
         if self.limit_s is None or self.forecast is None or self.open + self.forecast.finished == 0:
             return True
         needed = self.forecast.seconds_for(self.open + 1, self.meter, self.seconds)
         return needed is None or self.seconds + needed <= self.limit_s
 
     def session(self) -> dict[str, float]:
-        """Return what this process did and spent so far."""
+        """Return the counts of this session: seconds, traces, replies and tokens."""
         meter = self.meter
         return {
             "seconds": round(self.seconds, 1),
@@ -92,17 +94,17 @@ class Progress:
 
 
 class Screen(Protocol):
-    """Whoever watches a run."""
+    """Shows lines and progress to the user."""
 
     def say(self, line: str) -> None:
         """Show one line."""
 
     def show(self, progress: Progress) -> None:
-        """Show how far the run is; called often."""
+        """Show the progress; called often."""
 
 
 class Silent:
-    """Shows nothing."""
+    """A screen that shows nothing."""
 
     def say(self, line: str) -> None:
         """Do nothing."""
@@ -113,7 +115,7 @@ class Silent:
 
 @asynccontextmanager
 async def shown_often(progress: Progress, screen: Screen) -> AsyncIterator[None]:
-    """Show how far a job is while it is worked on inside, and once more at its end."""
+    """Show the progress every SHOW_EVERY_S seconds inside the block, and once at its end."""
 
     async def ticker() -> None:
         while True:

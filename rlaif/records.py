@@ -1,8 +1,8 @@
-"""What one prompt leaves behind, from the question to the verdicts: frozen, strict, and complete.
+"""The records of one prompt, from the conversation to the verdicts.
 
-A `Trace` holds facts only: what was asked, of which model, with which seed, and what came back. Conclusions
-(judgements, rankings, pairs) are computed from traces by `rlaif.preferences` whenever they are needed, so
-that a changed threshold never needs a model. They are deliberately absent here.
+A `Trace` holds facts only: every request, its model and seed, and the reply. Conclusions (judgements, strengths, pairs)
+are absent: `rlaif.preferences` computes them from traces when they are needed, so that a changed threshold needs no new
+request.
 """
 
 import math
@@ -17,11 +17,11 @@ from rlaif.checks.check import CheckResult, NamedCheck
 from rlaif.seeds import content_hash
 
 Order = Literal["ab", "ba"]
-"""Which of a matchup's answers is shown first."""
+"""Which of a matchup's responses is shown first."""
 
 
 PROMPT_CHECK = "check:"
-"""Begins the names of checks that belong to a prompt; no principle's id holds a colon."""
+"""Prefix of the ids of checks that belong to a prompt; no principle's id contains a colon."""
 
 
 class Message(Record):
@@ -32,35 +32,37 @@ class Message(Record):
 
 
 class Prompt(Record):
-    """A conversation that ends with a user's turn and waits for an answer."""
+    """A conversation that ends with a user's turn."""
 
     id: str
-    """Given by the file, or made from the content; unique in a run."""
+    """From the prompts file, or a hash of the content; unique in a run."""
     messages: tuple[Message, ...]
     tags: tuple[str, ...] = ()
     checks: tuple[NamedCheck, ...] = ()
-    """What programs find out about its answers; each counts as a principle of weight 1 and priority 1, for it alone."""
+    """Checks of its responses only; each counts as a principle of weight 1 and priority 1."""
 
 
 @dataclass(frozen=True)
 class PromptSet:
-    """The prompts of a run and what happened on the way."""
+    """The prompts of a run."""
 
     prompts: list[Prompt]
     duplicates: int
+    """Number of dropped prompts with the same conversation and checks as an earlier one."""
     source: str
+    """The file or hub dataset, as it was given."""
 
     @property
     def hash(self) -> str:
         """Content hash over ids, conversations, tags and checks, in order."""
-        # Prompts without checks keep the hash that they had before there were any.
+        # Leaves out empty checks, so that prompts without checks keep the hash of versions without checks.
         return content_hash(
             *(prompt.model_dump_json(exclude=None if prompt.checks else {"checks"}) for prompt in self.prompts)
         )
 
 
 class Response(Record):
-    """One answer to a prompt: sampled from the policy, or a revision of another answer."""
+    """A response to a prompt: sampled from the policy, or a revision of another response."""
 
     id: str
     """`s0`, `s1`, … for samples; `s0.r1` for the first revision of `s0`."""
@@ -71,22 +73,23 @@ class Response(Record):
     model: str
     seed: int
     finish_reason: str
-    """`stop`, or `length` when the answer was cut at max_tokens."""
+    """`stop`, or `length` when the response was cut at max_tokens."""
     tokens: int | None = None
-    """Generated tokens; None where one request gave several answers and the server counted them together."""
+    """Generated tokens; None where one request gave several responses and the server counted them together."""
     reasoning: str | None = None
-    """What a thinking model wrote before its answer; never shown to the critic."""
+    """The reasoning of a thinking model before its response; never shown to the critic."""
     copied: str | None = None
-    """Words of a revision that come from the worked examples, the instructions or the fences; it is no candidate."""
+    """Words that a revision copied from the worked examples, the instructions or the fences; it is then not a
+    candidate."""
     reply: str
     """Key of the raw reply in the reply store."""
 
 
 class Critique(Record):
-    """What the critic found in one response under the principles drawn for it."""
+    """The critic's criticism of one response under the principles drawn for it."""
 
     of: str
-    """The response criticised."""
+    """Id of the criticised response."""
     round: int = Field(ge=1)
     principles: tuple[str, ...]
     text: str
@@ -96,48 +99,48 @@ class Critique(Record):
 
 
 class Verdict(Record):
-    """A judge's answer to one question about one matchup, in one order.
+    """A judge's reply to one question about one matchup in one order.
 
-    Log-probabilities are natural logarithms of the probability of the answer's token, read from the server; the
-    label's spellings ("A", " A") are summed. A verdict in words has none: then `said` is what its last line named.
+    Log-probabilities are natural logarithms, reported by the server; the spellings of a label ("A", " A") are summed.
+    A verdict in words has no log-probabilities, and `said` instead.
     """
 
     principle: str
     judge: str = "pairwise-logprob"
-    """Who said it."""
+    """Name of the judge."""
     order: Order
-    """Which answer was shown first: a before b, or b before a."""
+    """Which response was shown first: `ab` or `ba`."""
     first: float | None = None
-    """log P(label of the answer shown first); None when it was not among the reported tokens."""
+    """log P(label of the response shown first); None when it was not among the reported tokens."""
     second: float | None = None
-    """log P(label of the answer shown second); None when it was not among the reported tokens."""
+    """log P(label of the response shown second); None when it was not among the reported tokens."""
     floor: float | None = None
     """log P of the least likely token reported: an upper bound for a label that is None."""
     label_mass: float = Field(ge=0, le=1.001)
-    """Probability of the two labels together; low means the judge did not answer the question. Of a verdict in words: 1
-    where it could be read, 0 where not."""
+    """Probability of the two labels together; low means the judge did not answer the question. For a verdict in words:
+    1 where it could be read, 0 where not."""
     said: Literal["first", "second"] | None = None
-    """The answer that a verdict in words names."""
+    """The response that a verdict in words names, by its place."""
     clamped: float | None = None
-    """Log-odds for the answer shown first, held within the judge's range; what counts where it is given."""
+    """Log-odds for the response shown first, clamped to the judge's range; used in place of the raw log-odds."""
     reasoning: str | None = None
-    """What the judge wrote before its verdict."""
+    """The judge's reasoning before its verdict."""
     reply: str
 
     @property
     def bounded(self) -> bool:
-        """Whether one label was too rare to be reported, so that `logit` is only a bound."""
+        """Whether one label was not among the reported tokens, so that `logit` is only a bound."""
         return (self.first is None) != (self.second is None)
 
     def logit(self) -> float | None:
-        """Return the log-odds for the answer shown first that count, or None when the verdict could not be read."""
+        """Return the log-odds for the response shown first, clamped where the judge has a range; None if unreadable."""
         return self.raw_logit() if self.clamped is None else self.clamped
 
     def raw_logit(self) -> float | None:
-        """Return log P(first) - log P(second) before any clamping, or None when neither label was found.
+        """Return log P(first) - log P(second) before clamping, or None when neither label was reported.
 
-        When one label alone is missing, the server's least likely reported token bounds it from above, so
-        the logit returned is the smallest in size that fits what was seen. A verdict in words is infinite.
+        Where one label is missing, `floor` takes its place: an upper bound, so that the absolute logit is a lower
+        bound. A verdict in words is infinite.
         """
         if self.said is not None:
             return math.inf if self.said == "first" else -math.inf
@@ -149,7 +152,7 @@ class Verdict(Record):
 
 
 class Checked(Record):
-    """What a program found in the two responses of a matchup."""
+    """The results of one check on the two responses of a matchup."""
 
     principle: str
     """A principle's id, or `check:NAME` for a check of the prompt."""
@@ -158,89 +161,91 @@ class Checked(Record):
 
     @property
     def decided(self) -> bool:
-        """Whether one passed and the other did not; otherwise the check has nothing to say about these two."""
+        """Whether exactly one response passed; otherwise the check does not decide the matchup."""
         return self.a.passed != self.b.passed
 
 
 class Score(Record):
-    """What a judge that looks at one answer at a time gave it."""
+    """The score of one response by a judge that sees one response at a time."""
 
     value: float
-    """Expectation over the numbers of the scale; of a reward model, its raw score."""
+    """Expectation over the numbers of the scale; the raw score of a reward model."""
     probabilities: tuple[float, ...] = ()
-    """Of every number of the scale, lowest first, adding up to 1; none from a reward model."""
+    """Probability of every number of the scale, lowest first, normalised to sum to 1; empty for a reward model."""
     label_mass: float | None = None
-    """Probability of all numbers together before that; low means that it did not answer. None from a reward model."""
+    """Probability of all numbers together before normalisation; low means that the judge did not answer the question.
+    None for a reward model."""
     reply: str
 
 
 class Scored(Record):
-    """What one judge gave the two responses of a matchup, each by itself."""
+    """The scores of the two responses of a matchup by one judge."""
 
     judge: str
     principle: str
-    """`JUDGE:ASPECT`; no principle's id holds a colon."""
+    """`JUDGE:ASPECT`; no principle's id contains a colon."""
     a: Score | None = None
-    """None where its answer could not be read."""
+    """None where the judge's reply could not be read."""
     b: Score | None = None
 
 
 class Ranking(Record):
-    """All candidates of a prompt put in order by a judge, once."""
+    """One ranking of all candidates of a prompt by a judge."""
 
     judge: str
     principle: str
     shown: tuple[str, ...]
-    """The responses in the order in which they were shown."""
+    """Ids of the responses in the order in which they were shown."""
     ranked: tuple[str, ...] | None = None
-    """Best first; None where its answer could not be read."""
+    """Ids of the responses, best first; None where the judge's reply could not be read."""
     reply: str
 
 
 class Ranked(Record):
-    """How the rankings of one judge under one principle placed the two responses of a matchup."""
+    """Counts of how the rankings of one judge under one principle place the two responses of a matchup."""
 
     judge: str
     principle: str
     a_first: tuple[int, int]
-    """Of the rankings for which a was shown before b: how many place a higher, and how many b."""
+    """(Rankings that place a higher, rankings that place b higher), of those where a was shown before b."""
     b_first: tuple[int, int]
-    """The same where b was shown before a; again a, then b."""
+    """The same counts, a then b, of the rankings where b was shown before a."""
 
 
 class Matchup(Record):
-    """Two responses of one prompt, compared under every principle: by judges, or by a program."""
+    """Two responses of one prompt and their comparison under every principle, by judges or by checks."""
 
     a: str
     b: str
     purpose: Literal["design", "final"] = "design"
-    """`design`: chosen beforehand, feeds the ranking. `final`: asked because the ranking picked these two."""
+    """`design`: chosen before judging, and used for the ranking. `final`: compared because the ranking selected the
+    pair."""
     verdicts: tuple[Verdict, ...]
     checks: tuple[Checked, ...] = ()
-    """By the principles that a program decides; no model was asked about these."""
+    """Results of the principles that a program decides, without a model."""
     scores: tuple[Scored, ...] = ()
-    """By judges that look at one answer at a time."""
+    """From judges that see one response at a time."""
     rankings: tuple[Ranked, ...] = ()
-    """By judges that put all answers in order."""
+    """From judges that rank all responses at once."""
 
     def verdicts_by_judge(self) -> dict[tuple[str, str], dict[Order, Verdict]]:
-        """Return the verdicts under (judge, principle) and order; an order that was not asked is missing."""
-        found: dict[tuple[str, str], dict[Order, Verdict]] = {}
+        """Return the verdicts by (judge, principle), then by order; an order that was not asked is missing."""
+        verdicts: dict[tuple[str, str], dict[Order, Verdict]] = {}
         for verdict in self.verdicts:
-            found.setdefault((verdict.judge, verdict.principle), {})[verdict.order] = verdict
-        return found
+            verdicts.setdefault((verdict.judge, verdict.principle), {})[verdict.order] = verdict
+        return verdicts
 
 
 class Dropped(Record):
-    """An answer that did not become a candidate, and why."""
+    """A response that did not become a candidate, and why."""
 
     response: str
     reason: Literal["empty", "identical", "copied"]
-    """`copied`: it repeats a worked example, the instructions or a fence instead of revising the answer."""
+    """`copied`: it repeats a worked example, the instructions or a fence instead of revising the response."""
 
 
 class Usage(Record):
-    """Tokens that the servers report for a trace, answers from the reply store included."""
+    """Numbers of requests and tokens as servers report them, replies from the reply store included."""
 
     requests: int = 0
     prompt_tokens: int = 0
@@ -248,7 +253,7 @@ class Usage(Record):
     completion_tokens: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
-        """Return the sums."""
+        """Return the sum of each count."""
         return Usage(
             requests=self.requests + other.requests,
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
@@ -258,7 +263,7 @@ class Usage(Record):
 
 
 class Trace(Record):
-    """Everything one prompt went through."""
+    """All records of one prompt."""
 
     prompt: Prompt
     responses: tuple[Response, ...]
@@ -270,7 +275,7 @@ class Trace(Record):
     """Ids of the principles, and of the prompt's own checks, that a program decided."""
     matchups: tuple[Matchup, ...]
     rankings: tuple[Ranking, ...] = ()
-    """What listwise judges were shown and said, whole."""
+    """The rankings of listwise judges, over all candidates."""
     usage: Usage
 
     def response(self, response_id: str) -> Response:
@@ -278,30 +283,30 @@ class Trace(Record):
         return next(r for r in self.responses if r.id == response_id)
 
     def ancestors(self, among: Collection[str]) -> dict[str, str]:
-        """Return for every revision in `among` the nearest response it goes back to that is in `among`, too."""
+        """Return the nearest ancestor in `among` of every revision in `among`, by the revision's id."""
         return ancestors(self.responses, among)
 
     def candidates(self) -> tuple[Response, ...]:
-        """Return the responses that were compared, in the order they were made."""
+        """Return the responses that were compared, in the order in which they were written."""
         judged = {r for m in self.matchups for r in (m.a, m.b)}
         return tuple(r for r in self.responses if r.id in judged)
 
 
 def ancestors(responses: Sequence[Response], among: Collection[str]) -> dict[str, str]:
-    """Return for every revision in `among` the nearest response it goes back to that is in `among`, too."""
+    """Return the nearest ancestor in `among` of every revision in `among`, by the revision's id."""
     parents = {response.id: response.parent for response in responses}
-    found = {}
+    nearest = {}
     for response in responses:
         parent = response.parent if response.id in among else None
         while parent is not None and parent not in among:
             parent = parents[parent]
         if parent is not None:
-            found[response.id] = parent
-    return found
+            nearest[response.id] = parent
+    return nearest
 
 
 class Failure(Record):
-    """A prompt that did not become a trace, and why; starting the run again tries it again."""
+    """A prompt that failed, and why; starting the run again tries it again."""
 
     prompt_id: str
     error: str

@@ -1,11 +1,11 @@
-"""Content addresses and seeds: the same text gives the same name, and the same place in a run the same seed."""
+"""Content hashes, and seeds derived from the run's seed and a purpose; both repeat exactly."""
 
 import json
 from hashlib import blake2b
 
 
 def content_hash(*parts: str | bytes, digits: int = 12) -> str:
-    """Return `digits` hex characters that name this sequence of parts.
+    """Return a hash of this sequence of parts, as `digits` hex characters.
 
     Parts are length-prefixed, so ("ab", "c") and ("a", "bc") differ.
     """
@@ -17,10 +17,10 @@ def content_hash(*parts: str | bytes, digits: int = 12) -> str:
 
 
 def canonical_json(value: object) -> str:
-    """Return the one JSON text of a value: sorted keys, no spaces."""
+    """Return the canonical JSON text of a value: sorted keys, no spaces."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def derive_seed(run_seed: int, *place: str | int) -> int:
-    """Return a seed in [0, 2**31) that depends on the run's seed and on what it is for, never on time or order."""
-    return int(content_hash(str(run_seed), *(str(step) for step in place), digits=16), 16) % 2**31
+def derive_seed(run_seed: int, *purpose: str | int) -> int:
+    """Return a seed in [0, 2**31) that depends on the run's seed and the purpose alone, never on time or order."""
+    return int(content_hash(str(run_seed), *(str(part) for part in purpose), digits=16), 16) % 2**31

@@ -1,4 +1,4 @@
-"""Where the files that come with the package stand: at the top of a checkout, or inside an installed wheel."""
+"""The paths of the files that come with the package: at the top of a checkout, or inside an installed wheel."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ TEMPLATES = _ROOT / "prompts"
 DATA = _ROOT / "data"
 
 SEED_PROMPTS = "seed"
-"""The name that stands for the project's own seed prompts wherever a prompts file is asked for."""
+"""Name of the project's own seed prompts, valid wherever a prompts file is expected."""
 
 
 def find_constitution(name_or_path: str | Path) -> Path:
     """Return the file of a constitution given as a path or as a shipped name.
 
-    Raises UsageError that lists the shipped names when there is neither.
+    Raises UsageError with the shipped names when there is neither.
     """
     path = Path(name_or_path)
     if path.is_file():

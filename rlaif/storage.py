@@ -1,7 +1,7 @@
-"""Durable writes to SQLite from an event loop: one thread, many rows a transaction.
+"""Durable writes to SQLite from an event loop: one thread, many rows per transaction.
 
-Rows are committed together, at most `LONGEST_DELAY_S` after they were handed over. In WAL mode a committed row
-survives `kill -9`; only a loss of power can take the last transactions back.
+Rows are committed together, at most `LONGEST_DELAY_S` after `put`. In WAL mode a committed row survives `kill -9`; only
+a loss of power can lose the last transactions.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ _Statement = tuple[str, tuple[Any, ...]]
 
 
 class BatchWriter:
-    """Writes to one SQLite file. Handing over is thread-safe and never waits."""
+    """Writes to one SQLite file in a thread of its own. `put` is thread-safe and never waits."""
 
     def __init__(self, path: Path, schema: str) -> None:
         self.path = path
@@ -36,15 +36,15 @@ class BatchWriter:
         self._thread.start()
 
     def put(self, sql: str, values: tuple[Any, ...]) -> None:
-        """Hand over one statement. Raises StorageError when an earlier one could not be written."""
+        """Queue one statement. Raises StorageError when an earlier one could not be written."""
         if self._failure is not None:
             raise self._failure
         if not self._thread.is_alive():
-            raise StorageError(f"{self.path}: cannot be written: its writer has ended")
+            raise StorageError(f"{self.path}: cannot be written: the writer thread has ended")
         self._queue.put((sql, values))
 
     def flush(self) -> None:
-        """Wait until everything handed over is committed. Raises StorageError when it could not be."""
+        """Wait until all queued statements are committed. Raises StorageError when they could not be."""
         written = threading.Event()
         self._queue.put(written)
         while not written.wait(0.5):
@@ -53,10 +53,10 @@ class BatchWriter:
         if self._failure is not None:
             raise self._failure
         if not written.is_set():
-            raise StorageError(f"{self.path}: cannot be written: its writer has ended")
+            raise StorageError(f"{self.path}: cannot be written: the writer thread has ended")
 
     def close(self) -> None:
-        """Commit what is left and end the thread; never raises."""
+        """Commit the rest of the queue and end the thread; never raises."""
         self._queue.put(None)
         self._thread.join()
 
@@ -79,7 +79,7 @@ class BatchWriter:
                         item.set()
                 going = None not in batch
         finally:
-            with contextlib.suppress(sqlite3.Error):  # afterwards the one file holds everything
+            with contextlib.suppress(sqlite3.Error):  # moves all rows from the WAL into the file itself
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             connection.close()
 
@@ -95,7 +95,7 @@ class BatchWriter:
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """Open a SQLite file in WAL mode, waiting up to a minute for another process's write."""
+    """Open a SQLite file in WAL mode; its statements wait up to a minute for another process's write."""
     if read_only and not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists():
         return sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True)
     if read_only:
@@ -107,7 +107,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    """Switch the file to WAL mode; SQLite does not wait here by itself when another process does the same."""
+    """Switch the file to WAL mode, and retry while another process does the same: SQLite's timeout does not apply."""
     deadline = time.monotonic() + 60
     while True:
         try:
@@ -123,10 +123,12 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
 def _storage_error(path: Path, error: Exception) -> StorageError:
     reason = str(error)
     if "full" in reason or "disk I/O" in reason:
-        reason = f"the disk is full, or the file may not grow ({reason})"
+        reason = f"the disk is full, or the file has reached a size limit ({reason})"
     if "not a database" in reason or "malformed" in reason:
-        return StorageError(f"{path}: is not a SQLite file, or is damaged ({reason}); move it away and start again")
+        return StorageError(
+            f"{path}: is not a SQLite file, or is damaged ({reason}); move it away and run the same command again"
+        )
     return StorageError(
-        f"{path}: cannot be written: {reason}. What was written before is kept: make room and run the same "
-        "command again"
+        f"{path}: cannot be written: {reason}. All earlier rows are kept: free some space and run the same command "
+        "again"
     )

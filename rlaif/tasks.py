@@ -1,4 +1,4 @@
-"""Doing several things at once (all results, or the first error and nothing left running), in a loop of one's own."""
+"""Run coroutines concurrently (all results, or the first error with the rest cancelled), or from synchronous code."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 
 
 async def together(*jobs: Coroutine[Any, Any, Result]) -> list[Result]:
-    """Return the results in order. The first job that fails cancels the others, and its error is raised."""
+    """Return the results in order. When a job fails, cancel the others and raise its error."""
     if len(jobs) == 1:
         return [await jobs[0]]
     try:
@@ -23,16 +23,16 @@ async def together(*jobs: Coroutine[Any, Any, Result]) -> list[Result]:
 
 
 def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the error a person should read: ours before any other."""
+    """Return the first RlaifError of a group, or else its first exception."""
     ours, others = group.split(RlaifError)
-    found: BaseException = ours or others or group
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found
+    error: BaseException = ours or others or group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def run_in_loop(job: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-    """Run a coroutine to its end: on uvloop where present, in a thread of its own when a loop runs here already."""
+    """Return the result of a coroutine: on uvloop if installed, in another thread if this one already runs a loop."""
     try:
         import uvloop  # noqa: PLC0415
 
@@ -51,7 +51,7 @@ def run_in_loop(job: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
 def _in_thread(
     job: Callable[[], Coroutine[Any, Any, Result]], factory: Callable[[], asyncio.AbstractEventLoop]
 ) -> Result:
-    """Run a job beside a loop that is running here; interrupting the caller stops the job, too."""
+    """Return the result of a job run in another thread; a KeyboardInterrupt here cancels the job, too."""
     started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
 
     async def stoppable() -> Result:
@@ -64,10 +64,10 @@ def _in_thread(
         with asyncio.Runner(loop_factory=factory) as runner:
             return runner.run(stoppable())
 
-    with ThreadPoolExecutor(1, thread_name_prefix="rlaif") as beside:  # leaving it waits for the thread
-        outcome = beside.submit(run)
+    with ThreadPoolExecutor(1, thread_name_prefix="rlaif") as executor:  # its end waits for the thread
+        future = executor.submit(run)
         try:
-            return outcome.result()
+            return future.result()
         except KeyboardInterrupt:
             for loop, task in started:
                 loop.call_soon_threadsafe(task.cancel)

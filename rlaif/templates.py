@@ -1,7 +1,7 @@
-"""The words around the rules: one Jinja template per kind of question to the critic.
+"""The text around the principles in requests to the critic: one Jinja template per kind of request.
 
-Templates are sandboxed and strict (an unknown variable is an error, never an empty text). What a model or a
-user wrote goes in through the `fence` filter, whose tag cannot be known to whoever wrote the text.
+Templates are sandboxed and strict: an unknown variable is an error, never an empty text. Texts of a model or a user are
+inserted with the `fence` filter, whose tag their author cannot predict.
 """
 
 import re
@@ -19,11 +19,11 @@ from rlaif.shipped import TEMPLATES
 
 TEMPLATE_NAMES = ("critique", "revise", "compare")
 AGAIN: Literal["compare_again"] = "compare_again"
-"""The comparison question in other words; only `rlaif compare` asks it."""
+"""Template of the comparison question in other words; used by `rlaif compare` only."""
 
 
 class Templates:
-    """The templates of one run: the shipped ones, or those of a folder where it has them."""
+    """The templates of one run: from a folder where it has them, else the shipped ones."""
 
     def __init__(self, folder: Path | None = None, names: Sequence[str] = TEMPLATE_NAMES) -> None:
         self.sources: dict[str, str] = {}
@@ -50,14 +50,14 @@ class Templates:
         return {name: content_hash(source) for name, source in self.sources.items()}
 
     def render(self, name: str, **values: object) -> str:
-        """Fill in one template. Raises ConfigError where the template asks for what it is not given."""
+        """Return one template filled in. Raises ConfigError where a variable of the template has no value."""
         try:
             return self._compiled[name].render(**values).strip()
         except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:
             raise ConfigError(f"template {name}.jinja: {error}") from None
 
     def check(self, stand_ins: Mapping[str, Mapping[str, object]]) -> None:
-        """Render every template once with stand-ins, by its name. Raises ConfigError for what would fail later."""
+        """Render every template once with placeholder values. Raises ConfigError for what would fail later."""
         principle = {"critique": "x", "revise": "x"}
         own = {
             "critique": {"response": "x", "principles": [principle]},
@@ -68,24 +68,24 @@ class Templates:
 
 
 def fence(text: str, name: str, tag: str) -> str:
-    """Return the text between `<name tag>` and `</name tag>`; raises ReplyError for a text that holds the tag."""
+    """Return the text between `<name tag>` and `</name tag>`. Raises ReplyError for a text that contains the tag."""
     if tag in text:
-        raise ReplyError(f"the text to be fenced as {name} holds its own fence tag {tag}")
+        raise ReplyError(f"the text to be fenced as {name} contains the fence's tag {tag}")
     return f"<{name} {tag}>\n{text}\n</{name} {tag}>"
 
 
 def fence_tag(prompt: Prompt, *texts: str) -> str:
-    """Return the tag to fence these texts with, in questions about this prompt.
+    """Return the tag that fences these texts in requests about this prompt.
 
-    It depends on the prompt's whole text, so neither the prompt nor a model that answers it can have written
-    it down beforehand, and questions about one prompt share their prefix. A critic does see it, and weak ones
-    repeat it: a tag that stands in one of the texts is passed over.
+    It is a hash of the prompt's whole text, so neither the prompt nor a response can contain it on purpose, and
+    requests about one prompt share their prefix. A critic does see the tag, and weak ones repeat it: a tag that occurs
+    in one of the texts is skipped.
     """
     return fence_tags(prompt, *texts)[-1]
 
 
 def fence_tags(prompt: Prompt, *texts: str) -> list[str]:
-    """Return the tags that were passed over for these texts, and last the one to fence them with."""
+    """Return the tags that occur in these texts and were skipped, then the one that fences them."""
     conversation = [message.content for message in prompt.messages]
     tags: list[str] = []
     while not tags or any(tags[-1] in text for text in (*conversation, *texts)):
@@ -94,22 +94,22 @@ def fence_tags(prompt: Prompt, *texts: str) -> list[str]:
 
 
 def unfenced(text: str, *tags: str) -> str:
-    """Return what a model wrote without the fences it copied: the first stretch of text between them.
+    """Return a model's text without the fences that it copied: the first fenced part, or the first part that remains.
 
-    A fence is anything in brackets that holds one of the tags, whatever other words the model put there. A tag
-    outside brackets is left where it is: `tag_in` finds it.
+    A fence is anything in brackets that contains one of the tags, whatever else is in the brackets. A tag outside
+    brackets is not removed; `tag_in` finds it.
     """
     if tag_in(text, *tags) is None:
         return text
     pieces = re.split(f"({_fences(tags)})", text)
-    stretches, fences = [piece.strip() for piece in pieces[::2]], pieces[1::2]
-    between = zip(fences, stretches[1:], fences[1:], strict=False)
-    inside = (within for before, within, after in between if before[1] != "/" and after[1] == "/")
-    return next((stretch for stretch in (*inside, *stretches) if stretch), "")
+    parts, fences = [piece.strip() for piece in pieces[::2]], pieces[1::2]
+    between = zip(fences, parts[1:], fences[1:], strict=False)
+    inside = (part for before, part, after in between if before[1] != "/" and after[1] == "/")
+    return next((part for part in (*inside, *parts) if part), "")
 
 
 def tag_in(text: str, *tags: str) -> str | None:
-    """Return the first of the tags that stands in a text; such a text is no answer to anything."""
+    """Return the first of the tags that occurs in a text, or None."""
     return next((tag for tag in tags if tag in text), None)
 
 
@@ -120,7 +120,7 @@ def _fences(tags: Sequence[str]) -> str:
 
 
 def conversation_text(messages: Sequence[Message]) -> str:
-    """Return a conversation as text, every turn headed by who speaks."""
+    """Return a conversation as text, each turn under its role; a single turn without."""
     if len(messages) == 1:
         return messages[0].content
     return "\n\n".join(f"[{message.role}]\n{message.content}" for message in messages)

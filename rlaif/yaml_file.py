@@ -25,12 +25,12 @@ MOST_VALUES = 100_000
 """Limit after aliases are expanded: they can make 43 million values out of 400 bytes."""
 
 _UNBUILDABLE = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, ArithmeticError, RecursionError)
-"""What PyYAML raises on values that contradict their tag; a KeyError for `!!bool x`."""
+"""What PyYAML raises for values that contradict their tag, such as a KeyError for `!!bool x`."""
 
 
 @dataclass(frozen=True)
 class Lines:
-    """The line of each value in a file, for errors that are found later."""
+    """The line number of each value in a file, for the messages of errors that are found later."""
 
     name: str
     lines: dict[Location, int] = field(default_factory=dict)
@@ -44,15 +44,15 @@ class Lines:
         return self.lines.get(location[: self.depth(location)], 1)
 
     def depth(self, location: Location) -> int:
-        """Return how many steps of a location are in the file."""
+        """Return the number of leading steps of a location that exist in the file."""
         return max((n for n in range(len(location) + 1) if location[:n] in self.lines), default=0)
 
 
 def read_yaml(path: Path, model: type[Model]) -> Model:
     """Read `path` and validate it as `model`.
 
-    Raises ConfigError, `FILE:LINE: what is wrong`, for unreadable files, broken YAML, repeated or unknown
-    keys and values that do not fit.
+    Raises ConfigError, `FILE:LINE: what is wrong`, for unreadable files, invalid YAML, repeated or unknown keys, and
+    values that are not valid.
     """
     return read_yaml_lines(path, model)[0]
 
@@ -63,7 +63,7 @@ def read_yaml_lines(path: Path, model: type[Model]) -> tuple[Model, Lines]:
 
 
 def parse_yaml(text: str, model: type[Model], *, name: str) -> Model:
-    """Validate YAML text as `model`; messages call it `name`. Raises ConfigError."""
+    """Validate YAML text as `model`; `name` stands for the file in messages. Raises ConfigError."""
     return parse_yaml_lines(text, model, name=name)[0]
 
 
@@ -87,7 +87,7 @@ def parse_yaml_lines(text: str, model: type[Model], *, name: str) -> tuple[Model
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a file in UTF-8. Raises ConfigError with its line."""
+    """Return the text of a UTF-8 file. Raises ConfigError with the line of a byte that is not UTF-8."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -98,16 +98,16 @@ def read_text(path: Path) -> str:
 
 
 def refuse_mistaken(data: object, own: set[str], other: set[str], message: str) -> None:
-    """Raise ValueError(message) for a file of another kind: it has keys of that kind and none of its own."""
+    """Raise ValueError(message) for a file of another kind: it has keys in `other` and none in `own`."""
     given = data.keys() if isinstance(data, dict) else set()
     if given & other and not given & own:
         raise ValueError(message)
 
 
 def explain_validation(error: ValidationError, model: type[BaseModel]) -> str:
-    """Return the first error of a validation as one line without a file."""
+    """Return the first error of a validation in one line, without file and line number."""
     detail = error.errors()[0]
-    # Without pydantic's names of union members.
+    # Leaves out pydantic's names of union members.
     where = ".".join(step for step in map(str, detail["loc"]) if step.replace("_", "").isalnum())
     return f"{where}: {_message(detail, model)}" if where else _message(detail, model)
 
@@ -140,7 +140,7 @@ _ADVICE = {
     "'?'": "; within { } and [ ], put quotes around text that holds a ?",
     "mapping values are not allowed": '; where a text holds ": ", put the text in quotes',
 }
-"""By a part of the parser's message."""
+"""By a part of the parser's message: what is added to it."""
 
 
 def _line_of(error: yaml.MarkedYAMLError) -> int:
@@ -175,20 +175,20 @@ def _note_lines(node: yaml.Node, location: Location, lines: Lines) -> None:
 
 
 def _check_scalar(node: yaml.Node, name: str) -> None:
-    """Construct one value by itself, so that an invalid one (the 45th of a month) is reported with its line."""
+    """Raise ConfigError with the line of a value that PyYAML cannot construct, such as the 45th of a month."""
     try:
-        repr(yaml.constructor.SafeConstructor().construct_document(node))  # some whole numbers are too long to show
+        repr(yaml.constructor.SafeConstructor().construct_document(node))  # fails for very long whole numbers
     except _UNBUILDABLE as error:
-        unfit = _one_line(error) if isinstance(error, ValueError) else f"is not a valid {node.tag.rpartition(':')[2]}"
-        problem = getattr(error, "problem", None) or unfit
+        reason = _one_line(error) if isinstance(error, ValueError) else f"is not a valid {node.tag.rpartition(':')[2]}"
+        problem = getattr(error, "problem", None) or reason
         raise ConfigError(f"{name}:{node.start_mark.line + 1}: {problem}") from None
 
 
 def _explain(error: ValidationError, model: type[BaseModel], lines: Lines) -> str:
-    found = error.errors()
-    for detail in found:
+    errors = error.errors()
+    for detail in errors:
         detail["loc"] = _untagged(detail["loc"], lines)
-    details = [detail for group in _by_union(found, lines) for detail in _reported(group)]
+    details = [detail for group in _by_union(errors, lines) for detail in _reported(group)]
     messages = []
     for detail in details[:3]:
         where, message = ".".join(map(str, _written(detail["loc"], lines))), _message(detail, model)
@@ -236,7 +236,7 @@ def _reported(group: list[ErrorDetails]) -> list[ErrorDetails]:
 
 
 def _written(location: Location, lines: Lines) -> Location:
-    """Return the part of an error's location that is in the file, and a key that is missing there."""
+    """Return the part of an error's location that exists in the file, with the key that is missing there, if any."""
     length = lines.depth(location)
     missing = location[length:]
     is_key = len(missing) == 1 and str(missing[0]).isidentifier() and missing[0] not in {"int", "str", "float", "bool"}
@@ -263,7 +263,7 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
 _UNPARSED = re.compile(r", unable to parse string as an? (number|integer)$")
 _SHAPE = {"tuple": "a list", "list": "a list", "dictionary": "lines of key: value"}
 _SHAPES = re.compile(r"a valid (tuple|list|dictionary)( or instance of \w+)?")
-"""Their names in YAML."""
+"""Pydantic's names of the types in `_SHAPE`."""
 
 
 def _all_keys(model: type[BaseModel]) -> list[str]:

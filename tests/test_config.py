@@ -54,7 +54,7 @@ def test_a_constitution_given_as_a_run_file_is_called_one():
     file = ROOT / "constitutions" / "minimal.yaml"
     with pytest.raises(ConfigError) as caught:
         RunConfig.load(file)
-    says = "this is a constitution, no run file; a run file names one under `constitution:`"
+    says = "this is a constitution, not a run file; a run file names one under `constitution:`"
     assert str(caught.value).split(":", 2)[2] == f" {says}"
 
 
@@ -70,7 +70,7 @@ def test_flags_are_checked_like_a_file():
 @pytest.mark.parametrize(
     ("section", "value", "says"),
     [
-        ("sampling", {"n": 2, "temperature": 0}, "n must be 1"),
+        ("sampling", {"n": 2, "temperature": 0}, "set n to 1"),
         ("sampling", {"temperature": float("nan")}, "temperature"),
         ("sampling", {"top_p": 0}, "top_p"),
         ("judging", {"labels": ["A", " A"]}, "must differ"),
@@ -81,7 +81,7 @@ def test_flags_are_checked_like_a_file():
         ("pairs", {"test_fraction": 1}, "test_fraction"),
         ("pairs", {"select": "best"}, "select"),
         ("policy", {"url": "ftp://x"}, "must start with http:// or https://"),
-        ("policy", {}, "give a model to start, a url to ask, or both"),
+        ("policy", {}, "give `model` (to start a server), `url` (of a running server), or both"),
         ("prompts", {"path": "x", "columns": {"question": "q"}}, "columns"),
         ("seed", -1, "seed"),
     ],

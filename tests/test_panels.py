@@ -32,11 +32,11 @@ async def test_all_kinds_at_once_make_one_dataset_with_everybodys_voice(make_con
     assert summary.panel is not None
     assert [member.judge for member in summary.panel.members] == ALL
     assert all(member.read == summary.matchups for member in summary.panel.members[:1])
-    assert summary.notes == ["the policy judges its own answers: judges favour what reads like their own"]
+    assert summary.notes == ["the policy judges its own responses: models tend to prefer text that resembles their own"]
     card = (run.path / "dataset" / "README.md").read_text()
     for words in (
-        "thinks first; the verdict is its last line",
-        "a number for each answer (instruction-following",
+        "reasons first; the verdict is read from its last line",
+        "rates each response (instruction-following",
         "raw score",
     ):
         assert words in card
@@ -108,11 +108,11 @@ async def test_a_recalibration_is_applied_openly_and_asks_nothing(make_config: M
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ({"critic": "somebody-else"}, "the critic: somebody-else, here simulated"),
-        ({"constitution_hash": "0123"}, "the constitution: 0123, here"),
-        ({"asked": {"orders": "one"}}, "judges asked otherwise"),
-        ({"identities": {"pairwise-logprob": "simulated<another>"}}, "other models"),
-        ({"words": {"compare": "0123"}}, "other words around the question"),
+        ({"critic": "somebody-else"}, "what differs: the critic: somebody-else, in this run simulated"),
+        ({"constitution_hash": "0123"}, "what differs: the constitution: 0123, in this run"),
+        ({"asked": {"orders": "one"}}, "what differs: the judges:"),
+        ({"identities": {"pairwise-logprob": "simulated<another>"}}, "what differs: the models:"),
+        ({"words": {"compare": "0123"}}, "what differs: the templates:"),
     ],
 )
 async def test_a_recalibration_for_something_else_is_refused(
@@ -151,7 +151,7 @@ async def test_noise_between_the_orders_holds_probabilities_back(make_config: Ma
 
 def test_noise_between_the_orders_needs_both() -> None:
     run = {"constitution": "honesty", "prompts": "seed", "policy": "m", "out": "o"}
-    with pytest.raises(ConfigError, match="`recalibration: noise` is read from how far the two orders disagree"):
+    with pytest.raises(ConfigError, match="`recalibration: noise` measures how far the two orders disagree"):
         RunConfig.check({**run, "judging": {"recalibration": "noise", "orders": "one"}})
 
 
@@ -165,7 +165,7 @@ async def test_rows_and_card_name_the_models_that_judged_and_say_where_the_rules
     assert all(trace.judged_by == () for trace in run.traces())
     card = (run.path / "dataset" / "README.md").read_text()
     assert "judged by **elsewhere**" in card
-    assert "The constitution had no say in these labels" in card
+    assert "These labels do not depend on the constitution" in card
 
 
 async def test_a_length_effect_that_is_not_shown_is_not_taken_out_and_that_is_said(make_config: MakeConfig) -> None:
@@ -173,7 +173,7 @@ async def test_a_length_effect_that_is_not_shown_is_not_taken_out_and_that_is_sa
         run = await generate_async(make_config(server, 2, judging={**FREE, "length_effect": "run"}))
     summary = summarise(run)
     assert summary.corrected.length_effect is None
-    assert any("length_effect: run was asked for and not applied" in note for note in summary.notes)
+    assert any("length_effect: run was not applied" in note for note in summary.notes)
 
 
 async def test_a_run_keeps_the_recalibration_it_was_made_with(make_config: MakeConfig, tmp_path: Path) -> None:

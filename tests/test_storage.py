@@ -183,8 +183,8 @@ def test_a_full_disk_is_said_and_what_was_written_is_kept(file: Path):
         writer.close()
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True)
-    assert "the disk is full, or the file may not grow" in done.stdout
-    assert "make room and run the same command again" in done.stdout
+    assert "the disk is full, or the file has reached a size limit" in done.stdout
+    assert "free some space and run the same command again" in done.stdout
     kept = [n for n, _ in rows(file)]
     assert kept == list(range(1, len(kept) + 1))
     assert kept

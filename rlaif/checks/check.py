@@ -1,10 +1,10 @@
-"""A check as data: one key that names its kind, for some kinds with options; and how it is run on a response.
+"""A check as data (one key that names its kind, for some kinds with options), and its application to a response.
 
     check: {lines: 2}                      check: {matches: "^Dear "}
     check: {words: {max: 50}}              check: {json: {schema: {type: object}}}
     check: {contains: [cat, dog], any: true}
 
-Everything that can be wrong with it is found when it is read.
+All errors in a check are found when it is read, before any request.
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,38 +33,40 @@ LanguageCode = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
 Entry = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")]
 
 LONGEST_DETAIL = 160
-"""Characters of a result's detail that are kept."""
+"""Maximum characters of a result's detail."""
 
 
 class Check(Record):
-    """A program that decides about a response: exactly one kind, and its settings."""
+    """A condition on a response that a program decides: exactly one kind, and its settings."""
 
     lines: Annotated[Count | None, kinds.Counted("lines", lambda text: len(counting.lines(text)))] = None
-    """Lines with something visible in them; empty lines do not count."""
+    """Number of lines with a visible character; empty lines do not count."""
     words: Annotated[Count | None, kinds.Counted("words", lambda text: len(counting.words(text)))] = None
-    """Runs of letters and digits; an apostrophe or hyphen inside belongs to its word."""
+    """Number of words: runs of letters and digits; an apostrophe or hyphen inside belongs to its word."""
     sentences: Annotated[Count | None, kinds.Counted("sentences", lambda text: len(counting.sentences(text)))] = None
-    """Stretches with a letter in them, up to a full stop, question mark or their like, or the end of a line."""
+    """Number of sentences: texts with a letter that end with a full stop, question mark or similar mark, or with the
+    line."""
     characters: Annotated[Count | None, kinds.Counted("characters", counting.characters)] = None
-    """Unicode characters (code points after NFC), white space around the response left out."""
+    """Number of Unicode characters (code points after NFC), without white space around the response."""
     contains: Annotated[tuple[Phrase, ...] | None, kinds.Contains()] = None
     """Words or phrases, all of which must be in the response as whole words; with `any`, one of them."""
     forbids: Annotated[tuple[Phrase, ...] | None, kinds.Forbids()] = None
     """Words or phrases, none of which may be in the response as whole words."""
     starts_with: Annotated[Phrase | None, kinds.StartsWith()] = None
-    """What the response begins with, white space before it left out."""
+    """Text with which the response must begin, after white space."""
     ends_with: Annotated[Phrase | None, kinds.EndsWith()] = None
-    """What the response ends with, white space after it left out."""
+    """Text with which the response must end, before white space."""
     matches: Annotated[Pattern | None, kinds.Matches()] = None
-    """A regular expression (RE2's syntax) found somewhere in the response; `^` and `$` are its two ends."""
+    """A regular expression (RE2 syntax) that must match somewhere in the response; `^` and `$` are the ends of the
+    response."""
     json_: Annotated[JsonShape | None, kinds.IsJson()] = Field(default=None, alias="json")
-    """The whole response is one JSON value; with `{schema: …}`, of this shape."""
+    """The whole response must be one JSON value; with `{schema: …}`, a value that the schema accepts."""
     language: Annotated[LanguageCode | None, kinds.InLanguage()] = None
-    """ISO 639-1 code of the language that the response is most likely in."""
+    """ISO 639-1 code of the language that the response must be in (the most likely one)."""
     refuses: Annotated[StrictBool | None, kinds.Refuses()] = None
     """Whether the response must decline what was asked (English only); false: it must not decline."""
     format: Annotated[Format | None, kinds.HasFormat()] = None
-    """The Markdown layout of the response; `plain`: none."""
+    """Markdown layout that the response must have; `plain`: no Markdown."""
     python: Annotated[Entry | None, kinds.OwnFunction()] = None
     """`module:function` of the user's own: function(text, prompt) returns True or False."""
     any: StrictBool = False
@@ -98,25 +100,25 @@ class Check(Record):
             found = f"this has {' and '.join(given)}" if given else "this has none"
             raise ValueError(f"a check has exactly one kind ({', '.join(KINDS)}); {found}")
         if self.any and self.contains is None:
-            raise ValueError("`any` goes with `contains` only")
+            raise ValueError("`any` is an option of `contains` only")
         if self.ignore_case is not None and given[0] not in {"contains", "forbids", "starts_with", "ends_with"}:
-            raise ValueError(f"`ignore_case` does not go with `{given[0]}`")
+            raise ValueError(f"`ignore_case` is not an option of `{given[0]}`")
         return self
 
     @model_serializer(mode="wrap")
     def _short(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write what was given, under the same keys."""
-        found = {name: value for name, value in handler(self).items() if name not in {"json", "json_"}}
+        """Return the keys that were given and their values, without defaults."""
+        values = {name: value for name, value in handler(self).items() if name not in {"json", "json_"}}
         if self.json_ is not None:
-            found["json"] = True if self.json_.schema_ is None else {"schema": self.json_.schema_}
+            values["json"] = True if self.json_.schema_ is None else {"schema": self.json_.schema_}
         for kind in ("lines", "words", "sentences", "characters"):
-            if found.get(kind) is not None:
-                found[kind] = {limit: number for limit, number in found[kind].items() if number is not None}
-        return {name: value for name, value in found.items() if value is not None and (name != "any" or value)}
+            if values.get(kind) is not None:
+                values[kind] = {limit: number for limit, number in values[kind].items() if number is not None}
+        return {name: value for name, value in values.items() if value is not None and (name != "any" or value)}
 
     @property
     def kind(self) -> str:
-        """The key it was given under."""
+        """The key that names its kind."""
         return self._given()[0]
 
     @property
@@ -130,7 +132,7 @@ class Check(Record):
         return self.ignore_case is not False
 
     def __str__(self) -> str:
-        """Return the check in a few words."""
+        """Return a short description of the check."""
         match setting := self.setting:
             case tuple():
                 how = "any of " if self.any else ""
@@ -153,39 +155,39 @@ KINDS: Mapping[str, kinds.Kind] = {
     for kind in field.metadata
     if isinstance(kind, kinds.Kind)
 }
-"""The keys that name a kind of check; a check has exactly one."""
+"""All kinds of checks, by the key that names them."""
 
 
 class NamedCheck(Record):
-    """A check and the name under which its results are kept."""
+    """A check and its id."""
 
     id: str
-    """A principle's id, or `check:NAME` for one that belongs to a prompt."""
+    """A principle's id, or `check:NAME` for a check of a prompt."""
     check: Check
 
 
 class CheckResult(Record):
-    """What a program found in one response."""
+    """The result of a check on one response."""
 
     passed: bool
     detail: str
-    """What was found, in a few words: "3 lines"."""
+    """Short description of what was found, such as "3 lines"."""
 
 
 def make_ready(checks: Iterable[Check]) -> None:
-    """Import what these checks need, before a model is asked anything. Raises ConfigError."""
+    """Import the modules that these checks need, before any request. Raises ConfigError."""
     for check in checks:
         KINDS[check.kind].prepare(check.setting)
 
 
 def run_check(check: Check, text: str, prompt: kinds.Asked) -> CheckResult:
-    """Return whether a response passes. Raises CheckError when a function of the user's own fails."""
+    """Return the result of a check on a response. Raises CheckError when a function of the user's own fails."""
     passed, detail = KINDS[check.kind](check.setting, text, check, prompt)
     return CheckResult(passed=passed, detail=detail if len(detail) <= LONGEST_DETAIL else detail[:LONGEST_DETAIL] + "…")
 
 
 def case_fault(check: Check, better: CheckResult, worse: CheckResult) -> str | None:
-    """Return why a check does not pass exactly the better response of a labelled case; None where it does."""
+    """Return how a check contradicts a labelled case; None where only the better response passes."""
     outcomes = {
         (False, True): "the better response fails and the worse one passes",
         (True, True): "both responses pass",

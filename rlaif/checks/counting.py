@@ -1,9 +1,8 @@
-"""Counting lines, words, sentences and characters, by rules that hold in all scripts.
+"""Count lines, words, sentences and characters, for all scripts.
 
-`rlaif.text.diversity.words` counts by Python's `\\w`, which takes combining marks for gaps and so splits Hindi words
-and decomposed letters; that does not matter when averages are compared, but does for "exactly five words". In a script
-without spaces between words (Chinese, Japanese, Thai), what is between two punctuation marks counts as one word here:
-count characters instead.
+`rlaif.text.diversity.words` uses Python's `\\w`, which treats combining marks as gaps and so splits Hindi words and
+decomposed letters: acceptable for averages, not for "exactly five words". In a script without spaces between words
+(Chinese, Japanese, Thai), the text between two punctuation marks counts as one word here: count characters instead.
 """
 
 import re
@@ -19,7 +18,7 @@ CountLimit = Annotated[StrictInt, Field(ge=0, le=1_000_000)]
 
 
 class Count(Record):
-    """How many there may be."""
+    """Limits of a number, both inclusive."""
 
     min: CountLimit | None = None
     max: CountLimit | None = None
@@ -38,9 +37,9 @@ class Count(Record):
     @model_validator(mode="after")
     def _can_fail_and_pass(self) -> Self:
         if self.max is None and not self.min:
-            raise ValueError("every response passes this; give a number, a `min` above 0, a `max`, or both")
+            raise ValueError("every response would pass; give a number, a `min` above 0, a `max`, or both")
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"no response passes this: min {self.min} is above max {self.max}")
+            raise ValueError(f"no response would pass: min {self.min} is above max {self.max}")
         return self
 
     def __str__(self) -> str:
@@ -52,26 +51,26 @@ class Count(Record):
         return f"at least {self.min}" if self.max is None else f"{self.min} to {self.max}"
 
     def allows(self, found: int) -> bool:
-        """Whether this number is within the limits."""
+        """Whether `found` is within the limits."""
         return (self.min is None or found >= self.min) and (self.max is None or found <= self.max)
 
 
 _WORD = r"[\pL\pN][\pL\pN\pM]*(?:['’ʼ‑-][\pL\pN][\pL\pN\pM]*)*"
 _JOINERS = dict.fromkeys(map(ord, "\u00ad\u200c\u200d\u2060\ufeff"))
-"""Soft hyphen and joining characters without width: they occur inside words and are removed."""
+"""Soft hyphen and zero-width joiners: they occur inside words and are removed."""
 
-# Possessive, and begun only where a run of marks begins: time grows with the text alone.
+# Possessive quantifiers, and a match can begin only where a run of marks begins: linear in the length of the text.
 _END = re.compile(r"(?:(?<![.!?…‽؟۔।॥՞።])[.!?…‽؟۔।॥՞።]++[\"'”’»›)\]*_]*+(?=\s|$)|[。！？｡]++[」』”’）)]*+)")
 _NO_END = re.compile(
     r"(?:\b(?:mr|mrs|ms|dr|prof|st|jr|sr|vs|etc|e\.g|i\.e|a\.m|p\.m|cf|approx|fig|z\.b|d\.h|u\.a|bzw|ca)"
     r"|(?<![^\W\d_])(?-i:[A-HJ-Z]))\.$",
     re.I,
 )
-"""Abbreviations and initials: their full stop does not end a sentence, so "etc. Then" is a single one."""
+"""Abbreviations and initials: their full stop does not end a sentence, so "etc. Then" is one sentence."""
 
 
 def lines(text: str) -> list[str]:
-    """Return the lines with something visible in them; all of Unicode's line ends count as one."""
+    """Return the lines with a visible character; all line ends of Unicode separate lines."""
     return [line for line in text.splitlines() if any(map(_visible, line))]
 
 
@@ -81,9 +80,10 @@ def words(text: str) -> list[str]:
 
 
 def sentences(text: str) -> list[str]:
-    """Return the stretches with a letter in them that a mark or the end of a line ends.
+    """Return the sentences: parts with a letter that end with a punctuation mark or with their line.
 
-    A line that begins with a small letter continues the sentence before it; an abbreviation's full stop ends none.
+    A line that begins with a small letter continues the sentence before it; the full stop of an abbreviation does not
+    end a sentence.
     """
     joined: list[str] = []
     for line in lines(text):
@@ -91,19 +91,19 @@ def sentences(text: str) -> list[str]:
             joined[-1] += " " + line
         else:
             joined.append(line)
-    found = []
-    for stretch in joined:
+    parts = []
+    for paragraph in joined:
         start = 0
-        for end in _END.finditer(stretch):
-            if not _NO_END.search(stretch[max(0, end.end() - 12) : end.end()]) or not stretch[end.end() :].strip():
-                found.append(stretch[start : end.end()])
+        for end in _END.finditer(paragraph):
+            if not _NO_END.search(paragraph[max(0, end.end() - 12) : end.end()]) or not paragraph[end.end() :].strip():
+                parts.append(paragraph[start : end.end()])
                 start = end.end()
-        found.append(stretch[start:])
-    return [sentence.strip() for sentence in found if any(character.isalpha() for character in sentence)]
+        parts.append(paragraph[start:])
+    return [part.strip() for part in parts if any(character.isalpha() for character in part)]
 
 
 def characters(text: str) -> int:
-    """Return the number of code points after NFC, white space around the text left out."""
+    """Return the number of code points after NFC, without white space around the text."""
     return len(unicodedata.normalize("NFC", text.strip()))
 
 

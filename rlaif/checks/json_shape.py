@@ -1,7 +1,7 @@
-"""JSON, and JSON of a given shape: strict, offline, in bounded time.
+"""Parse JSON and validate it by a JSON Schema: strict, offline, in bounded time.
 
-JSON as RFC 8259 defines it: no NaN, no comments, no code fence; a key given twice, which parsers treat differently, is
-an error. Schemas are draft 2020-12 with RE2's patterns; they may not refer to other documents.
+JSON is that of RFC 8259: no NaN, no comments, no code fence. A repeated key, which parsers treat differently, is an
+error. Schemas are draft 2020-12 with RE2 patterns, and must not refer to other documents.
 """
 
 import json
@@ -16,10 +16,10 @@ from rlaif.checks.matching import compiled, encodable
 
 
 class JsonShape(Record):
-    """The shape that the JSON must have."""
+    """The schema that the JSON must match."""
 
     schema_: dict[str, Any] | None = Field(default=None, alias="schema")
-    """A JSON Schema (draft 2020-12) that refers to nothing outside itself; without one any JSON passes."""
+    """A JSON Schema (draft 2020-12) without references to other documents; without a schema any JSON passes."""
 
     @model_validator(mode="before")
     @classmethod
@@ -41,7 +41,7 @@ class JsonShape(Record):
 
 
 def read_json(text: str) -> Any:  # noqa: ANN401  (whatever was written)
-    """Return the JSON value that a text consists of. Raises ValueError that says why it is not JSON."""
+    """Return the JSON value of a text. Raises ValueError with the reason why it is not JSON."""
     try:
         return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=unique_keys)
     except json.JSONDecodeError as error:
@@ -53,17 +53,17 @@ def read_json(text: str) -> Any:  # noqa: ANN401  (whatever was written)
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the dict of an object's pairs, for `json.loads`. Raises RepeatedKeyError."""
-    found: dict[str, Any] = {}
+    """Return the dict of an object's (key, value) pairs, for `json.loads`. Raises RepeatedKeyError."""
+    unique: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
+        if key in unique:
             raise RepeatedKeyError(key)
-        found[key] = value
-    return found
+        unique[key] = value
+    return unique
 
 
 class RepeatedKeyError(Exception):
-    """An object has one key twice, of which a JSON parser silently keeps the second."""
+    """A JSON object has the same key twice; `json.loads` alone would silently keep the second value."""
 
     def __init__(self, key: str) -> None:
         super().__init__(key)
@@ -71,22 +71,22 @@ class RepeatedKeyError(Exception):
 
 
 def fault_in(value: object, schema: dict[str, Any]) -> str | None:
-    """Return how a value differs from the schema, or None where it fits."""
+    """Return the first violation of the schema by a value, or None."""
     try:
         error = next(iter(_validator(json.dumps(schema)).iter_errors(value)), None)
     except RecursionError:
-        return "nested too deeply to be compared with the schema"
+        return "nested too deeply to be validated"
     except OverflowError:
-        return "has a number too large to be compared with the schema"
+        return "contains a number too large to be validated"
     return None if error is None else f"{error.json_path}: {error.message}"
 
 
 def refuse_unusable_schema(schema: dict[str, Any]) -> None:
-    """Raise ValueError for an invalid schema, and for one that would need a network or unbounded time."""
+    """Raise ValueError for a schema that is invalid, refers to other documents, or could take unbounded time."""
     import jsonschema  # noqa: PLC0415
 
     try:
-        # Without formats: Python's own `re`, which would try the patterns, knows other ones than RE2.
+        # No format checks: they would compile patterns with Python's `re`, whose syntax differs from RE2's.
         jsonschema.Draft202012Validator.check_schema(schema, format_checker=jsonschema.FormatChecker(formats=()))
         json.dumps(schema, allow_nan=False)
     except jsonschema.SchemaError as error:
@@ -119,6 +119,7 @@ def _pattern(_: object, pattern: str, value: object, __: object) -> Iterator[Any
 
 
 def _settings(schema: object) -> Iterator[tuple[str, object]]:
+    """Yield all (key, value) pairs of a schema, nested ones included."""
     if isinstance(schema, dict):
         for key, setting in schema.items():
             yield key, setting

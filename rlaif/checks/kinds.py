@@ -1,6 +1,6 @@
-"""The kinds of checks: what each finds in a response. `Check` (check.py) names them as its fields.
+"""The kinds of checks, one class each; `Check` (check.py) has one field for each kind.
 
-All are pure functions of the texts, except `python:`, which runs a function of the user's own.
+All are pure functions of the texts, except `python:`, which calls a function of the user's own.
 """
 
 import importlib
@@ -32,7 +32,7 @@ class Asked(Protocol):
 
 
 class Options(Protocol):
-    """Settings of a check that several kinds share: one phrase is enough; case is ignored."""
+    """The options that several kinds share: `any` (one phrase is enough), and whether case is ignored."""
 
     @property
     def any(self) -> bool: ...
@@ -46,14 +46,14 @@ class Kind(ABC):
 
     @abstractmethod
     def __call__(self, setting: Any, text: str, options: Options, prompt: Asked) -> tuple[bool, str]:  # noqa: ANN401
-        """Return whether a response passes, and what was found in a few words; `setting` is what the key holds."""
+        """Return (whether a response passes, short description of what was found); `setting` is the key's value."""
 
     def prepare(self, setting: Any) -> None:  # noqa: ANN401, B027
-        """Raise ConfigError for a setting that cannot be used here; called once, before a model is asked anything."""
+        """Raise ConfigError for a setting that cannot be used on this machine; called once, before any request."""
 
 
 class Counted(Kind):
-    """So many lines, words, sentences or characters."""
+    """The number of lines, words, sentences or characters is within limits."""
 
     def __init__(self, things: str, count: Callable[[str], int]) -> None:
         self._things, self._count = things, count
@@ -99,7 +99,7 @@ class EndsWith(Kind):
 
 
 class Matches(Kind):
-    """A regular expression matches somewhere."""
+    """A regular expression matches somewhere in the response."""
 
     def __call__(self, setting: str, text: str, options: Options, prompt: Asked) -> tuple[bool, str]:
         match = search(setting, text)
@@ -119,10 +119,10 @@ class IsJson(Kind):
 
 
 class InLanguage(Kind):
-    """The response is most likely in the language: py3langid's Bayes classifier over byte n-grams, offline.
+    """The most likely language of the response, by py3langid's Bayes classifier over byte n-grams (offline).
 
-    Lui & Baldwin 2012 (langid.py). It is often wrong below some ten words, in mixed texts, in code and between close
-    relatives (Bosnian, Croatian, Serbian; Bokmål, Nynorsk): give other checks more weight there.
+    Lui & Baldwin 2012 (langid.py). It is often wrong for texts below about ten words, mixed texts, code, and closely
+    related languages (Bosnian, Croatian, Serbian; Bokmål, Nynorsk): give other checks more weight there.
     """
 
     def __call__(self, setting: str, text: str, options: Options, prompt: Asked) -> tuple[bool, str]:
@@ -136,7 +136,7 @@ class InLanguage(Kind):
         known = set(map(str, _language_identifier().labels))
         if setting not in known:
             codes = ", ".join(sorted(code for code in known if len(code) == 2))
-            raise ConfigError(f"check language: {setting}: this language is not recognised; there are {codes}")
+            raise ConfigError(f"check language: {setting}: this language is not supported; choose one of {codes}")
 
 
 @cache
@@ -147,7 +147,7 @@ def _language_identifier() -> Any:  # noqa: ANN401  (the library has no types)
 
 
 class Refuses(Kind):
-    """The response declines what was asked, or with `false`, does not."""
+    """The response declines the request; with `false`, it does not."""
 
     def __call__(self, setting: bool, text: str, options: Options, prompt: Asked) -> tuple[bool, str]:
         kind = detect_refusal(prompt.messages[-1].content, text)
@@ -164,8 +164,8 @@ class HasFormat(Kind):
 class OwnFunction(Kind):
     """`module:function`, a function(text, prompt) -> bool of the user's own; `prompt` is a `rlaif.records.Prompt`.
 
-    It runs with all rights of this process, in a thread, and perhaps in several at once. What it raises, or returns in
-    place of True or False, is a CheckError of that prompt and never a verdict.
+    It runs with all rights of this process, in threads, possibly in several at once. When it raises an exception or
+    returns something other than True or False, a CheckError fails this prompt.
     """
 
     def __call__(self, setting: str, text: str, options: Options, prompt: Asked) -> tuple[bool, str]:
@@ -179,20 +179,20 @@ class OwnFunction(Kind):
         return passed, str(passed)
 
     def prepare(self, setting: str) -> None:
-        """Raise ConfigError where there is no such function."""
+        """Raise ConfigError where the function cannot be imported."""
         _imported(setting)
 
 
 @cache
 def _imported(entry: str) -> Callable[[str, Asked], Any]:
-    """Return the function of `module:function`. Raises ConfigError, which concerns every prompt."""
+    """Return the function named by `module:function`. Raises ConfigError."""
     module, _, name = entry.partition(":")
     try:
         function = getattr(importlib.import_module(module), name, None)
     except Exception as error:  # noqa: BLE001  (other people's code)
         raise ConfigError(
             f"check python: {entry}: cannot import {module}: {type(error).__name__}: {error}; "
-            "put its folder on PYTHONPATH"
+            "add its folder to PYTHONPATH"
         ) from None
     if not callable(function):
         raise ConfigError(f"check python: {entry}: module {module} has no function {name}")

@@ -1,4 +1,4 @@
-"""The Markdown layout of a response, line by line. Inside a code block, nothing but the block itself counts."""
+"""Detect the Markdown layout of a response, line by line; lines inside a code block are not searched."""
 
 import re
 from itertools import pairwise
@@ -7,7 +7,7 @@ from typing import Literal
 Format = Literal["bullets", "numbered", "table", "code", "plain"]
 
 FEWEST_ITEMS = 2
-"""A single item is not a list: a dash or a number can begin any line."""
+"""Least number of items of a list: a single line can begin with a dash or a number by chance."""
 
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
 _BULLET = re.compile(r"^[ \t]{0,8}[-*+•–◦][ \t]+\S")
@@ -18,7 +18,7 @@ _EMPHASIS = re.compile(r"\*\*[^\s*][^*\n]{0,500}\*\*|`[^`\n]{1,500}`")
 
 
 def is_laid_out(text: str, wanted: Format) -> tuple[bool, str]:
-    """Return whether a text has a layout, and what was found."""
+    """Return (whether a text has the layout `wanted`, short description of its Markdown)."""
     prose, blocks = _split(text)
     counts = {
         "bullets": sum(map(bool, map(_BULLET.match, prose))),
@@ -35,7 +35,7 @@ def is_laid_out(text: str, wanted: Format) -> tuple[bool, str]:
 
 
 def _split(text: str) -> tuple[list[str], int]:
-    """Return the lines outside code blocks, and the number of blocks; an unclosed one does not count."""
+    """Return (lines outside code blocks, number of code blocks); an unclosed block does not count as a block."""
     prose: list[str] = []
     inside: list[str] = []
     fence, blocks = "", 0
@@ -53,7 +53,7 @@ def _split(text: str) -> tuple[list[str], int]:
 
 
 def _tables(lines: list[str]) -> int:
-    """Count rules of hyphens under a row of as many cells."""
+    """Return the number of tables: lines of hyphens below a row with the same number of cells."""
     return sum(
         "|" in rule and _TABLE_RULE.match(rule) is not None and "|" in head and _cells(head) == _cells(rule)
         for head, rule in pairwise(lines)

@@ -1,8 +1,8 @@
-"""Phrases and regular expressions in a text.
+"""Find phrases and regular expressions in a text.
 
-Phrases: accents may be composed or not, apostrophes straight or curly, white space of any kind and length. A phrase
-must begin and end at word boundaries: "cat" is not found in "concatenate". Scripts without spaces between words have no
-such boundaries, so their phrases are found anywhere.
+Phrases match regardless of Unicode composition, straight or curly apostrophes, and the kind and length of white space.
+A phrase must begin and end at word boundaries: "cat" is not found in "concatenate". Scripts without spaces between
+words have no such boundaries, so their phrases are found anywhere.
 
 Regular expressions: RE2 (Cox 2007, https://swtch.com/~rsc/regexp/regexp1.html) does not backtrack, so its time is
 linear in the text for every pattern. Look-around and back-references, which it lacks, are refused when the pattern is
@@ -34,13 +34,13 @@ def contains_phrase(text: str, phrase: str, *, fold_case: bool) -> bool:
 
 
 def plain(text: str, *, fold_case: bool) -> str:
-    """Return one spelling of a text: NFC, straight apostrophes, single spaces, and small letters if asked for."""
+    """Return a text in normal form: NFC, straight quotes, single spaces, and case-folded with `fold_case`."""
     text = " ".join(unicodedata.normalize("NFC", text).translate(_STRAIGHT).split())
     return unicodedata.normalize("NFC", text.casefold()) if fold_case else text
 
 
 def _joined(before: str, after: str) -> bool:
-    """Whether two neighbours, of which one may be missing, belong to one word."""
+    """Whether two adjacent characters belong to one word; either may be empty."""
     return bool(before and after) and _is_word_part(before) and _is_word_part(after)
 
 
@@ -50,12 +50,12 @@ def _is_word_part(character: str) -> bool:
 
 
 LARGEST_PATTERN = 8 << 20
-"""Bytes that a compiled pattern may take, RE2's own default; `(a{1000}){1000}` needs more and is refused."""
+"""Maximum bytes of a compiled pattern, RE2's default; `(a{1000}){1000}` needs more and is refused."""
 
 
 @lru_cache(maxsize=1024)
 def compiled(pattern: str) -> Any:  # noqa: ANN401  (the library has no types)
-    """Return a compiled pattern. Raises ValueError that says what is wrong with it."""
+    """Return a compiled pattern. Raises ValueError with the reason why it cannot be used."""
     import re2  # noqa: PLC0415  (few constitutions need it)
 
     options = re2.Options()
@@ -67,11 +67,11 @@ def compiled(pattern: str) -> Any:  # noqa: ANN401  (the library has no types)
         given = error.args[0] if error.args else error
         reason = given.decode("utf-8", "replace") if isinstance(given, bytes) else str(given)
         raise ValueError(
-            f"not a regular expression that can be used here ({reason}); RE2's syntax has no look-around and no "
+            f"not a valid regular expression ({reason}); patterns use RE2's syntax, which has no look-around and no "
             "back-references"
         ) from None
     except UnicodeEncodeError:
-        raise ValueError("not a regular expression: it contains half a surrogate pair") from None
+        raise ValueError("not a valid regular expression: it contains an unpaired surrogate") from None
 
 
 def search(pattern: str, text: str) -> str | None:
@@ -86,5 +86,5 @@ def findall(pattern: str, text: str) -> list[str]:
 
 
 def encodable(text: str) -> str:
-    """Return `text` with half surrogate pairs, which UTF-8 can't hold, as question marks."""
+    """Return `text` with unpaired surrogates, which UTF-8 cannot encode, replaced by question marks."""
     return text.encode("utf-8", "replace").decode("utf-8")

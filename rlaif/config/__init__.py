@@ -1,1 +1,1 @@
-"""What a person sets: run files, models, judges; YAML in, checked settings out."""
+"""The settings of a run: YAML files in, validated configurations out."""

@@ -1,6 +1,6 @@
-"""How answers are judged: the `judging` part of a run file.
+"""How responses are judged: the `judging` section of a run file.
 
-A judge is a kind of question and the model that is asked it (`rlaif.judges`). Several judges at once are a panel.
+A judge is a kind of question and the model that answers it (`rlaif.judges`). Several judges are a panel.
 """
 
 import random
@@ -25,52 +25,55 @@ AnyPrinciple = TypeVar("AnyPrinciple")
 
 
 class RequireConfig(Section):
-    """What the judges must reach on labelled pairs before anything else is asked."""
+    """What the judges must reach on gold labels before anything is generated."""
 
     gold: str = "cases"
-    """`cases`, the constitution's own, or a file of gold labels as `rlaif evaluate judge` reads it."""
+    """`cases` for the constitution's own cases, or a file of gold labels as `rlaif evaluate judge` reads it."""
     limit: int | None = Field(default=None, ge=1)
-    """Take only so many pairs."""
+    """Maximum number of labelled pairs to use; all by default."""
     accuracy: float | None = Field(default=0.65, ge=0, le=1)
-    """Share of the labels given that are right."""
+    """Minimum share of the judges' labels that are right."""
     labelled: float | None = Field(default=0.2, ge=0, le=1)
-    """Share of the pairs that get a label under the run's thresholds."""
+    """Minimum share of the pairs that get a label under the run's thresholds."""
     order_agreement: float | None = Field(default=None, ge=0, le=1)
+    """Minimum share of verdicts whose two orders name the same response."""
     label_mass: float | None = Field(default=None, ge=0, le=1)
+    """Minimum mean probability of the two labels together."""
     calibration_error: float | None = Field(default=None, ge=0, le=1)
-    """At most so much; the others are at least."""
+    """Maximum calibration error of the probabilities."""
 
 
 class JudgingConfig(Section):
-    """How answers are compared, and what a verdict must be like to count."""
+    """How responses are compared, and which verdicts count."""
 
     kind: Literal[*KINDS, "none"] = "pairwise-logprob"  # type: ignore[valid-type]
-    """`none` compares nothing: revisions for supervised fine-tuning, no pairs."""
+    """Kind of the only judge. `none` compares nothing: revisions for supervised fine-tuning, no pairs."""
     judges: tuple[JudgeConfig, ...] = ()
-    """Several judges at once, or one with settings of its own; in place of `kind`."""
+    """Several judges, or one with options of its own; in place of `kind`."""
     principles: Literal["all"] | int = "all"
-    """How many principles are put to the judges, drawn for each prompt; the same ones for all its matchups."""
+    """Number of principles put to the judges, drawn for each prompt; the same ones for all its matchups."""
     orders: Literal["both", "one"] = "both"
-    """`one` shows each matchup in one order only: half the price, and the position bias stays in."""
+    """`one` shows each matchup in one order only: half the cost, but labels contain the position bias."""
     labels: Labels = ("A", "B")
-    """What the judge answers with; each must be a single token for the model."""
+    """The labels of the first and second response; each must be a single token for the model."""
     strategy: Strategy = "by-priority"
     """How principles become one label. `by-priority`: their weighted mean, level by level. `weighted`: the mean of all,
-    whatever their level. `pareto`: as `by-priority`, and no label where a principle by itself says the contrary."""
+    regardless of their level. `pareto`: as `by-priority`, but no label where a single principle prefers the other
+    response."""
     min_margin: float = Field(default=0.1, ge=0, lt=0.5)
-    """A matchup is too close to call when p is nearer to one half than this."""
+    """A matchup abstains as too close when |p - 0.5| is below this."""
     min_label_mass: float = Field(default=0.5, ge=0, le=1)
-    """A verdict is unreadable when the labels get less probability than this."""
+    """A verdict is unreadable when the two labels together have less probability than this."""
     allow_order_noise: bool = False
     """Let a matchup count although its orders disagree by more than the critic's constant position bias."""
     length_effect: Annotated[float, Field(ge=-1000, le=1000, allow_inf_nan=False)] | Literal["run"] | None = None
-    """Subtracted from every label: the critic's length effect in logits per unit of log length ratio, as measured by
-    `rlaif evaluate judge`, or `run` to estimate it over this run. Both p are kept."""
+    """Subtracted from the log-odds of every label: the critic's length effect in logits per unit of log length ratio,
+    as measured by `rlaif evaluate judge`, or `run` to estimate it over this run. The uncorrected p is kept, too."""
     recalibration: str | None = None
-    """A file from `rlaif evaluate judge --recalibrate`, or `noise`: probabilities are shrunk by how far the two
-    orders disagree, which needs no gold labels. Applied to every label; both p are kept."""
+    """A file from `rlaif evaluate judge --recalibrate`, or `noise`: log-odds are shrunk by the disagreement of the two
+    orders, which needs no gold labels. Applied to every label; the uncorrected p is kept, too."""
     require: RequireConfig | None = None
-    """What the judges must reach before anything is generated."""
+    """What the judges must reach before anything is generated; no gate by default."""
 
     @field_validator("judges", mode="before")
     @classmethod
@@ -90,7 +93,7 @@ class JudgingConfig(Section):
     @classmethod
     def _at_least_one(cls, principles: Literal["all"] | int) -> Literal["all"] | int:
         if isinstance(principles, int) and principles < 1:
-            raise ValueError('give "all", or a number of at least 1')
+            raise ValueError('must be "all" or a number of at least 1')
         return principles
 
     @model_validator(mode="after")
@@ -98,20 +101,20 @@ class JudgingConfig(Section):
         if self.judges and self.kind != "pairwise-logprob":
             raise ValueError("give `kind` or `judges`, not both")
         if self.judges and self.labels != ("A", "B"):
-            raise ValueError("`labels` belong to a judge: put them inside `judges`")
+            raise ValueError("`labels` is an option of a judge here: move it into the entry under `judges`")
         if self.kind == "none" and self.require is not None:
-            raise ValueError("`require` measures judges, and `kind: none` has none")
+            raise ValueError("`require` measures the judges, and `kind: none` has no judge; remove one of them")
         if self.recalibration == "noise" and self.orders == "one":
-            raise ValueError("`recalibration: noise` is read from how far the two orders disagree; take `orders: both`")
+            raise ValueError("`recalibration: noise` measures how far the two orders disagree; set `orders: both`")
         names = [judge.called for judge in self.judges]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise ValueError(f'two judges are called "{twice}"; give each a `name` of its own')
+        repeated = next((name for name in names if names.count(name) > 1), None)
+        if repeated is not None:
+            raise ValueError(f'two judges have the name "{repeated}"; give each its own `name`')
         return self
 
     @property
     def panel(self) -> tuple[JudgeConfig, ...]:
-        """All judges; none where nothing is judged."""
+        """All judges; empty for `kind: none`."""
         if self.judges or self.kind == "none":
             return self.judges
         options = {"labels": self.labels} if self.kind in PAIRWISE else {}
@@ -119,34 +122,34 @@ class JudgingConfig(Section):
 
     @property
     def scores(self) -> bool:
-        """Whether a judge needs no principle: it rates, or it is a reward model."""
+        """Whether some judge scores responses without principles: a rating judge or a reward model."""
         return any(not KINDS[judge.kind].asks_rules for judge in self.panel)
 
     @property
     def asks_rules(self) -> bool:
-        """Whether a judge is asked about the constitution's principles; ratings and rewards are not."""
+        """Whether some judge judges under the constitution's principles; ratings and rewards do not."""
         return any(KINDS[judge.kind].asks_rules for judge in self.panel)
 
     @property
     def own_critics(self) -> dict[str, ModelConfig]:
-        """By the judges' names, the models of those that have a critic of their own."""
+        """By the judges' names: the critics of judges that have one of their own."""
         return {judge.called: judge.critic for judge in self.panel if judge.critic is not None}
 
     @property
     def worked_cases(self) -> int:
-        """The most worked cases of a principle that a judge is shown."""
+        """Largest number of a principle's cases that any judge is shown as worked examples."""
         return max((judge.worked_cases for judge in self.panel), default=0)
 
     @property
     def judge_templates(self) -> tuple[str, ...]:
-        """Names of the templates that the judges are asked with."""
+        """Names of the judges' templates."""
         kinds = {judge.kind for judge in self.panel}
         return tuple(kind.template for name, kind in KINDS.items() if name in kinds and kind.template)
 
     def load_templates(self, folder: str | None, *, again: bool = False) -> Templates:
-        """Load the templates that a run needs, a person's own where `folder` has them, and try them out.
+        """Return the templates that a run needs, from `folder` where it has them, after rendering each once.
 
-        `again`: with the comparison question in other words. Raises ConfigError.
+        `again` adds the comparison question in other words. Raises ConfigError.
         """
         names = dict.fromkeys((*TEMPLATE_NAMES, *self.judge_templates, *((AGAIN,) if again else ())))
         templates = Templates(Path(folder) if folder else None, names=tuple(names))
@@ -156,7 +159,7 @@ class JudgingConfig(Section):
 
     @property
     def nothing_asked(self) -> str | None:
-        """Why a prompt has no matchup where no principle and no check was put to anybody; None where that can't be."""
+        """Reason why a prompt without principles and checks has no matchups; None where judges need none of them."""
         return None if self.scores else "not judged" if self.kind == "none" else "no principle applies"
 
     def rule(
@@ -166,7 +169,7 @@ class JudgingConfig(Section):
         bias: PositionBias | None = None,
         recalibrate: Callable[[float], float] | None = None,
     ) -> Rule:
-        """Return how what the judges say under principles of these weights and levels becomes one decision."""
+        """Return the rule by which the judges' log-odds under principles of these weights and levels become a label."""
         panel, reading = self.panel, Reading(self.orders == "both", self.min_label_mass)
         return Rule(
             read=lambda matchup: logits_of(matchup, panel, reading),
@@ -183,30 +186,30 @@ class JudgingConfig(Section):
         )
 
     def refuse_idle_margin(self) -> None:
-        """Raise ConfigError where the judges' range leaves no p far enough from one half for a label."""
+        """Raise ConfigError where `clamp` keeps every p within `min_margin` of 0.5, so that no label is possible."""
         ranges = [judge.range for judge in self.panel]
         if ranges and all(ranges):
             reach = max(max(0.5 - low, high - 0.5) for low, high in filter(None, ranges))
             if self.min_margin > reach + 1e-9 or (self.recalibration and self.min_margin > reach - 1e-9):
                 raise ConfigError(
-                    f"judging.min_margin {self.min_margin:g} is more than the judges' range allows: clamp leaves p at "
-                    f"most {reach:g} from one half; lower min_margin, or widen clamp"
+                    f"judging.min_margin {self.min_margin:g} is too large for the judges' clamp, which keeps p within "
+                    f"{reach:g} of 0.5; lower min_margin or widen clamp"
                 )
 
     @property
     def without_thresholds(self) -> Self:
-        """The same with nothing that would make a readable matchup abstain, to see what it says."""
+        """A copy without thresholds, so that every readable matchup gets a label."""
         return self.model_copy(update={"min_label_mass": 0.0, "min_margin": 0.0, "allow_order_noise": True})
 
     def drawn(self, principles: Sequence[AnyPrinciple], seed: int) -> Sequence[AnyPrinciple]:
-        """Return the principles put to the judges, in their order: all, or as many as are to be drawn by a seed."""
+        """Return the principles put to the judges, in their order: all, or a random subset of `self.principles`."""
         if self.principles == "all" or self.principles >= len(principles):
             return principles
-        some = random.Random(seed).sample(principles, self.principles)
-        return [principle for principle in principles if principle in some]
+        subset = random.Random(seed).sample(principles, self.principles)
+        return [principle for principle in principles if principle in subset]
 
     def asked(self) -> dict[str, Any]:
-        """Return how the judges are asked, whichever way the settings say it."""
+        """Return the settings that a recalibration depends on; equal for `kind` and the same judge under `judges`."""
         judges = [judge.questions() | {"weight": judge.weight} for judge in self.panel]
         return {
             "judges": judges,
@@ -217,6 +220,6 @@ class JudgingConfig(Section):
         }
 
     def questions(self) -> dict[str, Any]:
-        """Return what decides which questions are asked."""
-        found = self.model_dump(mode="json", include={"kind", "principles", "orders", "labels"})
-        return found | ({"judges": [judge.questions() for judge in self.judges]} if self.judges else {})
+        """Return the settings on which requests depend."""
+        settings = self.model_dump(mode="json", include={"kind", "principles", "orders", "labels"})
+        return settings | ({"judges": [judge.questions() for judge in self.judges]} if self.judges else {})

@@ -1,1 +1,1 @@
-"""Rules as data: their schema, files that extend one another, differences, and imports."""
+"""Constitutions as data: their schema, loading with `extends`, differences, and imports."""

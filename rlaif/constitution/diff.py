@@ -1,6 +1,6 @@
-"""The difference of two constitutions: principles added, removed, renamed, and what changed in the others.
+"""The difference of two constitutions: principles added, removed, renamed and changed.
 
-Input: two resolved constitutions. A principle that is reworded *and* renamed counts as removed and added.
+Input: two resolved constitutions. A principle that is reworded *and* renamed counts as one removed and one added.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class FieldChange(Record):
 
 
 class ListChange(Record):
-    """Worked examples or cases that were added or removed; a changed one counts as both."""
+    """Numbers of added and removed worked examples or cases; a changed one counts as both."""
 
     field: str
     before: int
@@ -35,7 +35,7 @@ class ListChange(Record):
 
 
 class PrincipleChange(Record):
-    """A principle that both constitutions have, and what differs."""
+    """The differences of a principle that both constitutions have."""
 
     id: str
     was: str | None = None
@@ -51,11 +51,11 @@ class PrincipleChange(Record):
 
 
 class ConstitutionDiff(Record):
-    """How one constitution differs from another."""
+    """The differences of two constitutions."""
 
     before_hash: str
     after_hash: str
-    """Equal where only cases and lint settings differ."""
+    """Equal to `before_hash` where only cases and lint settings differ."""
     head: tuple[FieldChange, ...]
     added: tuple[Principle, ...]
     gone: tuple[Principle, ...]
@@ -63,7 +63,7 @@ class ConstitutionDiff(Record):
     same: int
     """Number of principles in which nothing differs."""
     moved: bool
-    """Whether the common principles are in another order."""
+    """Whether the common principles are in a different order."""
 
     @property
     def differs(self) -> bool:
@@ -72,37 +72,37 @@ class ConstitutionDiff(Record):
 
 
 def compare_constitutions(before: Constitution, after: Constitution) -> ConstitutionDiff:
-    """Return what differs, in the order of `after` (removed principles: of `before`)."""
+    """Return the differences, in the order of `after` (removed principles: of `before`)."""
     pairs = _paired(before.principles, after.principles)
-    old, new = {one.id for one, _ in pairs}, {other.id for _, other in pairs}
-    changes = [_principle_change(one, other) for one, other in pairs]
+    old_ids, new_ids = {old.id for old, _ in pairs}, {new.id for _, new in pairs}
+    changes = [_principle_change(old, new) for old, new in pairs]
     return ConstitutionDiff(
         before_hash=before.hash,
         after_hash=after.hash,
         head=_fields(before, after, HEAD),
-        added=tuple(p for p in after.principles if p.id not in new),
-        gone=tuple(p for p in before.principles if p.id not in old),
+        added=tuple(p for p in after.principles if p.id not in new_ids),
+        gone=tuple(p for p in before.principles if p.id not in old_ids),
         changed=tuple(change for change in changes if change.differs),
         same=sum(not change.differs for change in changes),
-        moved=[one.id for one, _ in pairs] != [p.id for p in before.principles if p.id in old],
+        moved=[old.id for old, _ in pairs] != [p.id for p in before.principles if p.id in old_ids],
     )
 
 
 def _paired(before: Sequence[Principle], after: Sequence[Principle]) -> list[tuple[Principle, Principle]]:
-    """Pair principles by their ids, then the remaining ones by their instructions and question."""
+    """Return pairs (before, after) of principles with the same id, then of those with the same texts."""
     by_id = {principle.id: principle for principle in before}
     ids = {principle.id for principle in after}
-    alone = [principle for principle in before if principle.id not in ids]
+    unpaired = [principle for principle in before if principle.id not in ids]
     pairs = []
     for principle in after:
-        partner = by_id.get(principle.id) or next((p for p in alone if _asks(p) == _asks(principle)), None)
+        partner = by_id.get(principle.id) or next((p for p in unpaired if _texts(p) == _texts(principle)), None)
         if partner is not None:
             pairs.append((partner, principle))
-            alone = [p for p in alone if p is not partner]
+            unpaired = [p for p in unpaired if p is not partner]
     return pairs
 
 
-def _asks(principle: Principle) -> tuple[str | None, ...]:
+def _texts(principle: Principle) -> tuple[str | None, ...]:
     return (principle.critique, principle.revise, principle.decides_by or None)
 
 

@@ -1,10 +1,10 @@
-"""From principles that others published as JSON to a constitution.
+"""Import principles that others published as JSON into a constitution.
 
 Accepted: a list, or a dict by name, of entries with a critique and a revision instruction (the Constitutional AI
 paper's `prompt` and `edit_request`, `critic` and `revision`, LangChain's `critique_request` and `revision_request`),
-with or without a comparison; and of plain texts, which are taken as comparison questions. The list may be under a key
-such as `constitutions` or `principles`. Texts are kept, without the markers ("CritiqueRequest:", "Options:") of the
-prompts that they were cut from. An entry that is not understood is an error with its place, and never skipped.
+with or without a comparison; and of plain texts, which become comparison questions. The list may be under a key such as
+`constitutions` or `principles`. Texts are kept without the markers ("CritiqueRequest:", "Options:") of the prompts that
+they come from. An entry of another shape is an error with its place, and is never skipped.
 """
 
 import json
@@ -39,31 +39,31 @@ _ASKS = re.compile(r"\?|\b(which|choose|select|pick|prefer|compare|indicate)\b",
 
 
 class Imported(Record):
-    """A constitution made from a published file, and what was changed."""
+    """A constitution made from a published file, and what was left out."""
 
     constitution: Constitution
     yaml: str
-    """The same as YAML."""
+    """The constitution as YAML text."""
     duplicates: int
     """Entries with the same text as an earlier one."""
     ignored: tuple[str, ...]
     """Other keys of the file, which were left out, such as `system_chat`."""
     no_question: int
-    """Comparisons that neither ask a question nor ask for a choice."""
+    """Number of comparisons without a question mark and without a word such as "choose"."""
 
     @property
     def critique_only(self) -> int:
-        """Number of principles that can't rank."""
+        """Number of principles that cannot be put to a judge."""
         return sum(principle.critique_only for principle in self.constitution.principles)
 
     @property
     def compare_only(self) -> int:
-        """Number of principles that can't criticise or revise."""
+        """Number of principles that cannot be used for critique and revision."""
         return sum(principle.compare_only for principle in self.constitution.principles)
 
 
 def import_constitution(path: Path, name: str | None = None) -> Imported:
-    """Read a JSON file of principles. Raises ConfigError that says what was found instead."""
+    """Return the constitution of a JSON file of principles. Raises ConfigError."""
     entries, ignored = _entries(_read(path), path)
     drafts = [_draft(entry, where) | {"id": given} for given, entry, where in entries]
     unique: dict[tuple[Any, ...], dict[str, Any]] = {}
@@ -80,9 +80,9 @@ def import_constitution(path: Path, name: str | None = None) -> Imported:
         constitution = Constitution.model_validate(content)
     except ValidationError as error:
         raise ConfigError(f"{path}: {explain_validation(error, Constitution)}") from None
-    comment = f"Imported from {path.name!r}; the text is its authors', under their licence."
+    comment = f"Imported from {path.name!r}; its text belongs to its authors and is under their licence."
     if any(principle.critique_only for principle in constitution.principles):
-        comment += "\nPrinciples marked critique_only can't rank: give them a `compare` question and remove the mark."
+        comment += "\nPrinciples marked critique_only compare nothing: add a `compare` question and remove the mark."
     text = flat_yaml(constitution, comment)
     if from_flat(text, "the imported file") != constitution:
         raise ConfigError(f"{path}: contains text that YAML cannot represent")
@@ -96,7 +96,7 @@ def import_constitution(path: Path, name: str | None = None) -> Imported:
 
 
 def _ids(drafts: list[dict[str, Any]]) -> list[str]:
-    """Return one id for each: made from its name, or `imported-N`; a number distinguishes equal ones."""
+    """Return one id for each draft: made from its name, or `imported-N`; a number is added to repeated ids."""
     taken: dict[str, None] = {}
     for number, draft in enumerate(drafts, start=1):
         wanted = _slug(draft["id"] or "") or f"imported-{number}"
@@ -123,7 +123,7 @@ def _read(path: Path) -> Any:  # noqa: ANN401  (whatever somebody published)
 
 
 def _entries(data: Any, path: Path) -> tuple[list[tuple[str | None, Any, str]], list[str]]:  # noqa: ANN401
-    """Return (given name, entry, place) of every principle, and the other keys."""
+    """Return ((given name, entry, place) of every principle, keys that are ignored)."""
     ignored: list[str] = []
     if isinstance(data, dict):
         inside = next((key for key in _CONTAINERS if isinstance(data.get(key), list | dict)), None)
@@ -183,7 +183,7 @@ def _first(fields: dict[str, Any], keys: tuple[str, ...], where: str) -> str | N
 
 
 def _text(value: Any, where: str) -> str:  # noqa: ANN401
-    """Return a text, or a list of texts as one, without markers."""
+    """Return a text without markers; a list of texts is joined by line breaks."""
     pieces = value if isinstance(value, list) else [value]
     if not pieces or not all(isinstance(piece, str) for piece in pieces):
         raise ConfigError(f"{where}: expected a text, found {shortened(json.dumps(value, ensure_ascii=False))}")
@@ -199,7 +199,7 @@ def _unmarked(text: str) -> str:
 
 
 def _lowered(entry: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Return an entry with keys like `critiqueRequest` and `Critique Request` as `critique_request`."""
+    """Return an entry with its keys in snake case: `critiqueRequest` becomes `critique_request`."""
     if not isinstance(entry, dict):
         return {}
     return {re.sub(r"(?<=[a-z])(?=[A-Z])|[\s-]+", "_", key.strip()).lower(): value for key, value in entry.items()}

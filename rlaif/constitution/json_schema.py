@@ -1,6 +1,7 @@
-"""The JSON Schema of a constitution file, with the fields' docstrings as descriptions: for editors.
+"""The JSON Schema of constitution files for editors, with the fields' docstrings as descriptions.
 
-What a schema can't express (unique ids, ids that must exist in a parent) is left to `rlaif constitution check`.
+Conditions that a schema cannot express (unique ids, ids that must exist in a parent) are checked by `rlaif constitution
+check`.
 """
 
 import ast
@@ -16,7 +17,7 @@ from rlaif.constitution.schema import Case, Example, Principle
 from rlaif.records import Message, Record
 
 _DESCRIBED = (ConstitutionFile, Principle, PrincipleChanges, Parent, Case, Example, Message, Check, Count, JsonShape)
-"""The models whose fields are described by docstrings."""
+"""Models whose docstrings become descriptions."""
 
 
 def constitution_schema() -> dict[str, Any]:
@@ -31,7 +32,7 @@ def constitution_schema() -> dict[str, Any]:
 
 
 def _describe(part: dict[str, Any], model: type[Record]) -> None:
-    """Add the docstrings of a model and of its fields; those of changes are a principle's, where they have none."""
+    """Add the docstrings of a model and its fields to its schema; PrincipleChanges takes those of Principle."""
     part["description"] = inspect.cleandoc(model.__doc__ or "")
     sources: list[type[Record]] = [Principle] if model is PrincipleChanges else []
     for source in [*sources, *(source for source in reversed(model.__mro__) if issubclass(source, Record))]:
@@ -41,7 +42,7 @@ def _describe(part: dict[str, Any], model: type[Record]) -> None:
 
 
 def _docstrings(model: type[Record]) -> dict[str, str]:
-    """Return the docstring beneath each field, which is only in the source."""
+    """Return the docstring beneath each field, by field name, from the source code."""
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
     assert isinstance(definition, ast.ClassDef)
     found = {}
@@ -53,7 +54,7 @@ def _docstrings(model: type[Record]) -> dict[str, str]:
 
 
 def _add_validators(schema: dict[str, Any]) -> None:
-    """Add the rules of validators, which pydantic leaves out."""
+    """Add the conditions of validators, which pydantic's schema lacks."""
     properties, definitions = schema["properties"], schema["$defs"]
     parent = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/Parent"}]}
     several = {"type": "array", "items": parent}
@@ -64,7 +65,7 @@ def _add_validators(schema: dict[str, Any]) -> None:
         {"required": ["principles"], "properties": {"principles": {"minItems": 1}}},
     ]
     unless = {"critique_only": ["compare"], "compare_only": ["critique", "revise"]}
-    # Null counts as absent: an override removes an inherited question with it.
+    # Null counts as absent: with null, an override removes an inherited question.
     program = {"properties": {"check": {"type": "object"}}, "required": ["check"]}
     definitions["Principle"]["allOf"] = [
         {

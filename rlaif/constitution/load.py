@@ -1,4 +1,4 @@
-"""Load constitution files, resolving `extends`, `drop`, `override` and `weights`; write one out as a single file.
+"""Load constitution files and resolve `extends`, `drop`, `override` and `weights`; write one as a single file.
 
     extends: [harmlessness, {from: honesty, only: [admits-doubt]}, ../mine.yaml]
     drop: [speaks-with-respect]
@@ -6,8 +6,8 @@
     weights: {declines-with-a-way-forward: 3}
     principles: [...]                   # its own, after the inherited ones
 
-Inherited principles keep the order of `extends`; a principle that is inherited twice counts once. What cannot be
-resolved (a cycle, two principles with one id, an unknown id) is a ConfigError with file and line.
+Inherited principles keep the order of `extends`; a principle that is inherited twice counts once. A cycle, two
+different principles with the same id, and an unknown id are a ConfigError with file and line.
 """
 
 import difflib
@@ -38,7 +38,7 @@ from rlaif.shipped import CONSTITUTIONS, constitution_names, find_constitution
 from rlaif.yaml_file import Lines, explain_validation, parse_yaml, read_yaml_lines, refuse_mistaken, shortened
 
 DEEPEST = 50
-"""Levels of `extends`; below what Python's stack holds."""
+"""Maximum levels of `extends`, below Python's limit of recursion."""
 
 
 class Parent(Record):
@@ -47,13 +47,13 @@ class Parent(Record):
     from_: str = Field(alias="from")
     """A shipped name, or a path relative to the file that names it."""
     only: tuple[Slug, ...] = ()
-    """Take these principles alone; all when empty."""
+    """Ids of the principles to inherit; all when empty."""
     drop: tuple[Slug, ...] = ()
-    """Take all but these."""
+    """Ids of principles not to inherit."""
 
 
 class PrincipleChanges(Record):
-    """What an `override` changes of an inherited principle; all other fields stay."""
+    """The fields of an inherited principle that an `override` changes; all other fields stay."""
 
     why: str | None = None
     group: Slug | None = None
@@ -78,18 +78,18 @@ class ConstitutionFile(Head):
     extends: tuple[Parent, ...] = ()
     """Constitutions whose principles are inherited, in this order: shipped names, or paths relative to this file."""
     drop: tuple[Slug, ...] = ()
-    """Inherited principles that are left out."""
+    """Ids of inherited principles that are left out."""
     override: dict[Slug, PrincipleChanges] = Field(default={})
-    """What is changed of inherited principles, under their ids."""
+    """Changes of inherited principles, by id."""
     weights: dict[Slug, Weight] = Field(default={})
-    """New weights of inherited principles, under their ids."""
+    """New weights of inherited principles, by id."""
     principles: tuple[Principle, ...] = ()
     """The file's own principles; they come after the inherited ones."""
 
     @model_validator(mode="before")
     @classmethod
     def _refuse_run_file(cls, data: object) -> object:
-        message = "this is a run file and not a constitution; a constitution lists its rules under `principles:`"
+        message = "this is a run file, not a constitution; a constitution lists its principles under `principles:`"
         refuse_mistaken(data, {"principles", "extends"}, {"constitution", "prompts"}, message)
         return data
 
@@ -102,7 +102,7 @@ class ConstitutionFile(Head):
     @field_validator("principles")
     @classmethod
     def _ids_are_unique(cls, principles: tuple[Principle, ...], info: ValidationInfo) -> tuple[Principle, ...]:
-        if not principles and not info.data.get("extends", True):  # absent where it is broken itself
+        if not principles and not info.data.get("extends", True):  # `extends` is absent here when it is invalid
             raise ValueError("a constitution needs at least one principle")
         refuse_repeated_ids(principles)
         return principles
@@ -113,39 +113,39 @@ class ConstitutionFile(Head):
             raise ValueError("key `principles` is missing")
         if not self.extends and (self.drop or self.override or self.weights):
             raise ValueError(
-                "drop, override and weights change what is inherited, and nothing is inherited: `extends` is missing"
+                "drop, override and weights change inherited principles, and nothing is inherited: add `extends`"
             )
         return self
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a principle of a resolved constitution is defined."""
+    """The place where a principle of a resolved constitution is defined."""
 
     file: str
-    """As it was given: a path, or a shipped name."""
+    """A path as it was given, or a shipped name."""
     line: int
     changed_in: str | None = None
     """`FILE:LINE` of the last override or new weight."""
 
     def __str__(self) -> str:
-        """Return `FILE:LINE`, and where it was changed."""
+        """Return `FILE:LINE`, with `changed_in` if it was changed."""
         return f"{self.file}:{self.line}" + (f" (changed in {self.changed_in})" if self.changed_in else "")
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """A constitution with all that it inherits, and where each of its principles comes from."""
+    """A constitution with its inherited principles, and the origin of each principle."""
 
     constitution: Constitution
     origins: Mapping[str, Origin]
     lines: Lines
-    """Of the file itself."""
+    """Line numbers of the file itself."""
     file: ConstitutionFile
 
 
 def load_constitution(name_or_path: str | Path) -> Constitution:
-    """Load a constitution from a YAML file, or a shipped one by its name, with all that it extends.
+    """Load a constitution from a YAML file, or a shipped one by its name, with all that it inherits.
 
     Raises UsageError when there is no such file, ConfigError with file and line when it is not valid.
     """
@@ -158,20 +158,20 @@ def resolve_constitution(name_or_path: str | Path) -> Resolved:
 
 
 def flat_yaml(constitution: Constitution, comment: str = "") -> str:
-    """Return YAML text without `extends` that loads as this constitution, after a comment of one or more lines."""
+    """Return the constitution as YAML text without `extends`, below a comment of one or more lines."""
     content = constitution.model_dump(mode="json", exclude_defaults=True)
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
     return "".join(f"# {line}\n" for line in comment.splitlines()) + text
 
 
 def from_flat(text: str, name: str) -> Constitution:
-    """Read such text back; messages call it `name`. Raises ConfigError with its line."""
+    """Return the constitution of such YAML text; `name` stands for the file in messages. Raises ConfigError."""
     file = parse_yaml(text, ConstitutionFile, name=name)
     return Constitution(**{field: getattr(file, field) for field in Constitution.model_fields})
 
 
 def _resolve(path: Path, above: tuple[Path, ...], known: dict[Path, Resolved]) -> Resolved:
-    """Resolve a file; `above` are the files that extend it, `known` those already resolved."""
+    """Resolve a file; `above` are the files that extend it, `known` the files already resolved."""
     file, lines = read_yaml_lines(path, ConstitutionFile)
     here = (*above, path.resolve())
     inherited: dict[str, tuple[Principle, Origin]] = {}
@@ -179,7 +179,7 @@ def _resolve(path: Path, above: tuple[Path, ...], known: dict[Path, Resolved]) -
     for place, parent in enumerate(file.extends):
         resolved = _parent(path, parent, lines.at("extends", place), here, known)
         after += resolved.constitution.after
-        _take(inherited, parent, resolved, lines.at("extends", place))
+        _inherit(inherited, parent, resolved, lines.at("extends", place))
     for place, dropped in enumerate(file.drop):
         _refuse_unknown(dropped, inherited, lines.at("drop", place), file)
         del inherited[dropped]
@@ -195,21 +195,21 @@ def _resolve(path: Path, above: tuple[Path, ...], known: dict[Path, Resolved]) -
 
 
 def _parent(path: Path, parent: Parent, where: str, here: tuple[Path, ...], known: dict[Path, Resolved]) -> Resolved:
-    found = _find_parent(path, parent, where)
-    key = found.resolve()
+    file = _find_parent(path, parent, where)
+    key = file.resolve()
     if key == here[-1]:
         raise ConfigError(f"{where}: this file extends itself")
     if key in here:
-        raise ConfigError(f"{where}: extends {parent.from_}, which extends this file in turn: a cycle")
+        raise ConfigError(f"{where}: extends {parent.from_}, which itself extends this file: a cycle; remove one")
     if key not in known:
         if len(here) > DEEPEST:
-            raise ConfigError(f"{where}: more than {DEEPEST} files extend one another; merge some of them")
-        known[key] = _resolve(found, here, known)
+            raise ConfigError(f"{where}: more than {DEEPEST} levels of extends; merge some of the files")
+        known[key] = _resolve(file, here, known)
     return known[key]
 
 
 def _find_parent(path: Path, parent: Parent, where: str) -> Path:
-    """Return the file relative to `path`, or the shipped one; never relative to the working directory."""
+    """Return the parent's file, relative to the file `path`, or the shipped one of that name."""
     try:
         beside = path.parent / parent.from_
         if beside.is_file():
@@ -225,7 +225,8 @@ def _find_parent(path: Path, parent: Parent, where: str) -> Path:
     )
 
 
-def _take(inherited: dict[str, tuple[Principle, Origin]], parent: Parent, resolved: Resolved, where: str) -> None:
+def _inherit(inherited: dict[str, tuple[Principle, Origin]], parent: Parent, resolved: Resolved, where: str) -> None:
+    """Add the principles of a parent that `only` and `drop` select."""
     theirs = {principle.id: principle for principle in resolved.constitution.principles}
     for name in (*parent.only, *parent.drop):
         _refuse_unknown(name, theirs, where)
@@ -235,7 +236,7 @@ def _take(inherited: dict[str, tuple[Principle, Origin]], parent: Parent, resolv
         if name in inherited and inherited[name][0] != principle:
             raise ConfigError(
                 f'{where}: principle "{name}" comes from {inherited[name][1]} and from {resolved.origins[name]}, '
-                f"and the two differ; write {{from: {parent.from_}, drop: [{name}]}} to keep the first"
+                f"and they differ; write {{from: {parent.from_}, drop: [{name}]}} to keep the first"
             )
         inherited.setdefault(name, (principle, resolved.origins[name]))
 
@@ -259,6 +260,7 @@ def _change(inherited: dict[str, tuple[Principle, Origin]], file: ConstitutionFi
 
 
 def _add_own(inherited: dict[str, tuple[Principle, Origin]], file: ConstitutionFile, lines: Lines, path: Path) -> None:
+    """Add the file's own principles."""
     shown = path.stem if path.parent == CONSTITUTIONS else str(path)
     for place, principle in enumerate(file.principles):
         if principle.id in inherited:
@@ -273,7 +275,7 @@ def _refuse_unknown(name: str, known: Iterable[str], where: str, file: Constitut
     known = list(known)
     if name not in known:
         if file is not None and any(principle.id == name for principle in file.principles):
-            raise ConfigError(f'{where}: principle "{name}" is this file\'s own; change it there')
+            raise ConfigError(f'{where}: principle "{name}" is not inherited but defined in this file; change it there')
         near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known) or 'none'}"
+        hint = f"did you mean {near[0]}?" if near else f"inherited are {', '.join(known) or 'none'}"
         raise ConfigError(f'{where}: no inherited principle "{name}"; {hint}')

@@ -1,7 +1,7 @@
 """A constitution as data: validated principles with a content hash.
 
-`rlaif.constitution.load` builds one from files that extend others. The text around the rules (how a critique or a
-comparison is requested) is in the templates.
+`rlaif.constitution.load` builds one from files that extend others. The text around the principles, such as the request
+for a critique or a comparison, is in the templates.
 """
 
 from collections import Counter
@@ -37,7 +37,7 @@ class Example(Record):
 
 
 class Case(Record):
-    """A labelled comparison that tests whether a critic understands a principle; never an example in a prompt."""
+    """A labelled comparison that tests whether a critic understands a principle; a judge with `cases` is shown some."""
 
     prompt: Text | None = None
     messages: tuple[Message, ...] = ()
@@ -49,11 +49,11 @@ class Case(Record):
     """The reason, for readers; never sent to a model."""
 
     @model_validator(mode="after")
-    def _asks_something(self) -> Self:
+    def _is_complete(self) -> Self:
         if (self.prompt is None) == (not self.messages):
-            raise ValueError("a case has either a `prompt` or `messages`")
+            raise ValueError("a case must have either `prompt` or `messages`")
         if self.messages and self.messages[-1].role != "user":
-            raise ValueError("the messages of a case end with a user's turn")
+            raise ValueError("the messages of a case must end with a user's turn")
         if self.better == self.worse:
             raise ValueError("the better and the worse response of a case are the same")
         return self
@@ -71,7 +71,7 @@ class Principle(Record):
     why: str = ""
     """Why the rule exists, for readers; never sent to a model."""
     group: Slug | None = None
-    """What the rule serves, such as `helpful`; conflicts between groups are measured."""
+    """Aim of the rule, such as `helpful`; conflicts between groups are measured."""
     critique: Text | None = None
     """Instruction to the critic: what to look for in a response."""
     revise: Text | None = None
@@ -81,11 +81,11 @@ class Principle(Record):
     check: Check | None = None
     """A program in place of a `compare` question: a response that passes beats one that does not."""
     weight: Weight = 1.0
-    """Share in the weighted mean of the logits of its priority level."""
+    """Weight in the mean of the log-odds of its priority level."""
     priority: int = Field(default=1, ge=1, le=100)
-    """Level, 1 the highest: principles of level 2 decide only where those of level 1 abstain."""
+    """Priority level, 1 is the highest: principles of level 2 decide only where those of level 1 abstain."""
     applies_to: tuple[Slug, ...] = ()
-    """Tags of prompts: used only for prompts that carry one of them; for all prompts when empty."""
+    """Tags of prompts: the principle is used only for prompts with one of them; for all prompts when empty."""
     tags: tuple[Slug, ...] = ()
     examples: tuple[Example, ...] = ()
     cases: tuple[Case, ...] = ()
@@ -105,7 +105,7 @@ class Principle(Record):
             self._refuse_unused_parts()
         elif not self.critique_only and self.compare is None:
             raise ValueError(
-                f'principle "{self.id}" has no "compare" question, so nothing can be ranked by it; '
+                f'principle "{self.id}" has no "compare" question, so it cannot compare responses; '
                 "add one or a check, or mark it critique_only"
             )
         for part in ("critique", "revise"):
@@ -126,7 +126,7 @@ class Principle(Record):
 
     @property
     def _only_checks(self) -> bool:
-        """Whether it is a check without instructions, which is never drawn for a revision."""
+        """Whether it is a check without instructions; such a principle is never drawn for a revision."""
         return self.check is not None and self.critique is None and self.revise is None
 
     @property
@@ -145,16 +145,16 @@ class Principle(Record):
 
 
 class Head(Record):
-    """What a constitution says about itself."""
+    """Name, version and description of a constitution."""
 
     name: Slug
     """Lower-case words with hyphens; written into every row of a dataset."""
     version: int = Field(ge=1)
-    """To be raised whenever the rules change."""
+    """To be increased whenever the principles change."""
     description: Text
-    """One or two sentences for people."""
+    """One or two sentences for readers."""
     after: tuple[str, ...] = ()
-    """Published work behind the rules."""
+    """Published work that the principles are based on."""
     ignore: tuple[LintCode, ...] = ()
     """Codes of `rlaif constitution check` that are not reported for this file."""
 
@@ -174,7 +174,7 @@ class Constitution(Head):
 
     @property
     def hash(self) -> str:
-        """Twelve hex characters that identify the content without comments, layout, cases and lint settings."""
+        """Content hash of 12 hex characters, without comments, layout, cases and lint settings."""
         content = self.model_dump(
             mode="json",
             exclude_defaults=True,
@@ -184,32 +184,32 @@ class Constitution(Head):
 
     @property
     def revising(self) -> tuple[Principle, ...]:
-        """The principles that critique and revise."""
+        """The principles that are drawn for critique and revision."""
         return tuple(p for p in self.principles if p.revises)
 
     @property
     def comparing(self) -> tuple[Principle, ...]:
-        """The principles that rank responses: those put to the judge and those that a program decides."""
+        """The principles that compare responses: by a question to the judge or by a check."""
         return tuple(p for p in self.principles if not p.critique_only)
 
     @property
     def asked(self) -> tuple[Principle, ...]:
-        """Those of them that are put to the judge."""
+        """The principles that are put to the judge."""
         return tuple(p for p in self.comparing if p.check is None)
 
     def checks(self, tags: Collection[str]) -> tuple[NamedCheck, ...]:
-        """Those of them that a program decides, for a prompt with these tags."""
+        """Return the checks of the principles that apply to a prompt with these tags."""
         applied = [p for p in self.comparing if p.applies(tags)]
         return tuple(NamedCheck(id=p.id, check=p.check) for p in applied if p.check is not None)
 
     @property
     def weights(self) -> dict[str, float]:
-        """Weight of every principle."""
+        """Weight of every principle, by id."""
         return {principle.id: principle.weight for principle in self.principles}
 
     @property
     def priorities(self) -> dict[str, int]:
-        """Priority level of every principle."""
+        """Priority level of every principle, by id."""
         return {principle.id: principle.priority for principle in self.principles}
 
     def principle(self, principle_id: str) -> Principle:

@@ -1,1 +1,1 @@
-"""Prompts in, datasets out."""
+"""Reading prompts and other rows, and exporting datasets."""

@@ -1,4 +1,4 @@
-"""The dataset card: whose rules, which models, how it was judged, what was left out, and the limits."""
+"""The dataset card: the constitution, the models, the method, what was left out, and the limits."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,17 +16,17 @@ from rlaif.runs.summary import Summary
 def dataset_card(
     run: Run, summary: Summary, counts: Mapping[str, int], contents: Mapping[str, str], tables: Mapping[str, Table]
 ) -> str:
-    """Return the card as Markdown with its YAML head.
+    """Return the card as Markdown with a YAML head.
 
-    `counts` has the number of rows of every `table/split`, `contents` a hash of the rows of every table.
+    `counts`: the number of rows by `table/split`. `contents`: a hash of the rows by table.
     """
     body = "\n\n".join(
         [
-            f"# Preference pairs by the rules of `{run.constitution.name}`",
+            f"# Preference pairs under the constitution `{run.constitution.name}`",
             _intro(run, summary),
             *([_warnings(summary)] if summary.warnings else []),
             _rows_table(counts),
-            "## Whose rules\n\n" + _rules(run),
+            "## Constitution\n\n" + _rules(run),
             "## How it was made\n\n" + _method(run, summary),
             "## What was left out\n\n" + _left_out(summary),
             "## The critic\n\n" + _critic(summary),
@@ -38,8 +38,8 @@ def dataset_card(
 
 
 def _head(counts: Mapping[str, int], contents: Mapping[str, str]) -> DatasetCardData:
-    # load_dataset caches a folder by its path and these lines: without the hash it would go on giving the rows of an
-    # earlier export to the same folder.
+    # load_dataset caches a folder by its path and these lines: without the hash it would return the rows of an earlier
+    # export to the same folder.
     configs: list[dict[str, Any]] = []
     for name in ("preference", "sft"):
         files = [
@@ -58,20 +58,20 @@ def _head(counts: Mapping[str, int], contents: Mapping[str, str]) -> DatasetCard
     )
 
 
-NO_SAY = (
-    "\n\n> **The constitution had no say in these labels**: its judges rate answers, and are asked about no principle. "
-    "It drew the revisions only."
+UNUSED_CONSTITUTION = (
+    "\n\n> **These labels do not depend on the constitution**: the judges rate responses without its principles. "
+    "It was used for critiques and revisions only."
 )
 
 
 def _intro(run: Run, summary: Summary) -> str:
     models = run.models
-    silent = "" if run.config.judging.asks_rules or not run.config.judging.panel else NO_SAY
+    unused = "" if run.config.judging.asks_rules or not run.config.judging.panel else UNUSED_CONSTITUTION
     return (
         f"{summary.pairs} pairs from {summary.traces} of {summary.prompts} prompts ({run.manifest.prompts}). "
-        f"Answers by **{models.policy}**, judged by **{run.judged_with}** under {summary.constitution} "
+        f"Responses by **{models.policy}**, judged by **{run.judged_with}** under {summary.constitution} "
         f"(`{summary.constitution_hash}`), made with rlaif {run.manifest.rlaif} on {run.manifest.created[:10]}, seed "
-        f"{run.config.seed}. No person has labelled or checked these pairs.{silent}"
+        f"{run.config.seed}. No person has labelled or checked these pairs.{unused}"
     )
 
 
@@ -86,7 +86,8 @@ def _rows_table(counts: Mapping[str, int]) -> str:
         *(f"| {name} | {rows} |" for name, rows in counts.items()),
     ]
     return (
-        "\n".join(lines) + "\n\nPrompts are split by a hash of their id: no prompt stands in both splits, in any run."
+        "\n".join(lines) + "\n\nPrompts are split by a hash of their id, so the same prompt is in the same split in "
+        "every run with this test fraction."
     )
 
 
@@ -96,7 +97,7 @@ def _rules(run: Run) -> str:
     rules = "\n".join(
         f"- **{p.id}** (weight {p.weight:g}): {p.decides_by or p.critique}" for p in constitution.principles
     )
-    return f"{constitution.description}\n\n{rules}" + (f"\n\nAfter published work:\n{after}" if after else "")
+    return f"{constitution.description}\n\n{rules}" + (f"\n\nBased on published work:\n{after}" if after else "")
 
 
 def _method(run: Run, summary: Summary) -> str:
@@ -107,16 +108,16 @@ def _method(run: Run, summary: Summary) -> str:
         else f"{config.judging.principles} principles drawn per prompt"
     )
     orders = "in both orders, averaged in logits" if config.judging.orders == "both" else "**in one order only**"
-    asked = f"{judged}, {orders}" if config.judging.asks_rules else "answer by answer, under no principle"
+    asked = f"{judged}, {orders}" if config.judging.asks_rules else "each response by itself, without principles"
     return "\n".join(
         [
-            f"- Sampled: {config.sampling.n} answers per prompt, temperature {config.sampling.temperature:g}, "
+            f"- Sampled: {config.sampling.n} responses per prompt, temperature {config.sampling.temperature:g}, "
             f"at most {config.sampling.max_tokens} tokens; {summary.truncated} responses were cut there.",
             f"- Revised: {config.revision.rounds} round(s) of critique and revision by the {config.revision.by}, "
             f"{config.revision.principles} principle(s) drawn for each.",
             f"- Judged: {asked}; {strategy_words(config.judging)}.",
             *(f"  - {judge_words(judge)}." for judge in config.judging.panel),
-            *(f"- Corrected: {words}; `p_raw` is what it was before." for words in corrected_words(summary.corrected)),
+            *(f"- Corrected: {words}; `p_raw` is uncorrected." for words in corrected_words(summary.corrected)),
             f"- Paired: {config.pairs.select}; {_thresholds(config)}.",
             f"- Templates: {', '.join(f'{name} `{digest}`' for name, digest in run.manifest.templates.items())}.",
         ]
@@ -137,7 +138,7 @@ def _left_out(summary: Summary) -> str:
         f"- {summary.traces} traces: {summary.traces - sum(summary.traces_without_pair.values())} with a pair, "
         f"{sum(summary.traces_without_pair.values())} without{_reasons(summary.traces_without_pair)}.",
         f"- {summary.pairs_by_checks} of {summary.pairs} pairs are decided by checks alone.",
-        f"- Answers not compared: {sum(summary.dropped.values())}{_reasons(summary.dropped)}.",
+        f"- Responses not compared: {sum(summary.dropped.values())}{_reasons(summary.dropped)}.",
         f"- {summary.failures} prompts failed{_reasons(summary.failure_reasons)}, {summary.open} were not reached.",
     ]
     return "\n".join(lines)
@@ -146,7 +147,7 @@ def _left_out(summary: Summary) -> str:
 def _critic(summary: Summary) -> str:
     critic = summary.critic
     if critic.label_mass is None and not (summary.panel or summary.judged_otherwise):
-        return "It gave no verdict." + (" Programs decided." if summary.matchups else "")
+        return "No verdicts." + (" Only checks were used." if summary.matchups else "")
     lines = []
     if critic.label_mass is not None:
         lines.append(f"- {critic.verdicts} verdicts; mean probability on the two labels {critic.label_mass:.1%}.")
@@ -160,11 +161,11 @@ def _critic(summary: Summary) -> str:
     if summary.length is not None and summary.length.linear.value is not None:
         effect = summary.length.linear
         lines.append(
-            f"- Length: {effect.value:+.2f} logits{effect.ends('+.2f')} per unit of log length ratio, quality not "
-            "held fixed: longer responses may be better ones."
+            f"- Length: {effect.value:+.2f} logits{effect.ends('+.2f')} per unit of log length ratio, not controlled "
+            "for quality: longer responses may be better ones."
         )
     if summary.conflicts:
-        lines.append(f"- {summary.conflicts} labels go against a principle that alone would decide otherwise.")
+        lines.append(f"- In {summary.conflicts} labels, a principle on its own would choose the other response.")
     lines += [f"- {words}." for words in panel_words(summary.panel)] if summary.panel else []
     lines += [f"- Note: {note}." for note in summary.notes]
     if summary.revision_wins is not None:
@@ -181,13 +182,13 @@ def _columns(tables: Mapping[str, Table]) -> str:
 
 
 def _checked(summary: Summary) -> str:
-    """Say what the probabilities were checked against, if anything."""
+    """Return the clause about the data on which the probabilities were calibrated, if any."""
     if summary.corrected.recalibrator is None:
-        return ": it has not been checked against people here"
-    return ", after its correction on labelled items; whether it judges these prompts like those is not known"
+        return ", which was not measured here against human labels"
+    return " after its recalibration on labelled items, which may not hold for these prompts"
 
 
-_LIMITS = """These labels say what models make of one set of rules; they are neither people's preferences nor facts
-about right and wrong. `p_chosen` is as well calibrated as the critic is{checked}.
-Rules in one language and from one group's reading of the literature carry that group's values. Prompts may hold
-harmful requests, and answers may comply with them."""
+_LIMITS = """These labels are the judgements of models under one constitution; they are neither human preferences nor
+facts about right and wrong. `p_chosen` is only as well calibrated as the critic{checked}.
+Principles written in one language by one group carry that group's values. Prompts may contain harmful requests, and
+responses may comply with them."""

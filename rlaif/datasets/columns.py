@@ -1,4 +1,4 @@
-"""The columns of a table, read off the class of its rows: their Arrow types, and the table that documents them."""
+"""The columns of a table, from the class of its rows: their Arrow types and their documentation."""
 
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -42,10 +42,10 @@ def _type_name(kind: Any) -> str:  # noqa: ANN401
 
 
 def _bare(kind: Any) -> Any:  # noqa: ANN401
-    """Return a type without what Arrow does not tell apart: whether it may be empty, constraints, literal values."""
+    """Return a type without what Arrow does not represent: optionality, constraints, literal values."""
     if get_origin(kind) is Annotated:
         return _bare(get_args(kind)[0])
     if get_origin(kind) is Literal:
         return type(get_args(kind)[0])
-    inner = [one for one in get_args(kind) if one is not NoneType]
+    inner = [member for member in get_args(kind) if member is not NoneType]
     return _bare(inner[0]) if NoneType in get_args(kind) else kind

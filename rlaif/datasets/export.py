@@ -1,4 +1,4 @@
-"""Write a run's dataset: Parquet or JSON lines, train and test apart, with a card where it is the run's own dataset."""
+"""Export a run as a dataset: Parquet or JSON lines, one file per split; with a dataset card in the format `trl`."""
 
 import hashlib
 import json
@@ -17,11 +17,11 @@ from rlaif.runs.summary import Summary, summarise, warnings_of
 from rlaif.seeds import content_hash
 
 MARK = "rlaif.json"
-"""File that says that this program wrote the folder, from which run, and what that run warns of."""
+"""File that marks a folder as an export: the run's manifest, the numbers of rows, and the run's warnings."""
 
 
 def export(run: Run, format_: str, out: Path | None = None) -> Path:
-    """Write a run's dataset and return the folder. Raises UsageError for a folder with something else in it."""
+    """Write a run's dataset and return the folder. Raises UsageError for a folder with other files."""
     if format_ not in FORMATS:
         raise UsageError(f"no format {format_!r}; choose one of {', '.join(FORMATS)}")
     folder = out or run.path / ("dataset" if format_ == "trl" else f"exports/{format_}")
@@ -33,25 +33,25 @@ def export(run: Run, format_: str, out: Path | None = None) -> Path:
 
 
 def export_trl(run: Run, folder: Path, summary: Summary | None = None) -> dict[str, int]:
-    """Write preference and SFT data as Parquet with a dataset card; return rows per `config/split`.
+    """Write preference and SFT data as Parquet with a dataset card; return the number of rows by `config/split`.
 
-    `datasets.load_dataset(FOLDER, "preference")` then gives what TRL's DPOTrainer takes as it is. A run without
-    pairs gets a card that says so and no preference files. `summary` is the run's, where the caller has it.
+    `datasets.load_dataset(FOLDER, "preference")` returns a dataset for TRL's DPOTrainer. A run without pairs gets a
+    card without preference files. `summary` is the run's summary, if the caller has it already.
     """
     return write_dataset(run, TRL, folder, card=summary or summarise(run))
 
 
 def write_dataset(run: Run, format_: Format, folder: Path, *, card: Summary | None = None) -> dict[str, int]:
-    """Write a dataset, with a card where a summary for it is given; return rows per `table/split`.
+    """Write a dataset, with a card if `card` is given; return the number of rows by `table/split`.
 
-    Everything is written into a folder beside, which then replaces the old one: an export is complete or not there.
-    Raises UsageError for a folder with something else in it, StorageError where nothing can be written.
+    A temporary folder is written and then replaces the old one, so that an export is either complete or absent. Raises
+    UsageError for a folder with other files, StorageError when it cannot be written.
     """
     folder = folder.resolve()
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; choose another --out")
     if folder.exists() and not (folder / MARK).is_file() and any(folder.iterdir()):
-        raise UsageError(f"{folder} holds files that are not an export of this program; choose another --out")
+        raise UsageError(f"{folder} contains files that are not an export of this program; choose another --out")
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     try:
         shutil.rmtree(unfinished, ignore_errors=True)

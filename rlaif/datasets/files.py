@@ -1,7 +1,7 @@
-"""Rows in: JSONL, JSON and CSV (each also .gz), Parquet, or a hub dataset, and the conversations that stand in them.
+"""Read rows of JSONL, JSON and CSV (each also .gz), Parquet, or a hub dataset, and the conversations in their cells.
 
-Each row comes with its place (`file:line`). A conversation is a text, a list of messages, or a whole conversation that
-ends with the response. What the rows mean is for whoever reads them: prompts, gold labels, verdicts, training examples.
+Each row comes with its place (`file:line`). A conversation is a text, a list of messages, or a list of messages that
+ends with the response. The rows may be prompts, gold labels, verdicts or training examples: the caller knows which.
 """
 
 import csv
@@ -19,11 +19,11 @@ from rlaif.errors import PromptsError
 from rlaif.records import Message
 
 SourceRow = tuple[str, Any]
-"""Where it stands (`file:line`), and what stands there."""
+"""(place such as `file:line`, contents of the row)."""
 
 
 def read_rows(source: Path | str, split: str = "train") -> Iterator[SourceRow]:
-    """Yield the rows of a file, or (a text) of a hub dataset's split. Raises PromptsError that says where."""
+    """Yield the rows of a file (a Path) or of a hub dataset's split (a str). Raises PromptsError with the place."""
     if isinstance(source, str):
         return _hub_rows(source, split)
     match source.with_suffix("").suffix.lower() if source.suffix == ".gz" else source.suffix.lower():
@@ -116,7 +116,7 @@ def _text(path: Path) -> str:
 
 
 def conversation_of(where: str, value: object, column: str = "prompt") -> tuple[Message, ...]:
-    """Return a prompt's turns; a text is the user's. Raises PromptsError that begins with `where`."""
+    """Return a prompt's turns; a text is one turn of the user. Raises PromptsError that begins with `where`."""
     turns = _turns(where, column, value, role="user")
     if not turns or turns[-1].role != "user":
         raise PromptsError(f"{where}: the prompt's last message must be the user's")
@@ -126,7 +126,7 @@ def conversation_of(where: str, value: object, column: str = "prompt") -> tuple[
 
 
 def response_of(where: str, column: str, value: object) -> tuple[tuple[Message, ...], str]:
-    """Return the turns before the response (often none) and the response. Raises PromptsError."""
+    """Return (turns before the response, often none; the response). Raises PromptsError that begins with `where`."""
     turns = _turns(where, column, value, role="assistant")
     if not turns or turns[-1].role != "assistant":
         raise PromptsError(f"{where}: the last message of `{column}` must be the assistant's")

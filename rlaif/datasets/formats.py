@@ -1,7 +1,7 @@
-"""The formats of an export: which tables a run is written as, and how the rows of each are made.
+"""The formats of an export: their tables, and the rows of each table.
 
-Formats for trainers elsewhere have the columns that their consumer documents. Every row keeps `prompt_id`, by which it
-is found again in the run; consumers ignore columns that they do not know.
+Formats for other trainers have the columns that the trainer documents. Every row also has `prompt_id`, by which it is
+found in the run; trainers ignore columns that they do not know.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,17 +19,17 @@ class Table:
     """One table of a dataset."""
 
     row: type[Row]
-    """The class of its rows: the columns."""
+    """The class of its rows; the fields are the columns."""
     rows_of: Callable[[Run], Iterable[Row]]
 
 
 @dataclass(frozen=True)
 class Format:
-    """What an export writes."""
+    """The files of an export."""
 
     suffix: Literal["parquet", "jsonl"]
     tables: Mapping[str, Table]
-    """By the folder that they stand in; "" is the dataset's own."""
+    """By the subfolder of their files; "" is the folder of the export itself."""
 
 
 class UltrafeedbackRow(Row):
@@ -44,11 +44,11 @@ class UltrafeedbackRow(Row):
     rejected: tuple[Message, ...]
     """The conversation with the worse response."""
     messages: tuple[Message, ...]
-    """The same as `chosen`, for supervised fine-tuning."""
+    """Equal to `chosen`, for supervised fine-tuning."""
     score_chosen: float
     """Strength of the chosen response (Bradley-Terry), in logits above the mean of the prompt's candidates."""
     score_rejected: float
-    """The same of the rejected response."""
+    """Strength of the rejected response, in logits."""
     p_chosen: Probability
     """Probability that `chosen` is the better response."""
 
@@ -69,17 +69,17 @@ class UltrafeedbackRow(Row):
 
 
 class KtoRow(Row):
-    """A response and whether it is wanted; two rows for each pair.
+    """A response and whether it is desirable; two rows for each pair.
 
     TRL's unpaired preference type (huggingface.co/docs/trl/dataset_formats, huggingface.co/docs/trl/kto_trainer).
     """
 
     prompt: tuple[Message, ...]
-    """The conversation that was answered."""
+    """The conversation before the response."""
     completion: tuple[Message, ...]
     """The response, as one turn of the assistant."""
     label: bool
-    """True of the chosen response, false of the rejected one."""
+    """True for the chosen response, false for the rejected one."""
     prompt_id: str
     """Id of the prompt."""
 
@@ -106,7 +106,7 @@ class RewardRow(Row):
     rejected: tuple[Message, ...]
     """The conversation with the worse response."""
     margin: float
-    """Log-odds of `p_chosen`, between -4 and 4: the difference of scores to be learned."""
+    """Log-odds of `p_chosen`, between -4 and 4: the difference of scores that the model should learn."""
     prompt_id: str
     """Id of the prompt."""
 
@@ -151,7 +151,7 @@ class NemoRlRow(Row):
     """
 
     context: tuple[Message, ...]
-    """The conversation that was answered."""
+    """The conversation before the response."""
     completions: tuple[RankedCompletion, ...]
     """The better response with rank 0 and the worse one with rank 1."""
     prompt_id: str
@@ -181,7 +181,7 @@ class RankingRow(Row):
     """
 
     prompt: str
-    """The conversation as one text, which ends where the response begins."""
+    """The conversation before the response, as one text."""
     answers: tuple[RankedAnswer, ...]
     """The responses, the best one (rank 1) first; equal scores share a rank."""
     turns: int
@@ -189,13 +189,13 @@ class RankingRow(Row):
     num_responses: int
     """Number of ranked responses."""
     source: list[str]
-    """Where the prompt comes from: always this program."""
+    """Source of the row: always `rlaif`."""
     prompt_id: str
     """Id of the prompt."""
 
 
 def ranking_rows(concluded: Concluded) -> Iterator[RankingRow]:
-    """Yield one row for each prompt with two scored responses or more."""
+    """Yield one row for each prompt with at least two scored responses."""
     names = {"user": "Human", "assistant": "Assistant", "system": "System"}
     for trace, conclusion in concluded:
         scores = conclusion.scores
@@ -238,4 +238,4 @@ FORMATS: Mapping[str, Format] = {
     "openrlhf": Format("jsonl", {"": _of_pairs(OpenRlhfRow)}),
     "nemo-rl": Format("jsonl", {"": _of_pairs(NemoRlRow)}),
 }
-"""By the name that `rlaif export --format` takes."""
+"""All formats, by the value of `rlaif export --format`."""

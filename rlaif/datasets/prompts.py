@@ -1,6 +1,6 @@
-"""Prompts in: JSONL, JSON, CSV, Parquet or a hub dataset; plain strings or conversations, each perhaps with checks.
+"""Read prompts from JSONL, JSON, CSV, Parquet or a hub dataset: texts or conversations, optionally with checks.
 
-Every fault names its file and line (or row). Prompts with the same conversation are dropped and counted.
+Every error names file and line (or row). Repeated prompts are dropped and counted.
 """
 
 import json
@@ -25,7 +25,7 @@ _FIELDS = ("prompt", "messages", "id", "tags", "checks")
 
 
 def read_prompts(config: PromptsConfig, run_seed: int = 0) -> PromptSet:
-    """Read the prompts of a run. Raises PromptsError with file and line for what cannot be used."""
+    """Return the prompts of a run. Raises PromptsError with file and line of an invalid row."""
     source = _locate(config.path)
     prompts: list[Prompt] = []
     ids: dict[str, str] = {}
@@ -38,14 +38,14 @@ def read_prompts(config: PromptsConfig, run_seed: int = 0) -> PromptSet:
             duplicates += 1
             continue
         if prompt.id in ids:
-            raise PromptsError(f"{where}: id {prompt.id!r} is used before, at {ids[prompt.id]}, for another prompt")
+            raise PromptsError(f"{where}: id {prompt.id!r} is already used by another prompt, at {ids[prompt.id]}")
         contents.add(content)
         ids[prompt.id] = where
         prompts.append(prompt)
         if len(prompts) == config.limit and not config.shuffle:
             break
     if not prompts:
-        raise PromptsError(f"{config.path}: there is no prompt in it")
+        raise PromptsError(f"{config.path}: contains no prompt")
     if config.shuffle:
         random.Random(derive_seed(run_seed, "prompts")).shuffle(prompts)
         prompts = prompts[: config.limit]
@@ -62,12 +62,12 @@ def _locate(path: str) -> Path | str:
         raise PromptsError(f"{path}: is a folder; give a JSONL, JSON, CSV or Parquet file")
     looks_like_file = Path(path).suffix in {".jsonl", ".json", ".csv", ".parquet", ".txt", ".ndjson"}
     if looks_like_file or path.startswith((".", "/", "~")) or path.count("/") != 1:
-        raise PromptsError(f"{path}: no such file (and {SEED_PROMPTS!r} stands for the project's own prompts)")
+        raise PromptsError(f"{path}: no such file ({SEED_PROMPTS!r} is the name of the project's own prompts)")
     return path
 
 
 def prompt_of_row(where: str, row: object, columns: Mapping[Any, str]) -> Prompt:
-    """Return the prompt that stands in one row. Raises PromptsError that begins with `where`."""
+    """Return the prompt of one row. Raises PromptsError that begins with `where`."""
     if isinstance(row, str):
         row = {"prompt": row}
     if not isinstance(row, dict):
@@ -82,10 +82,10 @@ def prompt_of_row(where: str, row: object, columns: Mapping[Any, str]) -> Prompt
     checks = read_checks(where, fields["checks"])
     given = fields["id"]
     turns = [f"{message.role}\n{message.content}" for message in messages]
-    made = content_hash(*turns, *(canonical_json(check.model_dump(mode="json")) for check in checks))
+    hash_id = content_hash(*turns, *(canonical_json(check.model_dump(mode="json")) for check in checks))
     try:
         prompt = Prompt(
-            id=made if given is None or given == "" else str(given),
+            id=hash_id if given is None or given == "" else str(given),
             messages=messages,
             tags=_tags(fields["tags"]),
             checks=checks,
@@ -113,7 +113,7 @@ def _check_encodable(where: str, prompt: Prompt) -> None:
         for text in (prompt.id, *prompt.tags, *(message.content for message in prompt.messages)):
             text.encode("utf-8")
     except UnicodeEncodeError:
-        raise PromptsError(f"{where}: the text holds half a surrogate pair, which no server takes") from None
+        raise PromptsError(f"{where}: the text contains an unpaired surrogate, which no server accepts") from None
 
 
 def _tags(tags: object) -> tuple[str, ...]:
@@ -128,7 +128,7 @@ _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 def read_checks(where: str, checks: object) -> tuple[NamedCheck, ...]:
-    """Return a row's checks, named `check:1` and so on where they have no id of their own. Raises PromptsError."""
+    """Return a row's checks; those without an id are named `check:1` and so on. Raises PromptsError."""
     if isinstance(checks, str):
         checks = decoded(where, checks, "checks")
     if checks is None:
@@ -145,7 +145,7 @@ def read_checks(where: str, checks: object) -> tuple[NamedCheck, ...]:
 
 
 def decoded(where: str, text: str, column: str) -> object:
-    """Return what a cell holds as JSON text. Raises PromptsError."""
+    """Return the value of a cell that contains JSON text. Raises PromptsError."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -164,12 +164,12 @@ def _check(where: str, number: int, entry: object) -> NamedCheck:
     except ValidationError as error:
         raise PromptsError(f"{where}: {explain_validation(error, Check)}") from None
     except UnicodeEncodeError:
-        raise PromptsError(f"{where}: the text holds half a surrogate pair") from None
+        raise PromptsError(f"{where}: the text contains an unpaired surrogate") from None
     return NamedCheck(id=f"{PROMPT_CHECK}{given or number}", check=check)
 
 
 def _without_nulls(entry: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the nulls that columnar files write under every key that any row has."""
+    """Return a check without nulls: columnar files have a null under every key that any row has."""
     kept = {key: value for key, value in entry.items() if value is not None}
     for count in ("lines", "words", "sentences", "characters"):
         if isinstance(kept.get(count), dict):

@@ -1,7 +1,7 @@
 """The kinds of judges, one file each, and the panel that asks them.
 
-A new kind is one file here that ends in a `JudgeKind`, its template in prompts/, and one line in each of the two lists
-below. What a kind is made of stands in `base.py`.
+A new kind is one file here with a `JudgeKind` called `KIND`, its template in prompts/, and one line each in `KINDS` and
+`JudgeConfig` below. `base.py` documents the parts of a `JudgeKind`.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from rlaif.judges.base import JudgeKind
 KINDS: Mapping[str, JudgeKind] = {
     kind.KIND.name: kind.KIND for kind in (pairwise_logprob, pairwise_reasoned, rating, listwise, reward)
 }
-"""By the value of `kind` in a run file."""
+"""All kinds, by the value of `kind` in a run file."""
 
 PAIRWISE = tuple(name for name, kind in KINDS.items() if kind.ask_pair is not None)
 """The kinds that compare two responses."""
@@ -28,13 +28,13 @@ _DEFAULTS = {
     for kind in KINDS.values()
     for option, field in kind.config.model_fields.items()
 }
-"""By option: its default, and the kinds that have it."""
+"""By option: (default, names of the kinds that have it)."""
 
 
 def _without_other_options(data: object) -> object:
-    """Refuse an option of another kind by name; one that equals its default is ignored.
+    """Raise ValueError for an option of another kind; drop it where it equals its default.
 
-    Runs made before every kind had its own options name all options of all kinds.
+    Run files of older versions contain all options of all kinds.
     """
     if not isinstance(data, dict):
         return data
@@ -47,7 +47,7 @@ def _without_other_options(data: object) -> object:
         if option in own or not kinds:
             kept[option] = value
         elif (tuple(value) if isinstance(value, list) else value) != default:
-            raise ValueError(f"`{option}` means nothing to a {data['kind']} judge; it goes with {', '.join(kinds)}")
+            raise ValueError(f"a {data['kind']} judge has no option `{option}`; it belongs to {', '.join(kinds)}")
     return kept
 
 
@@ -60,7 +60,7 @@ JudgeConfig: TypeAlias = Annotated[
     Discriminator(lambda judge: judge.get("kind") if isinstance(judge, dict) else getattr(judge, "kind", None)),
     BeforeValidator(_without_other_options),
 ]
-"""One judge: a kind of question and the model that is asked."""
+"""One judge: a kind of question, its options, and the model that answers it."""
 
 _ADAPTER: TypeAdapter[JudgeConfig] = TypeAdapter(JudgeConfig)
 
@@ -71,7 +71,7 @@ def judge_config(kind: str, **options: Any) -> JudgeConfig:  # noqa: ANN401
 
 
 def own_options(judge: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a manifest's options of a judge without those of other kinds, which older manifests contain."""
+    """Return a judge's options from a manifest without options of other kinds, which older manifests contain."""
     kind = KINDS.get(str(judge.get("kind")))
     others = set(_DEFAULTS) - set(kind.config.model_fields if kind else _DEFAULTS)
     return {option: value for option, value in judge.items() if option not in others}

@@ -1,7 +1,7 @@
-"""What every kind of judge has: a configuration, a question, log-odds made of its facts, and words about it.
+"""The parts of a kind of judge: its configuration, how it is asked, how log-odds are read from it, its description.
 
-A kind is one file of this folder that ends in a `JudgeKind`, and a line in each list of `__init__.py`. It is asked
-either about two responses in one order (`ask_pair`), or once about all candidates of a prompt (`ask_candidates`).
+A judge is asked either about two responses in one order (`ask_pair`), or once about all candidates of a prompt
+(`ask_candidates`).
 """
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
@@ -20,15 +20,15 @@ from rlaif.templates import Templates
 
 
 class JudgeConfigBase(Section):
-    """Options of every kind of judge. Each kind adds its own options and a default for `kind`."""
+    """The options that all kinds of judges share. Each kind adds its own and a default for `kind`."""
 
     kind: str
     name: str | None = Field(default=None, pattern=r"^[^:\s]+$", max_length=64)
     """Name of the judge in verdicts and reports; its kind by default."""
     critic: ModelConfig | None = None
-    """The run's critic where none is named."""
+    """The model that answers; by default the run's critic."""
     weight: float = Field(default=1.0, gt=0, le=1000)
-    """Share in the mean over judges; of ratings and rewards, their share in the mean over principles."""
+    """Weight in the mean over judges; for ratings and rewards, weight in the mean over principles."""
 
     @field_validator("critic", mode="before")
     @classmethod
@@ -39,7 +39,7 @@ class JudgeConfigBase(Section):
     @classmethod
     def _name_is_free(cls, name: str | None) -> str | None:
         if name in {"check", "panel"}:
-            raise ValueError(f'"{name}" means something else here; give the judge another name')
+            raise ValueError(f'"{name}" is reserved for other results; give the judge another name')
         return name
 
     @property
@@ -49,30 +49,30 @@ class JudgeConfigBase(Section):
 
     @property
     def aspect_weights(self) -> dict[str, float]:
-        """Weights of its aspects outside the constitution, by `JUDGE:ASPECT`."""
+        """Weights of the aspects that it scores in place of principles, by `JUDGE:ASPECT`."""
         return {}
 
     @property
     def worked_cases(self) -> int:
-        """Number of worked cases of a principle that it is shown."""
+        """Number of a principle's cases that it is shown as worked examples."""
         return 0
 
     @property
     def range(self) -> tuple[float, float] | None:
-        """Bounds to which its probabilities are clamped; None for none."""
+        """Bounds to which its probabilities are clamped; None without clamping."""
         return None
 
     @property
     def thought_tokens(self) -> int:
-        """Most tokens that it may write before its verdict."""
+        """Maximum number of tokens that it may write before its verdict."""
         return 0
 
     def questions(self) -> dict[str, Any]:
-        """Return the options that decide its questions; a run with others is another run."""
-        found = self.model_dump(mode="json", exclude={"critic", "weight", "name", "aspects"})
+        """Return the options on which its requests depend; a run cannot be continued with others."""
+        options = self.model_dump(mode="json", exclude={"critic", "weight", "name", "aspects"})
         if self.critic is not None:
-            found["critic"] = {"model": self.critic.model, **self.critic.chat_template_kwargs}
-        return {"called": self.called, **found}
+            options["critic"] = {"model": self.critic.model, **self.critic.chat_template_kwargs}
+        return {"called": self.called, **options}
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Judge:
     """A judge of a run: its configuration and its model."""
 
     config: Any
-    """The configuration class of its kind."""
+    """An instance of its kind's configuration class."""
     critic: Model
 
 
@@ -101,7 +101,7 @@ class PointwiseResults:
         )
 
     def rankings_of(self, a: str, b: str) -> tuple[Ranked, ...]:
-        """Return the votes of the rankings on two candidates."""
+        """Return how the rankings place two candidates, one entry for each judge and principle."""
         votes: dict[tuple[str, str], dict[Order, list[int]]] = {}
         for ranking in self.rankings:
             counts = votes.setdefault((ranking.judge, ranking.principle), {"ab": [0, 0], "ba": [0, 0]})
@@ -145,13 +145,13 @@ class Comparison:
     template: Literal["compare", "compare_again"] = "compare"
     """`compare_again` asks the same question in other words, to measure the effect of wording."""
     seed: int | None = None
-    """Sent so that the same question is asked anew; a token's probabilities don't depend on it."""
+    """Makes a repeated request a new one for the reply store; a token's probabilities do not depend on it."""
     checks: tuple[Checked, ...] = ()
     """Results of the checks on the two responses."""
     pointwise: PointwiseResults = PointwiseResults()
     """Scores and rankings of the responses."""
     run_seed: int = 0
-    """Seed of the text that a judge writes before its verdict."""
+    """The run's seed; the seed of a judge's reasoning is derived from it."""
 
     def shown(self, order: Order) -> tuple[Response, Response]:
         """Return (shown first, shown second)."""
@@ -159,21 +159,21 @@ class Comparison:
 
 
 Given: TypeAlias = tuple[Verdict, list[StoredReply]]
-"""A verdict and the replies behind it."""
+"""A verdict and the replies that it was read from."""
 AskPair: TypeAlias = Callable[[Judge, Templates, Comparison, Order, Principle], Coroutine[Any, Any, Given]]
 AskCandidates: TypeAlias = Callable[[Judge, Templates, CandidateSet], Coroutine[Any, Any, PointwiseResults]]
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Requirements for a verdict to be readable."""
+    """Conditions under which verdicts are readable."""
 
     both_orders: bool
     min_label_mass: float
 
 
 Logits: TypeAlias = Callable[[Any, Matchup, Reading], Iterable[tuple[str, PrincipleLogit]]]
-"""From (configuration, matchup, reading) to (principle, log-odds) of the readable ones."""
+"""From (configuration, matchup, reading) to (principle, log-odds) of each readable judgement of the judge."""
 
 
 @dataclass(frozen=True)
@@ -183,17 +183,17 @@ class JudgeKind:
     config: type[JudgeConfigBase]
     logits: Logits
     describe: Callable[[Any], str]
-    """Describes the judge in a few words, from its configuration."""
+    """From a configuration to a short description of the judge."""
     unanswered: Callable[[Any, float], str]
-    """Message about a judge with too little label mass, from its configuration and the mean mass."""
+    """From (configuration, mean label mass) to a message about a judge with too little label mass."""
     ask_pair: AskPair | None = None
     ask_candidates: AskCandidates | None = None
     template: str | None = None
-    """Name of the template it is asked with."""
+    """Name of its template."""
     stand_ins: Mapping[str, object] = field(default_factory=dict)
-    """Values to test its template with."""
+    """Placeholder values of its template's variables, to test the template."""
     asks_rules: bool = True
-    """Whether it is asked about the constitution's principles."""
+    """Whether it judges under the constitution's principles."""
 
     @property
     def name(self) -> str:

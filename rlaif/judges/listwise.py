@@ -1,7 +1,7 @@
-"""The critic puts all responses of a prompt in order under one principle: kind `listwise`.
+"""The kind `listwise`: the critic ranks all responses of a prompt under one principle.
 
-Asked in several rotations of one drawn order, each forwards and backwards, so that of any two responses each is shown
-before the other equally often.
+It is asked in several rotations of one random order, each forwards and backwards: each of two responses is shown before
+the other equally often.
 """
 
 import random
@@ -23,50 +23,50 @@ from rlaif.tasks import together
 from rlaif.templates import Templates, conversation_text, fence_tag
 
 USUAL_LENGTH = 128
-"""Tokens; a weak critic goes on and on after its ranking, or in place of one."""
+"""Tokens; a weak critic keeps writing after its ranking, or instead of one."""
 
 
 class ListwiseConfig(JudgeConfigBase):
-    """A judge that puts all candidates in order."""
+    """A judge that ranks all candidates."""
 
     kind: Literal["listwise"] = "listwise"
     preamble: str = ""
-    """Stands before the question: who the judge is, what matters. Yours; none by default."""
+    """Your own text before the question, such as the judge's role; none by default."""
     temperature: float | None = Field(default=None, ge=0, le=5)
-    """0 where none is given."""
+    """Sampling temperature; 0 by default."""
     max_tokens: int | None = Field(default=None, ge=1)
-    """Longest reply, a thinking model's thoughts included; 128 where none is given."""
+    """Maximum tokens of a reply, a thinking model's reasoning included; 128 by default."""
     rotations: int = Field(default=2, ge=1, le=16)
-    """Orders in which it is shown the candidates; each is asked backwards, too."""
+    """Number of orders in which the candidates are shown; each is shown reversed, too."""
 
 
 async def rank(judge: Judge, templates: Templates, candidates: CandidateSet) -> PointwiseResults:
-    """Return the rankings of all candidates: principles x orders."""
+    """Return the rankings of all candidates, one for each principle and order."""
     seed = derive_seed(candidates.run_seed, candidates.prompt.id, "listwise")
     shown = orders(candidates.candidates, judge.config.rotations, seed)
     shown = shown if candidates.both_orders else shown[::2]
 
     async def in_order(order: Sequence[Response]) -> list[tuple[Ranking, StoredReply]]:
-        ahead, *others = candidates.principles
-        first = await _rank_once(judge, templates, candidates, order, ahead)
+        leading, *others = candidates.principles
+        first = await _rank_once(judge, templates, candidates, order, leading)
         return [first, *await together(*(_rank_once(judge, templates, candidates, order, p) for p in others))]
 
-    asked = await together(*map(in_order, shown)) if candidates.principles else []
-    found = [one for order in asked for one in order]
-    return PointwiseResults(rankings=[ranking for ranking, _ in found], replies=[reply for _, reply in found])
+    by_order = await together(*map(in_order, shown)) if candidates.principles else []
+    results = [result for order in by_order for result in order]
+    return PointwiseResults(rankings=[ranking for ranking, _ in results], replies=[reply for _, reply in results])
 
 
 def orders(candidates: Sequence[Response], rotations: int, seed: int) -> list[tuple[Response, ...]]:
-    """Return the orders in which the candidates are shown: rotations of a drawn one, each followed by its reverse."""
+    """Return the orders in which the candidates are shown: rotations of a random one, each followed by its reverse."""
     base = random.Random(seed).sample(list(candidates), len(candidates))
     count = min(rotations, len(base) // 2 if len(base) == 2 else len(base))
     starts = [place * len(base) // count for place in range(count)]
-    turned = [(*base[start:], *base[:start]) for start in starts]
-    return [order for forwards in turned for order in (forwards, forwards[::-1])]
+    rotated = [(*base[start:], *base[:start]) for start in starts]
+    return [order for forwards in rotated for order in (forwards, forwards[::-1])]
 
 
 def read_ranking(text: str, count: int) -> list[int] | None:
-    """Return the numbers of a ranking, best first, from 1; None unless the last line holds every one of them once."""
+    """Return the numbers (from 1) of a ranking, best first; None unless the last line has each of them exactly once."""
     lines = text.strip().splitlines()
     last = lines[-1].replace("*", "").strip() if lines else ""
     if not re.fullmatch(r"\d+(?:\s*>\s*\d+)*\.?", last):
@@ -93,20 +93,20 @@ async def _rank_once(
         temperature=judge.config.temperature or 0.0,
         seed=derive_seed(candidates.run_seed, candidates.prompt.id, "rank", principle.id, *names),
     )
-    answer = await judge.critic.chat(request, priority=candidates.priority)
-    choice = answer.reply.choices[0]
+    stored = await judge.critic.chat(request, priority=candidates.priority)
+    choice = stored.reply.choices[0]
     numbers = None if choice.finish_reason == "length" else read_ranking(choice.text, len(shown))
     return Ranking(
         judge=judge.config.called,
         principle=principle.id,
         shown=tuple(names),
         ranked=None if numbers is None else tuple(names[number - 1] for number in numbers),
-        reply=answer.key,
-    ), answer
+        reply=stored.key,
+    ), stored
 
 
 def ranking_votes(config: ListwiseConfig, matchup: Matchup, reading: Reading) -> Iterator[tuple[str, PrincipleLogit]]:
-    """Yield what the rankings say of two candidates: votes as log-odds, for each order they were shown in."""
+    """Yield (principle, log-odds) of a matchup from the counts of rankings that place each response higher."""
     for ranked in matchup.rankings:
         ab, ba = ranking_logits(ranked)
         logit = from_orders(ranked.judge, ab, ba, both_needed=reading.both_orders)
@@ -117,7 +117,7 @@ def ranking_votes(config: ListwiseConfig, matchup: Matchup, reading: Reading) ->
 KIND = JudgeKind(
     config=ListwiseConfig,
     logits=ranking_votes,
-    describe=lambda config: f"puts all answers in order, {config.rotations} rotations forwards and backwards",
+    describe=lambda config: f"ranks all responses, in {config.rotations} rotations forwards and backwards",
     unanswered=lambda _, mass: f"only {mass:.0%} of its rankings could be read",
     ask_candidates=rank,
     template="rank",

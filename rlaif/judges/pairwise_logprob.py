@@ -1,4 +1,4 @@
-"""One token says which of two responses is better under one principle: kind `pairwise-logprob`."""
+"""The kind `pairwise-logprob`: the critic names the better of two responses under one principle by one token."""
 
 from typing import Literal
 
@@ -13,19 +13,20 @@ from rlaif.templates import Templates, conversation_text, fence_tag
 
 
 class PairwiseLogprobConfig(JudgeConfigBase):
-    """A judge that answers with one token, in both orders."""
+    """A judge whose verdict is one token for each order."""
 
     kind: Literal["pairwise-logprob"] = "pairwise-logprob"
     labels: Labels = ("A", "B")
-    """What it answers with; read from log-probabilities, each must be a single token for the model."""
+    """The labels of the first and second response; each must be a single token for the model, because their
+    probabilities are read from log-probabilities."""
     preamble: str = ""
-    """Stands before the question: who the judge is, what matters. Yours; none by default."""
+    """Your own text before the question, such as the judge's role; none by default."""
     cases: int = Field(default=0, ge=0, le=16)
-    """Worked cases of each principle shown before the question, label by label in turn. They differ from principle to
-    principle, so the principles no longer share a cached prefix."""
+    """Number of each principle's cases shown as worked examples before the question; the right label alternates. With
+    cases, the principles no longer share a cached prefix."""
     answer_start: str = ""
-    """Words put into the critic's mouth, after which its label is read, such as `Answer:`; the server must know
-    `continue_final_message`, as vLLM does."""
+    """Text with which the critic's reply is made to begin, such as `Answer:`; the label is read after it. The server
+    must support `continue_final_message`, as vLLM does."""
 
     @field_validator("labels")
     @classmethod
@@ -34,20 +35,20 @@ class PairwiseLogprobConfig(JudgeConfigBase):
 
     @property
     def worked_cases(self) -> int:
-        """How many worked cases of a principle it is shown."""
+        """Number of a principle's cases that it is shown as worked examples."""
         return self.cases
 
 
 async def compare(
     judge: Judge, templates: Templates, comparison: Comparison, order: Order, principle: Principle
 ) -> Given:
-    """Return the verdict of one order, read from the probabilities of the two labels."""
+    """Return the verdict for one order, read from the probabilities of the two labels."""
     config: PairwiseLogprobConfig = judge.config
     messages = compare_messages(judge, templates, comparison, order, principle)
     request = ChatRequest(messages=messages, max_tokens=1, seed=comparison.seed)
     if config.answer_start:
         request = continued(request, config.answer_start)
-    read, answer = await judge.critic.choose(request, config.labels, priority=comparison.priority)
+    read, stored = await judge.critic.choose(request, config.labels, priority=comparison.priority)
     return Verdict(
         judge=config.called,
         principle=principle.id,
@@ -56,14 +57,14 @@ async def compare(
         second=read.logprobs[1],
         floor=read.floor if None in read.logprobs else None,
         label_mass=read.label_mass,
-        reply=answer.key,
-    ), [answer]
+        reply=stored.key,
+    ), [stored]
 
 
 def compare_messages(
     judge: Judge, templates: Templates, comparison: Comparison, order: Order, principle: Principle
 ) -> tuple[Message, ...]:
-    """Return the question with the worked cases before it."""
+    """Return the conversation that asks one question: the worked cases, then the question."""
     first, second = comparison.shown(order)
     config: PairwiseLogprobConfig = judge.config
     cases = principle.cases[: config.cases]
@@ -85,20 +86,20 @@ def compare_messages(
     def worked(case: Case, *, better_first: bool) -> tuple[Message, Message]:
         shown = (case.better, case.worse) if better_first else (case.worse, case.better)
         label = config.labels[0 if better_first else 1]
-        said = f"{config.answer_start} {label}".strip()
-        return ask(conversation_text(case.conversation), *shown), Message(role="assistant", content=said)
+        reply = f"{config.answer_start} {label}".strip()
+        return ask(conversation_text(case.conversation), *shown), Message(role="assistant", content=reply)
 
-    # The labels take turns, the same in both orders: what the cases do to a label's odds is then a constant position
-    # bias, which both orders together cancel.
+    # The right label alternates in the same way for both orders: the effect of the cases on a label's odds is then a
+    # constant position bias, which averaging over both orders cancels.
     shots = [turn for place, case in enumerate(cases) for turn in worked(case, better_first=place % 2 == 0)]
     return (*shots, ask(conversation_text(comparison.prompt.messages), first.text, second.text))
 
 
 def describe(config: PairwiseLogprobConfig) -> str:
-    """Return what such a judge does, in a few words."""
+    """Return a short description of the judge."""
     how = "one token for each order, probabilities read from log-probabilities"
     how += f", after {config.cases} worked cases of the principle" if config.cases else ""
-    return how + (f", its answer begun with {config.answer_start!r}" if config.answer_start else "")
+    return how + (f", its reply made to begin with {config.answer_start!r}" if config.answer_start else "")
 
 
 KIND = JudgeKind(

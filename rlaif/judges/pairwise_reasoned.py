@@ -1,8 +1,8 @@
-"""The critic thinks in words before it says which of two responses is better: kind `pairwise-reasoned`.
+"""The kind `pairwise-reasoned`: the critic writes its reasoning before it names the better of two responses.
 
-The verdict is the last line of what the critic itself wrote, or the probability of the two labels once its reasoning
-and the beginning of that line stand there. Nothing else in the text is looked at, so that no verdict quoted from an
-answer can pose as the critic's.
+The verdict is read from the last line of the critic's text, or from the probabilities of the two labels after its
+reasoning and the beginning of such a line. The rest of the text is never searched: a verdict that the critic quotes
+from a response does not count.
 """
 
 import math
@@ -25,23 +25,23 @@ LINE = "Verdict:"
 
 
 class PairwiseReasonedConfig(JudgeConfigBase):
-    """A judge that thinks in words, then names one of two responses."""
+    """A judge that writes its reasoning, then names the better of two responses."""
 
     kind: Literal["pairwise-reasoned"] = "pairwise-reasoned"
     labels: Labels = ("A", "B")
-    """What it answers with; where they are read as probabilities, each must be a single token for the model."""
+    """The labels of the first and second response; with `read: logprob`, each must be a single token for the model."""
     preamble: str = ""
-    """Stands before the question: who the judge is, what matters. Yours; none by default."""
+    """Your own text before the question, such as the judge's role; none by default."""
     read: Literal["text", "logprob"] = "text"
-    """How the verdict after the reasoning is read: as the last line it wrote, or as the probabilities of the two labels
-    once its reasoning and the beginning of that line stand there."""
+    """How the verdict is read: `text` from the last line of the reply, `logprob` from the probabilities of the two
+    labels after the reasoning and the beginning of such a line."""
     clamp: tuple[float, float] | None = (0.4, 0.6)
-    """What a reasoned verdict's probability is held within, because models are far too sure after reasoning (Bai et al.
-    2022b); both are kept. null leaves a probability as it is (only with read: logprob)."""
+    """Range to which the probability of a verdict is clamped, because models are overconfident after reasoning (Bai et
+    al. 2022b); the raw value is kept, too. null: no clamping (only with `read: logprob`)."""
     temperature: float | None = Field(default=None, ge=0, le=5)
-    """Of the reasoning; 0.7 where none is given."""
+    """Sampling temperature of the reasoning; 0.7 by default."""
     max_tokens: int | None = Field(default=None, ge=1)
-    """Longest reply, a thinking model's thoughts included; 1024 where none is given."""
+    """Maximum tokens of a reply, a thinking model's reasoning included; 1024 by default."""
 
     @field_validator("labels")
     @classmethod
@@ -52,7 +52,7 @@ class PairwiseReasonedConfig(JudgeConfigBase):
     @classmethod
     def _clamp_holds_one_half(cls, clamp: tuple[float, float] | None) -> tuple[float, float] | None:
         if clamp is not None and not 0 < clamp[0] < 0.5 < clamp[1] < 1:
-            raise ValueError("the range must lie within 0 and 1 and hold 0.5, such as [0.4, 0.6]")
+            raise ValueError("the range must be between 0 and 1 and contain 0.5, such as [0.4, 0.6]")
         return clamp
 
     @model_validator(mode="after")
@@ -63,19 +63,19 @@ class PairwiseReasonedConfig(JudgeConfigBase):
 
     @property
     def range(self) -> tuple[float, float] | None:
-        """What its probabilities are held within."""
+        """Range to which its probabilities are clamped; None without clamping."""
         return self.clamp
 
     @property
     def thought_tokens(self) -> int:
-        """The most it may write before its verdict."""
+        """Maximum number of tokens of the reasoning and the verdict."""
         return self.max_tokens or USUAL_LENGTH
 
 
 async def deliberate(
     judge: Judge, templates: Templates, comparison: Comparison, order: Order, principle: Principle
 ) -> Given:
-    """Return the verdict of one order, and what was thought before it."""
+    """Return the verdict for one order, with the reasoning before it."""
     config: PairwiseReasonedConfig = judge.config
     prompt = comparison.prompt.id
     request = ChatRequest(
@@ -84,57 +84,57 @@ async def deliberate(
         temperature=USUAL_TEMPERATURE if config.temperature is None else config.temperature,
         seed=derive_seed(comparison.seed or comparison.run_seed, prompt, config.called, principle.compare or "", order),
     )
-    thought = await judge.critic.chat(request, priority=comparison.priority)
-    choice = thought.reply.choices[0]
+    reasoned = await judge.critic.chat(request, priority=comparison.priority)
+    choice = reasoned.reply.choices[0]
     verdict = Verdict(
         judge=config.called,
         principle=principle.id,
         order=order,
         label_mass=0.0,
-        reasoning=whole_thought(choice),
-        reply=thought.key,
+        reasoning=whole_reasoning(choice),
+        reply=reasoned.key,
     )
     if config.read == "text":
-        return in_words(verdict, choice, config), [thought]
-    said = f"{before_the_verdict(whole_thought(choice))}\n\n{LINE}"
-    asked = continued(ChatRequest(messages=request.messages, max_tokens=1, seed=comparison.seed), said)
-    read, answer = await judge.critic.choose(asked, config.labels, priority=comparison.priority)
-    found = verdict.model_copy(
+        return verdict_in_words(verdict, choice, config), [reasoned]
+    start = f"{before_the_verdict(whole_reasoning(choice))}\n\n{LINE}"
+    label_request = continued(ChatRequest(messages=request.messages, max_tokens=1, seed=comparison.seed), start)
+    read, stored = await judge.critic.choose(label_request, config.labels, priority=comparison.priority)
+    with_labels = verdict.model_copy(
         update={
             "first": read.logprobs[0],
             "second": read.logprobs[1],
             "floor": read.floor if None in read.logprobs else None,
             "label_mass": read.label_mass,
-            "reply": answer.key,
+            "reply": stored.key,
         }
     )
-    return clamped(found, config), [thought, answer]
+    return clamped(with_labels, config), [reasoned, stored]
 
 
-def in_words(verdict: Verdict, choice: Choice, config: PairwiseReasonedConfig) -> Verdict:
-    """Return the verdict with what its last line says; one that was cut off, or says nothing, stays unreadable."""
-    said = None if choice.finish_reason == "length" else read_verdict(choice.text, config.labels)
-    if said is None:
+def verdict_in_words(verdict: Verdict, choice: Choice, config: PairwiseReasonedConfig) -> Verdict:
+    """Return the verdict with the response that its last line names; unchanged (unreadable) if cut off or without."""
+    index = None if choice.finish_reason == "length" else read_verdict(choice.text, config.labels)
+    if index is None:
         return verdict
-    named = "first" if said == 0 else "second"
+    named = "first" if index == 0 else "second"
     return clamped(verdict.model_copy(update={"said": named, "label_mass": 1.0}), config)
 
 
 def read_verdict(text: str, labels: tuple[str, str]) -> int | None:
-    """Return which label the last line of a text names, 0 or 1; None when it is not a verdict, to the letter.
+    """Return the index (0 or 1) of the label that the last line of a text names; None unless it is exactly a verdict.
 
-    Bold type and a closing full stop are let pass, and brackets around the label.
+    Bold type, a final full stop, and brackets around the label are allowed.
     """
     lines = text.strip().splitlines()
     last = lines[-1].replace("*", "").strip() if lines else ""
-    found = re.fullmatch(rf"{LINE}\s*(?P<whole>[\[(`]?(?P<label>.+?)[\])`]?)\.?", last, re.IGNORECASE)
-    named = [label.strip() for label in labels]
-    said = [] if found is None else [found["whole"], found["label"]]
-    return next((named.index(label) for label in said if label in named), None)
+    match = re.fullmatch(rf"{LINE}\s*(?P<whole>[\[(`]?(?P<label>.+?)[\])`]?)\.?", last, re.IGNORECASE)
+    stripped = [label.strip() for label in labels]
+    possible = [] if match is None else [match["whole"], match["label"]]
+    return next((stripped.index(label) for label in possible if label in stripped), None)
 
 
 def clamped(verdict: Verdict, config: PairwiseReasonedConfig) -> Verdict:
-    """Return a verdict with its log-odds held within the judge's range; what was read stands beside."""
+    """Return a verdict with its log-odds clamped to the judge's range; the raw values are kept."""
     logit = verdict.raw_logit()
     if logit is None or config.clamp is None:
         return verdict
@@ -142,13 +142,13 @@ def clamped(verdict: Verdict, config: PairwiseReasonedConfig) -> Verdict:
     return verdict.model_copy(update={"clamped": min(max(logit, low), high)})
 
 
-def whole_thought(choice: Choice) -> str:
-    """Return what the critic wrote, a thinking model's thoughts first."""
+def whole_reasoning(choice: Choice) -> str:
+    """Return the critic's text, after a thinking model's separate reasoning."""
     return "\n\n".join(part for part in (choice.reasoning, choice.text) if part)
 
 
 def before_the_verdict(text: str) -> str:
-    """Return a text without a last line that begins like a verdict."""
+    """Return a text without its last line if that begins like a verdict."""
     lines = text.strip().splitlines()
     ends = bool(lines) and lines[-1].replace("*", "").strip().lower().startswith(LINE.lower())
     return "\n".join(lines[:-1] if ends else lines).strip()
@@ -171,16 +171,16 @@ def _question(
 
 
 def describe(config: PairwiseReasonedConfig) -> str:
-    """Return what such a judge does, in a few words."""
-    read = "its last line" if config.read == "text" else "the labels' probabilities after its reasoning"
-    held = f", held within {config.clamp[0]:g} and {config.clamp[1]:g}" if config.clamp else ""
-    return f"thinks first; the verdict is {read}{held}"
+    """Return a short description of the judge."""
+    source = "its last line" if config.read == "text" else "the labels' probabilities after its reasoning"
+    clamp = f", clamped to {config.clamp[0]:g} to {config.clamp[1]:g}" if config.clamp else ""
+    return f"reasons first; the verdict is read from {source}{clamp}"
 
 
 def unanswered(config: PairwiseReasonedConfig, mass: float) -> str:
-    """Return what is said of one that answers too rarely."""
+    """Return the message about a judge with too little label mass."""
     if config.read == "text":
-        return f"only {mass:.0%} of its thoughts end in a verdict"
+        return f"only {mass:.0%} of its replies end in a verdict"
     return f"only {mass:.0%} of its probability falls on the two labels {THINKING}"
 
 

@@ -1,7 +1,8 @@
-"""The judges of a run: how they are asked about one prompt's candidates, and their log-odds; checks beside them.
+"""All judges of a run: how they are asked about one prompt's candidates, and their log-odds; and how checks are run.
 
-The principle stands last in a question, so that all principles of one order share one prefix in the server's cache; the
-first of them goes ahead and fills it. Checks run once per response, in a thread, because a user's own may be slow.
+The principle comes last in a question, so that all principles of one order share a prefix in the server's cache: the
+request for the first principle is sent alone and fills it. Checks run once per response, in a thread, because a user's
+own may be slow.
 """
 
 import asyncio
@@ -49,11 +50,15 @@ class Findings:
         )
 
 
-async def check_responses(checks: Sequence[NamedCheck], prompt: Prompt, answers: Sequence[Text]) -> Findings:
+async def check_responses(checks: Sequence[NamedCheck], prompt: Prompt, responses: Sequence[Text]) -> Findings:
     """Return the result of every check on every response. Raises CheckError when a user's own check fails."""
 
     def run() -> dict[tuple[str, str], CheckResult]:
-        return {(one.id, answer.id): run_check(one.check, answer.text, prompt) for one in checks for answer in answers}
+        return {
+            (named.id, response.id): run_check(named.check, response.text, prompt)
+            for named in checks
+            for response in responses
+        }
 
     return Findings(checks, await asyncio.to_thread(run) if checks else {})
 
@@ -61,7 +66,7 @@ async def check_responses(checks: Sequence[NamedCheck], prompt: Prompt, answers:
 def judges_through(
     clients: Clients, panel: Sequence[JudgeConfig], critic: Model, store: ReplyStore, meter: Meter
 ) -> tuple[Judge, ...]:
-    """Return the judges with their models: the run's critic where they have none of their own."""
+    """Return the judges with their models; `critic` is the run's critic, for judges without one of their own."""
 
     def model_of(judge: JudgeConfig) -> Model:
         if judge.critic is None:
@@ -72,42 +77,42 @@ def judges_through(
 
 
 def judges_of(panel: Sequence[JudgeConfig], critic: Model) -> tuple[Judge, ...]:
-    """Return the judges with one model for all of them."""
+    """Return the judges with one model for all."""
     return tuple(Judge(judge, critic) for judge in panel)
 
 
 def logits_of(
     matchup: Matchup, panel: Sequence[JudgeConfig], reading: Reading
 ) -> dict[str, tuple[PrincipleLogit, ...]]:
-    """Return the readable log-odds of all judges, by principle."""
-    found: dict[str, tuple[PrincipleLogit, ...]] = {}
-    for judge in sorted(panel, key=lambda judge: _READ_FIRST.index(judge.kind)):
+    """Return the readable log-odds of a matchup from all judges, by principle."""
+    by_principle: dict[str, tuple[PrincipleLogit, ...]] = {}
+    for judge in sorted(panel, key=lambda judge: _KINDS_IN_ORDER.index(judge.kind)):
         for principle, logit in KINDS[judge.kind].logits(judge, matchup, reading):
-            found[principle] = (*found.get(principle, ()), logit)
-    return found
+            by_principle[principle] = (*by_principle.get(principle, ()), logit)
+    return by_principle
 
 
-_READ_FIRST = sorted(KINDS, key=lambda name: (KINDS[name].ask_pair is None, not KINDS[name].asks_rules))
-"""Kinds in the order of their log-odds under a principle."""
+_KINDS_IN_ORDER = sorted(KINDS, key=lambda name: (KINDS[name].ask_pair is None, not KINDS[name].asks_rules))
+"""The order in which the log-odds of several judges under one principle are listed."""
 
 
 async def judge_pointwise(judges: Sequence[Judge], templates: Templates, candidates: CandidateSet) -> PointwiseResults:
-    """Ask the judges that see responses one by one or all at once; empty with fewer than two candidates."""
+    """Return scores and rankings from the judges that have them; empty with fewer than two candidates."""
     asks = [(judge, ask) for judge in judges if (ask := KINDS[judge.config.kind].ask_candidates) is not None]
     if len(candidates.candidates) < 2:
         return PointwiseResults()
-    found = await together(*(ask(judge, templates, candidates) for judge, ask in asks))
+    by_judge = await together(*(ask(judge, templates, candidates) for judge, ask in asks))
     return PointwiseResults(
-        scores={key: scores for one in found for key, scores in one.scores.items()},
-        rankings=[ranking for one in found for ranking in one.rankings],
-        replies=[reply for one in found for reply in one.replies],
+        scores={key: scores for results in by_judge for key, scores in results.scores.items()},
+        rankings=[ranking for results in by_judge for ranking in results.rankings],
+        replies=[reply for results in by_judge for reply in results.replies],
     )
 
 
 async def judge_pair(
     judges: Sequence[Judge], templates: Templates, comparison: Comparison
 ) -> tuple[Matchup, list[StoredReply]]:
-    """Ask all judges about two responses that are not part of a larger set."""
+    """Return (matchup, replies) from all judges, for two responses that are not part of a larger set of candidates."""
     c = comparison
     pair = CandidateSet(c.prompt, (c.a, c.b), c.principles, c.both_orders, c.priority, c.run_seed)
     pointwise = await judge_pointwise(judges, templates, pair)
@@ -118,7 +123,7 @@ async def judge_pair(
 async def compare_pair(
     judges: Sequence[Judge], templates: Templates, comparison: Comparison
 ) -> tuple[Matchup, list[StoredReply]]:
-    """Return the matchup with its verdicts (judges x orders x principles) and the replies behind them."""
+    """Return (matchup, replies): one verdict for each pairwise judge, order and principle."""
     matchup, given = await compare_pair_apart(judges, templates, comparison)
     return matchup, [reply for replies in given for reply in replies]
 
@@ -126,11 +131,13 @@ async def compare_pair(
 async def compare_pair_apart(
     judges: Sequence[Judge], templates: Templates, comparison: Comparison
 ) -> tuple[Matchup, list[list[StoredReply]]]:
-    """Return the same, with the replies grouped by verdict."""
+    """Return (matchup, replies) like `compare_pair`, with the replies grouped by verdict."""
     orders: tuple[Order, ...] = ("ab", "ba") if comparison.both_orders else ("ab",)
     pairwise = [judge for judge in judges if KINDS[judge.config.kind].ask_pair is not None]
-    asked = await together(*(_one_order(judge, templates, comparison, order) for judge in pairwise for order in orders))
-    given = [one for order in asked for one in order]
+    by_order = await together(
+        *(_one_order(judge, templates, comparison, order) for judge in pairwise for order in orders)
+    )
+    given = [verdict_and_replies for order in by_order for verdict_and_replies in order]
     a, b = comparison.a.id, comparison.b.id
     return Matchup(
         a=a,
@@ -147,6 +154,6 @@ async def _one_order(judge: Judge, templates: Templates, comparison: Comparison,
     ask = KINDS[judge.config.kind].ask_pair
     if not comparison.principles or ask is None:
         return []
-    ahead, *siblings = comparison.principles
-    first = await ask(judge, templates, comparison, order, ahead)
-    return [first, *await together(*(ask(judge, templates, comparison, order, p) for p in siblings))]
+    leading, *others = comparison.principles
+    first = await ask(judge, templates, comparison, order, leading)
+    return [first, *await together(*(ask(judge, templates, comparison, order, p) for p in others))]

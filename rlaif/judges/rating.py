@@ -1,6 +1,6 @@
-"""A number for one response under each aspect, as the expectation over the numbers' probabilities: kind `rating`.
+"""The kind `rating`: the critic rates one response under each aspect; the score is the expectation over the numbers.
 
-The aspect stands last in the question, so that all aspects of one response share a prefix in the server's cache.
+The aspect comes last in the question, so that all aspects of one response share a prefix in the server's cache.
 """
 
 import math
@@ -23,19 +23,19 @@ from rlaif.tasks import together
 from rlaif.templates import Templates, conversation_text, fence_tag
 
 UNLIKELY_ONE = 0.002
-"""A `1` that is less likely than this can't hide a 10 worth asking for."""
+"""Where the token `1` is less likely than this, the probability of a 10 (written `1`, `0`) is not measured."""
 
 
 SUREST = 0.999
-"""Two ratings that leave no doubt which is higher are still no certainty."""
+"""Upper limit of the probability that one rating is higher: without it, log-odds could be infinite."""
 
 
 class Aspect(Section):
-    """One thing that a rating judge gives a number for."""
+    """One aspect of a response that a rating judge rates."""
 
     id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)
     asks: str
-    """What the number says, and what its ends mean; put to the critic."""
+    """What the number measures, and what its lowest and highest values mean; shown to the critic."""
     scale: tuple[int, int] = (1, 5)
     """Lowest and highest number."""
     weight: float = Field(default=1.0, gt=0, le=1000)
@@ -44,7 +44,7 @@ class Aspect(Section):
     @classmethod
     def _asks_something(cls, asks: str) -> str:
         if not asks.strip():
-            raise ValueError("say what the number is to tell")
+            raise ValueError("`asks` is empty; describe what the number measures")
         return asks
 
     @field_validator("scale")
@@ -52,19 +52,19 @@ class Aspect(Section):
     def _scale_rises(cls, scale: tuple[int, int]) -> tuple[int, int]:
         low, high = scale
         if not (low in {0, 1} and low < high <= 10):
-            raise ValueError("a scale runs from 0 or 1 to at most 10")
+            raise ValueError("a scale must begin at 0 or 1 and end at 10 or below, such as [1, 5]")
         return scale
 
 
 class RatingConfig(JudgeConfigBase):
-    """A judge that gives each response a number under each aspect."""
+    """A judge that rates each response under each aspect."""
 
     kind: Literal["rating"] = "rating"
     preamble: str = ""
-    """Stands before the question: who the judge is, what matters. Yours; none by default."""
+    """Your own text before the question, such as the judge's role; none by default."""
     aspects: Literal["ultrafeedback", "helpful-harmless", "overall"] | tuple[Aspect, ...] = "ultrafeedback"
-    """What it rates: after Cui et al. 2023, after Ji et al. 2024, one number from 1 to 10 as in Lee et al. 2023, or
-    aspects of one's own."""
+    """The aspects: those of Cui et al. 2023, those of Ji et al. 2024, one number from 1 to 10 as in Lee et al. 2023, or
+    your own."""
 
     @field_validator("aspects")
     @classmethod
@@ -75,50 +75,50 @@ class RatingConfig(JudgeConfigBase):
 
     @property
     def rated(self) -> tuple[Aspect, ...]:
-        """The aspects; the principle that an aspect's scores go by is `JUDGE:ASPECT`."""
+        """The aspects; the scores of an aspect are stored under the principle `JUDGE:ASPECT`."""
         return shipped_aspects()[self.aspects] if isinstance(self.aspects, str) else self.aspects
 
     @property
     def aspect_weights(self) -> dict[str, float]:
-        """Weights of the aspects under `JUDGE:ASPECT`."""
+        """Weights of the aspects, by `JUDGE:ASPECT`."""
         return {f"{self.called}:{aspect.id}": self.weight * aspect.weight for aspect in self.rated}
 
     def questions(self) -> dict[str, Any]:
-        """Return what decides which questions it asks; weights don't."""
-        aspects = [one.model_dump(mode="json", exclude={"weight"}) for one in self.rated]
+        """Return the options on which its requests depend; weights are not among them."""
+        aspects = [aspect.model_dump(mode="json", exclude={"weight"}) for aspect in self.rated]
         return super().questions() | {"aspects": aspects}
 
 
 @cache
 def shipped_aspects() -> dict[str, tuple[Aspect, ...]]:
-    """Return the sets of aspects that come with the package; their words stand in prompts/aspects.yaml."""
+    """Return the sets of aspects in prompts/aspects.yaml, by name."""
     content = yaml.safe_load((TEMPLATES / "aspects.yaml").read_text(encoding="utf-8"))
-    return {name: tuple(Aspect.model_validate(one) for one in aspects) for name, aspects in content.items()}
+    return {name: tuple(Aspect.model_validate(aspect) for aspect in aspects) for name, aspects in content.items()}
 
 
 async def rate(judge: Judge, templates: Templates, candidates: CandidateSet) -> PointwiseResults:
     """Return the scores of all candidates under all aspects."""
-    rated = await together(*(_rate_one(judge, templates, candidates, one) for one in candidates.candidates))
+    rated = await together(*(_rate_one(judge, templates, candidates, response) for response in candidates.candidates))
     scores = {
         (judge.config.called, f"{judge.config.called}:{aspect.id}"): {
-            response.id: found[place][0] for response, found in zip(candidates.candidates, rated, strict=True)
+            response.id: by_aspect[place][0] for response, by_aspect in zip(candidates.candidates, rated, strict=True)
         }
         for place, aspect in enumerate(judge.config.rated)
     }
     return PointwiseResults(
-        scores=scores, replies=[reply for found in rated for _, replies in found for reply in replies]
+        scores=scores, replies=[reply for by_aspect in rated for _, replies in by_aspect for reply in replies]
     )
 
 
 async def _rate_one(
     judge: Judge, templates: Templates, candidates: CandidateSet, response: Response
 ) -> list[tuple[Score | None, list[StoredReply]]]:
-    ahead, *others = judge.config.rated
-    first = await _under(judge, templates, candidates, response, ahead)
-    return [first, *await together(*(_under(judge, templates, candidates, response, one) for one in others))]
+    leading, *others = judge.config.rated
+    first = await _rate_aspect(judge, templates, candidates, response, leading)
+    return [first, *await together(*(_rate_aspect(judge, templates, candidates, response, other) for other in others))]
 
 
-async def _under(
+async def _rate_aspect(
     judge: Judge, templates: Templates, candidates: CandidateSet, response: Response, aspect: Aspect
 ) -> tuple[Score | None, list[StoredReply]]:
     question = templates.render(
@@ -130,24 +130,25 @@ async def _under(
     )
     request = ChatRequest(messages=(user(after_preamble(judge.config.preamble, question)),), max_tokens=1)
     numbers = [str(number) for number in range(aspect.scale[0], aspect.scale[1] + 1)]
-    read, answer = await judge.critic.choose(request, tuple(numbers), priority=candidates.priority)
+    read, stored = await judge.critic.choose(request, tuple(numbers), priority=candidates.priority)
     masses = [0.0 if logprob is None else math.exp(logprob) for logprob in read.logprobs]
-    answers = [answer]
+    replies = [stored]
     if "10" in numbers and not masses[-1] and masses[numbers.index("1")] > UNLIKELY_ONE:
-        zero, followed = await _zero_after_one(judge, request, candidates.priority)
-        answers.append(followed)
+        zero, zero_reply = await _zero_after_one(judge, request, candidates.priority)
+        replies.append(zero_reply)
         one = numbers.index("1")
         masses[-1], masses[one] = masses[one] * zero, masses[one] * (1 - zero)
-    return _score(masses, aspect, answer.key), answers
+    return _score(masses, aspect, stored.key), replies
 
 
 async def _zero_after_one(judge: Judge, request: ChatRequest, priority: int) -> tuple[float, StoredReply]:
-    """Return the probability of a 0 after a 1: most tokenizers write 10 as two tokens, and the first looks like a 1."""
-    read, answer = await judge.critic.choose(continued(request, "1"), ("0",), priority=priority)
-    return read.label_mass, answer
+    """Return the probability of the token `0` after the token `1`: in most tokenizers 10 is these two tokens."""
+    read, stored = await judge.critic.choose(continued(request, "1"), ("0",), priority=priority)
+    return read.label_mass, stored
 
 
 def _score(masses: Sequence[float], aspect: Aspect, reply: str) -> Score | None:
+    """Return the score from the probability of every number, lowest first; None where all are 0."""
     total = sum(masses)
     if total <= 0:
         return None
@@ -157,7 +158,7 @@ def _score(masses: Sequence[float], aspect: Aspect, reply: str) -> Score | None:
 
 
 def rating_logits(config: RatingConfig, matchup: Matchup, reading: Reading) -> Iterator[tuple[str, PrincipleLogit]]:
-    """Yield the log-odds that a gets the higher number under each aspect."""
+    """Yield (principle, log-odds that a has the higher number) of a matchup, for each aspect."""
     for scored in matchup.scores:
         if scored.judge == config.called and (p := higher(scored, reading.min_label_mass)) is not None:
             logit = math.log(p / (1 - p))
@@ -165,25 +166,25 @@ def rating_logits(config: RatingConfig, matchup: Matchup, reading: Reading) -> I
 
 
 def higher(scored: Scored, min_label_mass: float) -> float | None:
-    """Return the probability that a gets the higher number, draws counted half; None where one can't be read."""
+    """Return the probability that a has the higher number, draws counted half; None where a or b is unreadable."""
     a, b = scored.a, scored.b
-    if a is None or b is None or any((one.label_mass or 0.0) < min_label_mass for one in (a, b)):
+    if a is None or b is None or any((score.label_mass or 0.0) < min_label_mass for score in (a, b)):
         return None
     return min(SUREST, max(1 - SUREST, beats(a.probabilities, b.probabilities)))
 
 
 def beats(a: Sequence[float], b: Sequence[float]) -> float:
-    """Return P(a's number is higher) + P(they are the same) / 2 of two distributions over the same numbers."""
+    """Return P(a > b) + P(a = b) / 2 for two independent distributions over the same numbers, lowest first."""
     below, p = 0.0, 0.0
-    for of_a, of_b in zip(a, b, strict=True):
-        p += of_a * (below + of_b / 2)
-        below += of_b
+    for p_a, p_b in zip(a, b, strict=True):
+        p += p_a * (below + p_b / 2)
+        below += p_b
     return p
 
 
 def describe(config: RatingConfig) -> str:
-    """Return what such a judge does, in a few words."""
-    return f"a number for each answer ({', '.join(aspect.id for aspect in config.rated)})"
+    """Return a short description of the judge."""
+    return f"rates each response ({', '.join(aspect.id for aspect in config.rated)})"
 
 
 KIND = JudgeKind(

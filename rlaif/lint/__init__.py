@@ -1,1 +1,1 @@
-"""The linter of constitutions: what a schema can't see, in their wording, their use and a finished run."""
+"""The linter of constitutions: faults in wording, in use, and in what a finished run measured."""

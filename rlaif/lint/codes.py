@@ -1,6 +1,6 @@
-"""The linter's codes: their explanations, read from codes.yaml beside this file, and the rules that find them.
+"""The linter's codes: their explanations, read from codes.yaml beside this file, and the register of their rules.
 
-C0 is about the check itself, C1 about wording, C2 about use, C3 about what a finished run measured.
+C0: the linting itself. C1: wording. C2: use. C3: measurements of a finished run.
 """
 
 import difflib
@@ -25,20 +25,20 @@ MEASURED = "C3"
 
 
 class Code(Record):
-    """One thing the linter looks for."""
+    """The explanation of one code."""
 
     id: LintCode
     title: Text
     severity: Severity
-    """A `warning` makes the check fail; a `note` is worth knowing."""
+    """A `warning` makes `rlaif constitution check` fail; a `note` does not."""
     what: Text
-    """What exactly is reported, and what is not."""
+    """The exact condition for a finding."""
     why: Text
     fix: Text = Field(serialization_alias="mend")
     bad: str = ""
-    """Principles as in a file, one of which has the fault."""
+    """YAML of principles, one of which has the fault."""
     good: str = ""
-    """The same principles without it."""
+    """YAML of similar principles without the fault."""
 
 
 class _Codes(Record):
@@ -47,13 +47,13 @@ class _Codes(Record):
 
 @cache
 def codes() -> Mapping[str, Code]:
-    """Return all codes by their id, in order."""
+    """Return all codes by id, in order."""
     file = read_yaml(Path(__file__).with_name("codes.yaml"), _Codes)
     return {code.id: code for code in file.codes}
 
 
 def find_code(code_id: str) -> Code:
-    """Return one code. Raises UsageError that names the most similar one."""
+    """Return one code. Raises UsageError with the most similar one."""
     code = codes().get(code_id.upper())
     if code is None:
         near = difflib.get_close_matches(code_id.upper(), codes(), n=1)
@@ -71,30 +71,30 @@ def select_codes(prefixes: list[str], *, measured: bool) -> list[str]:
         if not any(code.startswith(prefix) for code in codes()):
             raise UsageError(f"--select {prefix}: no code begins with this; `rlaif constitution explain` lists them")
         if prefix.startswith(MEASURED) and not measured:
-            raise UsageError(f"--select {prefix}: this code is measured in a run; name one with --run")
+            raise UsageError(f"--select {prefix}: this code needs a finished run; give one with --run")
     chosen = [code for code in codes() if not prefixes or code.startswith(tuple(prefixes))]
     return [code for code in chosen if measured or not code.startswith(MEASURED)]
 
 
 @dataclass(frozen=True)
 class Hit:
-    """Something a rule found."""
+    """One finding of a rule, without file and line."""
 
     message: str
     principle: str | None = None
-    """None when it concerns the whole constitution."""
+    """Id of the principle; None when it concerns the whole constitution."""
     part: str | None = None
-    """The key that it is about, for the line."""
+    """Key in the file that it concerns; determines the line."""
     note: bool = False
-    """Report it as a note, whatever the severity of its code."""
+    """Report it as a note, regardless of the severity of its code."""
     case: int | None = None
-    """Index of a case of the principle, for the line; `part` is then `cases`."""
+    """Index of the case that it concerns; `part` is then `cases`."""
 
 
 Rule = Callable[[Subject], Iterator[Hit]]
 
 RULES: dict[str, Rule] = {}
-"""By code. C001 and C002 are about the suppression of these."""
+"""Rules by code. C001 and C002, about suppressions, are not here: they depend on the findings of these."""
 
 
 def rule(code: str) -> Callable[[Rule], Rule]:

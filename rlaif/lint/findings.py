@@ -1,4 +1,4 @@
-"""Lint one constitution: apply every rule, drop what is suppressed, and give each finding a file and line.
+"""Lint one constitution: apply every rule, drop suppressed findings, and give each finding a file and line.
 
 findings = lint(resolve_constitution("mine.yaml"), PromptTags.read())
 """
@@ -14,14 +14,14 @@ from rlaif.records import Record
 
 
 class Finding(Record):
-    """One fault, and where it is."""
+    """One fault, with file and line."""
 
     code: str
     severity: Severity
     principle: str | None
     """None when it concerns the whole constitution."""
     file: str
-    """The file that is checked, or the one that a principle is inherited from (a path, or a shipped name)."""
+    """The file that is linted, or the one from which the principle is inherited (a path, or a shipped name)."""
     line: int
     message: str
 
@@ -32,15 +32,15 @@ def lint(
     measured: Measurement | None = None,
     select: Collection[str] | None = None,
 ) -> list[Finding]:
-    """Return the findings, those in the file itself first, by line.
+    """Return the findings by line, those in the file itself first.
 
-    `select` holds the codes to look for, all by default; without `measured` those of C3 find nothing.
+    `select` limits the codes, all by default; without `measured` the codes C3 find nothing.
     """
     subject = Subject.of(resolved, prompts, measured)
     chosen = set(codes() if select is None else select)
-    found = [(code, hit) for code, rule in RULES.items() if code in chosen for hit in rule(subject)]
-    reported = [(code, hit) for code, hit in found if not _suppressed(code, hit, resolved)]
-    reported += [(code, hit) for code, hit in _about_suppressions(resolved, found, chosen) if code in chosen]
+    hits = [(code, hit) for code, rule in RULES.items() if code in chosen for hit in rule(subject)]
+    reported = [(code, hit) for code, hit in hits if not _suppressed(code, hit, resolved)]
+    reported += [(code, hit) for code, hit in _about_suppressions(resolved, hits, chosen) if code in chosen]
     findings = [_finding(code, hit, resolved) for code, hit in reported]
     return sorted(findings, key=lambda f: (f.file != resolved.lines.name, f.file, f.line, f.code, f.principle or ""))
 
@@ -52,7 +52,7 @@ def _finding(code: str, hit: Hit, resolved: Resolved) -> Finding:
 
 
 def _place(hit: Hit, resolved: Resolved) -> tuple[str, int]:
-    """Return file and line of the key that the hit is about, in this file or the one it is inherited from."""
+    """Return (file, line) of the key that a hit concerns, in this file or in the one that it is inherited from."""
     file, lines = resolved.file, resolved.lines
     name, part = hit.principle, hit.part
     within = () if hit.case is None else (hit.case,)
@@ -75,20 +75,20 @@ def _suppressed(code: str, hit: Hit, resolved: Resolved) -> bool:
 
 
 def _about_suppressions(
-    resolved: Resolved, found: Collection[tuple[str, Hit]], chosen: Collection[str]
+    resolved: Resolved, hits: Collection[tuple[str, Hit]], chosen: Collection[str]
 ) -> Iterator[tuple[str, Hit]]:
     """Yield C001 for suppressions of codes that don't exist, C002 for those that suppress nothing."""
     for code, principle in _suppressions(resolved.file):
         if code not in codes():
-            yield "C001", Hit(f"ignores {code}, and there is no such code", principle, "ignore")
+            yield "C001", Hit(f"ignores {code}, but there is no such code", principle, "ignore")
             continue
-        idle = not any(code == other and principle in {None, hit.principle} for other, hit in found)
-        if idle and code in chosen and not code.startswith(_DEPENDS):
+        unused = not any(code == other and principle in {None, hit.principle} for other, hit in hits)
+        if unused and code in chosen and not code.startswith(_DEPENDS):
             yield "C002", Hit(f"ignores {code}, which finds nothing here", principle, "ignore")
 
 
 _DEPENDS = (MEASURED, "C201")
-"""Their findings depend on the run or the prompts, and with others the suppression may be needed."""
+"""Codes whose findings depend on the run or the prompts: with others, the suppression may be needed."""
 
 
 def _suppressions(file: ConstitutionFile) -> Iterator[tuple[str, str | None]]:

@@ -1,7 +1,7 @@
-"""Rules about what a finished run measured (C301 to C305).
+"""Rules about measurements of a finished run (C301 to C305).
 
-A rule reports only what the whole 95 % interval over prompts supports. Where it concerns most principles, the cause is
-the critic and not their wording, and it is reported once.
+A rule reports a share only if its whole 95 % interval over prompts is beyond the limit. A finding about most principles
+is reported once, because its cause is the critic and not their wording.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,10 +12,10 @@ from rlaif.lint.subject import Measurement, Subject
 from rlaif.stats.estimates import Estimate
 
 NEVER = 0.05
-"""`Never` and `always` allow for exceptions up to this share, with 95 % confidence."""
+"""`Never` and `always` mean: exceptions are below this share, with 95 % confidence."""
 
 NEVER_DECIDES = 0.01
-"""Limit of the measured share itself: with sixteen principles, each decides a few per cent."""
+"""Limit of the measured share itself: of sixteen principles, each normally decides a few per cent."""
 
 MOSTLY = 0.5
 MOST_PRINCIPLES = 0.5
@@ -25,7 +25,7 @@ PrincipleRule = Callable[[Subject, str, Measurement], str | None]
 
 
 def measured_rule(code: str) -> Callable[[PrincipleRule], Rule]:
-    """Register a function that returns what was measured of a principle, or None.
+    """Register a function that returns the message about a principle, or None.
 
     A finding about most of the principles is reported once.
     """
@@ -39,7 +39,7 @@ def measured_rule(code: str) -> Callable[[PrincipleRule], Rule]:
                 first, text = next(iter(found.items()))
                 concerned = f"{len(found)} of {len(names)} principles"
                 example = f'for one, "{first}": {text}'
-                yield Hit(f"{concerned}, so the cause is rather the critic than their wording; {example}")
+                yield Hit(f"{concerned}, so the cause is probably the critic and not their wording; {example}")
             else:
                 yield from (Hit(text, name, "compare") for name, text in found.items())
 
@@ -56,13 +56,14 @@ def never_decides(subject: Subject, name: str, measured: Measurement) -> str | N
         return None
     level = subject.constitution.principle(name).priority
     lower = f"; at level {level} it only decides where higher levels abstain" if level > 1 else ""
-    return f"decides {_shown(estimate, 'labels')}: without it, all the others stay as they are{lower}"
+    return f"decides {_shown(estimate, 'labels')}: without it, all other labels stay the same{lower}"
 
 
 @measured_rule("C302")
 def always_agrees(subject: Subject, name: str, measured: Measurement) -> str | None:
     """Two principles name the same winner; reported at the later of the two."""
-    partners = [(other, one) for other, one in _agreements(subject, name, measured) if _above(one, 1 - NEVER)]
+    agreements = _agreements(subject, name, measured)
+    partners = [(other, estimate) for other, estimate in agreements if _above(estimate, 1 - NEVER)]
     if not partners:
         return None
     first, estimate = partners[0]
@@ -100,7 +101,7 @@ def not_answered(_: Subject, name: str, measured: Measurement) -> str | None:
 
 
 def _agreements(subject: Subject, name: str, measured: Measurement) -> Iterator[tuple[str, Estimate]]:
-    """Yield how often a principle names the same winner as each of those before it."""
+    """Yield (other principle, share of matchups with the same winner) for each principle earlier in the file."""
     for other in takewhile(lambda other: other != name, _names(subject)):
         yield other, measured.agreement(other, name)
 

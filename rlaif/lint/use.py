@@ -1,4 +1,4 @@
-"""Rules about how a constitution is put to use: tags, cases, weights, levels (C201 to C206)."""
+"""Rules about the use of principles: tags, cases, weights, levels (C201 to C206)."""
 
 import difflib
 from collections import defaultdict
@@ -15,11 +15,11 @@ FEWEST_CASES = 2
 
 FEWEST_LENGTHS = 8
 LENGTH_SHARE = 0.9
-"""With this many cases and this share, length identifies the better response: 8 of 8 or 9 of 10 happen by chance about
-once in a hundred sets."""
+"""Least number of cases and least share from which C205 is reported: 8 of 8 or 9 of 10 happen by chance about once in a
+hundred sets."""
 
 NOTABLY = 1.1
-"""Ratio of lengths from which a response counts as the longer one."""
+"""Least ratio of lengths at which one response counts as longer."""
 
 
 @rule("C201")
@@ -33,35 +33,36 @@ def tag_without_prompts(subject: Subject) -> Iterator[Hit]:
         near = difflib.get_close_matches(missing[0], sorted(prompts.tags), n=1, cutoff=0.8)
         hint = f"; did you mean {near[0]}?" if near else ""
         never = " (so it is never used)" if len(missing) == len(principle.applies_to) else ""
-        which = f"none of the {prompts.prompts} prompts of {prompts.source} carries {', '.join(missing)}{never}{hint}"
+        tags = ", ".join(missing)
+        message = f"none of the {prompts.prompts} prompts of {prompts.source} has the tag {tags}{never}{hint}"
         if not prompts.given:
-            which += "; say which prompts you mean with --prompts"
-        yield Hit(which, principle.id, "applies_to", note=not prompts.given)
+            message += "; give your own prompts with --prompts"
+        yield Hit(message, principle.id, "applies_to", note=not prompts.given)
 
 
 @rule("C202")
 def too_few_cases(subject: Subject) -> Iterator[Hit]:
-    """Fewer than two cases; one finding for all principles, since in a new file it concerns all."""
+    """Principles with fewer than two cases; one finding for all, because a new file has none."""
     asked = subject.constitution.asked
     lacking = [principle.id for principle in asked if len(principle.cases) < FEWEST_CASES]
     if lacking:
         names = ", ".join(lacking[:4]) + (", …" if len(lacking) > 4 else "")
         yield Hit(
             f"{len(lacking)} of {len(asked)} principles put to the judge have fewer than {FEWEST_CASES} cases "
-            f"({names}), so nothing shows whether a critic understands them"
+            f"({names}), so it cannot be tested whether a critic understands them"
         )
 
 
 @rule("C203")
 def outweighs_the_rest(subject: Subject) -> Iterator[Hit]:
-    """A weight above the sum of the others; levels of two don't count, where one nearly always weighs more."""
+    """A weight above the sum of the others of its level, for levels of three or more principles."""
     for level, principles in _levels(subject).items():
         total = sum(principle.weight for principle in principles)
         for principle in principles if len(principles) > 2 else []:
             if principle.weight > total - principle.weight:
                 yield Hit(
                     f"weighs {principle.weight:g}, more than the {len(principles) - 1} others of level {level} "
-                    f"together ({total - principle.weight:g}): they rarely change what it says",
+                    f"together ({total - principle.weight:g}): they rarely change the label that it alone would give",
                     principle.id,
                     "weight",
                 )
@@ -80,7 +81,7 @@ def gap_in_the_levels(subject: Subject) -> Iterator[Hit]:
 
 @rule("C205")
 def length_identifies(subject: Subject) -> Iterator[Hit]:
-    """The length alone identifies the better responses of the cases."""
+    """In nearly all cases the better response is the longer one, or the shorter one."""
     signs = [
         ratio > 1
         for principle in subject.constitution.principles
@@ -100,7 +101,7 @@ def length_identifies(subject: Subject) -> Iterator[Hit]:
 
 @rule("C206")
 def check_contradicts_case(subject: Subject) -> Iterator[Hit]:
-    """A check does not decide a case as labelled; `python` checks are not run, as linting should not run code."""
+    """A check contradicts the label of a case; `python` checks are skipped, because linting must not run code."""
     for principle in subject.constitution.principles:
         check = principle.check
         if check is None or check.kind == "python":

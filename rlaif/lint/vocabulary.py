@@ -1,6 +1,6 @@
 """Lists of English words for the rules about wording: function words, generic, vague, about length, comparatives.
 
-The lists are short on purpose: a missing word costs one finding, a wrong one costs trust in all findings.
+The lists are short on purpose: a missing word loses one finding, a wrong word causes false findings.
 """
 
 import re
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 
 def word_set(text: str) -> frozenset[str]:
-    """Return the words of a list that is laid out as text."""
+    """Return the set of the words of a text."""
     return frozenset(text.split())
 
 
@@ -21,7 +21,7 @@ FUNCTION = word_set(
     please choose select pick prefer compare decide consider answer answers response responses reply replies assistant
     assistants ai model chatbot text output following two likely overall possible would"""
 )
-"""Words without a criterion of their own, and names of what is compared."""
+"""Words that are not a criterion, and names of the compared texts."""
 
 GENERIC = word_set(
     """user users human humans person people reader readers human's user's everyone anybody somebody way manner general
@@ -31,7 +31,7 @@ GENERIC = word_set(
     offers present presents make makes follow follows behave behaves get gets lack lacks explanation explanations
     criteria standard standards"""
 )
-"""Words that name nothing observable without another word beside them."""
+"""Words that name nothing observable on their own."""
 
 VAGUE = word_set(
     """good better best well bad worse worst nice nicer nicest great greater greatest excellent outstanding superior
@@ -42,7 +42,7 @@ VAGUE = word_set(
     aligned alignment value values principled preferable preferred desirable beneficial satisfying satisfactory
     effective effectively"""
 )
-"""Praise and blame, which each reader understands differently."""
+"""Words of praise and blame, which each reader understands differently."""
 
 LENGTH = word_set(
     """short shorter shortest long longer longest length lengthy lengthier brief briefer briefest briefly brevity
@@ -50,7 +50,7 @@ LENGTH = word_set(
     paragraph paragraphs page pages character characters token tokens detail details detailed elaborate extensive
     comprehensive"""
 )
-"""Criteria that a word count decides."""
+"""Words for length, which a word count decides."""
 
 _ER = word_set(
     """kind clear short long brief warm calm plain fair fresh firm soft quick fast soon strict rich deep broad sharp
@@ -83,7 +83,7 @@ QUALITY = "|".join(
         )
     )
 )
-"""Nouns for what an answer may have more or less of, as alternatives of a pattern."""
+"""Nouns for qualities of a response, as alternatives of a pattern."""
 
 _COMMON = word_set(
     """which the that this these and or of to with for what who how it its by from more less than not does do any
@@ -101,17 +101,17 @@ def tokens(text: str) -> list[str]:
 
 
 def content(text: str) -> frozenset[str]:
-    """Return the words that carry meaning; negations are among them."""
+    """Return the words of a text without function words; negations are kept."""
     return frozenset(word for word in tokens(text) if word not in FUNCTION)
 
 
 def stems(words: Iterable[str]) -> frozenset[str]:
-    """Return the words without their commonest endings: crude, and enough to see that two texts share them."""
+    """Return the words without their most common endings: a rough stemmer to compare two texts."""
     return frozenset(_stem(word) for word in words)
 
 
 def is_english(*texts: str) -> bool:
-    """Whether texts are English, by the share of common words; on average these are a third of English text."""
+    """Whether texts are English: at least 12 % of their words are in _COMMON (about a third on average)."""
     found = [word for text in texts for word in tokens(text)]
     return bool(found) and sum(word in _COMMON for word in found) / len(found) >= 0.12
 
@@ -120,7 +120,7 @@ _ENDINGS = (
     *("fulness", "fully", "ness", "ful", "ings", "ing", "ed", "iest", "ies", "ier"),
     *("est", "es", "er", "ly", "s", "e"),
 )
-"""Longer ones before those that they end with."""
+"""Endings of words, in the order in which they are tried: a longer ending before its own ending."""
 
 
 def _stem(word: str) -> str:

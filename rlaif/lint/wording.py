@@ -1,7 +1,7 @@
-"""Rules about the wording of principles (C003, C101 to C109). They read English, and report nothing when in doubt.
+"""Rules about the wording of principles (C003, C101 to C109). They are for English, and report nothing when in doubt.
 
-C101 and C109 compare meaning words, endings removed; paraphrases in other words are found in a finished run only (C302,
-C303). C102 reports joints that almost never mean one criterion: two question marks, two comparisons ("kinder and
+C101 and C109 compare meaning words without endings; paraphrases in other words are found in a finished run only (C302,
+C303). C102 reports combinations that are almost always two criteria: two question marks, two comparisons ("kinder and
 shorter"), two adjectives of the answer ("is clear and polite"), two qualities ("accuracy and tone"). "Names and dates"
 and "sent or used" are one question about several things.
 """
@@ -29,10 +29,10 @@ from rlaif.lint.vocabulary import (
 
 SAME_QUESTION = 0.8
 SAME_TEXT = 0.85
-"""Jaccard index of the words of two texts from which they count as the same."""
+"""Least Jaccard index of the words of two questions (two texts) at which they count as the same."""
 
 FEWEST_WORDS = 4
-"""With fewer words in either question, all must be the same."""
+"""If either question has fewer words, all words must be the same."""
 
 _MORE = {"more", "most", "better", "best", "longer", "longest", "higher", "greater"}
 _LESS = {"less", "least", "fewer", "fewest", "worse", "worst", "shorter", "shortest", "lower", "smaller"}
@@ -102,7 +102,7 @@ _INTENTION = re.compile(
 
 
 def question_rule(code: str) -> Callable[[Callable[[str], str | None]], Rule]:
-    """Register a function that returns what is wrong with a compare question, or None."""
+    """Register a function that returns the message about a compare question, or None."""
 
     def register(fault_of: Callable[[str], str | None]) -> Rule:
         @rule(code)
@@ -118,7 +118,7 @@ def question_rule(code: str) -> Callable[[Callable[[str], str | None]], Rule]:
 
 @rule("C003")
 def not_english(subject: Subject) -> Iterator[Hit]:
-    """Wording that was not checked is reported, so that it is not taken for wording without faults."""
+    """Principles that are not in English, whose wording is therefore not checked."""
     read = {principle.id for principle in subject.english}
     worded = [p.id for p in subject.constitution.principles if p.check is None or words_of(p)]
     if unread := [name for name in worded if name in subject.own - read]:
@@ -128,7 +128,7 @@ def not_english(subject: Subject) -> Iterator[Hit]:
 
 @rule("C101")
 def near_duplicates(subject: Subject) -> Iterator[Hit]:
-    """Two principles ask nearly the same."""
+    """Two principles ask nearly the same question."""
     for earlier, later in _pairs(subject):
         if (share := _likeness(earlier, later)) and not _opposite(earlier, later):
             yield Hit(f'near-duplicate of "{earlier.id}": {share}', later.id, "compare")
@@ -138,37 +138,37 @@ def near_duplicates(subject: Subject) -> Iterator[Hit]:
 def two_questions(question: str) -> str | None:
     """Two criteria in one question."""
     joined = _joined(_IDIOMS.sub("", _QUOTED.sub("", question)))
-    return joined and f"asks two questions in one: {joined}; make them two principles"
+    return joined and f"asks two questions in one: {joined}; split it into two principles"
 
 
 @question_rule("C103")
 def names_nothing_observable(question: str) -> str | None:
-    """The question is praise or blame only."""
+    """The question contains only words of praise or blame."""
     words = content(question) - GENERIC
     if not words <= VAGUE or (content(question) and not words):
         return None
-    return "the question names nothing that can be seen in a text" + (f", only {_listed(words)}" if words else "")
+    return "the question names nothing observable in a text" + (f", only {_listed(words)}" if words else "")
 
 
 @rule("C104")
 def only_forbids(subject: Subject) -> Iterator[Hit]:
-    """`revise` says only what not to write; or the question asks only for what is absent."""
+    """`revise` only forbids; or, without `revise`, the question asks only which response lacks something."""
     for principle in subject.worded:
         question = principle.compare or ""
         if principle.revise is not None and not principle.compare_only:
             sentences = [part for part in re.split(r"(?<=[.!?;:])\s+", principle.revise.strip()) if part]
             if all(_FORBIDS.match(sentence) and not _INSTEAD.search(sentence) for sentence in sentences):
-                yield Hit("revise only says what not to write; say what to write instead", principle.id, "revise")
+                yield Hit("revise only says what not to write; add what to write instead", principle.id, "revise")
         elif _ABSENT.search(question) and not _DEGREE.search(question):
-            fault = "the question asks only for what is absent, which both responses may lack"
+            fault = "the question asks only which response lacks something, and both may lack it"
             yield Hit(fault, principle.id, "compare")
 
 
 @question_rule("C105")
 def asks_for_length(question: str) -> str | None:
-    """A word count answers the question."""
+    """The question can be answered by counting words."""
     words = content(question) - GENERIC
-    return f"counting words answers this question ({_listed(words)})" if words and words <= LENGTH else None
+    return f"this question can be answered by counting words ({_listed(words)})" if words and words <= LENGTH else None
 
 
 @question_rule("C106")
@@ -176,7 +176,7 @@ def does_not_choose(question: str) -> str | None:
     """The question does not ask for a choice."""
     if _CHOICE.search(question):
         return None
-    return 'the judge has to choose between two responses, and this asks for no choice; begin with "Which answer"'
+    return 'the question does not ask for a choice between two responses; begin with "Which answer"'
 
 
 @question_rule("C107")
@@ -185,14 +185,14 @@ def mentions_the_unseen(question: str) -> str | None:
     if not (found := _UNSEEN.search(question)):
         return None
     mentioned = found.group().strip(" ,:(")
-    return f'"{mentioned}" means nothing to the judge: it sees this question alone, and the responses in both orders'
+    return f'the judge cannot know what "{mentioned}" is: it sees only this question and two responses, in both orders'
 
 
 @question_rule("C108")
 def judges_intentions(question: str) -> str | None:
     """The question is about intentions and not about the text."""
     found = _INTENTION.search(question)
-    return found and f'"{found.group().strip()}" asks for intentions, and the judge has only the text'
+    return found and f'"{found.group().strip()}" asks about intentions, but the judge sees only the text'
 
 
 @rule("C109")
@@ -200,11 +200,14 @@ def opposites(subject: Subject) -> Iterator[Hit]:
     """Two principles ask the opposite of each other."""
     for earlier, later in _pairs(subject):
         if _same_question(earlier, later) and _opposite(earlier, later):
-            yield Hit(f'asks the opposite of "{earlier.id}", so that the two cancel out', later.id, "compare")
+            yield Hit(f'asks the opposite of "{earlier.id}": the two cancel out', later.id, "compare")
 
 
 def _pairs(subject: Subject) -> Iterator[tuple[Principle, Principle]]:
-    """Yield the pairs that this file brings together; the finding is reported at the second."""
+    """Yield pairs of principles of which one is the file's own, or that come from different files.
+
+    The finding is reported at the second of a pair.
+    """
     for earlier, later in combinations(subject.english, 2):
         own = [principle.id in subject.own for principle in (earlier, later)]
         if any(own) or subject.sources[earlier.id] != subject.sources[later.id]:
@@ -212,6 +215,7 @@ def _pairs(subject: Subject) -> Iterator[tuple[Principle, Principle]]:
 
 
 def _likeness(one: Principle, other: Principle) -> str | None:
+    """Return in words how much two principles have in common, if they count as the same; else None."""
     if share := _same_question(one, other):
         return "the same question" if share == 1 else f"{share:.0%} of the words of the two questions are the same"
     texts = [_meaning(" ".join(words_of(principle))) for principle in (one, other)]
@@ -220,7 +224,7 @@ def _likeness(one: Principle, other: Principle) -> str | None:
 
 
 def _same_question(one: Principle, other: Principle) -> float:
-    """Return the share of words in common where that makes it the same question, else 0."""
+    """Return the Jaccard index of two questions' words where they count as the same question, else 0."""
     if one.compare is None or other.compare is None or one.critique_only or other.critique_only:
         return 0.0
     questions = [_meaning(principle.compare or "") for principle in (one, other)]
@@ -231,7 +235,7 @@ def _same_question(one: Principle, other: Principle) -> float:
 
 @lru_cache(maxsize=10_000)
 def _meaning(text: str) -> frozenset[str]:
-    """Return the stems of a text's meaning words; cached, as every text is compared with every other."""
+    """Return the stems of a text's meaning words; cached, because every text is compared with every other."""
     return stems(content(text))
 
 
@@ -247,7 +251,7 @@ def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
 
 
 def _joined(question: str) -> str | None:
-    """Return what is joined, for the message; None for a single question."""
+    """Return in words the two criteria of a question; None for a single one."""
     if question.count("?") > 1:
         return "there are two question marks"
     if found := _SECOND_QUESTION.search(question):

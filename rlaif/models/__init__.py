@@ -1,1 +1,1 @@
-"""Talking to a model: client, managed vLLM server, simulated server."""
+"""Models: their configuration, clients, backends, managed vLLM servers, and the reply store."""

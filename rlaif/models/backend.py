@@ -1,8 +1,8 @@
-"""A way to a model: the requests, the replies, and the protocol of a backend, which turns one into the other.
+"""Requests, replies, and the protocol of a backend, which sends the one and reads the other.
 
-A backend speaks one API to one URL: it sends a request once and reads the reply, or raises an error. Retries, load
-balancing and limits on concurrency are the same for all backends and stand in `client.py`; which backend a URL gets is
-decided by the table there. `HttpBackend` is what backends over HTTP share.
+A backend implements one API for one URL: it sends a request once and reads the reply, or raises an error. Retries, load
+balancing and limits on concurrency are the same for all backends and are in `client.py`, with the table of backends.
+`HttpBackend` is the base class of backends over HTTP.
 """
 
 import json
@@ -28,10 +28,10 @@ CONNECT_TIMEOUT_S = 30
 
 
 class ModelRequest(Record):
-    """Base of requests. Their `body` is made once: for the reply key, and for every attempt to send it."""
+    """Base of requests. `body` is computed once, and used for the reply key and for every attempt to send."""
 
     def __copy__(self) -> Self:
-        """Return a copy without the body: `model_copy` gives the copy other fields."""
+        """Return a copy without the cached body, because `model_copy` may change fields of the copy."""
         copied = super().__copy__()
         copied.__dict__.pop("body", None)
         return copied
@@ -51,43 +51,43 @@ class ChatRequest(ModelRequest):
     top_logprobs: int | None = None
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
     continue_final_message: bool | None = None
-    """Continue the last message, an assistant's, in place of beginning a new one (vLLM; others may not know it)."""
+    """Whether the reply continues the last message, an assistant's (vLLM; other servers may not support it)."""
     add_generation_prompt: bool | None = None
-    """Must be false where the last message is to be continued."""
+    """Must be false with `continue_final_message`."""
     return_token_ids: bool | None = None
-    """Have the ids of all tokens sent along (vLLM); servers that don't know this leave them out."""
+    """Whether the reply contains the ids of all tokens (vLLM; other servers ignore it)."""
 
     @cached_property
     def body(self) -> str:
-        """Canonical JSON, the OpenAI body; what is unset or empty is left out. Reply keys are made of it."""
+        """The OpenAI body as canonical JSON without unset and empty fields. Reply keys are hashes of it."""
         values = self.model_dump(mode="json", exclude_none=True)
         return canonical_json({key: value for key, value in values.items() if value not in ([], {}, ())})
 
 
 class RewardRequest(ModelRequest):
-    """A whole conversation to be scored by a reward model (vLLM's /classify), without the model's name."""
+    """A request to a reward model for the score of a conversation (vLLM's /classify), without the model's name."""
 
     messages: tuple[Message, ...]
     use_activation: bool = False
-    """False asks for the raw score: a difference of two is then log-odds, as reward models are trained."""
+    """False requests the raw score: the difference of two is then log-odds, as reward models are trained."""
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
 
     @cached_property
     def body(self) -> str:
-        """Canonical JSON, the body of /classify. Reply keys are made of it."""
+        """The body of /classify as canonical JSON. Reply keys are hashes of it."""
         values = self.model_dump(mode="json")
         return canonical_json({key: value for key, value in values.items() if value != {}})
 
 
 class ScoreRequest(ModelRequest):
-    """A text whose tokens are to be scored: the probability of each given those before it. Without the model's name."""
+    """A request for the log-probability of each token of a text given those before it, without the model's name."""
 
     prompt: str | tuple[int, ...]
-    """A text, or the ids of its tokens: what a model wrote is scored as the very tokens that it sampled."""
+    """A text, or the ids of its tokens: a generated text is scored as the tokens that were sampled."""
 
     @cached_property
     def body(self) -> str:
-        """Canonical JSON, the body of /completions; one token is generated, as zero cannot be asked for."""
+        """The body of /completions as canonical JSON; one token is generated, because zero is not allowed."""
         asked = {"max_tokens": 1, "temperature": 0.0, "prompt_logprobs": 0, "return_token_ids": True}
         return canonical_json({"prompt": self.prompt, **asked})
 
@@ -109,22 +109,23 @@ class Choice(Record):
     reasoning: str | None = None
     finish_reason: str
     first_token: tuple[TokenLogprob, ...] = ()
-    """The most likely first tokens, in falling order, where log-probabilities were asked for."""
+    """The most likely first tokens, most likely first; empty unless log-probabilities were requested."""
     score: float | None = None
-    """Of a reward model; it has no text."""
+    """The score of a reward model, which has no text."""
     tokens: tuple[int, ...] = ()
-    """Ids of what was generated, where they were asked for."""
+    """Ids of the generated tokens; empty unless requested."""
 
 
 class Reply(Record):
-    """What is kept of a server's reply."""
+    """The part of a server's reply that is kept."""
 
     choices: tuple[Choice, ...]
     usage: Usage
     prompt_tokens: tuple[int, ...] = ()
-    """Ids of the prompt's tokens, where they were asked for."""
+    """Ids of the prompt's tokens; empty unless requested."""
     prompt_logprobs: tuple[float | None, ...] = ()
-    """Natural log-probability of each of them given those before it, where that was asked for; None for the first."""
+    """Natural log-probability of each prompt token given those before it, None for the first; empty unless
+    requested."""
 
 
 def reply_key(identity: str, body: str) -> str:
@@ -138,10 +139,10 @@ def user(text: str) -> Message:
 
 
 def split_reasoning(text: str) -> tuple[str, str | None]:
-    """Split what a model wrote into (response, reasoning or None).
+    """Split a model's text into (response, reasoning or None).
 
-    The reasoning stands between `<think>` and `</think>` at the beginning; models whose chat template opens it in the
-    prompt send only its end, on a line of its own. Reasoning that was begun and never ends leaves an empty response.
+    The reasoning is between `<think>` and `</think>` at the beginning; models whose chat template puts `<think>` into
+    the prompt send only `</think>`, on a line of its own. Reasoning without an end leaves an empty response.
     """
     stripped = text.strip()
     before, end, after = stripped.partition("</think>")
@@ -153,14 +154,14 @@ def split_reasoning(text: str) -> tuple[str, str | None]:
 
 
 class TemporaryFault(Exception):
-    """A fault after which the same request may succeed; the only thing that is retried."""
+    """A fault after which the same request may succeed; only these are retried."""
 
     def __init__(self, reason: str, *, connection: bool = False, wait_s: float | None = None) -> None:
         super().__init__(reason)
         self.connection = connection
         """Whether the server could not be reached, or closed the connection."""
         self.wait_s = wait_s
-        """Seconds the server asks to wait."""
+        """Seconds that the server asks the client to wait."""
 
 
 class Backend(Protocol):
@@ -169,13 +170,13 @@ class Backend(Protocol):
     url: str
 
     async def served(self) -> Mapping[str, str]:
-        """Return the served models: name -> what it was loaded from, which becomes part of the reply keys.
+        """Return the served models: name -> hub id or folder that it was loaded from, which is part of reply keys.
 
-        Raises EndpointError when the server is not there or refuses the API key.
+        Raises EndpointError when the server cannot be reached or refuses the API key.
         """
 
     async def send(self, model: str, request: Request) -> Reply:
-        """Send a request once and return what is kept of the reply.
+        """Send a request once and return its reply.
 
         Raises TemporaryFault when another attempt may succeed, RequestRejectedError for a request that the server or
         the API refuses, ReplyError for a reply that cannot be read, EndpointError when no request can succeed.
@@ -183,7 +184,7 @@ class Backend(Protocol):
 
 
 class HttpBackend:
-    """Base of backends over HTTP: one request to one URL, with everything that can go wrong sorted into errors."""
+    """Base of backends over HTTP: one request to one URL, where every failure becomes one of the errors above."""
 
     def __init__(self, url: str, session: aiohttp.ClientSession, api_key: str | None, timeout_s: float) -> None:
         self.url, self.api_key, self._session = url, api_key, session
@@ -208,7 +209,7 @@ class HttpBackend:
             ) from None
         except (ValueError, RecursionError):
             raise EndpointError(
-                f"{self.url}/{path} did not answer in JSON; is this an OpenAI-compatible server?"
+                f"{self.url}/{path} did not reply with JSON; is this an OpenAI-compatible server?"
             ) from None
 
     async def post(self, path: str, payload: bytes, *, base: str | None = None) -> bytes:
@@ -223,7 +224,7 @@ class HttpBackend:
         except aiohttp.ConnectionTimeoutError:
             raise TemporaryFault(f"no connection within {CONNECT_TIMEOUT_S} s", connection=True) from None
         except TimeoutError:
-            raise TemporaryFault(f"no answer within {self._timeout.total:g} s") from None
+            raise TemporaryFault(f"no reply within {self._timeout.total:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
             raise TemporaryFault(_describe(error), connection=True) from None
 
@@ -240,26 +241,26 @@ def _refusal(url: str, status: int, raw: bytes, retry_after: str | None) -> Exce
 def _refused(url: str, status: int, text: str) -> str:
     if status in {401, 403}:
         return (
-            f"{url} refused the API key (HTTP {status}); put the right one into the environment variable "
-            "RLAIF_API_KEY, or name another one with api_key_env"
+            f"{url} refused the API key (HTTP {status}); set the environment variable RLAIF_API_KEY to the right key, "
+            "or name another variable with api_key_env"
         )
     if status == 404:
         return f"{url} has no such page or model (HTTP 404): {_server_message(text)}; does the URL end in /v1?"
-    return f"{url} answered HTTP {status}: {_server_message(text)}"
+    return f"{url} replied with HTTP {status}: {_server_message(text)}"
 
 
 def _server_message(text: str) -> str:
     try:
         parsed = json.loads(text)
-        found = parsed.get("error", parsed) if isinstance(parsed, dict) else parsed
-        message = found.get("message", found) if isinstance(found, dict) else found
+        error = parsed.get("error", parsed) if isinstance(parsed, dict) else parsed
+        message = error.get("message", error) if isinstance(error, dict) else error
     except (ValueError, RecursionError):
         message = text
     return " ".join(str(message).split())[:300] or "no reason given"
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Return the seconds that a Retry-After header asks for: a number, or a date."""
+    """Return the seconds to wait according to a Retry-After header: a number, or a date."""
     if retry_after is None:
         return None
     try:

@@ -1,6 +1,7 @@
-"""The client of one model: load balancing, bounded concurrency and retries, whatever the backend. Nothing else retries.
+"""The client of one model: load balancing, bounded concurrency and retries, for all backends. Nothing else retries.
 
-A client asks one model, served under one or several URLs. It knows nothing of prompts, principles or stores.
+A client sends requests to one model, served at one or several URLs. It does not depend on prompts, principles or the
+reply store.
 """
 
 import asyncio
@@ -30,13 +31,13 @@ OpenBackend: TypeAlias = Callable[[str, aiohttp.ClientSession, str | None, float
 BACKENDS: Mapping[str, OpenBackend] = {
     "openai": OpenAIBackend,
 }
-"""By what stands before `+` in a URL, as in `openai+http://HOST:PORT/v1`; a URL without it means `openai`."""
+"""By the name before `+` in a URL, as in `openai+http://HOST:PORT/v1`; a URL without one means `openai`."""
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 30.0
 
 
 def backend_of(url: str) -> tuple[OpenBackend, str]:
-    """Return the backend that a URL names, and the URL without that name. Raises UsageError for an unknown name."""
+    """Return (backend, URL without the backend's name). Raises UsageError for an unknown backend."""
     scheme, separator, address = url.partition("://")
     name, _, protocol = scheme.rpartition("+")
     if (name or "openai") not in BACKENDS:
@@ -46,11 +47,12 @@ def backend_of(url: str) -> tuple[OpenBackend, str]:
 
 @dataclass
 class Endpoint:
-    """One URL, and how busy it is."""
+    """One URL and its load."""
 
     backend: Backend
     slots: "PriorityLimiter"
     outstanding: int = 0
+    """Requests that are waiting or in flight."""
 
     @property
     def url(self) -> str:
@@ -59,20 +61,20 @@ class Endpoint:
 
 
 class ModelClient:
-    """Asks one model; use as an async context manager."""
+    """Sends requests to one model; use as an async context manager."""
 
     def __init__(self, config: ModelConfig, *, api_key: str | None = None) -> None:
         self.config = config
         self.endpoints: list[Endpoint] = []
         self.model = config.model or ""
         self.identity = ""
-        """What the model is, for the reply store: its served name and what the server says it was loaded from."""
+        """The model's identity in reply keys: its served name and what the server loaded, see `identity_of`."""
         self.served_as = ""
-        """The dtype that a managed server computes in, where it differs from that of the model's files."""
+        """`+DTYPE` of a managed server, where it differs from the dtype of the model's files; else empty."""
         self.died: Callable[[], Awaitable[str | None]] | None = None
-        """Called when a request fails for good: why a managed server ended, or None."""
+        """Called when a request fails for good; returns why a managed server ended, or None."""
         for url in config.url:
-            backend_of(url)  # an unknown name is refused before anything is opened
+            backend_of(url)  # refuses an unknown backend before any connection
         self._key = api_key or api_key_of(config)
         self._session: aiohttp.ClientSession | None = None
         self._jitter = random.Random()
@@ -89,16 +91,17 @@ class ModelClient:
             await self._session.close()
 
     def endpoint(self, url: str) -> Endpoint:
-        """Return a URL that no request was sent to yet."""
+        """Return a new endpoint for a URL."""
         assert self._session is not None
         open_backend, address = backend_of(url)
         backend = open_backend(address, self._session, self._key, self.config.timeout_s)
         return Endpoint(backend, PriorityLimiter(self.config.concurrency))
 
     async def connect(self) -> None:
-        """Ask every URL which models it serves; settle the model's name and identity.
+        """Request the list of served models from every URL, and set the model's name and identity.
 
-        Raises EndpointError when one is not there or refuses the key, UsageError when the model is not served.
+        Raises EndpointError when a server cannot be reached or refuses the key, UsageError when the model is not
+        served.
         """
         roots = [self._root(endpoint.url, await endpoint.backend.served()) for endpoint in self.endpoints]
         if len(set(roots)) > 1:
@@ -106,7 +109,7 @@ class ModelClient:
         self.identity = self.identity_of(roots[0])
 
     def _root(self, url: str, served: Mapping[str, str]) -> str:
-        """Return what the model was loaded from; the only model of a server needs no name."""
+        """Return the hub id or folder that the model was loaded from, and set the name of a server's only model."""
         if not self.model and len(served) == 1:
             self.model = next(iter(served))
         if self.model in served:
@@ -121,24 +124,24 @@ class ModelClient:
         raise UsageError(f"{url} does not serve a model named {self.model!r}; it serves {names}")
 
     def identity_of(self, root: str) -> str:
-        """Return the identity of this model loaded from `root`: a hub id, or a folder in its present state."""
+        """Return the identity of this model when loaded from `root`: a hub id, or a folder in its present state."""
         started_with = content_hash(*self.config.vllm_args) if self.config.vllm_args else ""
         return f"{self.model}<{root}{fingerprint(root)}>{started_with}{self.served_as}"
 
     async def ready(self) -> float:
-        """Return the seconds it took to start the server; 0 for one that runs already."""
+        """Return the seconds that the server took to start; 0 for one that runs already."""
         return 0.0
 
     async def post(self, request: Request, *, priority: int = 0) -> Reply:
-        """Send one request, again where another attempt may succeed, and return what is kept of the reply.
+        """Send one request, with retries after temporary faults, and return its reply.
 
-        Lower `priority` goes first. Raises RequestRejectedError, RetriesExhaustedError or ReplyError for this
-        request alone, EndpointError when no further request can succeed either.
+        Requests with a lower `priority` are sent first. Raises RequestRejectedError, RetriesExhaustedError or
+        ReplyError for this request alone, EndpointError when no further request can succeed either.
         """
         faults: list[TemporaryFault] = []
         failed_at: Counter[str] = Counter()
         while True:
-            # A dead server fails at once and so looks idle: a request never goes back there while others are left.
+            # A dead server fails at once and so seems idle: a retry goes to the URLs with the fewest failures first.
             endpoint = min(self.endpoints, key=lambda e: (failed_at[e.url], e.outstanding))
             endpoint.outstanding += 1
             try:
@@ -155,7 +158,7 @@ class ModelClient:
             await asyncio.sleep(wait)
 
     def _wait(self, attempt: int, fault: TemporaryFault) -> float:
-        """Return seconds to wait: what the server asked for, or a random part of a doubling span."""
+        """Return the seconds to wait: as the server asks, or exponential backoff with jitter."""
         if fault.wait_s is not None:
             return min(fault.wait_s, LONGEST_WAIT_S * 4) + self._jitter.uniform(0, FIRST_WAIT_S)
         return self._jitter.uniform(0.5, 1.0) * min(FIRST_WAIT_S * 2.0 ** (attempt - 1), LONGEST_WAIT_S)
@@ -167,7 +170,7 @@ class ModelClient:
         if last.connection and not await self._any_server_responds():
             return EndpointError(
                 f"{endpoint.url}: {last} ({len(faults)} attempts); is the server running? "
-                "What is finished is kept: start the server and run the same command again"
+                "Finished work is kept: start the server and run the same command again"
             )
         return RetriesExhaustedError(f"{endpoint.url}: {last} ({len(faults)} attempts)")
 
@@ -183,7 +186,7 @@ class ModelClient:
 
 
 def api_key_of(config: ModelConfig) -> str | None:
-    """Return the API key from the environment. Raises UsageError when the variable that the config names is not set."""
+    """Return the API key from the environment, or None. Raises UsageError when the variable `api_key_env` is unset."""
     if config.api_key_env is None:
         return (os.environ.get("RLAIF_API_KEY") or os.environ.get("OPENAI_API_KEY") or "").strip() or None
     key = os.environ.get(config.api_key_env, "").strip()

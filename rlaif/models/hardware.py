@@ -1,13 +1,13 @@
-"""What this machine can compute with: its processor, measured once, its usable cores and memory, its NVIDIA GPUs.
+"""The hardware of this machine: its processor (measured once), usable cores and memory, and NVIDIA GPUs.
 
-What needs torch is measured in another process, which prints one JSON line; the processor's result is kept in the
-user's cache until the processor, torch or a variable that limits them changes.
+Measurements with torch run in another process, which prints one JSON line. The processor's measurement is kept in the
+user's cache until the processor, torch or a limiting environment variable changes.
 
     python -m rlaif.models.hardware products                               milliseconds of one matrix product by dtype
     python -m rlaif.models.hardware step CONFIG.JSON DTYPE DEVICE THREADS  seconds of one decoding step of such a model
 
-A decoding step is that of a model without a server: the matrix products and norms of all layers and of the output, for
-16 requests that are decoded together. Attention over a short context takes little time beside them and is left out.
+A decoding step is measured without a server: the matrix products and norms of all layers and of the output, for a batch
+of 16 requests. Attention is left out, because it takes little time over a short context.
 """
 
 import contextlib
@@ -38,22 +38,22 @@ LIMITING = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MK
 """Environment variables that limit the instructions torch may use."""
 
 TOGETHER = 16
-"""Requests decoded together in a measured step."""
+"""Batch size of a measured decoding step."""
 ROUNDS, LONGEST_S = 15, 0.4
 
 
 class Processor(Record):
-    """What the processor can do: the instructions that torch sees, and measured times."""
+    """The processor: the instruction sets that torch uses, and measured times."""
 
     name: str
     features: tuple[str, ...]
     """Instruction sets that torch may use: avx2, avx512_f, avx512_bf16, amx_tile, or those of other architectures."""
     milliseconds: dict[str, float]
-    """By dtype, of a product of 64 x 576 by 576 x 1536 on one thread: the minimum of several."""
+    """By dtype: the time of a matrix product of (64, 576) by (576, 1536) on one thread, the minimum of several."""
 
     @property
     def fast_bfloat16(self) -> bool:
-        """Whether the processor has bfloat16 instructions and bfloat16 was measured to be faster than float32."""
+        """Whether the processor has bfloat16 instructions, and bfloat16 was faster than float32 when measured."""
         native = bool({"avx512_bf16", "amx_tile"} & set(self.features)) or platform.machine() != "x86_64"
         return native and self.milliseconds["bfloat16"] < self.milliseconds["float32"]
 
@@ -62,7 +62,7 @@ class Processor(Record):
         return 2 * 64 * 576 * 1536 / (self.milliseconds[dtype] / 1000)
 
     def slowdown(self, dtype: str) -> float:
-        """Return how many times longer a product takes in `dtype` than in the fastest dtype."""
+        """Return the time of a product in `dtype` divided by the time in the fastest dtype."""
         return self.milliseconds[dtype] / min(self.milliseconds.values())
 
 
@@ -78,36 +78,36 @@ class Gpu:
 
 
 def processor() -> Processor:
-    """Return what the processor can do; measured on first use, about five seconds.
+    """Return the processor's measurement; the first call measures for about five seconds.
 
     Raises ServerStartError when torch cannot be imported.
     """
-    kept = processor_file()
+    file = processor_file()
     with contextlib.suppress(OSError, ValidationError):
-        return Processor.model_validate_json(kept.read_bytes())
-    found = Processor(name=_processor_name(), **measured("products"))
-    with contextlib.suppress(OSError):  # measured again next time
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(found.model_dump_json(indent=2), encoding="utf-8")
-    return found
+        return Processor.model_validate_json(file.read_bytes())
+    result = Processor(name=_processor_name(), **measured("products"))
+    with contextlib.suppress(OSError):  # then the next call measures again
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(result.model_dump_json(indent=2), encoding="utf-8")
+    return result
 
 
 def processor_file() -> Path:
-    """Return the file of the measured result: another processor, torch version or limit has another file."""
+    """Return the file of the processor's measurement; its name depends on the processor, torch and limits."""
     limits = [os.environ.get(variable, "") for variable in LIMITING]
     key = content_hash(_processor_name(), _processor_flags(), package_version("torch") or "", *limits)
     return cache_folder() / f"processor-{key}.json"
 
 
 def measured(*what: str) -> dict[str, Any]:
-    """Return what another process measured with torch. Raises ServerStartError."""
+    """Return the JSON result of this module run with arguments `what` in another process. Raises ServerStartError."""
     command = [sys.executable, "-m", "rlaif.models.hardware", *what]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or ["no reason given"]
         raise ServerStartError(f"the processor could not be measured: {lines[-1]}; see `rlaif doctor`")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
 
 
 def usable_cores() -> tuple[int, ...]:
@@ -117,12 +117,12 @@ def usable_cores() -> tuple[int, ...]:
 
 
 def cores_are_limited() -> bool:
-    """Whether the container's CPU limit is below the number of cores it shows."""
+    """Whether the container's CPU limit is below its number of visible cores."""
     return _granted_cores() < len(_physical_cores())
 
 
 def free_memory_gib() -> float:
-    """Return the memory that a new process can have, in GiB; a container's limit counts."""
+    """Return the memory available to a new process in GiB, within the container's limit."""
     free = int(psutil.virtual_memory().available)
     with contextlib.suppress(OSError, ValueError):
         limit = int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii"))
@@ -133,7 +133,7 @@ def free_memory_gib() -> float:
 
 @cache
 def gpus() -> tuple[Gpu, ...]:
-    """Return the NVIDIA GPUs that the driver lists; none where there is no driver."""
+    """Return the NVIDIA GPUs that the driver lists; empty without a driver."""
     if shutil.which("nvidia-smi") is None:
         return ()
     fields = "name,memory.total,memory.free,compute_cap"
@@ -143,7 +143,7 @@ def gpus() -> tuple[Gpu, ...]:
 
 
 def busy_elsewhere(seconds: float = 1.0) -> float:
-    """Return how many cores other programs than this process and its children keep busy, measured for some seconds."""
+    """Return the number of cores used by programs other than this process and its children, over `seconds`."""
     family = [psutil.Process(), *psutil.Process().children(recursive=True)]
     before = _cpu_seconds(family)
     everyone = float(psutil.cpu_percent(seconds)) / 100 * (psutil.cpu_count() or 1)
@@ -179,7 +179,7 @@ def _physical_cores() -> tuple[int, ...]:
 
 
 def _siblings(cpu: int) -> str:
-    """Return a name of a CPU's physical core: the list of the logical CPUs on it."""
+    """Return the list of the logical CPUs on the same physical core, as text, to identify the core."""
     listed = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
     try:
         return listed.read_text(encoding="ascii").strip()
@@ -188,7 +188,7 @@ def _siblings(cpu: int) -> str:
 
 
 def _granted_cores() -> float:
-    """Return the CPU time that a container may use, in cores (cgroup v2)."""
+    """Return the container's CPU limit in cores (cgroup v2); infinite without a limit."""
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
         return float(quota) / float(period)
@@ -197,7 +197,7 @@ def _granted_cores() -> float:
 
 
 def _reclaimable() -> int:
-    """Return the bytes of a container's memory that only hold cached files."""
+    """Return the bytes of the container's memory that contain only cached files."""
     with contextlib.suppress(OSError, ValueError):
         lines = Path("/sys/fs/cgroup/memory.stat").read_text(encoding="ascii").splitlines()
         values = dict(line.split() for line in lines)
@@ -223,13 +223,13 @@ def package_version(distribution: str) -> str | None:
 
 
 def main() -> None:
-    """Measure what the command line names and print it."""
+    """Run the measurement that the command line names and print its result as JSON."""
     what, *arguments = sys.argv[1:]
     try:
-        found = _products() if what == "products" else _step(*arguments)
+        result = _products() if what == "products" else _step(*arguments)
     except ImportError as error:
         sys.exit(f"{error.name} is not installed")
-    print(json.dumps(found))
+    print(json.dumps(result))
 
 
 def _products() -> dict[str, Any]:
@@ -238,7 +238,7 @@ def _products() -> dict[str, Any]:
     torch.set_num_threads(1)
     jobs = {dtype: _product(torch, dtype) for dtype in ("float32", "bfloat16", "float16")}
     best = dict.fromkeys(jobs, float("inf"))
-    for _ in range(ROUNDS):  # dtypes in turn, so that another busy program slows all of them alike
+    for _ in range(ROUNDS):  # alternating dtypes, so that another busy program slows all of them equally
         for dtype, job in jobs.items():
             best[dtype] = min(best[dtype], _time_of(job))
     capabilities = torch.cpu.get_capabilities()
@@ -288,7 +288,7 @@ def _step(config: str, dtype: str, device: str, threads: str) -> dict[str, float
 
 
 def _best(job: Callable[[], object]) -> float:
-    """Return the least seconds of a job that is repeated for a while."""
+    """Return the minimum seconds of a job that is repeated for LONGEST_S seconds."""
     job()
     best, until = _time_of(job), time.perf_counter() + LONGEST_S
     while time.perf_counter() < until:

@@ -1,6 +1,6 @@
-"""How a vLLM server is started on this machine: dtype, cores, memory, command line; or why it cannot be started.
+"""Plan the start of a vLLM server on this machine: dtype, cores, memory, command line; refuse what cannot start.
 
-What the user sets (`dtype:`, `vllm_args:`, an environment variable) overrides what is chosen here.
+The user's settings (`dtype:`, `vllm_args:`, environment variables) override the choices made here.
 """
 
 import os
@@ -15,25 +15,26 @@ from rlaif.models.hardware import Gpu, cores_are_limited, free_memory_gib, gpus,
 from rlaif.models.model_files import BYTES, GIB, model_shape, stored_dtype, weights_gib
 
 CPU_BLOCK_SIZE = 32
-"""vLLM's prefix cache hits full blocks only; the default of 128 tokens on CPU loses most of a short prefix."""
+"""Tokens per block. vLLM's prefix cache stores full blocks only: its CPU default of 128 loses most of a short
+prefix."""
 CPU_MODEL_LEN = 4096
 CPU_CACHE_GIB = 2
-"""Key-value cache of a server on a CPU; without it vLLM takes nearly all memory."""
+"""Size of the key-value cache of a server on a CPU; without this setting vLLM takes nearly all memory."""
 PROGRAM_GIB = 1.5
-"""Memory of a server's processes beside weights and cache."""
+"""Memory of a server's processes without weights and cache."""
 SPIN_COUNT = "1000"
-"""Iterations of a waiting OpenMP thread's loop before it sleeps; OpenMP's default of 300,000 is a millisecond."""
+"""Iterations of a waiting OpenMP thread's loop before it sleeps; OpenMP's default of 300,000 takes a millisecond."""
 MANAGED_LOGPROBS = 100
-"""A weak critic's second label often is not among its 20 most likely tokens."""
+"""Default of `top_logprobs` for managed servers: a weak critic's second label is often not among the top 20."""
 REACHED = 0.8
-"""Share of a bare matrix product's speed that vLLM's prefill reaches: 0.6 to 0.9 measured, with and without AVX-512."""
+"""Speed of vLLM's prefill as a share of a bare matrix product's: 0.6 to 0.9 measured, with and without AVX-512."""
 OLDEST_WITH_BFLOAT16 = (8, 0)
-"""Compute capability; vLLM refuses bfloat16 on older NVIDIA GPUs."""
+"""Least compute capability for bfloat16; vLLM refuses it on older NVIDIA GPUs."""
 
 
 @dataclass(frozen=True)
 class Share:
-    """The part of the machine that a server gets: number `index` of `of` servers."""
+    """The share of the machine for one server: the one with index `index` of `of` servers."""
 
     index: int = 0
     of: int = 1
@@ -44,7 +45,7 @@ class Share:
         return 0.9 / self.of
 
     def cores(self) -> tuple[int, ...]:
-        """Return the logical CPUs it computes on, one of each physical core."""
+        """Return the logical CPUs of this server, one for each physical core."""
         cores = usable_cores()
         size, more = divmod(len(cores), self.of)
         if size == 0:  # fewer cores than servers
@@ -58,34 +59,35 @@ ALONE = Share()
 
 @dataclass(frozen=True)
 class Launch:
-    """All that is decided before a server starts."""
+    """The planned start of a server."""
 
     source: str
-    """What the server loads: a folder or a hub id."""
+    """The folder or hub id that the server loads."""
     dtype: str | None
-    """What the weights are computed in; None where vLLM decides or `vllm_args` sets it."""
+    """Data type of the computation; None where vLLM or `vllm_args` chooses it."""
     dtype_of_files: str | None
-    """That of the model's files; None where it is not known."""
+    """Data type of the model's files; None where it is not known."""
     arguments: tuple[str, ...]
     environment: dict[str, str]
     memory_gib: float = 0.0
-    """Main memory that it takes on a CPU, in GiB."""
+    """Main memory of a server on a CPU, in GiB."""
     on_cpu: bool = False
     read_speed: float | None = None
-    """Expected prompt tokens per second; None where it is not known beforehand."""
+    """Expected prompt tokens per second; None where it is not known."""
     note: str | None = None
     """A warning for the user."""
 
     @property
     def served_as(self) -> str:
-        """What distinguishes this model from the same files in another dtype; empty for the dtype of the files."""
+        """`+DTYPE`, the part of the model's identity for the dtype; empty for the dtype of the files."""
         return "" if self.dtype in {None, self.dtype_of_files} else f"+{self.dtype}"
 
 
 def plan_launch(config: ModelConfig, source: str, *, on_gpu: bool, share: Share = ALONE) -> Launch:
-    """Return how the server of a model is started; `source` is what it loads.
+    """Return the planned start of a model's server; `source` is the folder or hub id that it loads.
 
-    Raises UsageError for a dtype that the GPU lacks, ServerStartError where torch cannot be imported.
+    Raises UsageError for a dtype that the GPU does not support, ServerStartError where torch cannot be imported or the
+    model does not fit.
     """
     common = ("--enable-prompt-tokens-details", "--max-logprobs", str(config.top_logprobs or MANAGED_LOGPROBS))
     launch = _gpu_launch(config, source, share) if on_gpu else _cpu_launch(config, source, share)
@@ -124,30 +126,30 @@ def _cpu_launch(config: ModelConfig, source: str, share: Share) -> Launch:
     )
 
 
-def refuse_dtype(dtype: str | None, found: Sequence[Gpu]) -> None:
-    """Raise UsageError for a dtype that a GPU cannot compute in."""
-    for gpu in found:
+def refuse_dtype(dtype: str | None, available: Sequence[Gpu]) -> None:
+    """Raise UsageError for a dtype that a GPU does not support."""
+    for gpu in available:
         if dtype == "bfloat16" and gpu.capability < OLDEST_WITH_BFLOAT16:
             has = ".".join(map(str, gpu.capability))
             raise UsageError(
-                f"dtype bfloat16: {gpu.name} has compute capability {has}, bfloat16 needs 8.0; take dtype: float16"
+                f"dtype bfloat16: {gpu.name} has compute capability {has}, bfloat16 needs 8.0; set dtype: float16"
             )
 
 
-def refuse_too_large(config: ModelConfig, weights: float, share: Share, found: Sequence[Gpu]) -> None:
+def refuse_too_large(config: ModelConfig, weights: float, share: Share, available: Sequence[Gpu]) -> None:
     """Raise ServerStartError for weights that do not fit into a server's share of one GPU."""
-    room = max((gpu.memory_gib for gpu in found), default=float("inf")) * share.gpu_memory
+    room = max((gpu.memory_gib for gpu in available), default=float("inf")) * share.gpu_memory
     if weights > room and not any(
         _given(config, flag) for flag in ("--tensor-parallel-size", "-tp", "--cpu-offload-gb")
     ):
         raise ServerStartError(
-            f"{config.model}: its weights take {weights:.1f} GiB, and a server gets {room:.1f} GiB of the GPU here; "
-            "take a smaller model, or several GPUs with vllm_args: [--tensor-parallel-size, N]"
+            f"{config.model}: its weights take {weights:.1f} GiB, but its share of the GPU is {room:.1f} GiB; choose a "
+            "smaller model, or use several GPUs with vllm_args: [--tensor-parallel-size, N]"
         )
 
 
 def refuse_too_little_cache(cache_gib: int, length: int, shape: dict[str, Any], dtype: str | None) -> None:
-    """Raise ServerStartError for a key-value cache that is too small for one request of the longest length."""
+    """Raise ServerStartError for a key-value cache that is too small for one request of `length` tokens."""
     try:
         head = shape.get("head_dim") or shape["hidden_size"] // shape["num_attention_heads"]
         heads = shape.get("num_key_value_heads") or shape["num_attention_heads"]
@@ -156,36 +158,36 @@ def refuse_too_little_cache(cache_gib: int, length: int, shape: dict[str, Any], 
         return
     if needed > cache_gib:
         raise ServerStartError(
-            f"too little memory for the key-value cache: a request of {length} tokens takes {needed:.1f} GiB, and the "
-            f"cache has {cache_gib}; set VLLM_CPU_KVCACHE_SPACE higher, or max_model_len lower"
+            f"too little memory for the key-value cache: a request of {length} tokens takes {needed:.1f} GiB, but the "
+            f"cache has {cache_gib}; increase VLLM_CPU_KVCACHE_SPACE, or reduce max_model_len"
         )
 
 
 def refuse_too_little_memory(launches: Sequence[tuple[str, Launch]]) -> None:
-    """Raise ServerStartError where servers together, given as (name, launch), need more memory than is free."""
+    """Raise ServerStartError when these servers, as (name, launch), together need more memory than is free."""
     needed, free = sum(launch.memory_gib for _, launch in launches), free_memory_gib()
     if needed > free:
         each = " and ".join(f"{name} {launch.memory_gib:.1f} GiB" for name, launch in launches if launch.memory_gib)
         raise ServerStartError(
-            f"too little memory: {each} (weights, key-value cache of {_cache_gib(os.environ)} GiB, program), and "
-            f"{free:.1f} GiB are free; free some, set VLLM_CPU_KVCACHE_SPACE lower, or take a smaller model"
+            f"too little memory: {each} (weights, key-value cache of {_cache_gib(os.environ)} GiB, program), but only "
+            f"{free:.1f} GiB are free; free some memory, reduce VLLM_CPU_KVCACHE_SPACE, or choose a smaller model"
         )
 
 
 def _cpu_dtype(config: ModelConfig, shape: dict[str, Any]) -> tuple[str | None, str | None]:
-    """Return the dtype for a CPU, and a warning."""
+    """Return (dtype for a CPU or None, warning or None)."""
     if _given(config, "--dtype") or (config.dtype == "auto" and "quantization_config" in shape):
         return None, None  # a quantised model needs the dtype it was made for
-    can = processor()
+    measured = processor()
     if config.dtype == "auto":
-        return ("bfloat16" if can.fast_bfloat16 else "float32"), None
-    slower = can.slowdown(config.dtype)
+        return ("bfloat16" if measured.fast_bfloat16 else "float32"), None
+    slower = measured.slowdown(config.dtype)
     if slower < 2:
         return config.dtype, None
-    better = min(can.milliseconds, key=can.milliseconds.__getitem__)
+    better = min(measured.milliseconds, key=measured.milliseconds.__getitem__)
     return config.dtype, (
-        f"! dtype {config.dtype} has no fast instructions on this processor ({can.name}): a product takes "
-        f"{slower:.1f} times as long as in {better}; leave `dtype` out to have the fastest chosen"
+        f"! dtype {config.dtype} is slow on this processor ({measured.name}): a matrix product takes {slower:.1f} "
+        f"times as long as in {better}; remove `dtype` to use the fastest"
     )
 
 
@@ -205,8 +207,8 @@ def _given(config: ModelConfig, flag: str) -> bool:
 
 
 def _cpu_arguments(max_model_len: int) -> tuple[str, ...]:
-    # A request with a seed whose prompt is prefilled in several chunks ends vLLM 0.32's CPU engine ("CPU Generator
-    # does not use offset"); so prompts are prefilled whole, which needs room for the longest one in every step.
+    # vLLM 0.32's CPU engine crashes on a request with a seed whose prompt is prefilled in several chunks ("CPU
+    # Generator does not use offset"). So chunked prefill is off, and every step needs room for the longest prompt.
     return (
         "--block-size", str(CPU_BLOCK_SIZE),
         "--max-model-len", str(max_model_len),
@@ -216,14 +218,14 @@ def _cpu_arguments(max_model_len: int) -> tuple[str, ...]:
 
 
 def _cpu_environment(share: Share) -> dict[str, str]:
-    """Return the environment of a server on a CPU; what the user has set stays."""
+    """Return the environment variables of a server on a CPU; those that the user has set are not changed."""
     chosen = {
         "VLLM_CPU_KVCACHE_SPACE": str(CPU_CACHE_GIB),
-        # One core for this program and the server's own front end, where there are enough.
+        # Reserves one core for this program and the server's front end, if there are at least four.
         "VLLM_CPU_NUM_OF_RESERVED_CPU": "1" if len(usable_cores()) >= 4 else "0",
     }
-    # Threads that wait in a long loop take cores from other programs, and a product waits for its slowest thread. A few
-    # microseconds of looping, then sleep, is as fast on an idle machine.
+    # OpenMP threads that wait in a long loop take cores from other programs, and a matrix product waits for its slowest
+    # thread. A loop of a few microseconds before sleeping is as fast on an idle machine.
     if "OMP_WAIT_POLICY" not in os.environ:
         chosen["GOMP_SPINCOUNT"] = SPIN_COUNT
     if share.of > 1 or cores_are_limited():
@@ -240,8 +242,8 @@ def _cache_gib(environment: Mapping[str, str]) -> int:
 
 
 def command(config: ModelConfig, port: int, launch: Launch) -> list[str]:
-    """Return the command line that starts a server."""
-    # The module, not the `vllm` script: that one fails for the CPU distribution, which has another name.
+    """Return the command line of a server."""
+    # Uses the module, because the `vllm` script fails for the CPU distribution, which has another name.
     return [
         sys.executable, "-m", "vllm.entrypoints.launchers.api_server.entry",
         "--model", launch.source,

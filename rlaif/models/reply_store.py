@@ -1,7 +1,7 @@
-"""The reply store: every reply a model ever gave, under a hash of the request and the model.
+"""The reply store: all replies of models, by a hash of the request and the model.
 
-One SQLite file shared by the runs beside it, safe for several processes. Deleting it costs the repeated requests,
-nothing else: traces hold all texts themselves.
+One SQLite file, shared by the runs in its folder and safe for several processes. Without it, requests are sent again;
+nothing else is lost, because traces contain all texts.
 """
 
 import sqlite3
@@ -22,7 +22,7 @@ _MOST_UNWRITTEN = 10_000
 
 
 class ReplyStore:
-    """Keeps replies durably; read and written from one event loop."""
+    """Stores replies durably; read and written from one event loop."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -31,7 +31,7 @@ class ReplyStore:
         self._unwritten: dict[str, str] = {}
 
     def get(self, key: str) -> Reply | None:
-        """Return the reply kept under a key; None where there is none, or none that can be read."""
+        """Return the reply of a key; None where there is none, or where it cannot be parsed."""
         text = self._unwritten.get(key) or self._select(key)
         try:
             return None if text is None else Reply.model_validate_json(text)
@@ -44,13 +44,13 @@ class ReplyStore:
             row: tuple[str] | None = self._reader.execute(_SELECT, (key,)).fetchone()
         except sqlite3.Error as error:
             raise StorageError(
-                f"{self.path} cannot be read as a reply store ({error}); move it away (only savings are lost), or "
-                "name another one with --cache"
+                f"{self.path} cannot be read as a reply store ({error}); move it away (requests are then sent again), "
+                "or choose another one with --cache"
             ) from None
         return row[0] if row else None
 
     def put(self, key: str, reply: Reply) -> None:
-        """Keep a reply; on disk within a tenth of a second. Raises StorageError when the disk is full."""
+        """Store a reply; it is on disk within a tenth of a second. Raises StorageError when it cannot be written."""
         text = reply.model_dump_json(exclude_defaults=True)
         if len(self._unwritten) >= _MOST_UNWRITTEN:
             self._writer.flush()

@@ -1,4 +1,4 @@
-"""From model configurations to connected models: servers shared where possible, started when they are needed."""
+"""Connect the models of a run: servers are shared where possible, and managed ones started when they are needed."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,7 +15,7 @@ from rlaif.models.model import Meter, Model
 from rlaif.models.reply_store import ReplyStore
 
 NOTICEABLE_CORES = 0.3
-"""Cores kept busy by other programs that are worth a warning."""
+"""Least number of cores used by other programs that is reported."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Clients:
     policy: ModelClient
     critic: ModelClient
     judges: Mapping[str, ModelClient] = field(default_factory=dict)
-    """By the judges' names, those that have a critic of their own."""
+    """By the judges' names: the clients of judges that have a critic of their own."""
 
 
 @asynccontextmanager
@@ -39,25 +39,25 @@ async def open_clients(
 ) -> AsyncIterator[Clients]:
     """Yield all models, connected; a managed server starts with its first request and ends with the context.
 
-    `judges` are the models of judges that have a critic of their own, by the judges' names. Raises EndpointError when a
-    server that should be running cannot be reached, UsageError when a name is not served.
+    `judges` are the critics of judges that have one of their own, by the judges' names. Raises EndpointError when a
+    running server cannot be reached, UsageError when a model is not served.
     """
     servers: list[ModelConfig] = []
     for config in (policy, critic, *judges.values()):
         if not any(_same_server(config, other) for other in servers):
             servers.append(config)
-    managed = [config for config in servers if config.managed]
+    to_start = [config for config in servers if config.managed]
     async with AsyncExitStack() as stack:
         opened = []
         for config in servers:
-            share = Share(managed.index(config), len(managed)) if config.managed else ALONE
+            share = Share(to_start.index(config), len(to_start)) if config.managed else ALONE
             opened.append((config, await _open(stack, config, logs, say, share)))
 
         def client(config: ModelConfig) -> ModelClient:
             return next(client for other, client in opened if _same_server(config, other))
 
         clients = Clients(client(policy), client(critic), {name: client(model) for name, model in judges.items()})
-        refuse_too_little_memory([(one.model, one.launch) for one in _managed(clients) if one.launch])
+        refuse_too_little_memory([(managed.model, managed.launch) for managed in _managed(clients) if managed.launch])
         yield clients
 
 
@@ -81,7 +81,7 @@ def _same_server(one: ModelConfig, other: ModelConfig) -> bool:
 def asked_through(
     clients: Clients, policy: ModelConfig, critic: ModelConfig, store: ReplyStore, meter: Meter
 ) -> tuple[Model, Model]:
-    """Return (policy, critic) of a run: with its reply store, its counts and its chat template's settings."""
+    """Return (policy, critic) of a run, with its reply store, meter and chat template settings."""
     return (
         Model(clients.policy, store, meter, policy.chat_template_kwargs),
         Model(clients.critic, store, meter, critic.chat_template_kwargs),
@@ -98,31 +98,31 @@ async def open_models(
     logs: Path,
     say: Callable[[str], None],
 ) -> AsyncIterator[tuple[Model, Model]]:
-    """Yield (policy, critic), connected, for one run alone. Raises what `open_clients` raises."""
+    """Yield (policy, critic), connected. Raises what `open_clients` raises."""
     async with open_clients(policy, critic, logs=logs, say=say) as clients:
         yield asked_through(clients, policy, critic, store, meter)
 
 
 def launches_of(clients: Clients) -> tuple[Launch, ...]:
-    """Return how the managed servers are started."""
+    """Return the planned starts of the managed servers."""
     return tuple(client.launch for client in _managed(clients) if client.launch is not None)
 
 
 def expected_speed(clients: Clients) -> float | None:
-    """Return the prompt tokens per second that managed servers should read; None where that is not known."""
+    """Return the expected prompt tokens per second of the managed servers together; None where it is not known."""
     speeds = [launch.read_speed for launch in launches_of(clients)]
     return sum(speed for speed in speeds if speed) if speeds and all(speeds) else None
 
 
 def _managed(clients: Clients) -> list[ManagedClient]:
-    found = {id(client): client for client in (clients.policy, clients.critic, *clients.judges.values())}
-    return [client for client in found.values() if isinstance(client, ManagedClient)]
+    unique = {id(client): client for client in (clients.policy, clients.critic, *clients.judges.values())}
+    return [client for client in unique.values() if isinstance(client, ManagedClient)]
 
 
 def slowness(launches: Sequence[Launch]) -> tuple[list[str], list[str]]:
-    """Return (causes, what would help) of slow managed servers on a CPU; takes a second to measure.
+    """Return (causes of a slow run, what would help) as phrases; measures for a second.
 
-    There are no causes where no server is on this machine's CPU: nothing is known of others.
+    Without a managed server on this machine's CPU, there are no causes: nothing is known about other servers.
     """
     causes, helps = [], []
     if any(launch.on_cpu for launch in launches):
@@ -133,6 +133,6 @@ def slowness(launches: Sequence[Launch]) -> tuple[list[str], list[str]]:
         helps.append("a GPU" if fast else "a GPU or a newer processor")
         busy = busy_elsewhere()
         if busy >= NOTICEABLE_CORES:
-            causes.append(f"other programs keep {busy:.1f} of them busy")
-            helps.insert(0, "ending the other programs")
+            causes.append(f"other programs use {busy:.1f} of them")
+            helps.insert(0, "no other programs")
     return causes, [*helps, "fewer judging.principles"]

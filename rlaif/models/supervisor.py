@@ -1,9 +1,9 @@
-"""Runs a server and ends it, with all its child processes, when its owner ends.
+"""Run a server, and end it with all its child processes when its owner ends.
 
     python -m rlaif.models.supervisor LOGFILE COMMAND [ARG ...]     (standard input: a pipe that the owner holds)
 
-The owner's end of the pipe closes when the owner ends in any way, `kill -9` included. Linux only: as a subreaper this
-process also becomes the parent of grandchildren whose own parent ended.
+The owner's end of the pipe closes however the owner ends, also after `kill -9`. Linux only: as a subreaper, this
+process becomes the parent of grandchildren whose own parent ended.
 """
 
 import contextlib

@@ -1,1 +1,1 @@
-"""A run directory on disk."""
+"""Run directories: writing, reading, their rows, summary and description."""

@@ -10,53 +10,53 @@ from rlaif.text.wording import counted
 
 
 def judge_words(judge: JudgeConfig) -> str:
-    """Return what one judge does, in a few words."""
+    """Return a short description of one judge, with its name and weight."""
     how = KINDS[judge.kind].describe(judge)
     weight = "" if judge.weight == 1 else f"; weight {judge.weight:g}"
     return f"{judge.called}: {how}{weight}"
 
 
 def strategy_words(judging: JudgingConfig) -> str:
-    """Return how principles become one label."""
+    """Return in words how the principles' log-odds become one label."""
     return {
         "by-priority": "weighted mean of the principles, level by level",
-        "weighted": "weighted mean of all principles, whatever their level",
-        "pareto": "weighted mean, and no label where a principle by itself says the contrary",
+        "weighted": "weighted mean of all principles, regardless of their level",
+        "pareto": "weighted mean, and no label where a single principle prefers the other response",
     }[judging.strategy]
 
 
 def corrected_words(corrected: Corrected) -> list[str]:
-    """Return what was corrected in the log-odds, and from what."""
-    found = []
+    """Return one phrase for each correction of the log-odds, with its source."""
+    phrases = []
     if corrected.length_effect is not None:
         measured = corrected.length_measured.ends("+.2f") if corrected.length_measured else ""
         source = "measured over this run" if corrected.length_measured else "given in the run file"
-        found.append(
+        phrases.append(
             f"length: {corrected.length_effect:+.2f} logits{measured} per unit of log length "
-            f"ratio subtracted ({source}); what longer responses really are better by is subtracted, too"
+            f"ratio subtracted ({source}); this also removes any real advantage of longer responses"
         )
     if corrected.noise is not None:
-        found.append(
-            f"confidence: shrunk by the noise that the two orders show ({corrected.noise.reliability:.0%} of the "
+        phrases.append(
+            f"confidence: shrunk by the disagreement of the two orders ({corrected.noise.reliability:.0%} of the "
             "variance of log-odds is signal)"
         )
     if corrected.recalibrator is not None:
         fitted, gold = corrected.recalibrator, corrected.recalibrator.fitted_on
         what = f"log-odds times {fitted.slope:.2f}" if fitted.slope is not None else "an isotonic curve"
-        found.append(
+        phrases.append(
             f"confidence: {what}, fitted on {fitted.items} labelled items of {gold.gold} (hash {gold.gold_hash})"
         )
-    return found
+    return phrases
 
 
 def panel_words(panel: Panel) -> list[str]:
-    """Return how several judges get on, a line each."""
+    """Return one line for each judge of a panel (agreement, influence), then one for each two judges."""
     lines = []
     for member in panel.members:
-        parts = [f"read in {member.read} matchups"]
+        parts = [f"readable in {member.read} matchups"]
         parts += [] if member.agrees.value is None else [f"agrees with the others {_share(member.agrees)}"]
         parts += [] if member.decisive.value is None else [f"decides {_share(member.decisive)} of the labels"]
-        related = f"; of the policy's family ({', '.join(member.related)})" if member.related else ""
+        related = f"; same model family as the policy ({', '.join(member.related)})" if member.related else ""
         related = "; the policy itself" if member.related == ("itself",) else related
         lines.append(f"{member.judge} by {member.model}: {', '.join(parts)}{related}")
     lines += [
@@ -73,7 +73,7 @@ def _share(estimate: Estimate) -> str:
 
 
 def summary_lines(summary: Summary) -> list[str]:
-    """Return the numbers of a run; every line adds up from left to right."""
+    """Return the counts of a run as lines of text; the first number of a line is the sum of the others."""
     without = sum(summary.traces_without_pair.values())
     lines = [
         f"{counted(summary.prompts, 'prompt')} = {counted(summary.traces, 'trace')} + "
@@ -94,7 +94,7 @@ def summary_lines(summary: Summary) -> list[str]:
         lines.append(f"a revision beats its parent with a mean probability of {summary.revision_wins:.0%}")
     if summary.conflicts:
         lines.append(
-            f"{summary.conflicts} of the decided matchups go against a principle that alone would decide otherwise"
+            f"in {summary.conflicts} of the decided matchups, a principle on its own would choose the other response"
         )
     if summary.session.get("replies"):
         lines.append(_session_line(summary.session))

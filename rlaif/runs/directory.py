@@ -1,15 +1,15 @@
-"""A run directory: what it holds, how it is made, who may write to it.
+"""The run directory: its files, how it is created, and the lock that admits one writing process.
 
 run.yaml            the resolved configuration
-constitution.yaml   the rules as used
+constitution.yaml   the constitution as used
 prompts/            the templates as used
-manifest.json       hashes and versions; written last, so its presence says the rest is there
-models.json         which models answered
+manifest.json       hashes and versions; written last, so that with it the directory is complete
+models.json         the models that replied
 run.sqlite          prompts, traces and failures with all their texts
-run.lock            held by the one process that writes
-summary.json        what came out
-logs/               of managed servers
-dataset/            what was exported
+run.lock            locked by the process that writes
+summary.json        the counts and estimates of the run
+logs/               logs of managed servers
+dataset/            the exported dataset
 """
 
 import json
@@ -40,13 +40,13 @@ from rlaif.version import __version__
 
 TRACES = "run.sqlite"
 COMPARISON = "comparison.yaml"
-"""By this a folder is known as that of a comparison."""
+"""File by which the folder of a comparison is recognised."""
 _UNFINISHED = ".unfinished"
-"""Stands in a run directory while it is being made: what else stands there then is ours, and may be made again."""
+"""File that exists while a run directory is being created: its other files may then be overwritten."""
 
 
 class Manifest(Record):
-    """What decides which questions a run asks. Two runs with the same manifest ask the same ones."""
+    """Everything on which a run's requests depend: two runs with the same manifest send the same requests."""
 
     rlaif: str
     created: str
@@ -61,15 +61,16 @@ class Manifest(Record):
 
 
 class ServedModels(Record):
-    """Which models answered in a run."""
+    """The models of a run, by their served names and by their identities in the reply store."""
 
     policy: str
     policy_identity: str
     critic: str
     critic_identity: str
     judges: dict[str, str] = Field(default_factory=dict)
-    """By the judges' names, the models of those that have a critic of their own."""
+    """By a judge's name: the served name of its own critic, for judges that have one."""
     judge_identities: dict[str, str] = Field(default_factory=dict)
+    """By a judge's name: the identity of its own critic."""
 
     @classmethod
     def of(cls, clients: Clients) -> Self:
@@ -86,11 +87,11 @@ class ServedModels(Record):
 
 @contextmanager
 def locked(path: Path, own: str = "manifest.json") -> Iterator[None]:
-    """Hold a directory as its only writer. Raises RunDirectoryError when somebody else does.
+    """Lock a directory for writing, and create it if needed. Raises RunDirectoryError when another process holds it.
 
-    `own` is the file by which a directory that is not empty is known to be of the right kind.
+    A directory that is not empty must contain the file `own`.
     """
-    _refuse_strangers(path, own)
+    _refuse_other_files(path, own)
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(path / "run.lock", timeout=0)
@@ -111,24 +112,24 @@ def locked(path: Path, own: str = "manifest.json") -> Iterator[None]:
 def prepare(
     path: Path, config: RunConfig, constitution: Constitution, templates: Templates, prompts: PromptSet
 ) -> Manifest:
-    """Make a new run directory, or check that the one there asks the same questions; the lock must be held.
+    """Create a run directory, or check that the existing one has the same manifest; return the manifest.
 
-    Raises RunDirectoryError that says what differs and what would be reused.
+    The lock must be held. Raises RunDirectoryError with the differences.
     """
     wanted = _manifest(config, constitution, templates, prompts)
     if (path / "manifest.json").is_file():
-        found = read_manifest(path)
-        _refuse_differences(path, found, wanted)
+        existing = read_manifest(path)
+        _refuse_differences(path, existing, wanted)
         before = RunConfig.load(path / "run.yaml")
         judging = _reached_as_before(config.judging, before.judging)
         _write_config(path, before.model_copy(update={"judging": judging, "pairs": config.pairs}))
-        return found
+        return existing
     _create(path, config, constitution, templates, prompts, wanted)
     return wanted
 
 
 def _reached_as_before(judging: JudgingConfig, before: JudgingConfig) -> JudgingConfig:
-    """Return new thresholds with the judges' old critics: which models answer is settled when they are connected."""
+    """Return the new judging settings with the old critics of the judges, which `settle_models` updates later."""
     critics = {judge.called: judge.critic for judge in before.judges}
     judges = tuple(
         judge.model_copy(update={"critic": critics.get(judge.called, judge.critic)}) for judge in judging.judges
@@ -137,7 +138,7 @@ def _reached_as_before(judging: JudgingConfig, before: JudgingConfig) -> Judging
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Read a run's manifest. Raises RunDirectoryError when there is none."""
+    """Return a run's manifest. Raises RunDirectoryError when there is none."""
     try:
         return Manifest.model_validate_json((path / "manifest.json").read_bytes())
     except OSError:
@@ -151,20 +152,20 @@ def read_manifest(path: Path) -> Manifest:
 def _why_no_run(path: Path) -> str:
     if (path / COMPARISON).is_file():
         runs = [str(run.parent) for run in sorted(path.glob("runs/*/manifest.json"))]
-        return f"{path} is a comparison; its runs are {' and '.join(runs) or f'named in {path / COMPARISON}'}"
+        return f"{path} is a comparison, not a run; its runs: {', '.join(runs) or f'see {path / COMPARISON}'}"
     if path.exists():
         return f"{path} is not a run directory: it has no manifest.json"
-    there = sorted(run.parent.name for run in path.parent.glob("*/manifest.json"))
-    return f"{path}: no such folder" + (f"; in {path.parent} there are {', '.join(there)}" if there else "")
+    runs = sorted(run.parent.name for run in path.parent.glob("*/manifest.json"))
+    return f"{path}: no such folder" + (f"; the runs in {path.parent} are {', '.join(runs)}" if runs else "")
 
 
 def free_place(path: Path) -> Path:
-    """Return the first folder beside this one that does not exist: runs/mine-2, runs/mine-3, …"""
+    """Return the first of runs/mine-2, runs/mine-3, … that does not exist, for the path runs/mine."""
     return next(place for n in count(2) if not (place := path.parent / f"{path.resolve().name}-{n}").exists())
 
 
 def read_config(path: Path) -> RunConfig:
-    """Read the configuration of a run, to be continued where the directory stands now."""
+    """Return the configuration of a run, with the present path of its directory as `out`."""
     read_manifest(path)
     config = RunConfig.load(path / "run.yaml")
     return config.model_copy(
@@ -173,11 +174,10 @@ def read_config(path: Path) -> RunConfig:
 
 
 def settle_models(path: Path, served: ServedModels, config: RunConfig, *, anew: bool = False) -> None:
-    """Note which models answer and how they are reached, or check that they are still the same.
+    """Write the models and how they are reached, or check that they are the same as before.
 
-    `anew` says that nothing was made with those before: a model that could not be started may be replaced.
-
-    Raises RunDirectoryError when they are not.
+    With `anew`, models of an earlier attempt that finished no prompt are replaced. Raises RunDirectoryError when a
+    model is another one than before.
     """
     file = path / "models.json"
     if anew or not file.is_file():
@@ -188,8 +188,8 @@ def settle_models(path: Path, served: ServedModels, config: RunConfig, *, anew: 
         was = was_of.get(role, now)
         if was != now:
             raise RunDirectoryError(
-                f"{path} was made with the {role} {was}, but {now} answers now; "
-                "a run has one model per role: choose another --out"
+                f"{path} was made with the {role} {was}, but the {role} is {now} now; "
+                "a run cannot change its models: choose another --out"
             )
     reached = RunConfig.load(path / "run.yaml").model_copy(
         update={name: getattr(config, name) for name in ("policy", "critic", "judging", "cache", "open_prompts")}
@@ -203,25 +203,25 @@ def _identities(served: ServedModels) -> dict[str, str]:
 
 
 def read_models(path: Path) -> ServedModels:
-    """Read which models answered. Raises RunDirectoryError when none has yet."""
+    """Return the models of a run. Raises RunDirectoryError when none was connected yet."""
     try:
         return ServedModels.model_validate_json((path / "models.json").read_bytes())
     except (OSError, ValidationError):
-        raise RunDirectoryError(f"{path}: no model has answered in this run yet") from None
+        raise RunDirectoryError(f"{path}: no model was connected in this run yet") from None
 
 
 def write_json(path: Path, value: Any) -> None:  # noqa: ANN401
-    """Write a JSON file in one step. Raises StorageError when the disk is full."""
+    """Write a JSON file as a whole or not at all. Raises StorageError when it cannot be written."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def _refuse_strangers(path: Path, own: str) -> None:
-    """Raise RunDirectoryError for a folder with files that are neither ours nor those of one being made."""
+def _refuse_other_files(path: Path, own: str) -> None:
+    """Raise RunDirectoryError for a folder with files that has neither `own` nor the mark of an unfinished one."""
     if path.is_dir() and not (path / own).exists() and not (path / _UNFINISHED).exists():
-        strangers = sorted(file.name for file in path.iterdir() if file.name not in {"run.lock", "run.pid"})
-        if strangers:
-            listed = ", ".join(strangers[:3])
-            raise RunDirectoryError(f"{path} holds something else ({listed}); choose another --out")
+        other_files = sorted(file.name for file in path.iterdir() if file.name not in {"run.lock", "run.pid"})
+        if other_files:
+            listed = ", ".join(other_files[:3])
+            raise RunDirectoryError(f"{path} contains other files ({listed}); choose another --out")
 
 
 def _manifest(config: RunConfig, constitution: Constitution, templates: Templates, prompts: PromptSet) -> Manifest:
@@ -240,7 +240,7 @@ def _manifest(config: RunConfig, constitution: Constitution, templates: Template
 
 
 def shown_cases(judging: JudgingConfig, constitution: Constitution) -> dict[str, str]:
-    """Return what names the cases that judges are shown as worked examples; a constitution's hash leaves cases out."""
+    """Return {"cases": hash} of the cases shown as worked examples, which a constitution's hash leaves out, or {}."""
     shown = judging.worked_cases
     cases = [case.model_dump_json() for principle in constitution.asked for case in principle.cases[:shown]]
     return {"cases": content_hash(*cases)} if shown else {}
@@ -271,46 +271,48 @@ def _create(
 
 
 def _write_config(path: Path, config: RunConfig) -> None:
-    """Write the resolved configuration; the reply store is named so that it is found from any folder."""
+    """Write run.yaml, with an absolute path of the reply store."""
     cache = str(Path(config.cache).resolve()) if config.cache else None
     resolved = config.model_copy(update={"cache": cache})
     write_text(path / "run.yaml", _yaml(resolved.model_dump(mode="json")))
 
 
-def _refuse_differences(path: Path, found: Manifest, wanted: Manifest) -> None:
+def _refuse_differences(path: Path, existing: Manifest, wanted: Manifest) -> None:
     differences = []
-    if found.constitution_hash != wanted.constitution_hash:
-        was, now = found.constitution, wanted.constitution
-        differences.append(f"constitution {was} ({found.constitution_hash}) → {now} ({wanted.constitution_hash})")
-    if found.prompts_hash != wanted.prompts_hash:
-        differences.append(f"prompts {found.prompts} ({found.prompt_count}) → {wanted.prompts} ({wanted.prompt_count})")
-    changed = [name for name in wanted.templates if found.templates.get(name) != wanted.templates[name]]
+    if existing.constitution_hash != wanted.constitution_hash:
+        was, now = existing.constitution, wanted.constitution
+        differences.append(f"constitution {was} ({existing.constitution_hash}) → {now} ({wanted.constitution_hash})")
+    if existing.prompts_hash != wanted.prompts_hash:
+        differences.append(
+            f"prompts {existing.prompts} ({existing.prompt_count}) → {wanted.prompts} ({wanted.prompt_count})"
+        )
+    changed = [name for name in wanted.templates if existing.templates.get(name) != wanted.templates[name]]
     differences += [f"template {name}" for name in changed]
-    differences += changed_settings(_with_own_options(found.questions), wanted.questions)
+    differences += changed_settings(_with_own_options(existing.questions), wanted.questions)
     if differences:
         raise RunDirectoryError(
-            f"{path} holds another run; what differs: {'; '.join(differences)}. Choose another --out, such as "
-            f"{free_place(path)}: every answer already given is reused from the reply store, nothing is asked twice"
+            f"{path} contains a run with other settings; what differs: {'; '.join(differences)}. Choose another --out, "
+            f"such as {free_place(path)}: all replies are reused from the reply store, no request is sent twice"
         )
 
 
 def _with_own_options(questions: dict[str, Any]) -> dict[str, Any]:
-    """Return a manifest's questions as they are written today, whenever that was."""
+    """Return a manifest's `questions` in the present format."""
     judging = questions.get("judging")
     return questions | {"judging": with_own_options(judging)} if isinstance(judging, dict) else questions
 
 
 def with_own_options(judging: dict[str, Any]) -> dict[str, Any]:
-    """Return how judges are asked, each with the options of its kind alone (once all options of all were named)."""
+    """Return judging settings where each judge has the options of its kind only; older versions wrote all options."""
     judges = judging.get("judges")
     return judging | {"judges": [own_options(judge) for judge in judges]} if isinstance(judges, list) else judging
 
 
-def changed_settings(found: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> list[str]:
-    """Return what differs between two settings, as `sampling.n 4 → 2`."""
+def changed_settings(existing: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> list[str]:
+    """Return the differences of two settings, each as `sampling.n 4 → 2`."""
     changed = []
-    for key in {**wanted, **found}:
-        was, now = found.get(key), wanted.get(key)
+    for key in {**wanted, **existing}:
+        was, now = existing.get(key), wanted.get(key)
         if isinstance(was, dict) and isinstance(now, dict) and was and now:
             changed += changed_settings(was, now, f"{prefix}{key}.")
         elif canonical_json(was) != canonical_json(now):
@@ -323,12 +325,12 @@ def _yaml(data: dict[str, Any]) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text in UTF-8 as a whole or not at all. Raises StorageError when the disk is full."""
+    """Write a UTF-8 text as a whole or not at all. Raises StorageError when it cannot be written."""
     write_bytes(path, text.encode("utf-8"))
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file, folders included, as a whole or not at all. Raises StorageError when the disk is full."""
+    """Write a file as a whole or not at all, and create its folders. Raises StorageError when it cannot be written."""
     unfinished = path.with_name(f".{path.name}.{content_hash(str(os.getpid()))}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -342,7 +344,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def read_text(path: Path) -> str:
-    """Return what stands in a file; nothing when it can't be read."""
+    """Return the text of a file; empty where it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):

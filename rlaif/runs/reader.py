@@ -1,4 +1,4 @@
-"""A run as one reads it: configuration, traces, and what follows from them. Writes nothing but the summary."""
+"""Read a run: its configuration and traces, and the judgements, pairs and rows computed from them."""
 
 import json
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """A run directory, open for reading. Cheap to make; reads traces one by one."""
+    """A run directory, open for reading. Cheap to create; traces are read one by one."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -35,37 +35,37 @@ class Run:
         self.constitution: Constitution = read_yaml(self.path / "constitution.yaml", Constitution)
         if self.constitution.hash != self.manifest.constitution_hash:
             raise RunDirectoryError(
-                f"{self.path}/constitution.yaml was changed after the run (now {self.constitution.hash}, made with "
-                f"{self.manifest.constitution_hash}); put it back, and use another --out for other rules"
+                f"{self.path}/constitution.yaml was changed after the run (hash {self.constitution.hash}, was "
+                f"{self.manifest.constitution_hash}); restore it, and choose another --out for other principles"
             )
 
     @property
     def models(self) -> ServedModels:
-        """Which models answered."""
+        """The models of the run. Raises RunDirectoryError when none was connected yet."""
         return read_models(self.path)
 
     @property
     def has_models(self) -> bool:
-        """Whether any model has answered yet."""
+        """Whether the models were connected already."""
         return (self.path / "models.json").is_file()
 
     @property
     def judge_identities(self) -> dict[str, str]:
-        """By the judges' names: which model spoke for each, as the reply store knows it."""
+        """By the judges' names: the identity of each judge's model in the reply store."""
         models = self.models
         names = (judge.called for judge in self.config.judging.panel)
         return {name: models.judge_identities.get(name, models.critic_identity) for name in names}
 
     @property
     def judged_with(self) -> str:
-        """The models that judged, by their served names."""
+        """Served names of the models that judged, separated by commas."""
         models = self.models
         names = [models.judges.get(judge.called, models.critic) for judge in self.config.judging.panel]
         return ", ".join(dict.fromkeys(names)) or models.critic
 
     @property
     def session(self) -> dict[str, float]:
-        """What the last process that worked on the run spent; empty when it left no summary."""
+        """Seconds, replies and tokens of the last session that worked on the run; empty without a summary."""
         try:
             found = json.loads(read_text(self.path / "summary.json"))["session"]
             return {str(name): float(value) for name, value in found.items()}
@@ -80,7 +80,7 @@ class Run:
 
     @cached_property
     def rule(self) -> Rule:
-        """How this run's principles become one decision."""
+        """The rule by which the principles' log-odds become one judgement."""
         rules, recalibrate = self.constitution, self.correction.recalibrate
         return self.config.judging.rule(rules.weights, rules.priorities, self.position_bias, recalibrate)
 
@@ -90,13 +90,13 @@ class Run:
             yield from reader.traces()
 
     def trace(self, prompt_id: str) -> Trace:
-        """Return one trace. Raises UsageError when the run has none of this id."""
+        """Return one trace. Raises UsageError when the prompt has no trace."""
         with TraceReader(self.path / TRACES, Trace) as reader:
             trace = reader.trace(prompt_id)
             if trace is None:
                 known = prompt_id in set(reader.prompt_ids())
                 raise UsageError(
-                    f"prompt {prompt_id!r} of {self.path} is no trace yet"
+                    f"prompt {prompt_id!r} of {self.path} has no trace yet; run the generate command again"
                     if known
                     else f"{self.path} has no prompt {prompt_id!r}; `rlaif show {self.path}` lists them"
                 )
@@ -108,12 +108,12 @@ class Run:
             return list(reader.failures())
 
     def prompt_count(self) -> int:
-        """Return how many prompts the run has, finished or not."""
+        """Return the number of prompts, finished or not."""
         with TraceReader(self.path / TRACES, Trace) as reader:
             return reader.prompt_count()
 
     def conclude(self, trace: Trace) -> Conclusion:
-        """Return what follows from one trace under this run's rules and thresholds."""
+        """Return the judgements, strengths and pairs of one trace under this run's constitution and thresholds."""
         config = self.config
         return conclude(
             trace, self.rule, config.pairs, config.seed, self.correction, nothing_asked=config.judging.nothing_asked
@@ -121,25 +121,25 @@ class Run:
 
     @cached_property
     def length_effect(self) -> LengthEffect:
-        """What length is worth to the judges, as far as the run can tell; reads all traces once."""
+        """The judges' length effect, estimated from this run's matchups; reads all traces once."""
         return length_effect(reading for _, reading in uncorrected(self))
 
     @cached_property
     def correction(self) -> Correction:
-        """What is corrected in the log-odds before they become labels. Raises ConfigError for what does not fit."""
+        """The correction of log-odds before they become labels. Raises ConfigError for one fitted on other judges."""
         return correction_of(self)
 
     def conclusions(self) -> Iterator[tuple[Trace, Conclusion]]:
-        """Yield every trace with what follows from it."""
+        """Yield (trace, conclusion) for every trace, in the order of the prompts."""
         for trace in self.traces():
             yield trace, self.conclude(trace)
 
     def preference_rows(self) -> Iterator[PreferenceRow]:
-        """Yield the preference pairs, as the dataset has them."""
+        """Yield the preference pairs as rows of the dataset."""
         return preference_rows(self.conclusions(), self._provenance)
 
     def revision_rows(self) -> Iterator[RevisionRow]:
-        """Yield the revisions, as the dataset for supervised fine-tuning has them."""
+        """Yield the revisions as rows of the dataset for supervised fine-tuning."""
         return revision_rows(self.conclusions(), self._provenance)
 
     @property

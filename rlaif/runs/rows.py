@@ -1,6 +1,6 @@
 """The rows of a run's datasets: one class for each table, one field for each column.
 
-A column is declared once, here: the field's type becomes the Arrow type, and the text beneath it the line on the
+Each column is declared here only: the field's type becomes the Arrow type, and its docstring the description on the
 dataset card (`rlaif/datasets/columns.py`).
 """
 
@@ -15,7 +15,7 @@ from rlaif.seeds import content_hash
 
 
 class Row(Record):
-    """One row of a table; every class of rows has a `prompt_id`, by which the splits are made."""
+    """One row of a table; every subclass has a `prompt_id`, by which rows are split into train and test."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
@@ -31,7 +31,7 @@ class PairRow(Row):
     """The columns that a DPO trainer takes."""
 
     prompt: tuple[Message, ...]
-    """The conversation that was answered; it ends with a turn of the user."""
+    """The conversation before the response; it ends with a user's turn."""
     chosen: tuple[Message, ...]
     """The better response, as one turn of the assistant."""
     rejected: tuple[Message, ...]
@@ -42,26 +42,26 @@ class PreferenceRow(PairRow):
     """One preference pair."""
 
     p_chosen: Probability
-    """Probability that `chosen` is the better response under the constitution, as this critic judges, both orders
-    averaged; use it as a soft label."""
+    """Probability that `chosen` is the better response under the constitution, according to the judges, averaged over
+    both orders; use it as a soft label."""
     p_raw: Probability
-    """The same before any correction for length or overconfidence; equal to `p_chosen` where nothing was corrected."""
+    """`p_chosen` before any correction for length or overconfidence; equal to `p_chosen` without corrections."""
     p_margin: float
-    """`p_chosen` - 0.5: the distance from a tie, above 0 and at most 0.5. Not called `margin`: trainers of reward
-    models read log-odds from such a column."""
+    """`p_chosen` - 0.5: the distance from a tie, above 0 and at most 0.5. It is not called `margin`, because trainers
+    of reward models expect log-odds in a column of that name."""
     score_chosen: float
     """Strength of the chosen response among the prompt's candidates, from all their matchups (Bradley-Terry), in logits
     above their mean."""
     score_rejected: float
-    """The same of the rejected response."""
+    """Strength of the rejected response, in logits."""
     score_chosen_se: float | None
     """Standard error of `score_chosen`, in logits; empty where there are too few matchups to estimate it."""
     score_rejected_se: float | None
     """Standard error of `score_rejected`, in logits."""
     chosen_origin: Literal["sample", "revision"]
-    """Whether the policy sampled the chosen response or the critic revised it."""
+    """`sample`: the policy's own response; `revision`: a response that was rewritten after a critique."""
     rejected_origin: Literal["sample", "revision"]
-    """The same of the rejected response."""
+    """`sample` or `revision`, for the rejected response."""
     chosen_model: str
     """The model that wrote the chosen response."""
     rejected_model: str
@@ -75,25 +75,26 @@ class PreferenceRow(PairRow):
     tags: list[str]
     """The prompt's tags."""
     principles: list[PrincipleProbability]
-    """For each principle that gave a verdict, the probability `p` that `chosen` is better under it alone (0.98 or 0.02
-    where a program decides, 0.5 where it finds both responses alike)."""
+    """For each principle with a readable verdict, the probability `p` that `chosen` is better under it alone (0.98 or
+    0.02 where a program decides, 0.5 where both responses pass or both fail)."""
     position_bias: float | None
-    """Log-odds that the critic gave to the response shown first, on this pair; empty where no judge was asked."""
+    """Log-odds for the response shown first, as the weighted mean over the principles that decided this pair; empty
+    where no judge was asked in both orders."""
     label_mass: float | None
-    """Mean probability that the critic put on the two labels together, on this pair; low means that it did not answer
+    """Mean probability of the two labels together, over this pair's verdicts; low means that the critic did not answer
     the question."""
     order_agreement: float | None
-    """Share of this pair's verdicts that both orders agree on."""
+    """Share of the principles whose two orders name the same response; empty with one order."""
     sd_principles: float | None
     """Weighted standard deviation of the principles' log-odds; empty with fewer than two."""
     sd_judges: float | None
-    """Standard deviation of several judges' log-odds within a principle, averaged over principles."""
+    """Standard deviation of the judges' log-odds under the same principle, averaged over principles."""
     sd_orders: float | None
-    """Half the difference between the two orders' log-odds beyond the constant position bias; empty with one order."""
+    """Half the difference of the two orders' log-odds, without the constant position bias; empty with one order."""
     objecting: list[str]
-    """Principles that by themselves would have chosen the other response: the conflict within the constitution."""
+    """Principles under which alone the other response would be chosen: a conflict within the constitution."""
     critic: str
-    """The models that judged."""
+    """Names of the models that judged."""
     constitution: str
     """Name of the constitution."""
     constitution_hash: str
@@ -104,12 +105,12 @@ class RevisionRow(Row):
     """One revision, for supervised fine-tuning."""
 
     prompt: tuple[Message, ...]
-    """The conversation that was answered; it ends with a turn of the user."""
+    """The conversation before the response; it ends with a user's turn."""
     completion: tuple[Message, ...]
     """The revision, as one turn of the assistant."""
     p_better: float | None
-    """Probability that the revision is better than the response it goes back to; empty where the two were not
-    compared."""
+    """Probability that the revision is better than the response that it revises (the nearest one that is a candidate);
+    empty where the two were not compared."""
     score: float | None
     """Strength of the revision among the prompt's candidates (Bradley-Terry), in logits above their mean; empty where
     it was compared with nothing."""
@@ -118,7 +119,7 @@ class RevisionRow(Row):
     revised: str
     """The response that was revised."""
     critique: str
-    """The critique that the revision follows."""
+    """The critique after which the response was revised."""
     principles: list[str]
     """Ids of the principles drawn for this round of critique and revision."""
     response_id: str
@@ -136,7 +137,7 @@ class RevisionRow(Row):
 
 
 class Provenance(Record):
-    """What all rows of a run have in common."""
+    """The columns that are the same in all rows of a run."""
 
     critic: str
     constitution: str
@@ -147,7 +148,7 @@ Concluded = Iterable[tuple[Trace, Conclusion]]
 
 
 def preference_rows(concluded: Concluded, provenance: Provenance) -> Iterator[PreferenceRow]:
-    """Yield the pairs of traces in their order."""
+    """Yield one row for each pair, in the order of the traces."""
     for trace, conclusion in concluded:
         for pair in conclusion.pairs:
             yield _preference_row(provenance, trace, pair)
@@ -164,12 +165,13 @@ def revision_rows(concluded: Concluded, provenance: Provenance) -> Iterator[Revi
 
 
 def split_of(prompt_id: str, test_fraction: float) -> Literal["train", "test"]:
-    """Return the split of a prompt; it depends on its id alone, so that no run's test leaks into another's train."""
+    """Return the split of a prompt. It depends on the id alone: a test prompt of one run is never a train prompt of
+    another with the same fraction."""
     return "test" if int(content_hash("split", prompt_id, digits=8), 16) / 2**32 < test_fraction else "train"
 
 
 def response_turn(text: str) -> tuple[Message, ...]:
-    """Return a response as the assistant's one turn."""
+    """Return a response as one turn of the assistant."""
     return (Message(role="assistant", content=text),)
 
 
@@ -204,11 +206,11 @@ def _revision_row(provenance: Provenance, trace: Trace, conclusion: Conclusion, 
     critique = next(c for c in trace.critiques if c.of == parent.id)
     compared = trace.ancestors({r.id for r in trace.candidates()}).get(response.id)
     strength = conclusion.strengths.get(response.id)
-    met = (j for j in conclusion.judgements if {j.a, j.b} == {response.id, compared})
+    matching = (j for j in conclusion.judgements if {j.a, j.b} == {response.id, compared})
     return RevisionRow(
         prompt=trace.prompt.messages,
         completion=response_turn(response.text),
-        p_better=next((j.p_of(response.id) for j in met), None),
+        p_better=next((j.p_of(response.id) for j in matching), None),
         score=strength.value if strength else None,
         score_se=strength.se if strength else None,
         revised=parent.text,

@@ -1,6 +1,6 @@
-"""The traces of one run in one SQLite file: prompts, traces, failures. One writer, any number of readers.
+"""The SQLite file of one run: prompts, traces, failures. One writer, any number of readers.
 
-A trace is handed over as soon as it is finished and is on disk within a tenth of a second.
+A finished trace is written at once and is on disk within a tenth of a second.
 """
 
 import sqlite3
@@ -25,11 +25,11 @@ CREATE TABLE IF NOT EXISTS failures (prompt_id TEXT PRIMARY KEY REFERENCES promp
 
 
 class Traced(Protocol):
-    """What becomes of a prompt: a record that knows it, such as a Trace."""
+    """The record of one prompt, such as a Trace."""
 
     @property
     def prompt(self) -> Prompt:
-        """The prompt it is about."""
+        """The prompt of the record."""
 
     def model_dump_json(self, *, exclude_none: bool = False) -> str:
         """Return the record as JSON."""
@@ -41,18 +41,18 @@ class TraceReader(Generic[Recorded]):
     def __init__(self, path: Path, record: type[Recorded]) -> None:
         if not path.is_file():
             raise RunDirectoryError(
-                f"{path.parent} holds no run: {path.name} is missing; start the run again in another --out"
+                f"{path.parent} is not a run directory: {path.name} is missing; start the run again in another --out"
             )
         self._path = path
         self._record = record
         self._db = connect(path, read_only=True)
 
     def prompt_count(self) -> int:
-        """Return how many prompts the run has."""
+        """Return the number of prompts."""
         return self._count("SELECT count(*) FROM prompts")
 
     def trace_count(self) -> int:
-        """Return how many prompts became traces."""
+        """Return the number of traces."""
         return self._count("SELECT count(*) FROM traces")
 
     def prompt_ids(self) -> Iterator[str]:
@@ -66,7 +66,7 @@ class TraceReader(Generic[Recorded]):
         return [self._parsed(Prompt, text) for (text,) in rows]
 
     def todo(self) -> Iterator[tuple[int, Prompt]]:
-        """Yield (position, prompt) of all prompts that are no trace yet, in order."""
+        """Yield (position, prompt) of all prompts without a trace, in order."""
         sql = (
             "SELECT position, prompt FROM prompts WHERE position > ? AND id NOT IN (SELECT prompt_id FROM traces) "
             "ORDER BY position LIMIT 256"
@@ -83,12 +83,12 @@ class TraceReader(Generic[Recorded]):
             yield self._parsed(self._record, text)
 
     def trace(self, prompt_id: str) -> Recorded | None:
-        """Return one trace, or None."""
+        """Return the trace of a prompt, or None."""
         row = next(self._rows("SELECT trace FROM traces WHERE prompt_id = ?", (prompt_id,)), None)
         return self._parsed(self._record, row[0]) if row else None
 
     def failures(self) -> Iterator[Failure]:
-        """Yield the prompts that failed and were not finished since."""
+        """Yield the failures of prompts that still have no trace."""
         sql = "SELECT failure FROM failures WHERE prompt_id NOT IN (SELECT prompt_id FROM traces) ORDER BY prompt_id"
         for (text,) in self._rows(sql):
             yield self._parsed(Failure, text)
@@ -115,7 +115,8 @@ class TraceReader(Generic[Recorded]):
     def _damaged(self, error: Exception) -> RunDirectoryError:
         reason = str(error).splitlines()[0]
         return RunDirectoryError(
-            f"{self._path} is damaged ({reason}); start the run in another --out, its replies are still in the store"
+            f"{self._path} is damaged ({reason}); start the run again in another --out: its replies are still in the "
+            "reply store"
         )
 
     def __enter__(self) -> Self:
@@ -132,19 +133,19 @@ class TraceWriter:
         self._writer = BatchWriter(path, _SCHEMA)
 
     def put_prompts(self, prompts: Iterable[Prompt], *, after: int = 0) -> None:
-        """Write prompts, in order, behind those that are there already."""
+        """Write prompts in order, with positions from `after` on."""
         for position, prompt in enumerate(prompts, start=after):
             self._writer.put("INSERT INTO prompts VALUES (?, ?, ?)", (position, prompt.id, prompt.model_dump_json()))
         self._writer.flush()
 
     def put_trace(self, trace: Traced) -> None:
-        """Write a finished trace; a second one of the same prompt is a bug and is refused."""
+        """Write a finished trace; a second trace of the same prompt is an error."""
         self._writer.put(
             "INSERT INTO traces VALUES (?, ?)", (trace.prompt.id, trace.model_dump_json(exclude_none=True))
         )
 
     def put_failure(self, failure: Failure) -> None:
-        """Write why a prompt failed; the latest reason counts."""
+        """Write the failure of a prompt; it replaces an earlier one."""
         self._writer.put(
             "INSERT OR REPLACE INTO failures VALUES (?, ?)", (failure.prompt_id, failure.model_dump_json())
         )
@@ -154,5 +155,5 @@ class TraceWriter:
         self._writer.flush()
 
     def close(self) -> None:
-        """Write what is left; never raises."""
+        """Write the rest and end the writer thread; never raises."""
         self._writer.close()

@@ -1,4 +1,4 @@
-"""What came out of a run, in numbers that add up.
+"""The summary of a run: counts that add up, estimates, notes and warnings.
 
 prompts  = traces + failures + open
 matchups = decided + abstained (by reason)
@@ -24,7 +24,7 @@ from rlaif.stats.estimates import Tally, bootstrap_of
 
 
 class Summary(Record):
-    """The summary of a run; `summary.json` is this."""
+    """The summary of a run, written to `summary.json`."""
 
     constitution: str
     constitution_hash: str
@@ -40,7 +40,7 @@ class Summary(Record):
     abstained: dict[str, int]
     pairs: int
     pairs_by_checks: int = 0
-    """Of these, the ones that programs decided alone: no model had a say."""
+    """Pairs that were decided by programs alone, without a model."""
     traces_without_pair: dict[str, int]
     samples: int
     revisions: int
@@ -48,29 +48,30 @@ class Summary(Record):
     truncated: int
     """Responses cut at max_tokens."""
     revision_wins: float | None
-    """Mean probability that a revision beats its parent, over the pairs of the two that were compared."""
+    """Mean probability that a revision beats its parent, over all matchups of a revision and its parent."""
     critic: PositionBias
     length: LengthEffect | None = None
-    """What length is worth to the judges, as far as a run can tell; None where nothing was judged."""
+    """Length effect of the judges, estimated from this run's matchups; None where nothing was judged."""
     corrected: Corrected = Corrected()
-    """What was corrected before log-odds became labels."""
+    """Corrections that were applied to log-odds before they became labels."""
     conflicts: int = 0
-    """Labels that at least one principle by itself would have turned round."""
+    """Labels where at least one principle on its own would choose the other response."""
     judged_otherwise: bool = False
-    """Whether ratings, rankings or rewards were read: kinds that give no verdict on two answers alone."""
+    """Whether there are ratings, rankings or rewards: judgements by kinds without pairwise verdicts."""
     panel: Panel | None = None
-    """How several judges get on; None where there is one."""
+    """Agreement and influence of several judges; None where there is one."""
     notes: list[str] = Field(default_factory=list)
-    """What to know besides, that speaks against nothing."""
+    """Remarks that are not warnings."""
     warnings: list[str]
+    """Reasons not to trust the pairs."""
     usage: Usage
-    """Tokens behind all traces, whenever they were paid for."""
+    """Requests and tokens of all traces, replies from the reply store included."""
     session: dict[str, float] = Field(default_factory=dict)
-    """What the last process that worked on the run did: seconds, replies, from_store, tokens."""
+    """Seconds, traces, replies, from_store and tokens of the last session that worked on the run."""
 
 
 def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
-    """Read all traces of a run and count."""
+    """Return the summary of a run; reads all its traces."""
     counts: dict[str, Counter[str]] = {name: Counter() for name in ("abstained", "no_pair", "dropped", "n")}
     usage = Usage()
     wins: list[float] = []
@@ -130,13 +131,15 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
 
 
 def _by_checks(rule: Rule, conclusion: Conclusion, pair: Pair) -> bool:
+    """Whether only programs decided a pair."""
     return all(part.by_program for part in deciding_principles(conclusion.judgement_of(pair), rule))
 
 
 def _revision_wins(trace: Trace, judgements: tuple[Judgement, ...]) -> list[float]:
     parents = trace.ancestors({r.id for r in trace.candidates()})
-    met = {frozenset((j.a, j.b)): j for j in judgements}
-    ps = [met[pair].p_of(child) for child, parent in parents.items() if (pair := frozenset((child, parent))) in met]
+    by_pair = {frozenset((j.a, j.b)): j for j in judgements}
+    pairs = ((child, frozenset((child, parent))) for child, parent in parents.items())
+    ps = [by_pair[pair].p_of(child) for child, pair in pairs if pair in by_pair]
     return [p for p in ps if p is not None]
 
 
@@ -148,16 +151,16 @@ def _panel_tally(judgements: tuple[Judgement, ...], rule: Rule) -> Tally:
 
 
 def _members(run: Run) -> list[tuple[str, str, frozenset[str]]]:
-    """Return every judge with its model and the families that it shares with the policy."""
+    """Return (judge, model, model families shared with the policy) for every judge."""
     models = run.models
     policy = families(models.policy, models.policy_identity)
-    found = []
+    members = []
     for judge in run.config.judging.panel:
         name = models.judges.get(judge.called, models.critic)
         identity = models.judge_identities.get(judge.called, models.critic_identity)
         shared = families(name, identity) & policy
-        found.append((judge.called, name, frozenset({"itself"}) if identity == models.policy_identity else shared))
-    return found
+        members.append((judge.called, name, frozenset({"itself"}) if identity == models.policy_identity else shared))
+    return members
 
 
 def _notes(run: Run) -> list[str]:
@@ -169,15 +172,15 @@ def _notes(run: Run) -> list[str]:
     if {models.judge_identities.get(j.called, models.critic_identity) for j in run.config.judging.panel} == {
         models.policy_identity
     }:
-        return ["the policy judges its own answers: judges favour what reads like their own"]
+        return ["the policy judges its own responses: models tend to prefer text that resembles their own"]
     related = [f"{judge} ({', '.join(sorted(shared))})" for judge, _, shared in _members(run) if shared]
     if not related:
         return []
-    return [f"of the policy's own family, and so perhaps partial to its answers: {', '.join(related)}"]
+    return [f"judges of the policy's model family, which may prefer its responses: {', '.join(related)}"]
 
 
 def warnings_of(run: Run) -> list[str]:
-    """Return what a person should know before trusting anything of a run: of the critic, and of the settings."""
+    """Return the warnings of a run: about the critic's verdicts, and about the settings."""
     off = switched_off(run.config.judging)
     found = [f"protective thresholds are switched off ({', '.join(off)}): do not train on these pairs"] if off else []
     if run.config.judging.orders == "one" and run.config.judging.asks_rules:
@@ -185,11 +188,11 @@ def warnings_of(run: Run) -> list[str]:
     return [*run.position_bias.warnings(), *found]
 
 
-ONE_ORDER = "each matchup was judged in one order only: the critic's position bias is in every label"
+ONE_ORDER = "each matchup was judged in one order only: every label contains the critic's position bias"
 
 
 def switched_off(judging: JudgingConfig) -> list[str]:
-    """Return which of the thresholds that keep bad verdicts out are switched off, in words."""
+    """Return in words which of the thresholds that exclude unreliable verdicts are switched off."""
     states = {
         "min_label_mass is 0": judging.min_label_mass == 0,
         "min_margin is 0": judging.min_margin == 0,

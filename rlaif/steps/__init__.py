@@ -1,1 +1,1 @@
-"""One kind of model call per file, named like its template."""
+"""The steps that write text with a model: sample, critique, revise; one file each."""

@@ -1,4 +1,4 @@
-"""The critic points out what is wrong with one response under the principles drawn for this round."""
+"""The critic criticises one response under the principles drawn for this round."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,30 +13,30 @@ from rlaif.templates import Templates, conversation_text, fence_tag, unfenced
 
 
 def worked(principles: Sequence[Principle], turn: Callable[[Example], tuple[str, str]]) -> list[Message]:
-    """Return the examples of these principles as (question, answer) turns, asked in the same words."""
+    """Return the examples of these principles as turns of user and assistant; `turn` gives the two texts of one."""
     messages = []
     for principle in principles:
         for example in principle.examples:
-            question, answer = turn(example)
-            messages += [user(question), Message(role="assistant", content=answer)]
+            question, reply = turn(example)
+            messages += [user(question), Message(role="assistant", content=reply)]
     return messages
 
 
 @dataclass(frozen=True)
 class Round:
-    """One round of critique and revision of one response: what both steps need to know."""
+    """One round of critique and revision of one response: the input of both steps."""
 
     prompt: Prompt
     response: Response
     number: int
-    """From 1."""
+    """Number of the round, from 1."""
     principles: Sequence[Principle]
     settings: RevisionConfig
     run_seed: int
     priority: int
 
     def seed(self, step: str) -> int:
-        """Return the seed of a step of this round; a revision's id tells the rounds apart."""
+        """Return the seed of a step of this round; rounds differ by the id of the response."""
         return derive_seed(self.run_seed, self.prompt.id, step, self.response.id)
 
 
@@ -57,7 +57,7 @@ async def critique(critic: Model, templates: Templates, turn: Round) -> tuple[Cr
         return ask(example.prompt, example.response), example.critique
 
     question = ask(conversation_text(turn.prompt.messages), turn.response.text)
-    answer = await critic.chat(
+    stored = await critic.chat(
         ChatRequest(
             messages=(*worked(turn.principles, shown), user(question)),
             seed=turn.seed("critique"),
@@ -71,8 +71,8 @@ async def critique(critic: Model, templates: Templates, turn: Round) -> tuple[Cr
         of=turn.response.id,
         round=turn.number,
         principles=tuple(principle.id for principle in turn.principles),
-        text=unfenced(answer.reply.choices[0].text, tag),
+        text=unfenced(stored.reply.choices[0].text, tag),
         model=critic.name,
         seed=turn.seed("critique"),
-        reply=answer.key,
-    ), answer
+        reply=stored.key,
+    ), stored

@@ -1,4 +1,4 @@
-"""The critic (or the policy) rewrites a response after a critique, and what it copied instead of rewriting is found."""
+"""The critic (or the policy) revises a response after a critique; revisions that copy the request are marked."""
 
 import re
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from rlaif.steps.critique import Round, worked
 from rlaif.templates import Templates, conversation_text, fence_tags, unfenced
 
 RUN_OF_WORDS = 8
-"""So many words in a row are no coincidence in texts of this length."""
+"""A run of this many words that occurs in both texts counts as copied."""
 
 
 def copied_words(text: str, asked: Sequence[str], allowed: Sequence[str]) -> str | None:
-    """Return the first run of words in `text` that stands in `asked` but in none of `allowed`, or None."""
+    """Return the first run of RUN_OF_WORDS words in `text` that occurs in `asked` but not in `allowed`, or None."""
     words = _plain(text).split()
     sources, exempt = [_plain(part) for part in asked], [_plain(part) for part in allowed]
     for start in range(len(words) - RUN_OF_WORDS + 1):
@@ -26,7 +26,7 @@ def copied_words(text: str, asked: Sequence[str], allowed: Sequence[str]) -> str
 
 
 def words_around(text: str, tags: Sequence[str]) -> str | None:
-    """Return the words before and after one of the question's fence tags that stands in `text`, or None."""
+    """Return the first word of `text` that contains one of the tags, with three words on each side, or None."""
     words = text.split()
     for place, word in enumerate(words):
         if any(tag in word for tag in tags):
@@ -35,12 +35,12 @@ def words_around(text: str, tags: Sequence[str]) -> str | None:
 
 
 def _plain(text: str) -> str:
-    """Return the words alone, in lower case, one space around each."""
+    """Return the words in lower case without punctuation, one space around each."""
     return " " + " ".join(re.findall(r"\w+", text.lower())) + " "
 
 
 async def revise(reviser: Model, templates: Templates, turn: Round, found: Critique) -> tuple[Response, StoredReply]:
-    """Return the revision, which knows the response it revises."""
+    """Return the revision of the response in `turn` after the critique `found`."""
     tags = fence_tags(turn.prompt, turn.response.text, found.text)
     tag = tags[-1]
 
@@ -59,7 +59,7 @@ async def revise(reviser: Model, templates: Templates, turn: Round, found: Criti
 
     conversation = conversation_text(turn.prompt.messages)
     asked = (*worked(turn.principles, shown), user(ask(conversation, turn.response.text, found.text)))
-    answer = await reviser.chat(
+    stored = await reviser.chat(
         ChatRequest(
             messages=asked,
             seed=turn.seed("revise"),
@@ -69,7 +69,7 @@ async def revise(reviser: Model, templates: Templates, turn: Round, found: Criti
         priority=turn.priority,
         step="revision",
     )
-    choice = answer.reply.choices[0]
+    choice = stored.reply.choices[0]
     text = unfenced(choice.text, *tags)
     leaked = words_around(text, tags)
     return Response(
@@ -80,8 +80,8 @@ async def revise(reviser: Model, templates: Templates, turn: Round, found: Criti
         model=reviser.name,
         seed=turn.seed("revise"),
         finish_reason=choice.finish_reason,
-        tokens=answer.reply.usage.completion_tokens,
+        tokens=stored.reply.usage.completion_tokens,
         reasoning=choice.reasoning,
         copied=leaked or copied_words(text, [m.content for m in asked], [conversation, turn.response.text, found.text]),
-        reply=answer.key,
-    ), answer
+        reply=stored.key,
+    ), stored

@@ -1,4 +1,4 @@
-"""The policy answers a prompt: n responses in one request."""
+"""The policy writes n responses to a prompt, in one request."""
 
 from rlaif.config.run import SamplingConfig
 from rlaif.models.backend import ChatRequest
@@ -12,10 +12,10 @@ async def sample(
 ) -> tuple[list[Response], StoredReply]:
     """Return the n responses of the policy, empty ones included.
 
-    The request knows nothing of the constitution, so that all constitutions share its reply.
+    The request does not depend on the constitution, so that runs with other constitutions reuse its reply.
     """
     seed = derive_seed(run_seed, prompt.id, "sample")
-    answer = await policy.chat(
+    stored = await policy.chat(
         ChatRequest(
             messages=prompt.messages,
             n=sampling.n,
@@ -28,8 +28,8 @@ async def sample(
         priority=priority,
         step="sampling",
     )
-    choices = answer.reply.choices
-    alone = answer.reply.usage.completion_tokens if len(choices) == 1 else None
+    choices = stored.reply.choices
+    tokens = stored.reply.usage.completion_tokens if len(choices) == 1 else None
     return [
         Response(
             id=f"s{index}",
@@ -38,9 +38,9 @@ async def sample(
             model=policy.name,
             seed=seed + index,
             finish_reason=choice.finish_reason,
-            tokens=alone,
+            tokens=tokens,
             reasoning=choice.reasoning,
-            reply=answer.key,
+            reply=stored.key,
         )
         for index, choice in enumerate(choices)
-    ], answer
+    ], stored

@@ -1,4 +1,4 @@
-"""A simulated server, public: test a rule set without a model, against qualities and biases that are planted.
+"""A public simulated server: test a constitution without a model, with known qualities and biases.
 
 `docs/testing.md` shows how; `SimulatedModel` has the settings.
 """

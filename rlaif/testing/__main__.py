@@ -1,4 +1,4 @@
-"""Runs a simulated server in the foreground: `python -m rlaif.testing [PORT] [SETTINGS AS JSON]`.
+"""Run a simulated server in the foreground: `python -m rlaif.testing [PORT] [SETTINGS AS JSON]`.
 
 The settings are those of `SimulatedModel`. Prints one JSON line with the server's URL and the model's name.
 """
@@ -26,7 +26,7 @@ def main() -> None:
     try:
         model = SimulatedModel.model_validate_json(settings)
     except ValidationError as error:
-        sys.exit(f"the settings are wrong: {error}")
+        sys.exit(f"the settings are not valid: {error}")
     with contextlib.suppress(KeyboardInterrupt):
         run_in_loop(lambda: _serve(model, int(port)))
 

@@ -1,7 +1,7 @@
-"""How a simulated critic judges: one function for each kind of question, from a request to a choice of the reply.
+"""The simulated critic: one function for each kind of question, from a request to a choice of the reply.
 
-A rating is spread around the number that fits the quality. A ranking is sorted by quality and noise, with the position
-bias falling from the first response to the last. A reward is scale * quality + noise.
+The probabilities of ratings are centred on the number that corresponds to the quality. A ranking is sorted by quality
+and noise, with a position bias that falls from the first response to the last. A reward is scale * quality + noise.
 """
 
 import math
@@ -20,7 +20,7 @@ _DECLINES = re.compile(r"^([AB]): it declines$", re.M)
 
 
 def verdict(model: SimulatedModel, body: dict[str, Any]) -> dict[str, Any]:
-    """Return a verdict of one token on two responses, or on whether a response declines."""
+    """Return a one-token verdict on two responses, or on whether one response declines."""
     question, seed = question_of(body), body.get("seed", 0)
     if asked := _DECLINES.search(question):
         return _whether_it_declines(model, question, asked[1])
@@ -39,7 +39,7 @@ def verdict(model: SimulatedModel, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _whether_it_declines(model: SimulatedModel, question: str, label: str) -> dict[str, Any]:
-    """Return a verdict that is always right; `label` is the one of a refusal."""
+    """Return a verdict that is always right; `label` is the label of a refusal."""
     other = "B" if label == "A" else "A"
     declines = detect_refusal("", fenced(question).get("answer", "")) != "compliance"
     right, wrong = (label, other) if declines else (other, label)
@@ -59,7 +59,7 @@ def _logit(model: SimulatedModel, first: str, second: str, question: str, rng: r
 
 
 def deliberation(model: SimulatedModel, body: dict[str, Any]) -> dict[str, Any]:
-    """Return reasoning that ends in a verdict, the first response's label with probability sigmoid(x)."""
+    """Return reasoning that ends in a verdict: the first response's label with probability sigmoid(log-odds)."""
     question = question_of(body)
     rng = model.rng("deliberation", question, body.get("seed", 0))
     (label, first), (other, second) = shown_responses(question)
@@ -81,7 +81,7 @@ def rating(model: SimulatedModel, body: dict[str, Any]) -> dict[str, Any]:
     mass = 0.001 if rng.random() < model.unreadable else model.label_mass
     found = {str(low + place): mass * share / sum(shares) for place, share in enumerate(shares)}
     ten = found.pop("10", 0.0)
-    if body["messages"][-1]["role"] == "assistant":  # it has written 1: is it a 10?
+    if body["messages"][-1]["role"] == "assistant":  # after the token 1: the probability of a 0
         zero = ten / (ten + found["1"])
         return one_token([("0", zero), (".", 1 - zero)])
     if ten:
@@ -94,24 +94,24 @@ def ranking(model: SimulatedModel, body: dict[str, Any]) -> dict[str, Any]:
     question = question_of(body)
     rng = model.rng("ranking", question)
     shown = shown_responses(question)
-    worth = {}
+    values = {}
     for place, (number, text) in enumerate(shown):
         early = 0.5 - place / max(1, len(shown) - 1)
         noise = model.noise * rng.gauss(0, 1)
-        worth[number] = model.scale * model.quality(text) + model.position_bias * early + noise
-    ranked = sorted(worth, key=lambda number: -worth[number])
+        values[number] = model.scale * model.quality(text) + model.position_bias * early + noise
+    ranked = sorted(values, key=lambda number: -values[number])
     return text_choice("I would rather not." if rng.random() < model.unreadable else " > ".join(ranked))
 
 
 def reward(model: SimulatedModel, body: dict[str, Any]) -> dict[str, Any]:
-    """Return the raw score of a reward model."""
+    """Return the raw score of a response, as /classify does."""
     response = question_of(body)
     score = model.scale * model.quality(response) + model.noise * model.rng("reward", response).gauss(0, 1)
     return {"index": 0, "label": "LABEL_0", "probs": [score], "num_classes": 1}
 
 
 def one_token(probabilities: Sequence[tuple[str, float]]) -> dict[str, Any]:
-    """Return a choice that is the first of some tokens, with the log-probabilities of all."""
+    """Return a choice whose text is the first of these tokens, with the log-probabilities of all of them."""
     entries: list[dict[str, Any]] = [{"token": token, "logprob": _log(p), "bytes": None} for token, p in probabilities]
     content = [{**entries[0], "top_logprobs": entries}]
     return {

@@ -1,6 +1,6 @@
-"""How a simulated policy writes: responses, critiques and revisions, options of a question, log-probabilities of texts.
+"""The simulated policy: responses, critiques and revisions, choices among options, log-probabilities of texts.
 
-Tokens are words with the space before them.
+Tokens are words with the white space before them.
 """
 
 import random
@@ -45,7 +45,7 @@ def written(model: SimulatedModel, body: dict[str, Any], index: int) -> dict[str
 
 
 def _on_lines(words: list[str], count: int) -> str:
-    """Return the words on so many lines of about the same length."""
+    """Return the words on `count` lines of about the same length."""
     ends = [round(len(words) * place / count) for place in range(count + 1)]
     return "\n".join(" ".join(words[start:end]).capitalize() for start, end in pairwise(ends))
 
@@ -59,21 +59,22 @@ def _with_habits(model: SimulatedModel, prompt: str, text: str, rng: random.Rand
 
 
 def text_choice(text: str) -> dict[str, Any]:
-    """Return a choice that is a text."""
+    """Return a choice with this text."""
     return {"message": {"role": "assistant", "content": text}, "finish_reason": "stop", "logprobs": None}
 
 
 def letter_probabilities(model: SimulatedModel, body: dict[str, Any]) -> list[tuple[str, float]]:
-    """Return the probability of every option's letter, the most likely first; equal where nothing is known."""
+    """Return (letter, probability) of every option, the most likely first; equal ones without knowledge."""
     question, knowledge = question_of(body), model.knowledge
     right = [letter for letter, text in options_of(question).items() if knowledge and text in knowledge.right]
     if knowledge is None or len(right) != 1:
         return [(letter, model.label_mass * (1 / len(LETTERS))) for letter in LETTERS]
     rng = model.rng("choice", question)
-    taken = right[0] if rng.random() < knowledge.accuracy else rng.choice([one for one in LETTERS if one != right[0]])
+    wrong = [letter for letter in LETTERS if letter != right[0]]
+    chosen = right[0] if rng.random() < knowledge.accuracy else rng.choice(wrong)
     rest = (1 - knowledge.confidence) / (len(LETTERS) - 1)
-    others = [(one, model.label_mass * rest) for one in LETTERS if one != taken]
-    return [(taken, model.label_mass * knowledge.confidence), *others]
+    others = [(letter, model.label_mass * rest) for letter in LETTERS if letter != chosen]
+    return [(chosen, model.label_mass * knowledge.confidence), *others]
 
 
 def token_ids(text: str) -> list[int]:
@@ -82,14 +83,14 @@ def token_ids(text: str) -> list[int]:
 
 
 def scored(model: SimulatedModel, prompt: str | list[int]) -> dict[str, Any]:
-    """Return the choice of a completion that scores its prompt: about `nats` per token.
+    """Return the choice of a completion that scores its prompt: about `-nats` per token.
 
-    The deviations depend on the text; all simulated models share half of them.
+    The deviations depend on the text; half of their variance is shared by all simulated models.
     """
     text = isinstance(prompt, str)
     tokens = token_ids(prompt) if isinstance(prompt, str) else prompt
     nats = model.nats if text else model.nats_of_answers
-    seed = hash(tuple(tokens))  # of numbers, so the same in every process
+    seed = hash(tuple(tokens))  # a hash of integers is the same in every process
     shared, own = random.Random(seed), random.Random(hash((seed, model.seed)))
     logprobs: list[dict[str, dict[str, float]] | None] = [None]
     for token in tokens[1:]:

@@ -1,4 +1,4 @@
-"""What a request asks a simulated model for, according to its text: the shipped templates fence all texts they show.
+"""Recognise what a request asks a simulated model for: the shipped templates fence all texts that they contain.
 
 <answer-A 0123456789>
 the response
@@ -19,7 +19,7 @@ _OPTION = re.compile(r"^([A-D])\) (.*)$", re.M)
 
 
 def kind_of(body: dict[str, Any]) -> Kind:
-    """Return what a request asks for."""
+    """Return the kind of a request."""
     if "prompt" in body or "use_activation" in body:
         return "score" if "prompt" in body else "reward"
     question = question_of(body)
@@ -41,7 +41,7 @@ def _kind_of_text(names: dict[str, str]) -> Kind:
 
 
 def question_of(body: dict[str, Any]) -> str:
-    """Return the last turn, or the user's before it where the assistant's is to be continued."""
+    """Return the last turn of the user: the last message, or the one before an assistant's turn to be continued."""
     continued = body.get("continue_final_message") and len(body["messages"]) > 1
     content: str = body["messages"][-2 if continued else -1]["content"]
     return content
@@ -53,13 +53,13 @@ def fenced(text: str) -> dict[str, str]:
 
 
 def shown_responses(question: str) -> list[tuple[str, str]]:
-    """Return label and text of the responses shown, in their order."""
+    """Return (label, text) of the responses, in the order in which they are shown."""
     names = fenced(question).items()
     return [(name.removeprefix("answer-"), text) for name, text in names if name.startswith("answer-")]
 
 
 def after_fences(question: str) -> str:
-    """Return what stands after the last fence: the principle's question."""
+    """Return the text after the last fence: the principle's question."""
     return question.rpartition("\n</")[2]
 
 
@@ -70,11 +70,11 @@ def tag_of(question: str) -> str:
 
 
 def scale_of(question: str) -> tuple[int, int]:
-    """Return the lowest and highest number that a rating may be."""
+    """Return the (lowest, highest) number of a rating."""
     low, high = _SCALE.findall(question)[-1]
     return int(low), int(high)
 
 
 def options_of(question: str) -> dict[str, str]:
-    """Return the options of a question with four, by letter."""
+    """Return the options of a multiple-choice question, by letter."""
     return dict(_OPTION.findall(question))

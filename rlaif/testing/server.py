@@ -1,7 +1,7 @@
 """A simulated model behind a real HTTP server with the OpenAI-compatible API of vLLM.
 
-For tests, benchmarks and `--dry-run`. It reads the fences that the shipped templates write; it simulates no tokenizer,
-no queue and no cache.
+For tests, benchmarks and `--dry-run`. It reads the fences of the shipped templates; it does not simulate a tokenizer, a
+queue or a cache.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ JUDGED: Mapping[Kind, Callable[[SimulatedModel, dict[str, Any]], dict[str, Any]]
     "rank": critic.ranking,
     "choice": lambda model, body: critic.one_token(policy.letter_probabilities(model, body)),
 }
-"""By kind of question, what gives the one choice of its reply; of other kinds the policy writes the text."""
+"""By kind of request: the function that returns the only choice of the reply. Other kinds get text of the policy."""
 
 
 @dataclass
@@ -35,9 +35,9 @@ class Asked:
     key: str
     """Hash of the request."""
     received: float
-    """time.time() when it came in."""
+    """time.time() when the request was received."""
     answered: float | None = None
-    """time.time() when the reply was handed to the socket; None while it is open or when a fault hit it."""
+    """time.time() when the reply was ready; None before that, and for a request that met a fault."""
 
 
 @dataclass
@@ -48,7 +48,7 @@ class SimulatedServer:
     port: int = 0
     """0 for a free one."""
     asked: list[Asked] = field(default_factory=list)
-    """All requests so far."""
+    """All requests received so far."""
     _runner: web.AppRunner | None = None
 
     def __post_init__(self) -> None:
@@ -61,7 +61,7 @@ class SimulatedServer:
         return f"http://127.0.0.1:{self.port}/v1"
 
     def count(self, kind: Kind) -> int:
-        """Return how many requests of a kind came in."""
+        """Return the number of requests of a kind."""
         return sum(asked.kind == kind for asked in self.asked)
 
     async def __aenter__(self) -> Self:
@@ -110,7 +110,7 @@ class SimulatedServer:
         self.asked.append(asked)
         fault = self._fault(asked.kind, body)
         if fault is not None:
-            return await _go_wrong(fault, request)
+            return await _cause_fault(fault, request)
         if self.model.latency_s:
             await asyncio.sleep(self.model.latency_s)
         reply = self.reply_to(body)
@@ -118,7 +118,7 @@ class SimulatedServer:
         return web.json_response(reply)
 
     def reply_to(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Return the JSON of the reply to a request; a subclass may return another one."""
+        """Return the JSON of the reply to a request; a subclass may override it."""
         model, kind = self.model, kind_of(body)
         if kind == "score":
             return {"choices": [policy.scored(model, body["prompt"])]}
@@ -156,7 +156,7 @@ class SimulatedServer:
         return None
 
 
-async def _go_wrong(fault: Fault, request: web.Request) -> web.StreamResponse:
+async def _cause_fault(fault: Fault, request: web.Request) -> web.StreamResponse:
     if fault.does == "hang":
         await asyncio.sleep(3600)
     if fault.does == "garbage":

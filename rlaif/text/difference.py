@@ -1,7 +1,7 @@
 """A word diff of two versions of a text.
 
-The steps, concatenated, give both texts back exactly. Long texts are compared by sentences, very long ones as a whole:
-the effort is limited by the texts' lengths and never by a clock, so that the same texts always give the same diff.
+The steps, concatenated, give both texts exactly. Long texts are compared by sentences, very long ones as a whole. This
+limit depends on the lengths and not on a clock, so that the same texts always give the same diff.
 """
 
 import difflib
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 LARGEST_TABLE = 400_000
-"""Largest product of the two numbers of units: about 600 words with 600, milliseconds, a second in the worst case."""
+"""Maximum product of the two numbers of units, such as 600 words by 600: milliseconds, in the worst case a second."""
 
 Unit = Literal["words", "sentences", "whole"]
 
@@ -32,17 +32,17 @@ class Step:
 
 @dataclass(frozen=True)
 class Difference:
-    """How one text became another."""
+    """The differences of two texts."""
 
     steps: tuple[Step, ...]
     kept: float
     """Share of both texts' words (or sentences) that match the other text, in [0, 1]."""
     unit: Unit
-    """What was compared."""
+    """Unit of the comparison."""
 
 
 def difference(old: str, new: str) -> Difference:
-    """Return how `old` became `new`."""
+    """Return the differences of `old` and `new`."""
     for unit, pattern in _UNITS.items():
         before, after = pattern.findall(old), pattern.findall(new)
         if len(before) * len(after) <= LARGEST_TABLE:

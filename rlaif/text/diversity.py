@@ -1,4 +1,4 @@
-"""Lexical diversity of one text or several; for any language that separates words by spaces.
+"""Lexical diversity of one or several texts, for any language that separates words by spaces.
 
 Words are runs of letters and digits in lower case; an apostrophe or hyphen inside belongs to its word.
 """
@@ -25,7 +25,7 @@ def mattr(text: str, window: int = 50) -> float | None:
     """Return the moving-average type-token ratio, in (0, 1]; None for a text with fewer words than `window`.
 
     The mean of distinct words per word over all windows of `window` consecutive words (Covington & McFall 2010,
-    "Cutting the Gordian knot"). Unlike the plain ratio it does not fall with length; shorter texts have none.
+    "Cutting the Gordian knot"). Unlike the plain ratio it does not fall with the length of the text.
     Raises ValueError for a window below 1.
     """
     if window < 1:
@@ -35,7 +35,7 @@ def mattr(text: str, window: int = 50) -> float | None:
         return None
     inside = Counter(found[:window])
     types = len(inside)
-    # One word comes in and one goes out per step, so that time does not grow with the window.
+    # Each step adds one word and removes one, so that the time does not depend on the window.
     for leaving, entering in zip(found, found[window:], strict=False):
         inside[entering] += 1
         inside[leaving] -= 1

@@ -1,9 +1,9 @@
 """Hedges and boilerplate in a text: how many per 100 words, and where.
 
 Two lists are kept apart. An *epistemic* hedge weakens a claim ("it may be that", "it depends"), which can be honest.
-*Boilerplate* says nothing about the matter ("as an AI", "I hope this helps"). Both are constructions rather than
-single words, so that permission ("may I", "you may enter"), the month, and a power ("might") stay unmarked. English
-only; whether a hedge is deserved is deliberately not judged.
+*Boilerplate* contains no information about the topic ("as an AI", "I hope this helps"). Both are patterns of several
+words rather than single words: "may" as a permission ("may I", "you may enter") or a month and "might" as power do not
+count. English only; whether a hedge is justified is not judged.
 """
 
 import re
@@ -29,28 +29,28 @@ class HedgeSpan:
 
 @dataclass(frozen=True)
 class Hedging:
-    """How much of a text is hedges and boilerplate."""
+    """Rates and positions of hedges and boilerplate in a text."""
 
     epistemic_rate: float
     """Epistemic hedges per 100 words; 0 for a text without words."""
     boilerplate_rate: float
     """Boilerplate phrases per 100 words; 0 for a text without words."""
     spans: tuple[HedgeSpan, ...]
-    """What was found, in order of the text; no two overlap."""
+    """The phrases that were found, in order of the text; no two overlap."""
 
     @property
     def rate(self) -> float:
-        """Return both kinds together, phrases per 100 words."""
+        """Phrases of both kinds per 100 words."""
         return self.epistemic_rate + self.boilerplate_rate
 
 
 def hedges(text: str) -> Hedging:
-    """Return rates per 100 words and the places of hedges and boilerplate in `text`.
+    """Return the rates per 100 words and the positions of hedges and boilerplate in `text`.
 
-    Advice to consult a professional always counts: a text alone doesn't tell whether it was asked for. Phrases that
-    are both kinds count as boilerplate.
+    Advice to consult a professional always counts, even where the prompt asked for it. Phrases of both kinds count as
+    boilerplate.
     """
-    # Same length as the text, so that the places found are places in the text.
+    # Same length as the text, so that positions in it are positions in the text.
     one_line = text.translate(_ONE_FOR_ONE)
     spans = tuple(_found(one_line))
     per_word = 100 / max(1, word_count(text))

@@ -1,6 +1,6 @@
-"""Text normalised for rules, and split into sentences.
+"""Normalise text for rules, and split it into sentences.
 
-Lower case, straight apostrophes and expanded contractions, so that a rule needs to know "cannot" only. Positions in the
+Lower case, straight apostrophes and expanded contractions: a rule needs only the form "cannot". Positions in the
 original text are lost; `hedging` keeps them.
 """
 

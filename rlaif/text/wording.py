@@ -1,4 +1,4 @@
-"""Numbers and nouns in English sentences, as messages need them."""
+"""Numbers with their nouns, for messages."""
 
 
 def counted(count: int, what: str) -> str:

@@ -117,7 +117,7 @@ async def test_rules_that_are_all_programs_ask_the_judge_nothing(make_haiku: Cal
     assert frame["label_mass"].isna().all()
     card = (run.path / "dataset" / "README.md").read_text(encoding="utf-8")
     assert "**two-lines** (weight 1): a program: lines: 2" in card
-    assert "It gave no verdict. Programs decided." in card
+    assert "No verdicts. Only checks were used." in card
     assert summarise(run).notes == []
 
 
@@ -377,7 +377,7 @@ def test_columnar_files_write_nulls_where_other_rows_have_settings(tmp_path: Pat
         ("lines: 2", "`checks` is a text, but not a JSON list of checks"),
         ([{"id": "a"}], "this has none"),
         ([{"contains": ["\ud800"]}], "unable to parse raw data as a unicode string"),
-        ([{"json": {"schema": {"const": "\ud800"}}}], "half a surrogate pair"),
+        ([{"json": {"schema": {"const": "\ud800"}}}], "an unpaired surrogate"),
     ],
 )
 def test_a_bad_check_in_a_row_is_reported_with_file_and_line(tmp_path: Path, checks: object, says: str):

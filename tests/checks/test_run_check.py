@@ -191,5 +191,5 @@ def test_reading_a_check_imports_nothing_and_making_it_ready_reports_what_is_mis
         make_ready([Check.model_validate({"python": "no_such_module:f"})])
     with pytest.raises(ConfigError, match="module json has no function nothing"):
         make_ready([Check.model_validate({"python": "json:nothing"})])
-    with pytest.raises(ConfigError, match="check language: xx: this language is not recognised"):
+    with pytest.raises(ConfigError, match="check language: xx: this language is not supported"):
         make_ready([Check.model_validate({"language": "xx"})])

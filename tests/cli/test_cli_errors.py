@@ -100,8 +100,8 @@ def run(finished: Path) -> Path:
             b'{"messages": [{"role": "assistant", "content": "a"}]}',
             "x.jsonl:1: the prompt's last message must be",
         ),
-        ("x.jsonl", b'{"prompt": "\\ud800"}', "x.jsonl:1: the text holds half a surrogate pair"),
-        ("x.jsonl", b'{"prompt": "a", "id": 1}\n{"prompt": "b", "id": "1"}', "x.jsonl:2: id '1' is used before"),
+        ("x.jsonl", b'{"prompt": "\\ud800"}', "x.jsonl:1: the text contains an unpaired surrogate"),
+        ("x.jsonl", b'{"prompt": "a", "id": 1}\n{"prompt": "b", "id": "1"}', "x.jsonl:2: id '1' is already used"),
         ("x.jsonl", b"[" * 100_000, "x.jsonl:1: is not JSON"),
         ("x.jsonl", b'{"prompt": ' + b"1" * 5000 + b"}", "x.jsonl:1: is not JSON"),
     ],
@@ -162,16 +162,19 @@ def test_a_name_too_long_for_the_system_is_a_usage_error(rlaif: Rlaif, server: S
         ),
         (
             "judging: {length_effect: yes}",
-            "run.yaml:5: judging.length_effect: yes, no, true and false say nothing here",
+            "run.yaml:5: judging.length_effect: yes, no, true and false are not allowed here",
         ),
         ("judging: {length_effect: 1.0e+300}", "judging.length_effect: input should be less than or equal to 1000"),
         (
             "judging: {length_effect: runs}",
             "judging.length_effect: input should be 'run', or a valid number, not 'runs'",
         ),
-        ("judging: {principles: yes}", "run.yaml:5: judging.principles: yes, no, true and false say nothing here"),
+        ("judging: {principles: yes}", "run.yaml:5: judging.principles: yes, no, true and false are not allowed here"),
         ("judging: {judges: 5}", "run.yaml:5: judging.judges: input should be a list, not 5"),
-        ("judging: {judges: [{kind: rating, aspects: [{id: x, asks: ' '}]}]}", "say what the number is to tell"),
+        (
+            "judging: {judges: [{kind: rating, aspects: [{id: x, asks: ' '}]}]}",
+            "`asks` is empty; describe what the number measures",
+        ),
         ("critic: null", "run.yaml:5: critic: "),
         ("[1, 2]: 3", "run.yaml:5: a key must be plain text"),
         ("sampling:\n\tn: 2", "run.yaml:6: not valid YAML"),
@@ -199,7 +202,7 @@ def test_a_fault_in_a_run_file_is_named_with_its_line(
         ),
         (
             "{judges: [{kind: rating, aspects: [{id: x, asks: y, scale: [1, 20]}]}]}",
-            "aspects: a scale runs from 0 or 1",
+            "aspects: a scale must begin at 0 or 1",
         ),
     ],
 )
@@ -242,7 +245,7 @@ def test_a_template_that_cannot_be_read_or_filled_in_is_a_usage_error(
         (["--samples", "65"], "sampling.n"),
         (["--seed", "-1"], "seed"),
         (["--temperature", "nan"], "sampling.temperature"),
-        (["--temperature", "0"], "temperature 0 gives the same answer every time"),
+        (["--temperature", "0"], "temperature 0 gives the same response every time"),
         (["--max-tokens", "0"], "sampling.max_tokens"),
         (["--min-margin", "0.5"], "judging.min_margin"),
         (["--judging-principles", "0"], "judging.principles"),
@@ -328,9 +331,9 @@ def test_a_server_that_is_not_there_is_named(rlaif: Rlaif) -> None:
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        ("p.jsonl", "p.jsonl: is a file; name a model's folder"),
-        ("mine", "mine: not a model's folder, it has no config.json"),
-        ("adapter", "adapter: holds an adapter, not a whole model"),
+        ("p.jsonl", "p.jsonl: is a file; give a model's folder"),
+        ("mine", "mine: is not a model's folder: it has no config.json"),
+        ("adapter", "adapter: contains an adapter, not a whole model"),
     ],
 )
 def test_a_file_or_folder_that_is_no_model_starts_no_server(
@@ -348,7 +351,9 @@ def test_a_file_or_folder_that_is_no_model_starts_no_server(
 def test_a_server_without_log_probabilities_is_named_with_what_else_to_take(rlaif: Rlaif) -> None:
     with serving(SilentServer()) as silent:
         said = rlaif(*_generate(silent))
-        assert said.complains(1, "simulated came without log-probabilities", "vLLM does", "pairwise-reasoned")
+        assert said.complains(
+            1, "the reply of simulated has no log-probabilities", "(such as vLLM)", "pairwise-reasoned"
+        )
 
 
 class SilentServer(SimulatedServer):
@@ -481,7 +486,7 @@ def test_a_limit_on_file_size_ends_the_run_and_the_same_command_goes_on(rlaif: R
     _write_run_file(server, "cache: elsewhere.sqlite")
     said = _limited("generate", "run.yaml", bytes_per_file=60_000)
     assert said.code == 1
-    assert "the disk is full, or the file may not grow" in said.err.splitlines()[-1]
+    assert "the disk is full, or the file has reached a size limit" in said.err.splitlines()[-1]
     assert json.loads(rlaif("generate", "run.yaml", "--json").out)["traces"] == 6
 
 
@@ -535,7 +540,7 @@ def test_going_on_with_other_prompts_or_models_is_refused_or_leaves_run_yaml_as_
 def test_a_folder_with_other_things_in_it_is_left_alone(rlaif: Rlaif, server: SimulatedServer, run: Path) -> None:
     Path("mine").mkdir()
     Path("mine/notes.txt").write_text("mine", encoding="utf-8")
-    assert rlaif(*_generate(server, out="mine")).complains(2, "holds something else (notes.txt)")
+    assert rlaif(*_generate(server, out="mine")).complains(2, "contains other files (notes.txt)")
     assert rlaif("export", str(run), "--out", "mine").complains(2, "not an export of this program")
     assert rlaif("export", str(run), "--out", str(run)).complains(2, "not an export of this program")
     assert Path("mine/notes.txt").read_text(encoding="utf-8") == "mine"
@@ -591,7 +596,7 @@ def test_what_is_no_run_is_said_to_be_none(rlaif: Rlaif) -> None:
 
 
 def test_a_run_that_is_misspelt_is_said_with_those_beside_it(rlaif: Rlaif, run: Path) -> None:
-    assert rlaif("show", f"{run}x").complains(2, f"{run}x: no such folder; in {run.parent} there are {run.name}")
+    assert rlaif("show", f"{run}x").complains(2, f"{run}x: no such folder; the runs in {run.parent} are {run.name}")
 
 
 @pytest.mark.parametrize("command", ["generate", "compare"])
@@ -621,8 +626,8 @@ def test_a_run_whose_server_never_answered_can_be_shown_but_not_exported(rlaif: 
     with socketless_port() as port:
         rlaif(*_generate(SimpleNamespace(url=f"http://127.0.0.1:{port}/v1")))
     assert json.loads(rlaif("show", "out", "--json").out)["open"] == 6
-    assert rlaif("show", "out", "p1").complains(2, "is no trace yet")
-    assert rlaif("export", "out").complains(2, "no model has answered in this run yet")
+    assert rlaif("show", "out", "p1").complains(2, "has no trace yet")
+    assert rlaif("export", "out").complains(2, "no model was connected in this run yet")
 
 
 def test_a_corrupt_manifest_or_a_missing_database_is_said(rlaif: Rlaif, server: SimulatedServer, run: Path) -> None:

@@ -195,5 +195,5 @@ async def test_another_comparison_in_the_same_place_is_refused(
         stranger = tmp_path / "stranger"
         stranger.mkdir()
         (stranger / "notes.txt").touch()
-        with pytest.raises(RunDirectoryError, match="holds something else"):
+        with pytest.raises(RunDirectoryError, match="contains other files"):
             await compare_async(compare_config(sources, run, str(stranger), 0))

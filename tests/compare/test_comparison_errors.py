@@ -52,7 +52,7 @@ def test_one_run_is_not_compared_with_itself(rlaif: Rlaif, compared: Path) -> No
 
 
 def test_a_comparison_shown_as_a_run_names_its_runs(rlaif: Rlaif, compared: Path) -> None:
-    runs = f"its runs are {compared}/runs/other and {compared}/runs/testing"
+    runs = f"its runs: {compared}/runs/other, {compared}/runs/testing"
     assert rlaif("show", str(compared)).complains(2, f"{compared} is a comparison", runs)
 
 

@@ -85,7 +85,7 @@ def test_the_order_of_the_principles_is_content(tmp_path: Path):
 def test_a_principle_without_a_compare_question_is_reported_with_its_line_and_a_fix(tmp_path: Path):
     text = GOOD.replace("    compare: Which answer is kinder?\n", "")
     assert fault(tmp_path, text) == (
-        'mine.yaml:5: principles.0: principle "kind" has no "compare" question, so nothing can be ranked by it; '
+        'mine.yaml:5: principles.0: principle "kind" has no "compare" question, so it cannot compare responses; '
         "add one or a check, or mark it critique_only"
     )
 

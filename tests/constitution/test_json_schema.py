@@ -73,10 +73,10 @@ def test_what_loads_fits(validator: Any, tmp_path: Path) -> None:
 
 def test_every_field_that_is_explained_in_the_code_is_explained_in_the_editor() -> None:
     schema = constitution_schema()
-    assert schema["properties"]["drop"]["description"] == "Inherited principles that are left out."
+    assert schema["properties"]["drop"]["description"] == "Ids of inherited principles that are left out."
     assert "a path relative to the file that names it" in schema["$defs"]["Parent"]["properties"]["from"]["description"]
     assert schema["$defs"]["PrincipleChanges"]["properties"]["weight"]["description"].startswith(
-        "Share in the weighted"
+        "Weight in the mean of the log-odds"
     )
     own = {"name", "version", "description", "extends", "drop", "override", "weights", "principles", "after", "ignore"}
     assert set(schema["properties"]) == own == set(ConstitutionFile.model_fields)

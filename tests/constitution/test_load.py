@@ -62,7 +62,7 @@ def test_a_run_file_given_as_a_constitution_is_called_one(tmp_path: Path):
     file = tmp_path / "run.yaml"
     file.write_text("constitution: honesty\nprompts: seed\npolicy: m\nout: x\n", encoding="utf-8")
     with pytest.raises(
-        ConfigError, match=r"run\.yaml:1: this is a run file and not a constitution; a constitution lists its"
+        ConfigError, match=r"run\.yaml:1: this is a run file, not a constitution; a constitution lists its"
     ):
         load_constitution(str(file))
 
@@ -188,7 +188,9 @@ def test_a_cycle_is_reported_where_it_closes(tmp_path: Path, between: list[str])
     chain = ["a", *between, "z", "a"]
     for name, parent in itertools.pairwise(chain):
         write(tmp_path, name, f"extends:\n  - directness\n  - {parent}.yaml\n")
-    assert fault(tmp_path / "a.yaml") == ("z.yaml:6: extends a.yaml, which extends this file in turn: a cycle")
+    assert fault(tmp_path / "a.yaml") == (
+        "z.yaml:6: extends a.yaml, which itself extends this file: a cycle; remove one"
+    )
 
 
 def test_a_cycle_through_a_link_is_one_too(tmp_path: Path):
@@ -201,7 +203,7 @@ def test_more_generations_than_anybody_can_read(tmp_path: Path):
     write(tmp_path, "g0", own("a"))
     for n in range(1, 1001):
         write(tmp_path, f"g{n}", f"extends: g{n - 1}.yaml\n")
-    assert re.fullmatch(r"g\d+\.yaml:4: more than 50 files extend one another; .*", fault(tmp_path / "g1000.yaml"))
+    assert re.fullmatch(r"g\d+\.yaml:4: more than 50 levels of extends; .*", fault(tmp_path / "g1000.yaml"))
 
 
 def test_two_parents_that_differ_in_a_principle_are_refused_with_a_fix(tmp_path: Path):
@@ -210,7 +212,7 @@ def test_two_parents_that_differ_in_a_principle_are_refused_with_a_fix(tmp_path:
     body = "extends:\n  - left.yaml\n  - base.yaml\n"
     assert fault(write(tmp_path, "mine", body)) == (
         'mine.yaml:6: principle "kind" comes from base.yaml:5 (changed in left.yaml:6) and from base.yaml:5, '
-        "and the two differ; write {from: base.yaml, drop: [kind]} to keep the first"
+        "and they differ; write {from: base.yaml, drop: [kind]} to keep the first"
     )
     remedied = body.replace("- base.yaml", "- {from: base.yaml, drop: [kind]}")
     assert load_constitution(write(tmp_path, "mine", remedied)).principle("kind").weight == 5
@@ -243,13 +245,13 @@ def test_an_unknown_id_is_reported_with_the_nearest_one(tmp_path: Path, body: st
 def test_an_id_the_parent_does_not_have(tmp_path: Path, key: str):
     write(tmp_path, "base", BASE)
     message = fault(write(tmp_path, "mine", f"extends:\n  - directness\n  - {{from: base.yaml, {key}: [xyz]}}\n"))
-    assert message == 'mine.yaml:6: no inherited principle "xyz"; there are kind, short'
+    assert message == 'mine.yaml:6: no inherited principle "xyz"; inherited are kind, short'
 
 
 def test_ones_own_principle_needs_no_override(tmp_path: Path):
     write(tmp_path, "base", BASE)
     message = fault(write(tmp_path, "mine", "extends: base.yaml\nweights: {brave: 2}\n" + own("brave")))
-    assert message == 'mine.yaml:5: principle "brave" is this file\'s own; change it there'
+    assert message == 'mine.yaml:5: principle "brave" is not inherited but defined in this file; change it there'
 
 
 def test_a_weight_that_is_given_twice(tmp_path: Path):
@@ -284,7 +286,7 @@ def test_nothing_is_left(tmp_path: Path, body: str, line: int):
 
 @pytest.mark.parametrize("key", ["drop: [a]", "override: {a: {weight: 2}}", "weights: {a: 2}"])
 def test_changes_without_a_parent(tmp_path: Path, key: str):
-    assert "`extends` is missing" in fault(write(tmp_path, "mine", f"{key}\n" + own("a")))
+    assert "add `extends`" in fault(write(tmp_path, "mine", f"{key}\n" + own("a")))
 
 
 @pytest.mark.parametrize("parent", ["nowhere", "../nowhere.yaml", "''", "sub", '"a\\0b"', "x" * 5000, '"\\ud800"'])

@@ -193,7 +193,7 @@ def test_an_empty_file_is_said_to_be_empty(write: Write, name: str):
 
 @pytest.mark.parametrize(("name", "content"), [("p.json", "[]"), ("p.csv", "prompt\n")])
 def test_a_file_without_prompts_is_said_to_have_none(write: Write, name: str, content: str):
-    assert fault(write(name, content)) == f"{name}: there is no prompt in it"
+    assert fault(write(name, content)) == f"{name}: contains no prompt"
 
 
 def test_the_end_of_the_name_decides_the_format_in_any_case(write: Write):
@@ -228,7 +228,7 @@ def test_one_id_for_two_prompts_is_an_error_that_names_both_places(write: Write)
     config = write("p.jsonl", lines({"id": "x", "prompt": "One"}, "Two", {"id": "x", "prompt": "Three"}))
     folder = Path(config.path).parent
     assert (
-        fault(config).replace(f"{folder}/", "") == "p.jsonl:3: id 'x' is used before, at p.jsonl:1, for another prompt"
+        fault(config).replace(f"{folder}/", "") == "p.jsonl:3: id 'x' is already used by another prompt, at p.jsonl:1"
     )
 
 
@@ -273,7 +273,7 @@ def test_who_speaks_is_part_of_the_content(write: Write):
             {"messages": [{"role": "human", "content": "x"}]},
             "the role of a message in `messages` is wrong: Input should be 'system', 'user' or 'assistant'",
         ),
-        ({"prompt": "\ud800"}, "the text holds half a surrogate pair, which no server takes"),
+        ({"prompt": "\ud800"}, "the text contains an unpaired surrogate, which no server accepts"),
     ],
 )
 def test_a_row_that_is_no_prompt_is_said_with_its_line(write: Write, row: object, says: str):

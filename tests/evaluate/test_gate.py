@@ -93,7 +93,7 @@ async def test_cases_that_judges_are_shown_do_not_test_them(make_config: MakeCon
 
 async def test_a_range_that_allows_no_label_is_refused(make_config: MakeConfig) -> None:
     async with SimulatedServer() as server:
-        with pytest.raises(ConfigError, match=r"min_margin 0.2 is more than the judges' range allows"):
+        with pytest.raises(ConfigError, match=r"min_margin 0.2 is too large for the judges' clamp"):
             await generate_async(
                 make_config(server, judging={"kind": "pairwise-reasoned", "min_margin": 0.2}), make_gate=gate_of
             )

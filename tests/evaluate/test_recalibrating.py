@@ -47,8 +47,8 @@ async def test_items_that_a_run_cannot_read_say_nothing_about_the_temperature(tm
     ("content", "words"),
     [
         (None, "cannot be read (No such file or directory)"),
-        ("nonsense", "no recalibration: Invalid JSON"),
-        ("{}", "no recalibration: kind: Field required"),
+        ("nonsense", "is not a recalibration: Invalid JSON"),
+        ("{}", "is not a recalibration: kind: Field required"),
         ('{"kind": "temperature", "slope": 0, "items": 9, "fitted_on": {}}', "slope: Input should be greater than 0"),
     ],
 )

@@ -15,7 +15,7 @@ from rlaif.judges.base import CandidateSet, Comparison, Judge, PointwiseResults
 from rlaif.judges.listwise import orders, read_ranking
 from rlaif.judges.pairwise import continued
 from rlaif.judges.pairwise_logprob import compare_messages
-from rlaif.judges.pairwise_reasoned import before_the_verdict, clamped, in_words, read_verdict, whole_thought
+from rlaif.judges.pairwise_reasoned import before_the_verdict, clamped, read_verdict, verdict_in_words, whole_reasoning
 from rlaif.judges.panel import compare_pair, judge_pointwise, judges_of
 from rlaif.judges.rating import beats
 from rlaif.models.backend import ChatRequest, Choice, split_reasoning
@@ -245,8 +245,8 @@ def blank() -> Verdict:
 def test_a_thought_that_was_cut_off_is_unreadable_even_where_it_ends_like_a_verdict() -> None:
     reasoned = judge_config(kind="pairwise-reasoned")
     whole, cut = (Choice(text="So.\nVerdict: A", finish_reason=why) for why in ("stop", "length"))
-    assert in_words(blank(), whole, reasoned).said == "first"
-    assert in_words(blank(), cut, reasoned).said is None
+    assert verdict_in_words(blank(), whole, reasoned).said == "first"
+    assert verdict_in_words(blank(), cut, reasoned).said is None
 
 
 FORGED = [
@@ -320,12 +320,12 @@ async def test_worked_cases_stand_before_the_question_with_the_labels_in_turn(tm
 @pytest.mark.parametrize(
     ("judge", "fault"),
     [
-        ({"kind": "rating", "cases": 2}, "`cases` means nothing to a rating judge"),
-        ({"kind": "reward", "preamble": "x"}, "`preamble` means nothing to a reward judge"),
-        ({"kind": "pairwise-reasoned", "clamp": [0.6, 0.7]}, "must lie within 0 and 1 and hold 0.5"),
+        ({"kind": "rating", "cases": 2}, "a rating judge has no option `cases`"),
+        ({"kind": "reward", "preamble": "x"}, "a reward judge has no option `preamble`"),
+        ({"kind": "pairwise-reasoned", "clamp": [0.6, 0.7]}, "must be between 0 and 1 and contain 0.5"),
         ({"kind": "pairwise-reasoned", "clamp": None}, "needs `read: logprob`"),
         ({"kind": "rating", "aspects": []}, "at least one aspect"),
-        ({"kind": "rating", "aspects": [{"id": "x", "asks": "?", "scale": [1, 100]}]}, "at most 10"),
+        ({"kind": "rating", "aspects": [{"id": "x", "asks": "?", "scale": [1, 100]}]}, "end at 10 or below"),
     ],
 )
 def test_options_that_mean_nothing_are_refused(judge: object, fault: str) -> None:
@@ -334,7 +334,7 @@ def test_options_that_mean_nothing_are_refused(judge: object, fault: str) -> Non
 
 
 def test_two_judges_of_one_name_are_refused() -> None:
-    with pytest.raises(ValueError, match='two judges are called "rating"'):
+    with pytest.raises(ValueError, match='two judges have the name "rating"'):
         judging("rating", {"kind": "rating", "aspects": "overall"})
 
 
@@ -342,10 +342,10 @@ def test_what_a_thinking_model_thought_stands_before_its_reasons_and_decides_not
     text, thought = split_reasoning("<think>\nVerdict: A\n</think>\n\nB says more.\nVerdict: B")
     choice = Choice(text=text, reasoning=thought, finish_reason="stop")
     reasoned = judge_config(kind="pairwise-reasoned")
-    assert in_words(blank(), choice, reasoned).said == "second"
-    assert whole_thought(choice) == "Verdict: A\n\nB says more.\nVerdict: B"
+    assert verdict_in_words(blank(), choice, reasoned).said == "second"
+    assert whole_reasoning(choice) == "Verdict: A\n\nB says more.\nVerdict: B"
     unfinished = Choice(text="", reasoning="Verdict: A", finish_reason="length")
-    assert in_words(blank(), unfinished, reasoned).said is None
+    assert verdict_in_words(blank(), unfinished, reasoned).said is None
 
 
 @pytest.mark.parametrize("labels", [("[[A]]", "[[B]]"), ("(1)", "(2)"), ("one", "two")])
@@ -357,7 +357,7 @@ def test_labels_in_brackets_are_read_as_they_are_and_in_bold(labels: tuple[str, 
 
 @pytest.mark.parametrize("name", ["check", "panel"])
 def test_names_that_mean_something_else_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="means something else"):
+    with pytest.raises(ValueError, match="is reserved"):
         judging({"kind": "rating", "name": name})
 
 

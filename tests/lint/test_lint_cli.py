@@ -49,7 +49,9 @@ def rlaif(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
 def test_a_finding_is_one_line_with_file_line_code_and_principle(rlaif: Say) -> None:
     code, out, err = rlaif("check", "testing.yaml", "--select", "C1")
     assert (code, err) == (1, "")
-    assert out.splitlines()[0] == ('testing.yaml:13: C105 short: counting words answers this question ("words")')
+    assert out.splitlines()[0] == (
+        'testing.yaml:13: C105 short: this question can be answered by counting words ("words")'
+    )
     assert out.splitlines()[1].startswith("testing.yaml: 1 warning, 2 principles, 0 cases, hash ")
     assert out.splitlines()[2] == "to see what a code means: rlaif constitution explain C105"
 
@@ -73,7 +75,7 @@ def test_tags_are_compared_with_the_given_prompts(rlaif: Say) -> None:
     code, out, _ = rlaif("check", "clean.yaml", "--prompts", "p.jsonl", "--select", "C201")
     assert code == 1
     assert out.splitlines()[0] == (
-        "clean.yaml:8: C201 names-risks: none of the 1 prompts of p.jsonl carries medicine (so it is never used); "
+        "clean.yaml:8: C201 names-risks: none of the 1 prompts of p.jsonl has the tag medicine (so it is never used); "
         "did you mean medicin?"
     )
 
@@ -97,7 +99,7 @@ def test_json_is_one_list_with_the_findings_of_every_file(rlaif: Say) -> None:
         "principle": "short",
         "file": "testing.yaml",
         "line": 13,
-        "message": 'counting words answers this question ("words")',
+        "message": 'this question can be answered by counting words ("words")',
     } in testing["findings"]
     assert (nosuch["ok"], nosuch["file"]) == (False, "nosuch")
     assert "no constitution" in nosuch["error"]
@@ -151,7 +153,7 @@ def test_too_few_prompts_are_reported(rlaif: Say, make_config: MakeConfig) -> No
     ("arguments", "complaint"),
     [
         (("--select", "C9"), "--select C9: no code begins with this"),
-        (("--select", "C304"), "--select C304: this code is measured in a run; name one with --run"),
+        (("--select", "C304"), "--select C304: this code needs a finished run; give one with --run"),
         (("--run", "nosuch"), "nosuch: no such folder"),
         (("--prompts", "nosuch.jsonl"), "nosuch.jsonl: no such file"),
     ],

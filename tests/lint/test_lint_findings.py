@@ -111,7 +111,9 @@ def test_select_takes_codes_and_families() -> None:
     assert select_codes([], measured=True) == list(codes())
 
 
-@pytest.mark.parametrize(("prefix", "complaint"), [("X", "no code begins with this"), ("C301", "name one with --run")])
+@pytest.mark.parametrize(
+    ("prefix", "complaint"), [("X", "no code begins with this"), ("C301", "needs a finished run; give one with --run")]
+)
 def test_select_refuses_what_would_find_nothing(prefix: str, complaint: str) -> None:
     with pytest.raises(UsageError, match=complaint):
         select_codes([prefix], measured=False)

@@ -130,7 +130,9 @@ def test_the_message_gives_the_share_its_interval_and_what_it_was_measured_on() 
 def test_what_most_principles_share_is_reported_once_about_the_critic() -> None:
     found = measured(lambda n: dict.fromkeys("klmx", prefers(side(n))))
     assert [(code, hit.principle) for code, hit in found] == [("C301", None), ("C302", None)]
-    assert found[1][1].message.startswith("3 of 4 principles, so the cause is rather the critic than their wording")
+    assert found[1][1].message.startswith(
+        "3 of 4 principles, so the cause is probably the critic and not their wording"
+    )
 
 
 def test_principles_of_different_levels_may_contradict_each_other() -> None:
@@ -206,7 +208,7 @@ def test_a_run_with_other_questions_is_refused(make_config: MakeConfig, constitu
 
 def test_a_run_with_other_principles_is_refused(make_config: MakeConfig, constitution_file: Path) -> None:
     run = asyncio.run(finished(make_config, SimulatedModel(), 3))
-    with pytest.raises(UsageError, match=r'was made without principle "kindly".*; it knows kind, short'):
+    with pytest.raises(UsageError, match=r'was made without principle "kindly".*; its principles are kind, short'):
         Measurement.of(run, _changed(constitution_file, "id: kind", "id: kindly"))
 
 

@@ -126,7 +126,7 @@ def test_a_server_that_loaded_something_else_is_not_believed(rlaif: Rlaif, tmp_p
     command = [part.format(here=tmp_path) for part in COMMANDS["test"]]
     done = rlaif(*command, LOADS="another/model")
     assert done.returncode == 1
-    assert f"the server started for {tmp_path}/model loaded {tmp_path}/model<another/model>" in done.stderr
+    assert f"the server of {tmp_path}/model loaded {tmp_path}/model<another/model>" in done.stderr
     assert "was expected" in done.stderr
 
 

@@ -157,6 +157,6 @@ def test_two_prompts_with_one_id_are_refused(file: Path):
 
 
 def test_a_folder_without_traces_holds_no_run(tmp_path: Path):
-    with pytest.raises(RunDirectoryError, match=r"holds no run: run\.sqlite is missing"):
+    with pytest.raises(RunDirectoryError, match=r"is not a run directory: run\.sqlite is missing"):
         TraceReader(tmp_path / "run.sqlite", Trace)
     assert not (tmp_path / "run.sqlite").exists()

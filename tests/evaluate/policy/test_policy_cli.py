@@ -124,7 +124,7 @@ def test_the_same_command_asks_nothing_twice(rlaif: Rlaif, given: list[str], ser
     ("arguments", "words"),
     [
         (("--base", "ftp://x"), ["--base ftp://x", "must start with http"]),
-        (("--tuned", "adapter"), ["--tuned adapter", "holds an adapter", "--merge"]),
+        (("--tuned", "adapter"), ["--tuned adapter", "contains an adapter", "--merge"]),
         (("--tuned", "empty"), ["--tuned empty", "no config.json"]),
         (("--tuned", "p.jsonl"), ["--tuned p.jsonl", "is a file; name a model's folder"]),
         (("--out", "judged"), ["--out judged", "has an evaluation.json of another kind"]),
