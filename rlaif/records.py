@@ -168,9 +168,9 @@ class Score(Record):
     value: float
     """Expectation over the numbers of the scale; of a reward model, its raw score."""
     probabilities: tuple[float, ...] = ()
-    """Of every number of the scale, lowest first, adding up to 1; none from a reward model."""
+    """Of every number of the scale, or every label, lowest first, adding up to 1; none from a reward model."""
     label_mass: float | None = None
-    """Probability of all numbers together before that; low means that it did not answer. None from a reward model."""
+    """Probability of all of them together before that; low means that it did not answer. None from a reward model."""
     reply: str
 
 
@@ -179,7 +179,7 @@ class Scored(Record):
 
     judge: str
     principle: str
-    """`JUDGE:ASPECT`; no principle's id holds a colon."""
+    """A principle's id, or `JUDGE:ASPECT` of what is outside the constitution; no principle's id holds a colon."""
     a: Score | None = None
     """None where its answer could not be read."""
     b: Score | None = None

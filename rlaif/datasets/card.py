@@ -107,7 +107,8 @@ def _method(run: Run, summary: Summary) -> str:
         else f"{config.judging.principles} principles drawn per prompt"
     )
     orders = "in both orders, averaged in logits" if config.judging.orders == "both" else "**in one order only**"
-    asked = f"{judged}, {orders}" if config.judging.asks_rules else "answer by answer, under no principle"
+    how = orders if config.judging.has_order else "answer by answer"
+    asked = f"{judged}, {how}" if config.judging.asks_rules else "answer by answer, under no principle"
     return "\n".join(
         [
             f"- Sampled: {config.sampling.n} answers per prompt, temperature {config.sampling.temperature:g}, "

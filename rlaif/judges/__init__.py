@@ -1,19 +1,28 @@
 """The kinds of judges, one file each, and the panel that asks them.
 
-A new kind is one file here that ends in a `JudgeKind`, its template in prompts/, and one line in each of the two lists
-below. What a kind is made of stands in `base.py`.
+A new kind is one file here that ends in a `JudgeKind`, its template in prompts/, and one line in `KINDS` (with its
+import). What a kind is made of stands in `base.py`; an example is in CONTRIBUTING.md.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeAlias
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pydantic import BeforeValidator, Discriminator, Tag, TypeAdapter
 
 from rlaif.judges import listwise, pairwise_logprob, pairwise_reasoned, rating, reward
-from rlaif.judges.base import JudgeKind
+from rlaif.judges.base import JudgeConfigBase, JudgeKind
 
 KINDS: Mapping[str, JudgeKind] = {
-    kind.KIND.name: kind.KIND for kind in (pairwise_logprob, pairwise_reasoned, rating, listwise, reward)
+    kind.name: kind
+    for kind in (
+        pairwise_logprob.KIND,
+        pairwise_reasoned.KIND,
+        rating.KIND,
+        listwise.KIND,
+        reward.KIND,
+    )
 }
 """By the value of `kind` in a run file."""
 
@@ -51,16 +60,15 @@ def _without_other_options(data: object) -> object:
     return kept
 
 
-JudgeConfig: TypeAlias = Annotated[
-    Annotated[pairwise_logprob.PairwiseLogprobConfig, Tag("pairwise-logprob")]
-    | Annotated[pairwise_reasoned.PairwiseReasonedConfig, Tag("pairwise-reasoned")]
-    | Annotated[rating.RatingConfig, Tag("rating")]
-    | Annotated[listwise.ListwiseConfig, Tag("listwise")]
-    | Annotated[reward.RewardConfig, Tag("reward")],
-    Discriminator(lambda judge: judge.get("kind") if isinstance(judge, dict) else getattr(judge, "kind", None)),
-    BeforeValidator(_without_other_options),
-]
-"""One judge: a kind of question and the model that is asked."""
+if TYPE_CHECKING:
+    JudgeConfig: TypeAlias = JudgeConfigBase
+else:
+    JudgeConfig = Annotated[
+        reduce(or_, (Annotated[kind.config, Tag(name)] for name, kind in KINDS.items())),
+        Discriminator(lambda judge: judge.get("kind") if isinstance(judge, dict) else getattr(judge, "kind", None)),
+        BeforeValidator(_without_other_options),
+    ]
+"""One judge: a kind of question and the model that is asked. At run time the union of the kinds' configurations."""
 
 _ADAPTER: TypeAdapter[JudgeConfig] = TypeAdapter(JudgeConfig)
 

@@ -1,7 +1,8 @@
 """What every kind of judge has: a configuration, a question, log-odds made of its facts, and words about it.
 
-A kind is one file of this folder that ends in a `JudgeKind`, and a line in each list of `__init__.py`. It is asked
-either about two responses in one order (`ask_pair`), or once about all candidates of a prompt (`ask_candidates`).
+A kind is one file of this folder that ends in a `JudgeKind`, and a line in the table of `__init__.py`. It is asked
+either about two responses in one order (`ask_pair`, which returns a verdict), or once about all candidates of a prompt
+(`ask_candidates`, which returns scores or rankings).
 """
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
@@ -89,7 +90,7 @@ class PointwiseResults:
     """Scores and rankings of one prompt's candidates, from judges that see one response at a time or all at once."""
 
     scores: Mapping[tuple[str, str], Mapping[str, Score | None]] = field(default_factory=dict)
-    """By (judge, principle), then by response id."""
+    """By (judge, principle or `JUDGE:ASPECT`), then by response id; None for an answer that could not be read."""
     rankings: Sequence[Ranking] = ()
     replies: Sequence[StoredReply] = ()
 
@@ -194,6 +195,8 @@ class JudgeKind:
     """Values to test its template with."""
     asks_rules: bool = True
     """Whether it is asked about the constitution's principles."""
+    has_order: bool = True
+    """Whether it sees several responses at once, so that their order may matter; False for one response at a time."""
 
     @property
     def name(self) -> str:

@@ -161,9 +161,11 @@ def _judged(run: Run) -> str:
         else f"{counted(judging.principles, 'principle')} drawn per prompt"
     )
     orders = "both orders" if judging.orders == "both" else "one order only"
+    how = orders if judging.has_order else "answer by answer"
+    asked = f"{which}, {how}" if judging.asks_rules else "answer by answer, under no principle"
     noise = "allowed" if judging.allow_order_noise else "abstains"
     return (
-        f"{which}, {orders}, {strategy_words(judging)}; margin at least {judging.min_margin:g}, label mass "
+        f"{asked}, {strategy_words(judging)}; margin at least {judging.min_margin:g}, label mass "
         f"at least {judging.min_label_mass:g}, order noise {noise}"
     )
 

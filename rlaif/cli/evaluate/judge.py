@@ -35,7 +35,9 @@ from rlaif.preferences.recalibration import FEWEST_ITEMS, Kind
 def evaluate_judge(  # noqa: PLR0913, PLR0917  (a command line's flags)
     gold: Annotated[Path, typer.Option(help="JSONL, JSON or CSV (each also .gz), or Parquet, with gold labels.")],
     critic: Annotated[list[str] | None, typer.Option(help="MODEL, URL or MODEL@URL; several to compare.")] = None,
-    judge: Annotated[list[str] | None, typer.Option(help="Kind of judge; several to compare. See above.")] = None,
+    judge: Annotated[
+        list[str] | None, typer.Option(help=f"Kind of judge; several to compare: {', '.join(KINDS)}.")
+    ] = None,
     constitution: Annotated[str | None, typer.Option(help="Shipped name or YAML file.")] = None,
     run: Annotated[Path | None, typer.Option(help="Run file: judging, templates, and what is not given here.")] = None,
     principles: Annotated[str | None, typer.Option(help="`all`, or how many are drawn per item.")] = None,
@@ -55,9 +57,8 @@ def evaluate_judge(  # noqa: PLR0913, PLR0917  (a command line's flags)
     id where there are. Everything asked is kept in the reply store: started again, the command continues, and the same
     measurement asks nothing twice. Exit code 0 whatever the verdicts are. What the metrics mean: docs/judging.md.
 
-    Kinds of judges: pairwise-logprob (one token; the default), pairwise-reasoned (thinks first), rating (a number for
-    each response), listwise (ranks the responses), reward (a reward model that vLLM serves). --recalibrate writes
-    recalibration.json into --out, which a run applies with judging: {recalibration: FILE}; raw p are kept.
+    Which kind of judge does what: docs/judging.md. --recalibrate writes recalibration.json into --out, which a run
+    applies with judging: {recalibration: FILE}; raw p are kept.
 
     \b
     Examples:
