@@ -171,9 +171,10 @@ class Score(Record):
     value: float
     """Expectation over the numbers of the scale; the raw score of a reward model."""
     probabilities: tuple[float, ...] = ()
-    """Probability of every number of the scale, lowest first, normalised to sum to 1; empty for a reward model."""
+    """Probability of every number of the scale, lowest first, or of every label, normalised to sum to 1; empty for a
+    reward model."""
     label_mass: float | None = None
-    """Probability of all numbers together before normalisation; low means that the judge did not answer the question.
+    """Probability of all of them together before normalisation; low means that the judge did not answer the question.
     None for a reward model."""
     reply: str
 
@@ -183,7 +184,7 @@ class Scored(Record):
 
     judge: str
     principle: str
-    """`JUDGE:ASPECT`; no principle's id contains a colon."""
+    """A principle's id, or `JUDGE:ASPECT` for a quality outside the constitution; no id contains a colon."""
     a: Score | None = None
     """None where the judge's reply could not be read."""
     b: Score | None = None

@@ -14,12 +14,10 @@ from rlaif.datasets.formats import FORMATS
 from rlaif.errors import UsageError
 from rlaif.runs.reader import Run
 
-EXPORT_FORMATS = "trl, sft, ultrafeedback, jsonl, kto, reward, ranking, openrlhf or nemo-rl."
-
 
 def export_command(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
-    format_: Annotated[str, typer.Option("--format", help=EXPORT_FORMATS)] = "trl",
+    format_: Annotated[str, typer.Option("--format", help=f"{', '.join(FORMATS)}.")] = "trl",
     out: Annotated[Path | None, typer.Option(help="Folder to write to; by default inside the run directory.")] = None,
     json_: Json = False,
 ) -> None:
@@ -29,7 +27,7 @@ def export_command(
     Examples:
       rlaif export runs/first --format trl
       rlaif export runs/first --format ultrafeedback --out data/uf
-      rlaif export runs/first --format nemo-rl        # also kto, reward, ranking, openrlhf: docs/training.md
+      rlaif export runs/first --format nemo-rl        # for which trainer: docs/training.md
     """
     export_job(run, format_, out, as_json=json_)
 

@@ -208,7 +208,7 @@ def _print_judgement(trace: Trace, judgement: Judgement, console: Console) -> No
     for scored in matchup.scores:
         logit = _logit_of(parts.get(scored.principle), scored.judge)
         table.add_row(
-            scored.principle,
+            f"{scored.principle} · {scored.judge}" if several and ":" not in scored.principle else scored.principle,
             f"{sigmoid(logit.logit):.3f}" if logit else "unreadable",
             f"{matchup.a}: {_rating(scored.a)}",
             f"{matchup.b}: {_rating(scored.b)}",

@@ -131,6 +131,11 @@ class JudgingConfig(Section):
         return any(KINDS[judge.kind].asks_rules for judge in self.panel)
 
     @property
+    def has_order(self) -> bool:
+        """Whether a judge sees several responses at once, so that their order may matter."""
+        return any(KINDS[judge.kind].has_order for judge in self.panel)
+
+    @property
     def own_critics(self) -> dict[str, ModelConfig]:
         """By the judges' names: the critics of judges that have one of their own."""
         return {judge.called: judge.critic for judge in self.panel if judge.critic is not None}

@@ -108,7 +108,8 @@ def _method(run: Run, summary: Summary) -> str:
         else f"{config.judging.principles} principles drawn per prompt"
     )
     orders = "in both orders, averaged in logits" if config.judging.orders == "both" else "**in one order only**"
-    asked = f"{judged}, {orders}" if config.judging.asks_rules else "each response by itself, without principles"
+    how = orders if config.judging.has_order else "each response by itself"
+    asked = f"{judged}, {how}" if config.judging.asks_rules else "each response by itself, without principles"
     return "\n".join(
         [
             f"- Sampled: {config.sampling.n} responses per prompt, temperature {config.sampling.temperature:g}, "

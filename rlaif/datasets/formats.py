@@ -1,9 +1,11 @@
 """The formats of an export: their tables, and the rows of each table.
 
-Formats for other trainers have the columns that the trainer documents. Every row also has `prompt_id`, by which it is
-found in the run; trainers ignore columns that they do not know.
+A new format is a class of rows and one line in `FORMATS`; CONTRIBUTING.md has an example. Formats for other trainers
+have the columns that the trainer documents. Every row also has `prompt_id`, by which it is found in the run and put in
+the train or the test split; trainers ignore columns that they do not know.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, Self
@@ -32,7 +34,16 @@ class Format:
     """By the subfolder of their files; "" is the folder of the export itself."""
 
 
-class UltrafeedbackRow(Row):
+class RowOfPair(Row):
+    """A row that is made of one pair of responses."""
+
+    @classmethod
+    @abstractmethod
+    def of(cls, pair: PreferenceRow) -> Iterator[Self]:
+        """Yield the rows of a pair, one or more."""
+
+
+class UltrafeedbackRow(RowOfPair):
     """A pair in the layout of UltraFeedback's binarised release (HuggingFaceH4/ultrafeedback_binarized)."""
 
     prompt: str
@@ -53,10 +64,10 @@ class UltrafeedbackRow(Row):
     """Probability that `chosen` is the better response."""
 
     @classmethod
-    def of(cls, pair: PreferenceRow) -> Self:
-        """Return the row of a pair."""
+    def of(cls, pair: PreferenceRow) -> Iterator[Self]:
+        """Yield the row of a pair."""
         chosen, rejected = (pair.prompt + pair.chosen, pair.prompt + pair.rejected)
-        return cls(
+        yield cls(
             prompt=pair.prompt[-1].content,
             prompt_id=pair.prompt_id,
             chosen=chosen,
@@ -68,7 +79,7 @@ class UltrafeedbackRow(Row):
         )
 
 
-class KtoRow(Row):
+class KtoRow(RowOfPair):
     """A response and whether it is desirable; two rows for each pair.
 
     TRL's unpaired preference type (huggingface.co/docs/trl/dataset_formats, huggingface.co/docs/trl/kto_trainer).
@@ -84,17 +95,13 @@ class KtoRow(Row):
     """Id of the prompt."""
 
     @classmethod
-    def of(cls, pair: PreferenceRow) -> tuple[Self, Self]:
-        """Return the two rows of a pair."""
-        both = ((pair.chosen, True), (pair.rejected, False))
-        first, second = (
-            cls(prompt=pair.prompt, completion=completion, label=label, prompt_id=pair.prompt_id)
-            for completion, label in both
-        )
-        return first, second
+    def of(cls, pair: PreferenceRow) -> Iterator[Self]:
+        """Yield the two rows of a pair."""
+        for completion, label in ((pair.chosen, True), (pair.rejected, False)):
+            yield cls(prompt=pair.prompt, completion=completion, label=label, prompt_id=pair.prompt_id)
 
 
-class RewardRow(Row):
+class RewardRow(RowOfPair):
     """Whole conversations and a margin.
 
     TRL's preference type with implicit prompt (huggingface.co/docs/trl/dataset_formats), and the `margin` column that
@@ -111,13 +118,13 @@ class RewardRow(Row):
     """Id of the prompt."""
 
     @classmethod
-    def of(cls, pair: PreferenceRow) -> Self:
-        """Return the row of a pair."""
+    def of(cls, pair: PreferenceRow) -> Iterator[Self]:
+        """Yield the row of a pair."""
         chosen, rejected = (pair.prompt + pair.chosen, pair.prompt + pair.rejected)
-        return cls(chosen=chosen, rejected=rejected, margin=log_odds(pair.p_chosen), prompt_id=pair.prompt_id)
+        yield cls(chosen=chosen, rejected=rejected, margin=log_odds(pair.p_chosen), prompt_id=pair.prompt_id)
 
 
-class OpenRlhfRow(PairRow):
+class OpenRlhfRow(PairRow, RowOfPair):
     """The prompt and both responses as messages, and a margin for the reward model's loss.
 
     For `--prompt_key prompt --chosen_key chosen --rejected_key rejected --apply_chat_template`, as OpenRLHF's README
@@ -131,10 +138,10 @@ class OpenRlhfRow(PairRow):
     """Id of the prompt."""
 
     @classmethod
-    def of(cls, pair: PreferenceRow) -> Self:
-        """Return the row of a pair."""
+    def of(cls, pair: PreferenceRow) -> Iterator[Self]:
+        """Yield the row of a pair."""
         turns = {"prompt": pair.prompt, "chosen": pair.chosen, "rejected": pair.rejected}
-        return cls(**turns, margin=log_odds(pair.p_chosen), prompt_id=pair.prompt_id)
+        yield cls(**turns, margin=log_odds(pair.p_chosen), prompt_id=pair.prompt_id)
 
 
 class RankedCompletion(Record):
@@ -144,7 +151,7 @@ class RankedCompletion(Record):
     completion: tuple[Message, ...]
 
 
-class NemoRlRow(Row):
+class NemoRlRow(RowOfPair):
     """The conversation and its two completions by rank.
 
     NeMo RL's PreferenceDataset, for DPO and reward models (docs.nvidia.com/nemo/rl/latest/guides/dpo.html).
@@ -158,12 +165,12 @@ class NemoRlRow(Row):
     """Id of the prompt."""
 
     @classmethod
-    def of(cls, pair: PreferenceRow) -> Self:
-        """Return the row of a pair."""
+    def of(cls, pair: PreferenceRow) -> Iterator[Self]:
+        """Yield the row of a pair."""
         ranked = tuple(
             RankedCompletion(rank=rank, completion=turns) for rank, turns in enumerate((pair.chosen, pair.rejected))
         )
-        return cls(context=pair.prompt, completions=ranked, prompt_id=pair.prompt_id)
+        yield cls(context=pair.prompt, completions=ranked, prompt_id=pair.prompt_id)
 
 
 class RankedAnswer(Record):
@@ -220,8 +227,8 @@ def ranking_rows(concluded: Concluded) -> Iterator[RankingRow]:
         )
 
 
-def _of_pairs(row: type[UltrafeedbackRow | RewardRow | OpenRlhfRow | NemoRlRow]) -> Table:
-    return Table(row, lambda run: map(row.of, run.preference_rows()))
+def _of_pairs(row: type[RowOfPair]) -> Table:
+    return Table(row, lambda run: (one for pair in run.preference_rows() for one in row.of(pair)))
 
 
 PREFERENCE = Table(PreferenceRow, Run.preference_rows)
@@ -232,7 +239,7 @@ FORMATS: Mapping[str, Format] = {
     "sft": Format("parquet", {"sft": SFT}),
     "ultrafeedback": Format("parquet", {"": _of_pairs(UltrafeedbackRow)}),
     "jsonl": Format("jsonl", {"preference": PREFERENCE, "sft": SFT}),
-    "kto": Format("parquet", {"": Table(KtoRow, lambda run: (k for p in run.preference_rows() for k in KtoRow.of(p)))}),
+    "kto": Format("parquet", {"": _of_pairs(KtoRow)}),
     "reward": Format("parquet", {"": _of_pairs(RewardRow)}),
     "ranking": Format("parquet", {"": Table(RankingRow, lambda run: ranking_rows(run.conclusions()))}),
     "openrlhf": Format("jsonl", {"": _of_pairs(OpenRlhfRow)}),

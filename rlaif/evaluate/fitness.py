@@ -88,7 +88,7 @@ def _against_the_critic(metrics: JudgeMetrics, judging: JudgingConfig) -> list[s
         reasons = {KINDS[judge.kind].unanswered(judge, mass) for judge in judging.panel}
         several = f"only {mass:.0%} of its probability falls on the two labels {THINKING}"
         found.append(next(iter(reasons)) if len(reasons) == 1 else several)
-    if judging.orders == "one" and judging.asks_rules:
+    if judging.orders == "one" and judging.has_order:
         found.append("it was asked in one order only, so its position bias is not known")
     return found
 

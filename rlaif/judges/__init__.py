@@ -1,19 +1,28 @@
 """The kinds of judges, one file each, and the panel that asks them.
 
-A new kind is one file here with a `JudgeKind` called `KIND`, its template in prompts/, and one line each in `KINDS` and
-`JudgeConfig` below. `base.py` documents the parts of a `JudgeKind`.
+A new kind is one file here with a `JudgeKind` called `KIND`, its template in prompts/, and one line in `KINDS` below
+(with its import). `base.py` documents the parts of a `JudgeKind`; CONTRIBUTING.md has an example.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeAlias
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pydantic import BeforeValidator, Discriminator, Tag, TypeAdapter
 
 from rlaif.judges import listwise, pairwise_logprob, pairwise_reasoned, rating, reward
-from rlaif.judges.base import JudgeKind
+from rlaif.judges.base import JudgeConfigBase, JudgeKind
 
 KINDS: Mapping[str, JudgeKind] = {
-    kind.KIND.name: kind.KIND for kind in (pairwise_logprob, pairwise_reasoned, rating, listwise, reward)
+    kind.name: kind
+    for kind in (
+        pairwise_logprob.KIND,
+        pairwise_reasoned.KIND,
+        rating.KIND,
+        listwise.KIND,
+        reward.KIND,
+    )
 }
 """All kinds, by the value of `kind` in a run file."""
 
@@ -51,16 +60,15 @@ def _without_other_options(data: object) -> object:
     return kept
 
 
-JudgeConfig: TypeAlias = Annotated[
-    Annotated[pairwise_logprob.PairwiseLogprobConfig, Tag("pairwise-logprob")]
-    | Annotated[pairwise_reasoned.PairwiseReasonedConfig, Tag("pairwise-reasoned")]
-    | Annotated[rating.RatingConfig, Tag("rating")]
-    | Annotated[listwise.ListwiseConfig, Tag("listwise")]
-    | Annotated[reward.RewardConfig, Tag("reward")],
-    Discriminator(lambda judge: judge.get("kind") if isinstance(judge, dict) else getattr(judge, "kind", None)),
-    BeforeValidator(_without_other_options),
-]
-"""One judge: a kind of question, its options, and the model that answers it."""
+if TYPE_CHECKING:
+    JudgeConfig: TypeAlias = JudgeConfigBase
+else:
+    JudgeConfig = Annotated[
+        reduce(or_, (Annotated[kind.config, Tag(name)] for name, kind in KINDS.items())),
+        Discriminator(lambda judge: judge.get("kind") if isinstance(judge, dict) else getattr(judge, "kind", None)),
+        BeforeValidator(_without_other_options),
+    ]
+"""One judge: a kind of question, its options, and the model that answers it; at run time the union of all kinds."""
 
 _ADAPTER: TypeAdapter[JudgeConfig] = TypeAdapter(JudgeConfig)
 

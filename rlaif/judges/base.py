@@ -1,7 +1,7 @@
 """The parts of a kind of judge: its configuration, how it is asked, how log-odds are read from it, its description.
 
-A judge is asked either about two responses in one order (`ask_pair`), or once about all candidates of a prompt
-(`ask_candidates`).
+A judge is asked either about two responses in one order (`ask_pair`, which returns a verdict), or once about all
+candidates of a prompt (`ask_candidates`, which returns scores or rankings).
 """
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
@@ -89,7 +89,7 @@ class PointwiseResults:
     """Scores and rankings of one prompt's candidates, from judges that see one response at a time or all at once."""
 
     scores: Mapping[tuple[str, str], Mapping[str, Score | None]] = field(default_factory=dict)
-    """By (judge, principle), then by response id."""
+    """By (judge, principle or `JUDGE:ASPECT`), then by response id; None for an answer that could not be read."""
     rankings: Sequence[Ranking] = ()
     replies: Sequence[StoredReply] = ()
 
@@ -194,6 +194,8 @@ class JudgeKind:
     """Placeholder values of its template's variables, to test the template."""
     asks_rules: bool = True
     """Whether it judges under the constitution's principles."""
+    has_order: bool = True
+    """Whether it sees several responses at once, so that their order may matter; False for one response at a time."""
 
     @property
     def name(self) -> str:

@@ -196,4 +196,5 @@ KIND = JudgeKind(
     template="rate",
     stand_ins={"response": "x", "aspect": {"asks": "x", "scale": (1, 5)}},
     asks_rules=False,
+    has_order=False,
 )

@@ -55,4 +55,5 @@ KIND = JudgeKind(
     unanswered=lambda _, mass: f"only {mass:.0%} of the responses got a score",
     ask_candidates=reward,
     asks_rules=False,
+    has_order=False,
 )

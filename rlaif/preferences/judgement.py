@@ -95,6 +95,12 @@ class PrincipleJudgement(Record):
         """Probability that a is better."""
         return sigmoid(self.logit)
 
+    def logit_of(self, judge: str) -> float | None:
+        """Return the log-odds of one judge, the principle's own where only one was asked; None where unreadable."""
+        if not self.by_judge:
+            return self.logit
+        return next((one.logit for one in self.by_judge if one.judge == judge), None)
+
     @property
     def turned(self) -> bool | None:
         """Whether the two orders named different winners; None when only one was asked."""

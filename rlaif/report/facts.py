@@ -161,9 +161,11 @@ def _judged(run: Run) -> str:
         else f"{counted(judging.principles, 'principle')} drawn per prompt"
     )
     orders = "both orders" if judging.orders == "both" else "one order only"
+    how = orders if judging.has_order else "each response by itself"
+    asked = f"{principles}, {how}" if judging.asks_rules else "each response by itself, without principles"
     noise = "allowed" if judging.allow_order_noise else "leads to abstention"
     return (
-        f"{principles}, {orders}, {strategy_words(judging)}; margin at least {judging.min_margin:g}, label mass "
+        f"{asked}, {strategy_words(judging)}; margin at least {judging.min_margin:g}, label mass "
         f"at least {judging.min_label_mass:g}, order noise {noise}"
     )
 

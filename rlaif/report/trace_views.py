@@ -231,7 +231,7 @@ def verdicts_of(matchup: Matchup, judgement: Judgement, rules: str = "") -> list
         add(ranked.judge, ranked.principle, _steps(ab), _steps(ba), 1.0)
     for scored in matchup.scores:
         part = next((part for part in judgement.principles if part.principle == scored.principle), None)
-        logit = None if part is None else _steps(part.logit)
+        logit = None if part is None else _steps(part.logit_of(scored.judge))
         masses = [score.label_mass for score in (scored.a, scored.b) if score is not None]
         mass = min((1.0 if mass is None else mass for mass in masses), default=0.0)
         add(scored.judge, scored.principle, logit, None if logit is None else -logit, mass)

@@ -183,7 +183,7 @@ def warnings_of(run: Run) -> list[str]:
     """Return the warnings of a run: about the critic's verdicts, and about the settings."""
     off = switched_off(run.config.judging)
     found = [f"protective thresholds are switched off ({', '.join(off)}): do not train on these pairs"] if off else []
-    if run.config.judging.orders == "one" and run.config.judging.asks_rules:
+    if run.config.judging.orders == "one" and run.config.judging.has_order:
         found.append(ONE_ORDER)
     return [*run.position_bias.warnings(), *found]
 

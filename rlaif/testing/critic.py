@@ -1,7 +1,8 @@
 """The simulated critic: one function for each kind of question, from a request to a choice of the reply.
 
 The probabilities of ratings are centred on the number that corresponds to the quality. A ranking is sorted by quality
-and noise, with a position bias that falls from the first response to the last. A reward is scale * quality + noise.
+and noise, with a position bias that falls from the first response to the last. A reward is scale * quality + noise, and
+so are the log-odds of the first of two labels for one response.
 """
 
 import math
@@ -12,7 +13,7 @@ from typing import Any
 
 from rlaif.stats.log_odds import sigmoid
 from rlaif.testing.policy import WORDS, text_choice
-from rlaif.testing.request_kind import after_fences, fenced, question_of, scale_of, shown_responses
+from rlaif.testing.request_kind import after_fences, fenced, labels_of, question_of, scale_of, shown_responses
 from rlaif.testing.simulated_model import SimulatedModel
 from rlaif.text.refusal import detect_refusal
 
@@ -20,11 +21,13 @@ _DECLINES = re.compile(r"^([AB]): it declines$", re.M)
 
 
 def verdict(model: SimulatedModel, body: dict[str, Any]) -> dict[str, Any]:
-    """Return a one-token verdict on two responses, or on whether one response declines."""
+    """Return a one-token verdict: which of two responses is better, or one of two labels for a single response."""
     question, seed = question_of(body), body.get("seed", 0)
     if asked := _DECLINES.search(question):
         return _whether_it_declines(model, question, asked[1])
     shown = shown_responses(question)
+    if not shown and (two := labels_of(question)):
+        return _whether_it_is_good(model, question, two)
     if len(shown) != 2:
         return one_token([("?", 1.0)])
     (first_label, first), (second_label, second) = shown
@@ -44,6 +47,15 @@ def _whether_it_declines(model: SimulatedModel, question: str, label: str) -> di
     declines = detect_refusal("", fenced(question).get("answer", "")) != "compliance"
     right, wrong = (label, other) if declines else (other, label)
     return one_token([(right, model.label_mass * 0.9), (wrong, 0.1)])
+
+
+def _whether_it_is_good(model: SimulatedModel, question: str, labels: tuple[str, str]) -> dict[str, Any]:
+    """Return the probabilities of two labels for one response: the first's log-odds are scale * quality + noise."""
+    rng = model.rng("one", question)
+    mass = 0.001 if rng.random() < model.unreadable else model.label_mass
+    x = model.scale * model.quality(fenced(question).get("answer", "")) + model.noise * rng.gauss(0, 1)
+    found = [(labels[0], mass * sigmoid(x)), (labels[1], mass * sigmoid(-x)), ("well", 1 - mass)]
+    return one_token(sorted(found, key=lambda entry: -entry[1]))
 
 
 def _logit(model: SimulatedModel, first: str, second: str, question: str, rng: random.Random) -> float:

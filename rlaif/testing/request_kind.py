@@ -15,6 +15,7 @@ _FENCE = re.compile(
     re.M | re.S,
 )
 _SCALE = re.compile(r"whole number from (\d+) to (\d+)")
+_LABELS = re.compile(r"^Reply with (\S+) or (\S+) and nothing else\.$", re.M)
 _OPTION = re.compile(r"^([A-D])\) (.*)$", re.M)
 
 
@@ -73,6 +74,12 @@ def scale_of(question: str) -> tuple[int, int]:
     """Return the (lowest, highest) number of a rating."""
     low, high = _SCALE.findall(question)[-1]
     return int(low), int(high)
+
+
+def labels_of(question: str) -> tuple[str, str] | None:
+    """Return the two labels to answer with; None where the question does not end in them."""
+    found = _LABELS.findall(after_fences(question))
+    return found[-1] if found else None
 
 
 def options_of(question: str) -> dict[str, str]:

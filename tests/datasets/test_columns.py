@@ -85,6 +85,14 @@ def test_only_tables_for_trainers_of_reward_models_have_a_margin() -> None:
     assert "p_margin" in PreferenceRow.model_fields
 
 
+def test_the_docs_name_every_format() -> None:
+    table = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    named = {
+        name for line in table.splitlines() if line.startswith("| `") for name in line.split("|")[1].split("`")[1::2]
+    }
+    assert named >= set(FORMATS)
+
+
 def columns_of(file: Path) -> list[str]:
     if file.suffix == ".parquet":
         return list(pyarrow.parquet.read_schema(file).names)

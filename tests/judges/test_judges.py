@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rlaif.config.judging import JudgingConfig
 from rlaif.constitution.schema import Principle
 from rlaif.errors import RequestError
-from rlaif.judges import judge_config
+from rlaif.judges import KINDS, judge_config
 from rlaif.judges.base import CandidateSet, Comparison, Judge, PointwiseResults
 from rlaif.judges.listwise import orders, read_ranking
 from rlaif.judges.pairwise import continued
@@ -97,6 +97,11 @@ async def test_every_kind_prefers_the_better_answer_whichever_is_called_a(tmp_pa
         assert found.logit is not None
         assert found.logit * sign > 0.1
         assert found.abstention is None
+
+
+def test_the_docs_say_when_to_take_every_kind() -> None:
+    lines = (Path(__file__).parents[2] / "docs" / "judging.md").read_text(encoding="utf-8").splitlines()
+    assert {line.split("`")[1] for line in lines if line.startswith("| `") and line.count("|") == 5} >= set(KINDS)
 
 
 async def test_all_kinds_at_once_are_one_judgement_with_a_voice_each(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def evaluate_judge(  # noqa: PLR0913, PLR0917  (a command line's flags)
         list[str] | None, typer.Option(help="MODEL, URL or MODEL@URL; give several to compare them.")
     ] = None,
     judge: Annotated[
-        list[str] | None, typer.Option(help="Kind of judge (see above); give several to compare them.")
+        list[str] | None, typer.Option(help=f"Kind of judge; give several to compare them: {', '.join(KINDS)}.")
     ] = None,
     constitution: Annotated[str | None, typer.Option(help="Shipped name or YAML file.")] = None,
     run: Annotated[
@@ -61,9 +61,8 @@ def evaluate_judge(  # noqa: PLR0913, PLR0917  (a command line's flags)
     are optional. Replies are kept in the reply store: the same command continues where it was stopped and asks nothing
     again. The exit code does not depend on the verdicts. What the metrics mean: docs/judging.md.
 
-    Kinds of judges: pairwise-logprob (one token; the default), pairwise-reasoned (reasons first), rating (a number for
-    each response), listwise (ranks the responses), reward (a reward model that vLLM serves). --recalibrate writes
-    recalibration.json into --out; a run applies it with judging: {recalibration: FILE} and keeps the raw p, too.
+    Which kind of judge suits which task: docs/judging.md. --recalibrate writes recalibration.json into --out; a run
+    applies it with judging: {recalibration: FILE} and keeps the raw p, too.
 
     \b
     Examples:

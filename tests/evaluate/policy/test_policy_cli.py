@@ -126,7 +126,7 @@ def test_the_same_command_asks_nothing_twice(rlaif: Rlaif, given: list[str], ser
         (("--base", "ftp://x"), ["--base ftp://x", "must start with http"]),
         (("--tuned", "adapter"), ["--tuned adapter", "contains an adapter", "--merge"]),
         (("--tuned", "empty"), ["--tuned empty", "no config.json"]),
-        (("--tuned", "p.jsonl"), ["--tuned p.jsonl", "is a file; name a model's folder"]),
+        (("--tuned", "p.jsonl"), ["--tuned p.jsonl", "is a file; give a model's folder"]),
         (("--out", "judged"), ["--out judged", "has an evaluation.json of another kind"]),
         (("--prompts", "none.jsonl"), ["none.jsonl", "no such file"]),
         (("--constitution", "nothing"), ["no constitution 'nothing'"]),
