@@ -294,7 +294,7 @@ def test_the_doctor_starts_a_server_and_asks_it_something() -> None:
     findings = {finding["what"]: finding for finding in json.loads(done.stdout)}
     assert done.returncode == 0, done.stderr
     assert findings["a server starts"]["ok"]
-    assert re.match(r"answers '.+', and writes [\d,]+ tokens/s", findings["a server starts"]["found"])
+    assert re.match(r"responds '.+', and writes [\d,]+ tokens/s", findings["a server starts"]["found"])
     assert re.search(r"GiB in \w+, fits; about [\d,]+ tokens/s", findings["smollm2"]["found"])
 
 

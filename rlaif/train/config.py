@@ -42,8 +42,8 @@ class Recipe(Section):
     max_length: int = Field(default=1024, ge=16)
     """Largest number of tokens of prompt plus response; prompts of this length or more are left out and listed."""
     evaluate_every: int | None = Field(default=None, ge=1)
-    """Steps between two evaluations on the held-out examples, each with a checkpoint; by default a tenth of the "
-    "steps."""
+    """Steps between two evaluations on the held-out examples, each with a checkpoint; by default a tenth of the
+    steps."""
     trl: dict[str, Any] = Field(default_factory=dict)
     """Options of TRL's configuration for this kind of training; they override what is chosen here."""
 

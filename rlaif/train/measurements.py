@@ -133,8 +133,8 @@ class Length:
     responses: tuple[int, ...]
     """Tokens of the chosen and the rejected response, or of the one to imitate."""
     same_prompt: bool = True
-    """Whether the template renders the prompt the same when a response follows; if not, the difference is not "
-    "trained."""
+    """Whether the template renders the prompt the same when a response follows; if not, the difference is not
+    trained."""
 
     @property
     def total(self) -> int:
@@ -155,8 +155,8 @@ class Lengths:
     max_length: int
 
     def too_long(self, stage: Stage) -> list[str]:
-        """Return the ids of examples whose prompt leaves no room for a response; for a reward model, that do not "
-        "fit."""
+        """Return the ids of examples whose prompt leaves no room for a response; for a reward model, that do not
+        fit."""
         return [name for name, one in self.by_id.items() if not self._fits(one, stage)]
 
     def cut(self, stage: Stage) -> list[str]:

@@ -118,8 +118,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
             )
 
     def _check_fall(self, numbers: dict[str, float]) -> None:
-        """Raise TrainingError when the chosen responses' log-ratio (reward / beta; Rafailov et al. 2023, eq. 5) "
-        "falls too far."""
+        """Raise TrainingError when the chosen responses' log-ratio (reward / beta; Rafailov et al. 2023, eq. 5)
+        falls too far."""
         if self._fall is None or "rewards/chosen" not in numbers:
             return
         self._falls.append(-numbers["rewards/chosen"] / self._fall.beta / self._fall.tokens)

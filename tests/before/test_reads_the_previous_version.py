@@ -178,7 +178,7 @@ def test_a_finished_training_is_known_by_its_data_and_model(rlaif: Rlaif, data: 
     assert_same(was, {name: value for name, value in printed(rlaif(*command, "--json")).items() if name != "folder"})
     said = rlaif(*command)
     assert said.code == 0
-    assert "trained is finished already" in said.err
+    assert "trained is already finished" in said.err
     assert "held out 100.0% of 2 pairs right" in said.out
     assert rlaif(*command, "--labels", "hard").complains(2, "holds another training", "labels soft → hard")
 

@@ -168,7 +168,7 @@ async def test_runs_over_other_prompts_or_with_another_critic_are_not_compared(
         await generate_async(make_config(one, prompts=2, out=str(tmp_path / "runs" / "one")))
         await generate_async(make_config(other, prompts=2, out=str(tmp_path / "runs" / "two")))
         sources = [str(tmp_path / "runs" / name) for name in ("one", "two")]
-        with pytest.raises(RunDirectoryError, match="a difference of rules cannot be told from one of critics"):
+        with pytest.raises(RunDirectoryError, match="rules and critics differ at the same time"):
             await compare_async(compare_config(sources, None, str(tmp_path / "runs" / "both"), 0))
 
 
@@ -176,11 +176,11 @@ def test_bad_sources_are_named(make_config: MakeConfig, sources: list[str], tmp_
     run = make_config(SimulatedServer())
     with pytest.raises(ConfigError, match="at least two"):
         comparison(sources[:1], run, tmp_path)
-    with pytest.raises(ConfigError, match="is not a run directory; to compare constitutions, give the settings"):
+    with pytest.raises(ConfigError, match="is not a run directory; to compare constitutions, give settings"):
         compare_config(sources, None, str(tmp_path / "x"), 0)
-    with pytest.raises(ConfigError, match="is called testing, too"):
+    with pytest.raises(ConfigError, match="another rule set is also called testing"):
         comparison([sources[0], sources[0]], run, tmp_path)
-    with pytest.raises(ConfigError, match="is a folder, but not a run directory"):
+    with pytest.raises(ConfigError, match="not a run directory"):
         comparison([str(tmp_path), sources[0]], run, tmp_path)
 
 

@@ -95,7 +95,7 @@ async def test_runs_that_only_bear_the_names_of_those_judged_are_refused(
         sources = await two_runs(tmp_path, "runs", make_config(server, prompts=2))
         namesakes = await two_runs(tmp_path, "others", make_config(server, prompts=2, seed=7))
         await compare_async(over(sources, make_config(server), tmp_path))
-        with pytest.raises(RunDirectoryError, match="has judged other responses to 'p0'"):
+        with pytest.raises(RunDirectoryError, match="the judged responses to 'p0' are not those of these runs"):
             await compare_async(over(namesakes, make_config(server), tmp_path))
 
 
@@ -105,7 +105,7 @@ async def test_what_differs_beside_the_rules_is_said(make_config: MakeConfig, tm
             tmp_path, "runs", make_config(server, prompts=2), make_config(server, prompts=2, seed=7)
         )
         found = (await compare_async(over(sources, None, tmp_path))).comparison
-    assert "bold was not made as calm was (seed 0 → 7): what differs is not the rules alone" in found.warnings
+    assert "bold and calm differ in more than the rules (seed 0 → 7)" in found.warnings
     assert not found.shared_samples
 
 
@@ -133,7 +133,7 @@ async def test_judging_in_one_order_is_not_called_unreadable(make_config: MakeCo
     async with SimulatedServer() as server:
         run = make_config(server, prompts=2, judging={"orders": "one"})
         done = await compare_async(over(two_files(tmp_path), run, tmp_path))
-    assert "No question was read in both orders." in rule_sets_plot(done.comparison).reading
+    assert "No verdict is readable in both orders." in rule_sets_plot(done.comparison).reading
     assert any("in one order only" in warning for warning in done.comparison.warnings)
 
 

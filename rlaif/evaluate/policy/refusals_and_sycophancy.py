@@ -239,7 +239,7 @@ def _reading_line(
         if None not in both.values():
             tallies.append({side: Tally({"read": 1, "counted": one is declines}) for side, one in both.items()})
     if not tallies:
-        return not_measured(measure, "none of the critic's readings is readable")
+        return not_measured(measure, "none of the critic's verdicts is readable")
     return ratio_line(paired_bootstrap(tallies), measure, "counted", "read")
 
 

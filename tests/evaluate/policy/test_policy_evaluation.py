@@ -209,5 +209,5 @@ async def test_a_second_opinion_on_refusals_stands_beside_the_rules(tmp_path: Pa
 async def test_a_critic_that_does_not_answer_gives_no_second_opinion(tmp_path: Path) -> None:
     mute = SimulatedModel(name="critic", label_mass=0.1)
     found = await evaluated(tmp_path, BASE, TUNED, mute, count=4, probes=FEW, second_opinion=True)
-    assert line(found, "over-refusal-critic").note == "the critic could read none"
+    assert line(found, "over-refusal-critic").note == "none of the critic's verdicts is readable"
     assert (found.agreement.read, found.agreement.unread) == (0, 24)
