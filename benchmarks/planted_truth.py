@@ -40,7 +40,7 @@ def main() -> None:
 def _probabilities(seeds: int, matchups: int, noise: float) -> str:
     worlds = [world(seed, matchups, noise) for seed in range(seeds)]
     found = [study(one) for one in worlds]
-    errors = [(one.error_of_critic, one.error_without_length, one.error_without_noise) for one in found]
+    errors = [(one.error_of_critic, one.error_without_length) for one in found]
     position = fmean(one.position.holds(true.position) for true, one in zip(worlds, found, strict=True))
     length = fmean(one.length.linear.holds(true.length) for true, one in zip(worlds, found, strict=True))
     wrong, labels = sum(one.wrongly_labelled for one in found), sum(one.labels for one in found)

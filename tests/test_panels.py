@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 from datasets import load_dataset
 
-from rlaif.config.run import RunConfig
 from rlaif.errors import ConfigError, RunDirectoryError
 from rlaif.generation import generate_async
 from rlaif.preferences.recalibration import FittedOn, Recalibrator
 from rlaif.runs.calibrate import words_of
 from rlaif.runs.reader import Run
-from rlaif.runs.summary import summarise
+from rlaif.runs.summary import summarise, warnings_of
 from rlaif.testing import SimulatedModel, SimulatedServer
 from tests.conftest import MakeConfig
 
@@ -32,7 +31,9 @@ async def test_all_kinds_at_once_make_one_dataset_with_everybodys_voice(make_con
     assert summary.panel is not None
     assert [member.judge for member in summary.panel.members] == ALL
     assert all(member.read == summary.matchups for member in summary.panel.members[:1])
-    assert summary.notes == ["the policy judges its own responses: models tend to prefer text that resembles their own"]
+    assert (
+        summary.notes[0] == "the policy judges its own responses: models tend to prefer text that resembles their own"
+    )
     card = (run.path / "dataset" / "README.md").read_text()
     for words in (
         "reasons first; the verdict is read from its last line",
@@ -83,26 +84,36 @@ def fitted(run: Run, **source: object) -> Recalibrator:
         "identities": run.judge_identities,
         "words": words_of(run),
     }
-    return Recalibrator(kind="temperature", slope=0.5, items=99, fitted_on=FittedOn.model_validate(known | source))
+    logits = tuple(2 * value for value in (0.5, 1.0, 1.5, -0.5, 2.0, -1.0)) * 20
+    return Recalibrator(
+        kind="temperature", slope=0.5, items=120, fitted_on=FittedOn.model_validate(known | source), logits=logits
+    )
 
 
-async def test_a_recalibration_is_applied_openly_and_asks_nothing(make_config: MakeConfig, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kept", [True, False], ids=["fitted again", "of an earlier version"])
+async def test_a_recalibration_is_applied_openly_and_asks_nothing(
+    make_config: MakeConfig, tmp_path: Path, kept: bool
+) -> None:
     file = tmp_path / "recalibration.json"
-    async with SimulatedServer() as server:
-        run = await generate_async(make_config(server, judging=FREE))
+    async with SimulatedServer(SimulatedModel(scale=2.0)) as server:
+        run = await generate_async(make_config(server, 30, judging=FREE))
         before = {(p.prompt_id, p.chosen): p for _, c in run.conclusions() for p in c.pairs}
         asked = len(server.asked)
-        file.write_text(fitted(run).model_dump_json())
-        run = await generate_async(make_config(server, judging={**FREE, "recalibration": str(file)}))
+        recalibrator = fitted(run)
+        file.write_text((recalibrator if kept else recalibrator.model_copy(update={"logits": ()})).model_dump_json())
+        run = await generate_async(make_config(server, 30, judging={**FREE, "recalibration": str(file)}))
         assert len(server.asked) == asked
     after = {(p.prompt_id, p.chosen): p for _, c in run.conclusions() for p in c.pairs}
     assert after.keys() == before.keys()
     for key, pair in after.items():
-        assert pair.p_raw == pytest.approx(before[key].p_chosen)
+        assert pair.p_raw == pytest.approx(before[key].p_raw)
+        assert pair.p_chosen_from == ("posterior" if kept else "matchup")
         assert 0.5 < pair.p_chosen < pair.p_raw
     card = (run.path / "dataset" / "README.md").read_text()
-    assert "log-odds times 0.50, fitted on 99 labelled items of gold.jsonl (hash g)" in card
-    assert json.loads((run.path / "summary.json").read_text())["corrected"]["recalibrator"]["slope"] == 0.5
+    slope = json.loads((run.path / "summary.json").read_text())["corrected"]["recalibrator"]["slope"]
+    assert slope == 0.5 if not kept else 0.2 < slope < 0.9
+    assert f"differences times {slope:.2f}, fitted on 120 labelled items of gold.jsonl (hash g)" in card
+    assert ("is of an earlier version" in card) != kept
 
 
 @pytest.mark.parametrize(
@@ -139,20 +150,32 @@ async def test_length_is_measured_and_taken_out_where_that_is_asked_for(make_con
     assert "measured over this run" in (run.path / "dataset" / "README.md").read_text() or run.path == given.path
 
 
-@pytest.mark.slow
-async def test_noise_between_the_orders_holds_probabilities_back(make_config: MakeConfig) -> None:
+@pytest.mark.parametrize("setting", [{}, {"recalibration": "noise"}], ids=["by default", "as it was asked for once"])
+async def test_noise_is_measured_and_taken_out_of_p(make_config: MakeConfig, setting: dict[str, str]) -> None:
     async with SimulatedServer(SimulatedModel(noise=2.0)) as server:
-        run = await generate_async(make_config(server, 40, judging={**FREE, "recalibration": "noise"}))
+        run = await generate_async(make_config(server, 30, judging={**FREE, **setting}))
     noise = summarise(run).corrected.noise
     assert noise is not None
-    assert noise.noise == pytest.approx(2.0, rel=0.5)
-    assert all(pair.p_chosen <= pair.p_raw for _, c in run.conclusions() for pair in c.pairs)
+    assert noise.noise == pytest.approx(1.0, rel=0.4)  # both orders and two principles of weights 2 and 1 are averaged
+    pairs = [pair for _, concluded in run.conclusions() for pair in concluded.pairs]
+    assert sum(pair.p_chosen for pair in pairs) < sum(pair.p_raw for pair in pairs)
+    card = (run.path / "dataset" / "README.md").read_text()
+    assert "noise: p_chosen is the posterior given all matchups of the prompt" in card
+    assert "it is not calibrated against people" in card
 
 
-def test_noise_between_the_orders_needs_both() -> None:
-    run = {"constitution": "honesty", "prompts": "seed", "policy": "m", "out": "o"}
-    with pytest.raises(ConfigError, match="`recalibration: noise` measures how far the two orders disagree"):
-        RunConfig.check({**run, "judging": {"recalibration": "noise", "orders": "one"}})
+async def test_programs_decide_as_before_and_few_matchups_leave_p_uncalibrated(make_config: MakeConfig) -> None:
+    async with SimulatedServer(SimulatedModel(noise=2.0)) as server:
+        run = await generate_async(make_config(server, 3, judging=FREE))
+    pairs = [pair for _, concluded in run.conclusions() for pair in concluded.pairs]
+    assert {(pair.p_chosen_from, pair.p_chosen == pair.p_raw) for pair in pairs} == {("matchup", True)}
+    assert any("not calibrated for noise: there are fewer than 50 degrees" in note for note in summarise(run).notes)
+
+
+async def test_a_critic_that_prefers_any_revision_is_warned_of(make_config: MakeConfig) -> None:
+    async with SimulatedServer(SimulatedModel(revision_preference=5.0, revision_gain=0.0)) as server:
+        run = await generate_async(make_config(server, 12, judging=FREE))
+    assert any(warning.startswith("revisions win 24 of 24 matchups") for warning in warnings_of(run))
 
 
 async def test_rows_and_card_name_the_models_that_judged_and_say_where_the_rules_had_no_say(

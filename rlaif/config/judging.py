@@ -70,8 +70,9 @@ class JudgingConfig(Section):
     """Subtracted from the log-odds of every label: the critic's length effect in logits per unit of log length ratio,
     as measured by `rlaif evaluate judge`, or `run` to estimate it over this run. The uncorrected p is kept, too."""
     recalibration: str | None = None
-    """A file from `rlaif evaluate judge --recalibrate`, or `noise`: log-odds are shrunk by the disagreement of the two
-    orders, which needs no gold labels. Applied to every label; the uncorrected p is kept, too."""
+    """A file from `rlaif evaluate judge --recalibrate`, which corrects a critic that is over- or underconfident; the
+    uncorrected p is kept, too. (Noise of the verdicts is corrected without it; `noise`, which asked for that, is still
+    accepted and means no file.)"""
     require: RequireConfig | None = None
     """What the judges must reach before anything is generated; no gate by default."""
 
@@ -83,6 +84,11 @@ class JudgingConfig(Section):
         if not isinstance(judges, list | tuple):
             return judges
         return [{"kind": judge} if isinstance(judge, str) else judge for judge in judges]
+
+    @field_validator("recalibration")
+    @classmethod
+    def _noise_needs_no_setting(cls, recalibration: str | None) -> str | None:
+        return None if recalibration == "noise" else recalibration
 
     @field_validator("labels")
     @classmethod
@@ -104,8 +110,6 @@ class JudgingConfig(Section):
             raise ValueError("`labels` is an option of a judge here: move it into the entry under `judges`")
         if self.kind == "none" and self.require is not None:
             raise ValueError("`require` measures the judges, and `kind: none` has no judge; remove one of them")
-        if self.recalibration == "noise" and self.orders == "one":
-            raise ValueError("`recalibration: noise` measures how far the two orders disagree; set `orders: both`")
         names = [judge.called for judge in self.judges]
         repeated = next((name for name in names if names.count(name) > 1), None)
         if repeated is not None:

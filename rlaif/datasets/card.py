@@ -118,7 +118,7 @@ def _method(run: Run, summary: Summary) -> str:
             f"{config.revision.principles} principle(s) drawn for each.",
             f"- Judged: {asked}; {strategy_words(config.judging)}.",
             *(f"  - {judge_words(judge)}." for judge in config.judging.panel),
-            *(f"- Corrected: {words}; `p_raw` is uncorrected." for words in corrected_words(summary.corrected)),
+            *(f"- Corrected: {words}." for words in corrected_words(summary.corrected)),
             f"- Paired: {config.pairs.select}; {_thresholds(config)}.",
             f"- Templates: {', '.join(f'{name} `{digest}`' for name, digest in run.manifest.templates.items())}.",
         ]
@@ -185,7 +185,7 @@ def _columns(tables: Mapping[str, Table]) -> str:
 def _checked(summary: Summary) -> str:
     """Return the clause about the data on which the probabilities were calibrated, if any."""
     if summary.corrected.recalibrator is None:
-        return ", which was not measured here against human labels"
+        return "; it is not calibrated against people"
     return " after its recalibration on labelled items, which may not hold for these prompts"
 
 

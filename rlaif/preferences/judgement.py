@@ -24,6 +24,7 @@ from typing import Literal, TypeAlias
 
 from rlaif.preferences.logits import TIE_LOGIT, PrincipleLogit, weighted_mean
 from rlaif.preferences.position import PositionBias
+from rlaif.preferences.posterior import Observation
 from rlaif.records import PROMPT_CHECK, Checked, Matchup, Record
 from rlaif.stats.log_odds import sigmoid
 
@@ -53,7 +54,7 @@ class Rule:
     bias: PositionBias | None = None
     """Measured over the whole run; without it no matchup abstains for order noise."""
     recalibrate: Callable[[float], float] | None = None
-    """From log-odds to log-odds; odd and increasing, so that no winner changes."""
+    """From From one matchup's log-odds to calibrated ones; odd and increasing, so that no winner changes."""
 
     def weight(self, principle: str) -> float:
         """Return a principle's weight; 1 for a prompt's own check, the run file's weight for an aspect."""
@@ -233,6 +234,32 @@ def deciding_principles(judgement: Judgement, rule: Rule) -> list[PrincipleJudge
         for part in judgement.principles
         if not part.silent and (not leveled or rule.priorities.get(part.principle, 1) == judgement.priority)
     ]
+
+
+def parts_of_logit(judgement: Judgement, rule: Rule) -> list[PrincipleJudgement]:
+    """Return the principles that the log-odds are a mean of, without silent checks, also for an abstention.
+
+    Where every level abstains, the log-odds are those of the first.
+    """
+    parts = [part for part in judgement.principles if not part.silent]
+    if rule.strategy == "weighted" or not parts:
+        return parts
+    levels = [rule.priorities.get(part.principle, 1) for part in parts]
+    level = min(levels) if judgement.priority is None else judgement.priority
+    return [part for part, of in zip(parts, levels, strict=True) if of == level]
+
+
+def observation(judgement: Judgement, rule: Rule) -> Observation | None:
+    """Return a matchup's log-odds for the posterior; None where it is unreadable or a check is in the mean.
+
+    A check has no noise, so it would make the judges' noise look smaller than it is.
+    """
+    parts = parts_of_logit(judgement, rule)
+    if judgement.logit is None or any(part.by_program for part in parts):
+        return None
+    in_both_orders = rule.bias is not None and any(part.position_bias is not None for part in parts)
+    disagreement = order_noise(parts, rule, rule.bias) if in_both_orders and rule.bias is not None else math.nan
+    return Observation(judgement.a, judgement.b, judgement.logit, disagreement)
 
 
 def _at_level(level: int, parts: Collection[PrincipleJudgement], rule: Rule, length_shift: float) -> Decision:

@@ -5,16 +5,28 @@ thresholds: no model is needed to conclude the same run with another threshold.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from rlaif.preferences.judgement import Judgement, Rule, judge_matchup, order_noise
+from rlaif.preferences.judgement import (
+    ROUNDING,
+    Judgement,
+    Rule,
+    deciding_principles,
+    judge_matchup,
+    observation,
+    order_noise,
+)
 from rlaif.preferences.logits import weighted_mean
+from rlaif.preferences.posterior import Evidence
 from rlaif.preferences.ranking import PairsConfig, Strength, rank, scores_of, wanted_pairs
 from rlaif.preferences.recalibration import NO_CORRECTION, Correction
 from rlaif.records import Probability, Record, Trace
 from rlaif.seeds import derive_seed
 from rlaif.stats.log_odds import sigmoid
+
+Basis = Literal["posterior", "matchup", "checks"]
 
 
 class Pair(Record):
@@ -24,9 +36,12 @@ class Pair(Record):
     chosen: str
     rejected: str
     p_chosen: Probability
-    """Probability that the chosen response is better, from the pair's own matchup, corrections applied."""
+    """Probability that the chosen response is better, corrections applied."""
+    p_chosen_from: Basis
+    """`posterior`: from all matchups of the prompt and the noise over the run. `matchup`: from the pair's own matchup,
+    where the noise is not known or a check is in its mean. `checks`: from programs alone."""
     p_raw: Probability
-    """The same before corrections; equal to p_chosen where there are none."""
+    """From the pair's own matchup, before corrections."""
     margin: float
     """p_chosen - 0.5: how far from a tie, above 0 and at most 0.5."""
     score_chosen: float
@@ -85,22 +100,22 @@ def conclude(
     `nothing_asked` is the reason for having no pair where neither a principle nor a check applied.
     """
     lengths = {response.id: len(response.text) for response in trace.responses}
-    corrected = replace(rule, recalibrate=correction.recalibrate)
-    judgements = tuple(
-        judge_matchup(
-            matchup, corrected, length_shift=correction.shift(math.log(lengths[matchup.a] / lengths[matchup.b]))
-        )
-        for matchup in trace.matchups
-    )
+    judgements = tuple(judge_trace(trace, rule, correction))
     strengths = rank(judgements)
     scores = scores_of(strengths)
     wanted = wanted_pairs(scores, trace.ancestors(scores), pairs, pairs_seed(run_seed, trace.prompt.id), lengths)
-    by_ids = {frozenset((j.a, j.b)): j for j in judgements}
+    judged = _Judged(
+        prompt_id=trace.prompt.id,
+        by_ids={frozenset((j.a, j.b)): j for j in judgements},
+        strengths=strengths,
+        rule=rule,
+        correction=correction,
+        evidence=evidence_of(trace.prompt.id, judgements, rule),
+    )
     found: list[Pair] = []
     refused: list[str] = []
     for first, second in wanted:
-        free = pairs.select == "revision-vs-parent"
-        outcome = _pair(trace.prompt.id, first, second, by_ids, strengths, rule, free=free)
+        outcome = _pair(judged, first, second, free=pairs.select == "revision-vs-parent")
         if isinstance(outcome, Pair):
             found.append(outcome)
         else:
@@ -115,38 +130,77 @@ def conclude(
     )
 
 
+def judge_trace(trace: Trace, rule: Rule, correction: Correction) -> Iterator[Judgement]:
+    """Yield the judgement of each matchup of a trace."""
+    lengths = {response.id: len(response.text) for response in trace.responses}
+    corrected = replace(rule, recalibrate=correction.recalibrate)
+    for matchup in trace.matchups:
+        shift = correction.shift(math.log(lengths[matchup.a] / lengths[matchup.b]))
+        yield judge_matchup(matchup, corrected, length_shift=shift)
+
+
 def pairs_seed(run_seed: int, prompt_id: str) -> int:
     """Return the seed of the random opponent in `best-vs-random`."""
     return derive_seed(run_seed, prompt_id, "pairs")
 
 
-def _pair(
-    prompt_id: str,
-    first: str,
-    second: str,
-    by_ids: Mapping[frozenset[str], Judgement],
-    strengths: Mapping[str, Strength],
-    rule: Rule,
-    *,
-    free: bool,
-) -> Pair | str:
+CONTRADICTION = "ranking and direct verdict disagree"
+
+
+def evidence_of(prompt_id: str, judgements: Sequence[Judgement], rule: Rule) -> Evidence | None:
+    """Return a prompt's matchups as evidence on its candidates' quality; None where no judge alone decided any."""
+    observed = [one for judgement in judgements if (one := observation(judgement, rule)) is not None]
+    return Evidence.of(prompt_id, observed) if observed else None
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """The judgements of one prompt, and what probabilities are made with."""
+
+    prompt_id: str
+    by_ids: Mapping[frozenset[str], Judgement]
+    strengths: Mapping[str, Strength]
+    rule: Rule
+    correction: Correction
+    evidence: Evidence | None
+
+    def p(self, judgement: Judgement, winner: str, loser: str) -> tuple[float, Basis]:
+        """Return the probability that the winner of a judgement is better, and where it comes from."""
+        direct = judgement.p_of(winner) or 0.0
+        if deciding := deciding_principles(judgement, self.rule):
+            if all(part.by_program for part in deciding):
+                return direct, "checks"
+            if any(part.by_program for part in deciding):
+                return direct, "matchup"
+        if self.correction.quality is None or self.evidence is None:
+            return direct, "matchup"
+        return self.correction.p_of(self.correction.quality.difference(self.evidence, winner, loser)), "posterior"
+
+
+def _pair(judged: _Judged, first: str, second: str, *, free: bool) -> Pair | str:
     """Return the pair of two candidates, or why there is none; with `free` either may be the winner."""
-    judgement = by_ids.get(frozenset((first, second)))
+    judgement = judged.by_ids.get(frozenset((first, second)))
+    rule, strengths = judged.rule, judged.strengths
     if judgement is None:
         return "not compared directly"
     if judgement.abstention is not None or judgement.p is None:
         return judgement.abstention or "unreadable"
     winner, loser = (judgement.a, judgement.b) if judgement.p > 0.5 else (judgement.b, judgement.a)
     if not free and winner != first:
-        return "ranking and direct verdict disagree"
-    p_chosen = max(judgement.p, 1 - judgement.p)
+        return CONTRADICTION
+    p_chosen, basis = judged.p(judgement, winner, loser)
+    if p_chosen < 0.5:
+        return CONTRADICTION
+    if p_chosen - 0.5 < rule.min_margin - ROUNDING or p_chosen == 0.5:
+        return "too close"
     raw = judgement.logit if judgement.raw_logit is None else judgement.raw_logit
     p_raw = sigmoid((raw or 0.0) if winner == judgement.a else -(raw or 0.0))
     return Pair(
-        prompt_id=prompt_id,
+        prompt_id=judged.prompt_id,
         chosen=winner,
         rejected=loser,
         p_chosen=p_chosen,
+        p_chosen_from=basis,
         p_raw=p_raw,
         margin=p_chosen - 0.5,
         score_chosen=strengths[winner].value,

@@ -1,22 +1,16 @@
-"""Corrections of a run's log-odds before they become labels: length first, then calibration.
+"""Corrections of a run's log-odds: length, noise of the verdicts, and confidence by gold labels.
 
-**From gold labels.** The critic's log-odds for the better responses of a gold set give a `Recalibrator`, log-odds to
-log-odds, valid only for that critic and those rules:
+Every matchup's log-odds first lose the effect of the lengths. The posterior of the difference in quality
+(`posterior.py`) then takes the noise of the verdicts out of p_chosen. Whether the critic is over- or underconfident
+throughout, only gold labels show. They give a `Recalibrator`, valid only for that critic and those rules:
 
-    temperature     times one slope (Platt 1999 without an intercept): needs few labels, keeps the order
-    isotonic        an increasing step function (Zadrozny & Elkan 2002), linear between steps: needs hundreds
+    temperature     differences times one slope (Platt 1999 without an intercept): needs few labels, keeps the order
+    isotonic        an increasing step function of log-odds (Zadrozny & Elkan 2002): needs hundreds
 
-Both are fitted on both orientations of each item, so that p(a beats b) = 1 - p(b beats a) and no winner changes.
-
-**Without gold labels**, from the disagreement of the two orders. With l = (x_ab - x_ba) / 2 and b = (x_ab + x_ba) / 2,
-noise drawn anew for every verdict has the same variance in both, and b varies for no other reason, so
-
-    v = var(b)                  variance of the noise of l
-    t = var(l) - v              variance of the signal
-    s | l ~ N(k l, k v)         k = t / (t + v), for approximately normal differences s (empirical Bayes)
-
-and the calibrated probability is E[sigma(s) | l], nearer to one half than sigma(l). Errors that both orders share are
-not seen; only gold labels show them.
+A slope fitted on the log-odds of random pairs contains the noise of the verdicts, and selected pairs have another share
+of noise than random ones. So the recalibrator keeps the gold items' log-odds, and a run fits it again to their
+posterior, with the run's own noise: on the scale of quality, where selection changes nothing. Both kinds are fitted on
+both orientations of each item, so that p(a beats b) = 1 - p(b beats a) and no winner changes.
 """
 
 import math
@@ -25,70 +19,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from rlaif.errors import GoldError
-from rlaif.preferences.logits import TIE_LOGIT
+from rlaif.preferences.posterior import Difference, Evidence, Noise, Observation, QualityModel
 from rlaif.records import Record
 from rlaif.stats.estimates import Array, Estimate
-
-FEWEST = 50
-"""With fewer matchups the variances are too uncertain, and nothing is shrunk."""
-
-NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(21)
-WEIGHTS = WEIGHTS / WEIGHTS.sum()
-
-
-class Noise(Record):
-    """Variance components of the log-odds of a critic's matchups over a run."""
-
-    noise: float
-    """Variance of l due to noise of the verdicts."""
-    signal: float
-    """Variance of l due to the responses; 0 where noise explains all."""
-
-    @property
-    def reliability(self) -> float:
-        """Share of the variance that is signal, in [0, 1]: the correlation of two independent judging passes."""
-        total = self.noise + self.signal
-        return self.signal / total if total else 1.0
-
-
-def measure_noise(logits: npt.ArrayLike, position_biases: npt.ArrayLike) -> Noise | None:
-    """Return the variances over matchups asked in both orders; None with fewer than FEWEST that are not ties.
-
-    (n,) log-odds for a response that was drawn at random to be `a`, so that their mean is 0, and (n,) position biases,
-    minus their principle's constant where not all matchups have the same principles. Ties are left out: exact ties in
-    both orders have neither noise nor the usual bias. So are matchups whose bias is NaN (one order, or checks alone).
-    """
-    asked, biases = np.asarray(logits, dtype=float), np.asarray(position_biases, dtype=float)
-    named = (np.abs(asked) >= TIE_LOGIT) & np.isfinite(biases)
-    if named.sum() < FEWEST:
-        return None
-    noise = float(biases[named].var(ddof=1))
-    return Noise(noise=noise, signal=max(0.0, float(np.mean(asked[named] ** 2)) - noise))
-
-
-def denoised(logit: float, noise: Noise) -> float:
-    """Return the log-odds of E[sigma(s) | l]: the sign of `logit`, and nearer to zero."""
-    return float(denoised_all(np.array([logit]), noise)[0])
-
-
-def denoised_all(logits: Array, noise: Noise) -> Array:
-    """Return the same for (n,) log-odds."""
-    k = noise.reliability
-    around = k * logits[:, None] + math.sqrt(k * noise.noise) * NODES
-    # In logarithms, so that neither probability rounds to zero.
-    result: Array = _log_mean_sigma(around) - _log_mean_sigma(-around)
-    return result
-
-
-def _log_mean_sigma(x: Array) -> Array:
-    """Return log E[sigma(x)] over the nodes, (n, nodes) to (n,)."""
-    result: Array = np.logaddexp.reduce(np.log(WEIGHTS) - np.logaddexp(0, -x), axis=1)
-    return result
-
+from rlaif.stats.log_odds import sigmoid
 
 Kind = Literal["temperature", "isotonic"]
 
@@ -127,6 +64,9 @@ class Recalibrator(Record):
     items: int = Field(ge=1)
     """Gold items it was fitted on."""
     fitted_on: FittedOn
+    logits: tuple[float, ...] = ()
+    """Log-odds for the better response of every gold item, from which a run fits it again with its own noise; empty in
+    files of earlier versions, which are valid for the log-odds of one matchup."""
 
     @model_validator(mode="after")
     def _has_what_its_kind_needs(self) -> Self:
@@ -160,8 +100,9 @@ def fit_recalibrator(kind: Kind, logits: Sequence[float], fitted_on: FittedOn) -
             f"{fitted_on.gold}: {fitted_on.critic} is not better than chance here; no recalibration can fix that"
         )
     if kind == "isotonic":
-        return Recalibrator(kind=kind, knots=_knots(found), items=len(found), fitted_on=fitted_on)
-    return Recalibrator(kind=kind, slope=_slope(found, fitted_on.gold), items=len(found), fitted_on=fitted_on)
+        return Recalibrator(kind=kind, knots=_knots(found), items=len(found), fitted_on=fitted_on, logits=tuple(logits))
+    slope = _slope(found, fitted_on.gold)
+    return Recalibrator(kind=kind, slope=slope, items=len(found), fitted_on=fitted_on, logits=tuple(logits))
 
 
 def _slope(logits: Array, gold: str) -> float:
@@ -208,6 +149,29 @@ def _rising(knots: Sequence[tuple[float, float]]) -> bool:
     return bool((steps[:, 0] > 0).all() and (steps[:, 1] >= 0).all())
 
 
+def on_quality_scale(recalibrator: Recalibrator, model: QualityModel) -> Recalibrator:
+    """Return the recalibrator fitted again to the posterior differences of its gold items, with a run's noise."""
+    from scipy.optimize import minimize_scalar  # noqa: PLC0415
+
+    found = np.array(recalibrator.logits)
+    of_gold = model.with_signal(float(np.mean(found**2)))
+    differences = [
+        of_gold.difference(Evidence.of("", [Observation("a", "b", logit, math.nan)]), "a", "b") for logit in found
+    ]
+    if recalibrator.kind == "isotonic":
+        return recalibrator.model_copy(update={"knots": _knots(np.array([_log_odds(one.p()) for one in differences]))})
+    fitted = minimize_scalar(
+        lambda log_slope: -sum(math.log(one.p(math.exp(log_slope))) for one in differences),
+        bounds=(math.log(0.05), math.log(20)),
+        method="bounded",
+    )
+    return recalibrator.model_copy(update={"slope": float(math.exp(fitted.x))})
+
+
+def _log_odds(p: float) -> float:
+    return math.log(p / (1 - p))
+
+
 class Corrected(Record):
     """The corrections of a run, for people to read."""
 
@@ -216,8 +180,14 @@ class Corrected(Record):
     length_measured: Estimate | None = None
     """The same with its interval, where it was measured over this run."""
     noise: Noise | None = None
-    """Variances from the two orders, where probabilities were shrunk by them."""
+    """Variances over the run, which p_chosen is calibrated with; None where it is not calibrated."""
     recalibrator: Recalibrator | None = None
+    revisions_judged: int = 0
+    """Readable matchups of a revision and its parent."""
+    revisions_won: int = 0
+    """Those whose log-odds are for the revision."""
+    revisions_mean_p: float | None = None
+    """Mean probability in these matchups that the revision is better, from the matchup alone; None without any."""
 
 
 @dataclass(frozen=True)
@@ -225,6 +195,8 @@ class Correction:
     """The corrections as functions of log-odds."""
 
     what: Corrected
+    quality: QualityModel | None = None
+    """The distribution of noise and quality over the run; None where there are too few matchups to estimate it."""
 
     def shift(self, ln_ratio: float) -> float:
         """Return the log-odds to subtract for length; `ln_ratio` is ln(characters of a / characters of b)."""
@@ -232,11 +204,18 @@ class Correction:
 
     @property
     def recalibrate(self) -> Callable[[float], float] | None:
-        """From log-odds to calibrated log-odds; None where they are left unchanged."""
-        if self.what.recalibrator is not None:
-            return self.what.recalibrator.apply
-        noise = self.what.noise
-        return None if noise is None else lambda logit: denoised(logit, noise)
+        """From one matchup's log-odds to calibrated ones; None where a posterior is used, or there are no labels."""
+        recalibrator = self.what.recalibrator
+        return None if recalibrator is None or self.quality is not None else recalibrator.apply
+
+    def p_of(self, difference: Difference) -> float:
+        """Return the calibrated probability that a posterior difference in quality is above 0."""
+        recalibrator = self.what.recalibrator
+        if recalibrator is None:
+            return difference.p()
+        if recalibrator.slope is not None:
+            return difference.p(recalibrator.slope)
+        return sigmoid(recalibrator.apply(_log_odds(difference.p())))
 
 
 NO_CORRECTION = Correction(Corrected())

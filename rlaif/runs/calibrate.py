@@ -1,8 +1,8 @@
-"""The correction of a run's log-odds (length, overconfidence) from its settings and traces."""
+"""The correction of a run's log-odds (length, noise, overconfidence) from its settings and traces."""
 
 import math
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -12,14 +12,18 @@ from rlaif.config.judging import JudgingConfig
 from rlaif.config.run import RunConfig
 from rlaif.constitution.schema import Constitution
 from rlaif.errors import ConfigError
-from rlaif.preferences.judgement import Judgement, judge_matchup, order_noise
+from rlaif.preferences.judgement import Judgement, judge_matchup
 from rlaif.preferences.length import LengthEffect, LengthReading, length_readings
+from rlaif.preferences.logits import TIE_LOGIT
+from rlaif.preferences.pairs import evidence_of, judge_trace
 from rlaif.preferences.position import PositionBias
-from rlaif.preferences.recalibration import Corrected, Correction, Noise, Recalibrator, measure_noise
+from rlaif.preferences.posterior import FEWEST, Evidence, fit_quality
+from rlaif.preferences.recalibration import Corrected, Correction, Recalibrator, on_quality_scale
 from rlaif.records import Trace
 from rlaif.runs.directory import Manifest, shown_cases, with_own_options
 from rlaif.seeds import canonical_json
 from rlaif.stats.estimates import Estimate
+from rlaif.stats.log_odds import sigmoid
 
 
 class RunFacts(Protocol):
@@ -50,10 +54,6 @@ class RunFacts(Protocol):
         """Yield all traces."""
 
 
-NOISE = "noise"
-"""Value of `recalibration` that shrinks log-odds by the disagreement of the two orders, without a file."""
-
-
 def correction_of(run: RunFacts) -> Correction:
     """Return the correction of a run's log-odds. Raises ConfigError for a recalibration fitted on other judges."""
     judging = run.config.judging
@@ -61,14 +61,54 @@ def correction_of(run: RunFacts) -> Correction:
     effect = judging.length_effect if isinstance(judging.length_effect, float) else None
     if measured is not None and _is_shown(measured):
         effect = measured.value
-    length = Corrected(length_effect=effect, length_measured=measured)
-    if judging.recalibration == NOISE:
-        return Correction(length.model_copy(update={"noise": _noise(run, Correction(length))}))
     recalibrator = recalibrator_at(run.config, run.path)
-    if recalibrator is None:
-        return Correction(length)
-    _refuse_other_judges(Path(judging.recalibration or ""), recalibrator, run)
-    return Correction(length.model_copy(update={"recalibrator": recalibrator}))
+    if recalibrator is not None:
+        _refuse_other_judges(Path(judging.recalibration or ""), recalibrator, run)
+    what = Corrected(length_effect=effect, length_measured=measured, recalibrator=recalibrator)
+    # A file of an earlier version is valid for the log-odds of one matchup only.
+    if not judging.has_order or (recalibrator is not None and not recalibrator.logits):
+        return Correction(what)
+    return _with_quality(run, what)
+
+
+def _with_quality(run: RunFacts, what: Corrected) -> Correction:
+    """Add the distribution of noise and quality over the run, after the length correction; reads all traces once."""
+    rules = run.constitution
+    rule = run.config.judging.rule(rules.weights, rules.priorities, run.position_bias)
+    length = Correction(Corrected(length_effect=what.length_effect))
+    ps = array("d")
+
+    def evidence() -> Iterator[Evidence]:
+        for trace in run.traces():
+            judgements = list(judge_trace(trace, rule, length))
+            ps.extend(_ps_of_revisions(trace, judgements))
+            if (found := evidence_of(trace.prompt.id, judgements, rule)) is not None:
+                yield found
+
+    model = fit_quality(evidence())
+    won = {"revisions_judged": len(ps), "revisions_won": sum(p > 0.5 for p in ps), "revisions_mean_p": _mean(ps)}
+    what = what.model_copy(update=won)
+    if model is None:
+        return Correction(what)
+    if what.recalibrator is not None:
+        what = what.model_copy(update={"recalibrator": on_quality_scale(what.recalibrator, model)})
+    return Correction(what.model_copy(update={"noise": model.noise}), model)
+
+
+def _mean(ps: Sequence[float]) -> float | None:
+    return sum(ps) / len(ps) if ps else None
+
+
+def _ps_of_revisions(trace: Trace, judgements: Iterable[Judgement]) -> Iterator[float]:
+    """Yield the judges' probability that a revision is better than its parent, for each readable matchup of the two."""
+    parents = trace.ancestors({response.id for response in trace.candidates()})
+    for judgement in judgements:
+        by_program = any(part.by_program and not part.silent for part in judgement.principles)
+        if judgement.logit is not None and abs(judgement.logit) >= TIE_LOGIT and not by_program:
+            if parents.get(judgement.a) == judgement.b:
+                yield sigmoid(judgement.logit)
+            elif parents.get(judgement.b) == judgement.a:
+                yield sigmoid(-judgement.logit)
 
 
 FEWEST_FOR_LENGTH = 50
@@ -80,19 +120,65 @@ def _is_shown(effect: Estimate) -> bool:
     return effect.n >= FEWEST_FOR_LENGTH and effect.low is not None and not effect.holds(0.0)
 
 
-def not_applied(judging: JudgingConfig, made: Corrected) -> list[str]:
-    """Return a message for each correction that the settings ask for and that was not applied."""
+def not_applied(judging: JudgingConfig, made: Correction) -> list[str]:
+    """Return a message for each correction that was not applied although it is usual or asked for."""
     messages = []
-    if judging.length_effect == "run" and made.length_effect is None:
+    if made.quality is None:
+        messages.append(
+            f"p_chosen is that of the pair's own matchup, not calibrated for noise: {_why_not(judging, made)}"
+        )
+    if judging.length_effect == "run" and made.what.length_effect is None:
         messages.append(
             f"length_effect: run was not applied: it needs at least {FEWEST_FOR_LENGTH} matchups and an interval that "
             "excludes zero"
         )
-    if judging.recalibration == NOISE and made.noise is None:
-        messages.append(
-            "recalibration: noise was not applied: it needs at least 50 matchups that were judged in both orders"
-        )
     return messages
+
+
+def _why_not(judging: JudgingConfig, made: Correction) -> str:
+    if not judging.has_order:
+        return "the judges see one response at a time, so their noise does not show in the verdicts"
+    if made.what.recalibrator is not None and not made.what.recalibrator.logits:
+        return "the recalibration file is of an earlier version; make it again with rlaif evaluate judge --recalibrate"
+    return f"there are fewer than {FEWEST} degrees of freedom to estimate it from; generate more prompts or candidates"
+
+
+NEARLY_ALWAYS, CONFIDENTLY = 0.9, 0.75
+"""Share of matchups with their parent that revisions win, and their mean probability, from which better quality cannot
+be told from a preference for revisions."""
+FEWEST_REVISIONS = 20
+
+
+def doubts(made: Corrected) -> list[str]:
+    """Return the reasons to doubt a run's probabilities that show in its own verdicts, without labels by people."""
+    found, enough = [], made.revisions_judged >= FEWEST_REVISIONS
+    nearly_always = made.revisions_won >= NEARLY_ALWAYS * made.revisions_judged
+    if enough and nearly_always and (made.revisions_mean_p or 0.0) >= CONFIDENTLY:
+        found.append(
+            f"revisions win {made.revisions_won} of {made.revisions_judged} matchups with their parents, with a mean p "
+            f"of {made.revisions_mean_p:.2f}: a critic that prefers any revision looks the same, so p_chosen of these "
+            "pairs may be far too high"
+        )
+    noise = made.noise
+    if noise is not None and not noise.signal_shown:
+        found.append(
+            "the critic's log-odds are not shown to contain more than noise: they do not agree from matchup to matchup"
+        )
+    if noise is not None and noise.orders_differ and noise.from_orders is not None:
+        found.append(_why_they_differ(math.sqrt(noise.noise), math.sqrt(noise.from_orders)))
+    return found
+
+
+def _why_they_differ(residuals: float, orders: float) -> str:
+    if residuals > orders:
+        return (
+            f"the two orders share errors: a matchup's log-odds have noise of SD {residuals:.2g} logits, the orders "
+            f"differ by an SD of {orders:.2g} only; p_chosen allows for it, order agreement does not show it"
+        )
+    return (
+        f"the position bias varies from matchup to matchup (SD {orders:.2g} logits; noise of the log-odds "
+        f"{residuals:.2g}): it cancels in p_chosen, but more matchups abstain"
+    )
 
 
 COPY = "recalibration.json"
@@ -104,7 +190,7 @@ def recalibrator_at(config: RunConfig, run: Path | None = None) -> Recalibrator 
 
     A finished run (`run`) uses the copy in its directory; a run that starts uses the named file if it exists.
     """
-    if config.judging.recalibration in {None, NOISE}:
+    if config.judging.recalibration is None:
         return None
     copy = (run or Path(config.out)) / COPY
     named = Path(config.judging.recalibration or "")
@@ -167,18 +253,3 @@ def judging_words(templates: Mapping[str, str], judging: JudgingConfig, constitu
     """Return the hashes in `templates` that belong to judges, and a hash of the cases shown as worked examples."""
     asked = judging.judge_templates
     return {name: digest for name, digest in templates.items() if name in asked} | shown_cases(judging, constitution)
-
-
-def _noise(run: RunFacts, length: Correction) -> Noise | None:
-    """Return the noise of a run's log-odds, from the disagreement of the two orders after the length correction."""
-    rules, judging = run.constitution, run.config.judging
-    rule = judging.rule(rules.weights, rules.priorities, run.position_bias)
-    logits, biases, flat = array("d"), array("d"), judging.strategy == "weighted"
-    for judgement, reading in uncorrected(run):
-        logits.append(reading.logit - length.shift(reading.ln_ratio))
-        level = judgement.priority
-        counting = [part for part in judgement.principles if not part.silent]
-        deciding = [p for p in counting if flat or level in {None, rule.priorities.get(p.principle, 1)}]
-        in_both_orders = any(part.position_bias is not None for part in deciding)
-        biases.append(order_noise(deciding, rule, run.position_bias) if in_both_orders else math.nan)
-    return measure_noise(logits, biases)

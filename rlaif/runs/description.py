@@ -1,5 +1,7 @@
 """A run in words, for terminal, card and report: its numbers, judges, corrections and panel."""
 
+import math
+
 from rlaif.config.judging import JudgingConfig
 from rlaif.judges import KINDS, JudgeConfig
 from rlaif.preferences.contributions import Panel
@@ -36,13 +38,16 @@ def corrected_words(corrected: Corrected) -> list[str]:
             f"ratio subtracted ({source}); this also removes any real advantage of longer responses"
         )
     if corrected.noise is not None:
+        noise = corrected.noise
+        source = "residuals" if noise.source == "residuals" else "the two orders"
         phrases.append(
-            f"confidence: shrunk by the disagreement of the two orders ({corrected.noise.reliability:.0%} of the "
-            "variance of log-odds is signal)"
+            f"noise: p_chosen is the posterior given all matchups of the prompt; noise of a matchup SD "
+            f"{math.sqrt(noise.noise):.2g} logits (from {source}), quality of two responses differs by SD "
+            f"{math.sqrt(noise.signal):.2g}; {noise.reliability:.0%} of the variance of log-odds is signal"
         )
     if corrected.recalibrator is not None:
         fitted, gold = corrected.recalibrator, corrected.recalibrator.fitted_on
-        what = f"log-odds times {fitted.slope:.2f}" if fitted.slope is not None else "an isotonic curve"
+        what = f"differences times {fitted.slope:.2f}" if fitted.slope is not None else "an isotonic curve"
         phrases.append(
             f"confidence: {what}, fitted on {fitted.items} labelled items of {gold.gold} (hash {gold.gold_hash})"
         )

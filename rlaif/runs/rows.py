@@ -42,10 +42,14 @@ class PreferenceRow(PairRow):
     """One preference pair."""
 
     p_chosen: Probability
-    """Probability that `chosen` is the better response under the constitution, according to the judges, averaged over
-    both orders; use it as a soft label."""
+    """Probability that `chosen` is the better response under the constitution, according to the judges; use it as a
+    soft label."""
+    p_chosen_from: Literal["posterior", "matchup", "checks"]
+    """`posterior`: `p_chosen` is the posterior probability given all matchups of the prompt and the noise of the
+    verdicts over the run. `matchup`: it is that of the pair's own matchup, not calibrated. `checks`: programs decided
+    the pair."""
     p_raw: Probability
-    """`p_chosen` before any correction for length or overconfidence; equal to `p_chosen` without corrections."""
+    """Probability from the pair's own matchup, averaged over both orders, without any correction."""
     p_margin: float
     """`p_chosen` - 0.5: the distance from a tie, above 0 and at most 0.5. It is not called `margin`, because trainers
     of reward models expect log-odds in a column of that name."""

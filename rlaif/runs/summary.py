@@ -18,7 +18,7 @@ from rlaif.preferences.pairs import Conclusion, Pair
 from rlaif.preferences.position import PositionBias
 from rlaif.preferences.recalibration import Corrected
 from rlaif.records import Record, Trace, Usage
-from rlaif.runs.calibrate import not_applied
+from rlaif.runs.calibrate import doubts, not_applied
 from rlaif.runs.reader import Run
 from rlaif.stats.estimates import Tally, bootstrap_of
 
@@ -97,6 +97,7 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
     failures = run.failures()
     prompts = run.prompt_count()
     bias = run.position_bias
+    judged = bias.verdicts > 0 or n["otherwise"] > 0
     return Summary(
         constitution=run.manifest.constitution,
         constitution_hash=run.manifest.constitution_hash,
@@ -123,7 +124,10 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
         conflicts=n["conflicts"],
         judged_otherwise=n["otherwise"] > 0,
         panel=panel_estimates(bootstrap_of(tallies), _members(run)) if several else None,
-        notes=[*_notes(run), *(not_applied(run.config.judging, run.correction.what) if n["matchups"] else [])],
+        notes=[
+            *_notes(run),
+            *(not_applied(run.config.judging, run.correction) if judged else []),
+        ],
         warnings=warnings_of(run),
         usage=usage,
         session=session or {},
@@ -185,7 +189,7 @@ def warnings_of(run: Run) -> list[str]:
     found = [f"protective thresholds are switched off ({', '.join(off)}): do not train on these pairs"] if off else []
     if run.config.judging.orders == "one" and run.config.judging.has_order:
         found.append(ONE_ORDER)
-    return [*run.position_bias.warnings(), *found]
+    return [*run.position_bias.warnings(), *found, *doubts(run.correction.what)]
 
 
 ONE_ORDER = "each matchup was judged in one order only: every label contains the critic's position bias"

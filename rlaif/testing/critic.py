@@ -14,7 +14,7 @@ from typing import Any
 from rlaif.stats.log_odds import sigmoid
 from rlaif.testing.policy import WORDS, text_choice
 from rlaif.testing.request_kind import after_fences, fenced, labels_of, question_of, scale_of, shown_responses
-from rlaif.testing.simulated_model import SimulatedModel
+from rlaif.testing.simulated_model import REVISED, SimulatedModel, heavy_tailed
 from rlaif.text.refusal import detect_refusal
 
 _DECLINES = re.compile(r"^([AB]): it declines$", re.M)
@@ -34,7 +34,7 @@ def verdict(model: SimulatedModel, body: dict[str, Any]) -> dict[str, Any]:
     rule = after_fences(question)
     rng = model.rng("verdict", question, *([seed] if seed else []))
     both = model.rng("both", *sorted((first, second)), rule)
-    mass = 0.001 if rng.random() < model.unreadable else model.label_mass
+    mass = 0.001 if rng.random() < _unreadable(model, first, second) else model.label_mass
     x = 0.0 if both.random() < model.ties else _logit(model, first, second, rule, rng)
     labels = [(first_label, mass * sigmoid(x)), (second_label, mass * sigmoid(-x))]
     others = [(word, (1 - mass) / 8) for word in WORDS[:8]]
@@ -58,8 +58,14 @@ def _whether_it_is_good(model: SimulatedModel, question: str, labels: tuple[str,
     return one_token(sorted(found, key=lambda entry: -entry[1]))
 
 
+def _unreadable(model: SimulatedModel, first: str, second: str) -> float:
+    """Return the share of unreadable verdicts about two responses: larger for small differences in quality."""
+    hard = model.unreadable_when_hard * math.exp(-abs(model.quality(first) - model.quality(second)))
+    return max(model.unreadable, hard)
+
+
 def _logit(model: SimulatedModel, first: str, second: str, question: str, rng: random.Random) -> float:
-    difference = model.quality(first) - model.quality(second)
+    difference = _seen_quality(model, first) - _seen_quality(model, second)
     length = math.log(max(1, len(first)) / max(1, len(second)))
     position_bias = model.position_bias
     for rule in model.rules:
@@ -67,7 +73,20 @@ def _logit(model: SimulatedModel, first: str, second: str, question: str, rng: r
             drawn = model.rng("rule", rule.contains, *sorted((first, second)))
             difference *= 1 if drawn.random() < rule.agrees else -1
             position_bias = position_bias if rule.position_bias is None else rule.position_bias
-    return model.scale * difference + model.length_bias * length + position_bias + model.noise * rng.gauss(0, 1)
+    if model.shared_noise or model.position_bias_sd:
+        shared, direction = model.rng("shared", *sorted((first, second)), question), 1 if first < second else -1
+        difference += direction * model.shared_noise * heavy_tailed(model.noise_tails, shared)
+        position_bias += model.position_bias_sd * shared.gauss(0, 1)
+    noise = model.noise * heavy_tailed(model.noise_tails, rng)
+    return model.scale * difference + model.length_bias * length + position_bias + noise
+
+
+def _seen_quality(model: SimulatedModel, text: str) -> float:
+    """Return a response's quality as the critic sees it, in logits."""
+    seen = model.quality(text)
+    if model.response_noise:
+        seen += model.response_noise * model.rng("response", text).gauss(0, 1)
+    return seen + (model.revision_preference if REVISED in text else 0.0)
 
 
 def deliberation(model: SimulatedModel, body: dict[str, Any]) -> dict[str, Any]:

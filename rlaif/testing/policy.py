@@ -3,6 +3,7 @@
 Tokens are words with the white space before them.
 """
 
+import math
 import random
 import re
 from itertools import pairwise
@@ -10,7 +11,7 @@ from typing import Any
 
 from rlaif.seeds import canonical_json, content_hash
 from rlaif.testing.request_kind import after_fences, fenced, kind_of, options_of, question_of, tag_of
-from rlaif.testing.simulated_model import SimulatedModel
+from rlaif.testing.simulated_model import REVISED, SimulatedModel, heavy_tailed
 
 WORDS = (
     "first", "then", "because", "water", "light", "answer", "reason", "small", "table", "garden",
@@ -31,14 +32,16 @@ def written(model: SimulatedModel, body: dict[str, Any], index: int) -> dict[str
     if model.lines > 1 and kind != "critique":
         text = _on_lines(words, rng.randint(1, model.lines))
     if kind == "sample":
-        text += f" (quality {rng.gauss(model.quality_mean, model.quality_sd):+.4f})."
+        mean = model.quality_mean + model.quality_per_length * math.log(len(words) / max(1, model.words))
+        text += f" (quality {mean + model.quality_sd * heavy_tailed(model.quality_tails, rng):+.4f})."
         text = _with_habits(model, question, text, rng)
     elif kind == "revise":
         text = model.revisions_begin.replace("TAG", tag_of(question)) + (
             after_fences(question) if model.revisions_copy else text
         )
         parent = model.quality(fenced(question).get("answer", ""))
-        text += f" (quality {rng.gauss(parent + model.revision_gain, model.quality_sd / 4):+.4f})."
+        mark = REVISED if model.revision_preference else ""
+        text += f" {mark}(quality {rng.gauss(parent + model.revision_gain, model.quality_sd / 4):+.4f})."
     cut = len(words) > body.get("max_tokens", 10**6)
     ids = token_ids(text) if body.get("return_token_ids") else None
     return {**text_choice(text), "finish_reason": "length" if cut else "stop", "token_ids": ids}

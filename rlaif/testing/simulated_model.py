@@ -9,6 +9,7 @@ probability sigmoid(difference of qualities). A verdict has the log-odds
 for the response shown first. Replies depend only on the request and the settings, so runs repeat exactly.
 """
 
+import math
 import random
 import re
 from typing import Literal
@@ -81,6 +82,22 @@ class Knowledge(Record):
     """Probability of the chosen option, whether right or wrong."""
 
 
+Tails = Literal["normal", "heavy", "outliers"]
+"""`heavy`: Student's t with 3 degrees of freedom, scaled to a standard deviation of 1. `outliers`: normal, with 5 % of
+the values 5 times as large."""
+
+REVISED = "(revised) "
+"""Mark of a revision in its text, for a critic that prefers revisions."""
+
+
+def heavy_tailed(tails: Tails, rng: random.Random) -> float:
+    """Draw a value of mean 0; its standard deviation is 1, before outliers."""
+    drawn = rng.gauss(0, 1)
+    if tails == "heavy":
+        return drawn / math.sqrt(rng.gammavariate(1.5, 2))
+    return drawn * 5 if tails == "outliers" and rng.random() < 0.05 else drawn
+
+
 class SimulatedModel(Record):
     """Settings of a simulated model. The default is a critic without bias or noise."""
 
@@ -100,6 +117,22 @@ class SimulatedModel(Record):
     """Logits per unit of log length ratio, any number."""
     noise: float = Field(default=0.0, ge=0)
     """Standard deviation of the noise on each verdict, in logits."""
+    noise_tails: Tails = "normal"
+    """Distribution of the noise."""
+    shared_noise: float = Field(default=0.0, ge=0)
+    """Standard deviation of an error about two responses that both orders of a question share, in logits."""
+    response_noise: float = Field(default=0.0, ge=0)
+    """Standard deviation of an error about a response that all its verdicts share, in logits."""
+    position_bias_sd: float = Field(default=0.0, ge=0)
+    """Standard deviation of the position bias between matchups, in logits; both orders share it."""
+    unreadable_when_hard: float = Field(default=0.0, ge=0, le=1)
+    """Share of unreadable verdicts about responses of equal quality; exp(-d) times it with a difference of d logits."""
+    revision_preference: float = 0.0
+    """Log-odds for a revision, whatever its quality, any number."""
+    quality_tails: Tails = "normal"
+    """Distribution of the responses' quality."""
+    quality_per_length: float = 0.0
+    """Mean quality per unit of log length of a response, in logits, any number."""
     label_mass: float = Field(default=0.97, ge=0, le=1)
     """Probability of the two labels together."""
     unreadable: float = Field(default=0.0, ge=0, le=1)

@@ -23,7 +23,7 @@ from rlaif.preferences.length import LengthEffect, LengthReading, length_effect
 from rlaif.preferences.logits import TIE_LOGIT
 from rlaif.preferences.pairs import Conclusion, conclude
 from rlaif.preferences.position import PositionBias, asked_both_ways
-from rlaif.preferences.recalibration import NO_CORRECTION, Corrected, Correction, denoised_all, measure_noise
+from rlaif.preferences.recalibration import NO_CORRECTION, Corrected, Correction
 from rlaif.records import Matchup, Order, Trace, Verdict
 from rlaif.stats.estimates import Array, Estimate, median_interval
 
@@ -116,8 +116,6 @@ class Found:
     """Calibration error of the critic's own p, over the labels."""
     error_without_length: float
     """The same with the measured length effect subtracted from the log-odds."""
-    error_without_noise: float
-    """The same with the log-odds shrunk for the measured noise, too."""
     position: Estimate
     length: LengthEffect
 
@@ -135,19 +133,13 @@ def study(world: World) -> Found:
     effect = length_effect(_readings(planted, judged))
     labelled = np.array([one.abstention is None for one in judged])
     logits = np.array([one.logit or 0.0 for one in judged])
-    biases = np.array([one.position_bias or 0.0 for one in judged])
     corrected = np.array([without_length(x, effect, r) for x, r in zip(logits, planted.ln_ratio, strict=True)])
-    named = np.array([has_winner(one) for one in judged])
-    noise = measure_noise(corrected[named], biases[named])
-    assert noise is not None
-    honest = denoised_all(corrected[labelled], noise)
     truth = planted.truth[labelled]
     return Found(
         labels=int(labelled.sum()),
         wrongly_labelled=int((labelled & (planted.tie | planted.unreadable)).sum()),
         error_of_critic=calibration_error(logits[labelled], truth),
         error_without_length=calibration_error(corrected[labelled], truth),
-        error_without_noise=calibration_error(honest, truth),
         position=position_interval(planted),
         length=effect,
     )

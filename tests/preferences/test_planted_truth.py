@@ -32,13 +32,8 @@ def test_probabilities_of_labels_are_honest_once_length_is_taken_out(quiet: list
     assert fmean(one.error_of_critic for one in biased) > fmean(one.error_without_length for one in biased) + 0.01
 
 
-def test_a_noisy_critic_is_too_sure_until_its_noise_is_taken_out(noisy: list[Found]):
+def test_the_log_odds_of_one_matchup_of_a_noisy_critic_are_overconfident(noisy: list[Found]):
     assert min(found.error_without_length for found in noisy) > 0.03
-    assert fmean(found.error_without_noise for found in noisy) <= 0.02
-
-
-def test_taking_noise_out_does_no_harm_where_there_is_little(quiet: list[tuple[World, Found]]):
-    assert fmean(found.error_without_noise for _, found in quiet) <= 0.01
 
 
 def test_the_planted_position_bias_is_inside_its_interval(quiet: list[tuple[World, Found]]):

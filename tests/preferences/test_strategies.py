@@ -12,7 +12,7 @@ from rlaif.preferences.contributions import panel_estimates, tally_panel, withou
 from rlaif.preferences.judgement import Judgement, decide, judge_matchup
 from rlaif.preferences.position import PositionBias
 from rlaif.preferences.ranking import wanted_pairs
-from rlaif.preferences.recalibration import Corrected, Correction, FittedOn, Noise, Recalibrator
+from rlaif.preferences.recalibration import Corrected, Correction, FittedOn, Recalibrator
 from rlaif.records import Checked, CheckResult, Matchup, Verdict
 from rlaif.stats.estimates import Tally, bootstrap_of
 from rlaif.stats.log_odds import sigmoid
@@ -111,14 +111,6 @@ def test_a_longer_answer_pays_for_its_length_and_the_pair_says_so() -> None:
     assert paid.chosen == "s1"
     assert paid.p_chosen == pytest.approx(sigmoid(math.log(4) - 1.0))
     assert paid.p_raw == pytest.approx(1 - plain.p_chosen)
-
-
-def test_noise_holds_probabilities_back_and_turns_none_round() -> None:
-    correction = Correction(Corrected(noise=Noise(noise=2.0, signal=2.0)))
-    assert correction.recalibrate is not None
-    for logit in (0.1, 1.0, 3.0):
-        assert 0 < correction.recalibrate(logit) < logit
-        assert correction.recalibrate(-logit) == pytest.approx(-correction.recalibrate(logit))
 
 
 def test_the_spread_of_principles_and_orders_stands_beside_p() -> None:

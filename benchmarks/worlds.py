@@ -1,0 +1,121 @@
+"""Calibration error of p_chosen on exported rows, in planted worlds, end to end on the simulated server.
+
+    python -m benchmarks.worlds [PROMPTS] [WORLD ...]
+
+The quality of responses has an SD of 1, and the truth of a row is sigmoid(quality of chosen - quality of rejected).
+One principle, both orders, default thresholds. For each world, number of candidates and noise of a verdict (SD in
+logits), a run generates PROMPTS prompts (default 1,500); printed are the calibration errors (ten bins of confidence,
+weighted by rows) of p_chosen and of p_raw, the rows, and the run's warnings.
+"""
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from rlaif.config.run import RunConfig
+from rlaif.generation import generate_async
+from rlaif.runs.reader import Run
+from rlaif.runs.summary import warnings_of
+from rlaif.testing import SimulatedModel, SimulatedServer
+
+CANDIDATES = (2, 4, 8)
+NOISES = (0.5, 1.0, 2.0)
+RULE = """name: one-rule
+version: 1
+description: One rule.
+principles:
+  - {id: better, critique: Say what is bad., revise: Say it better., compare: "Which response is better?"}
+"""
+
+
+@dataclass(frozen=True)
+class World:
+    """Settings of the simulated model, and whether p can be calibrated without labels by people."""
+
+    settings: dict[str, object] = field(default_factory=dict)
+    rounds: int = 0
+    """Rounds of critique and revision."""
+    from_candidates: int | None = 2
+    """Least number of candidates with which p can be calibrated; None where it cannot."""
+
+
+WORLDS = {
+    "independent": World(),
+    "bias": World({"position_bias": 2.0}),
+    "shared": World({"shared_noise": 2.0}, from_candidates=3),
+    "varying bias": World({"position_bias_sd": 2.0}, from_candidates=3),
+    "heavy noise": World({"noise_tails": "heavy"}),
+    "outliers": World({"noise_tails": "outliers"}),
+    "heavy quality": World({"quality_tails": "heavy"}),
+    "unreadable": World({"unreadable_when_hard": 0.5}),
+    "length is quality": World({"quality_per_length": 2.0}),
+    "response": World({"response_noise": 1.0}, from_candidates=None),
+    "overconfident": World({"scale": 2.0}, from_candidates=None),
+    "underconfident": World({"scale": 0.5}, from_candidates=None),
+    "length bias": World({"length_bias": 2.0}, from_candidates=None),
+    "revision-loving": World({"revision_preference": 5.0, "revision_gain": 0.0}, rounds=1, from_candidates=None),
+}
+
+
+def calibration_error(p: Iterable[float], truth: Iterable[float], bins: int = 10) -> float:
+    """Return the mean distance of p and truth over bins of p in [0.5, 1], weighted by rows; NaN without rows."""
+    confidence, true = np.array(list(p)), np.array(list(truth))
+    places = np.clip(((confidence - 0.5) * 2 * bins).astype(int), 0, bins - 1)
+    sums = np.bincount(places, weights=confidence - true, minlength=bins)
+    return float(np.abs(sums).sum() / len(confidence)) if len(confidence) else float("nan")
+
+
+async def run_in(folder: Path, world: World, candidates: int, noise: float, prompts: int, seed: int = 0) -> Run:
+    """Generate a run in a world."""
+    rules, asked = folder / "rules.yaml", folder / "prompts.jsonl"
+    rules.write_text(RULE, encoding="utf-8")
+    asked.write_text("".join(json.dumps({"prompt": f"Question {n}?"}) + "\n" for n in range(prompts)), encoding="utf-8")
+    model = SimulatedModel.model_validate({"noise": noise, "seed": seed, **world.settings})
+    samples = candidates // 2 if world.rounds else candidates
+    async with SimulatedServer(model) as server:
+        config = {
+            "constitution": str(rules),
+            "prompts": str(asked),
+            "policy": {"url": server.url, "concurrency": 64},
+            "sampling": {"n": samples, "max_tokens": 200},
+            "revision": {"rounds": world.rounds},
+            "out": str(folder / "run"),
+            "seed": seed,
+        }
+        return await generate_async(RunConfig.check(config))
+
+
+def errors_of(run: Run) -> tuple[float, float, int]:
+    """Return the calibration errors of p_chosen and of p_raw, and the number of rows."""
+    rows, model = list(run.preference_rows()), SimulatedModel()
+    differences = [model.quality(row.chosen[0].content) - model.quality(row.rejected[0].content) for row in rows]
+    truth = 1 / (1 + np.exp(-np.array(differences)))
+    return (
+        calibration_error((row.p_chosen for row in rows), truth),
+        calibration_error((row.p_raw for row in rows), truth),
+        len(rows),
+    )
+
+
+def main() -> None:
+    """Print a line for each world, number of candidates and noise."""
+    prompts, names = int((sys.argv[1:] or ["1500"])[0]), sys.argv[2:] or list(WORLDS)
+    print("world, candidates, noise: error of p_chosen, of p_raw, rows; warnings", flush=True)
+    for name in names:
+        for candidates in CANDIDATES:
+            for noise in NOISES:
+                with tempfile.TemporaryDirectory() as folder:
+                    run = asyncio.run(run_in(Path(folder), WORLDS[name], candidates, noise, prompts))
+                    calibrated, raw, rows = errors_of(run)
+                    warnings = " | ".join(warnings_of(run))
+                print(f"{name}, {candidates}, {noise:g}: {calibrated:.3f} {raw:.3f} {rows}; {warnings}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
