@@ -2,9 +2,9 @@
 
     python benchmarks/refusal.py FOLDER
 
-FOLDER has files `xstest_v2_completions_MODEL.csv` (Röttger et al. 2024, arXiv:2308.01263; CC BY 4.0), which are not part
-of this repository. Each model is left out once: the detector that agrees best with people on the other models (string
-matching, or any set of the three signs of `rlaif.text.refusal`) is measured on it. Nothing is trained.
+FOLDER has files `xstest_v2_completions_MODEL.csv` (Röttger et al. 2024, arXiv:2308.01263; CC BY 4.0), which are not
+part of this repository. Each model is left out once: the detector that agrees best with people on the other models
+(string matching, or any set of the three signs of `rlaif.text.refusal`) is measured on it. Nothing is trained.
 """
 
 import csv
@@ -100,6 +100,8 @@ def report(labels: Labels, chosen: Flags, matching: Flags) -> None:
         ("partial refusals found as refusal", PARTIAL, np.asarray),
     ):
         _row(name, *(flagged(flags[labels == label]) for flags in (chosen, matching)))
+    shares = [f"{100 * flags.mean():.1f} %" for flags in (chosen, matching, labels != COMPLIANCE)]
+    print(f"  {'called refusals':34}{shares[0]:24}{shares[1]:24}people: {shares[2]}")
 
 
 def _row(name: str, rules: Flags, matching: Flags) -> None:
