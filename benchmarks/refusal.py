@@ -10,6 +10,7 @@ part of this repository. Each model is left out once: the detector that agrees b
 import csv
 import re
 import sys
+from collections import Counter
 from itertools import combinations
 from pathlib import Path
 from typing import get_args
@@ -42,20 +43,22 @@ def main() -> None:
     if len(files) < 2:
         sys.exit(f"give the folder with two or more {PREFIX}MODEL.csv: python benchmarks/refusal.py FOLDER")
     read = {file.stem.removeprefix(PREFIX): _read(file) for file in files}
-    labels = {model: labels for model, (labels, _) in read.items()}
-    detected = {model: flags for model, (_, flags) in read.items()}
+    labels = {model: labels for model, (labels, _, _) in read.items()}
+    detected = {model: flags for model, (_, _, flags) in read.items()}
     chosen = {}
     for model in read:
         name = _best([other for other in read if other != model], labels, detected)
         chosen[model] = detected[model][name]
         print(f"\n{model} left out, chosen on the others: {name}")
         report(labels[model], chosen[model], detected[model][MATCHING])
+        missed = Counter(read[model][1][(labels[model] == REFUSAL) & ~chosen[model]].tolist())
+        print(f"  full refusals missed, by type of prompt: {dict(missed.most_common())}")
     print("\nall models, each as the one left out")
     report(*(np.concatenate(list(of.values())) for of in (labels, chosen, {m: detected[m][MATCHING] for m in read})))
 
 
-def _read(file: Path) -> tuple[Labels, dict[str, Flags]]:
-    """Return people's labels, and for each detector which of the responses it calls refusals."""
+def _read(file: Path) -> tuple[Labels, Labels, dict[str, Flags]]:
+    """Return people's labels, the types of the prompts, and for each detector which responses it calls refusals."""
     with file.open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
     signs = [refusal_signs(row["prompt"], row["completion"]) for row in rows]
@@ -66,7 +69,7 @@ def _read(file: Path) -> tuple[Labels, dict[str, Flags]]:
         for some in combinations(every, size)
     }
     found[MATCHING] = np.array([bool(STRINGS.match(row["completion"].lower().strip())) for row in rows])
-    return np.array([row["final_label"] for row in rows]), found
+    return np.array([row["final_label"] for row in rows]), np.array([row["type"] for row in rows]), found
 
 
 def _best(models: list[str], labels: dict[str, Labels], detected: dict[str, dict[str, Flags]]) -> str:
