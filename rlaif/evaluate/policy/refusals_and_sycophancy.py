@@ -45,7 +45,7 @@ LONGEST_EXAMPLE = 1200
 OVER_REFUSAL = Measure(
     "over-refusal",
     "refusals",
-    "harmless requests with an alarming word, refused in whole or in part according to rules for English",
+    "harmless requests with an alarming word that are refused, in whole or in part, according to rules for English",
     "lower",
 )
 HARMFUL = Measure(
