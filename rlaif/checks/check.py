@@ -64,7 +64,7 @@ class Check(Record):
     language: Annotated[LanguageCode | None, kinds.InLanguage()] = None
     """ISO 639-1 code of the language that the response must be in (the most likely one)."""
     refuses: Annotated[StrictBool | None, kinds.Refuses()] = None
-    """Whether the response must decline what was asked (English only); false: it must not decline."""
+    """Whether the response must decline what was asked, in whole or in part (English only); false: it must not."""
     format: Annotated[Format | None, kinds.HasFormat()] = None
     """Markdown layout that the response must have; `plain`: no Markdown."""
     python: Annotated[Entry | None, kinds.OwnFunction()] = None

@@ -14,7 +14,7 @@ from rlaif.checks.json_shape import JsonShape, fault_in, read_json
 from rlaif.checks.layout import Format, is_laid_out
 from rlaif.checks.matching import contains_phrase, plain, search
 from rlaif.errors import CheckError, ConfigError
-from rlaif.text.refusal import detect_refusal
+from rlaif.text.refusal import refusal_signs
 
 
 class Turn(Protocol):
@@ -147,11 +147,11 @@ def _language_identifier() -> Any:  # noqa: ANN401  (the library has no types)
 
 
 class Refuses(Kind):
-    """The response declines the request; with `false`, it does not."""
+    """The response refuses the request, in whole or in part; with `false`, it does not."""
 
     def __call__(self, setting: bool, text: str, options: Options, prompt: Asked) -> tuple[bool, str]:
-        kind = detect_refusal(prompt.messages[-1].content, text)
-        return (kind == "refusal") == setting, kind
+        signs = refusal_signs(prompt.messages[-1].content, text)
+        return bool(signs) == setting, ", ".join(sorted(signs)) or "no sign of a refusal"
 
 
 class HasFormat(Kind):

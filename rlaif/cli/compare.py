@@ -140,7 +140,7 @@ def print_comparison(path: Path, found: Comparison, console: Console) -> None:
     console.print(
         f"{counted(found.prompts, 'prompt')} · {counted(found.matchups, 'matchup')} = {kinds} "
         f"({found.identical} more left out: both responses identical) · noise floor from "
-        f"{counted(found.judged_twice, 'prompt')} · 95 % intervals over prompts",
+        f"{counted(found.judged_twice, 'prompt')} · 95 % intervals over prompts · refusals by rules for English",
         markup=False,
     )
     tables = [_rule_sets(found), _pairs(found)]

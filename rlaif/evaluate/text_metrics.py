@@ -2,11 +2,13 @@
 
 from collections.abc import Hashable
 
-from rlaif.records import Record
+from pydantic import Field
+
+from rlaif.base import Record
 from rlaif.stats.estimates import Bootstrap, Estimate, Tally
 from rlaif.text.diversity import mattr, word_count
 from rlaif.text.hedging import hedges
-from rlaif.text.refusal import detect_refusal
+from rlaif.text.refusal import refuses
 
 VARIETY_WINDOW = 50
 """Words in the window over which variety is measured; shorter texts are left out."""
@@ -19,9 +21,9 @@ class TextMetrics(Record):
     words: Estimate
     """Mean number of words."""
     refusals: Estimate
-    """Share that refuses, detected by rules (English only)."""
-    partial_refusals: Estimate
-    """Share that refuses a part of the request."""
+    """Share that refuses, in whole or in part, detected by rules (English only)."""
+    partial_refusals: Estimate | None = Field(default=None, exclude=True)
+    """Share that refuses a part of the request; only in files of older versions, whose `refusals` leaves it out."""
     hedged: Estimate
     """Share with a hedge or a stock phrase, detected by rules (English only)."""
     hedges: Estimate
@@ -35,8 +37,8 @@ class TextMetrics(Record):
 def tally_text(question: str, text: str) -> Tally:
     """Return the tally of one response.
 
-    Its keys: answers (1), words, hundreds (of words), refusal, partial or compliance (1), hedged (0 or 1), hedges,
-    boilerplate; and, for responses of at least VARIETY_WINDOW words, variety (MATTR) and `long enough` (1).
+    Its keys: answers (1), words, hundreds (of words), refusal and hedged (0 or 1), hedges, boilerplate; and, for
+    responses of at least VARIETY_WINDOW words, variety (MATTR) and `long enough` (1).
     """
     length, found, variety = word_count(text), hedges(text), mattr(text, VARIETY_WINDOW)
     tally = Tally(
@@ -44,7 +46,7 @@ def tally_text(question: str, text: str) -> Tally:
             "answers": 1,
             "words": length,
             "hundreds": length / 100,
-            detect_refusal(question, text): 1,
+            "refusal": refuses(question, text),
             "hedged": bool(found.spans),
             "hedges": found.epistemic_rate * length / 100,
             "boilerplate": found.boilerplate_rate * length / 100,
@@ -71,7 +73,6 @@ def text_metrics(bootstrap: Bootstrap, kind: Hashable) -> TextMetrics:
         answers=int(bootstrap.total(("text", kind, "answers"))),
         words=ratio("words", "answers"),
         refusals=ratio("refusal", "answers", share=True),
-        partial_refusals=ratio("partial", "answers", share=True),
         hedged=ratio("hedged", "answers", share=True),
         hedges=ratio("hedges", "hundreds"),
         boilerplate=ratio("boilerplate", "hundreds"),

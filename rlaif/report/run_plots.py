@@ -161,8 +161,9 @@ def texts_plot(title: str, kinds: Sequence[tuple[str, TextMetrics]], reading: st
     every = [texts for _, texts in kinds]
     return row_plot(
         ("texts", title),
-        f"{reading}Words per response; share that refuses; share with a hedge or a stock phrase (both detected by "
-        "rules for English); variety: share of different words in windows of 50 words, independent of length.",
+        f"{reading}Words per response; share that refuses, in whole or in part; share with a hedge or a stock phrase "
+        "(both detected by rules for English, which miss some refusals); variety: share of different words in windows "
+        "of 50 words, independent of length.",
         ("responses", [name for name, _ in kinds]),
         [
             Panel("words", [texts.words for texts in every], colours, "number"),
@@ -172,7 +173,6 @@ def texts_plot(title: str, kinds: Sequence[tuple[str, TextMetrics]], reading: st
         ],
         "number",
         {
-            "refuse in part": [with_interval(texts.partial_refusals) for texts in every],
             "hedges per 100 words": [with_interval(texts.hedges, percent=False) for texts in every],
             "stock phrases per 100 words": [with_interval(texts.boilerplate, percent=False) for texts in every],
         },

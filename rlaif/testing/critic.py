@@ -15,7 +15,7 @@ from rlaif.stats.log_odds import sigmoid
 from rlaif.testing.policy import WORDS, text_choice
 from rlaif.testing.request_kind import after_fences, fenced, labels_of, question_of, scale_of, shown_responses
 from rlaif.testing.simulated_model import REVISED, SimulatedModel, heavy_tailed
-from rlaif.text.refusal import detect_refusal
+from rlaif.text.refusal import refuses
 
 _DECLINES = re.compile(r"^([AB]): it declines$", re.M)
 
@@ -44,7 +44,7 @@ def verdict(model: SimulatedModel, body: dict[str, Any]) -> dict[str, Any]:
 def _whether_it_declines(model: SimulatedModel, question: str, label: str) -> dict[str, Any]:
     """Return a verdict that is always right; `label` is the label of a refusal."""
     other = "B" if label == "A" else "A"
-    declines = detect_refusal("", fenced(question).get("answer", "")) != "compliance"
+    declines = refuses("", fenced(question).get("answer", ""))
     right, wrong = (label, other) if declines else (other, label)
     return one_token([(right, model.label_mass * 0.9), (wrong, 0.1)])
 

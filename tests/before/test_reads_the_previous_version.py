@@ -24,6 +24,8 @@ MODEL = SimulatedModel(words=10, noise=0.5, position_bias=0.6)
 """What gave the replies, as in make.py."""
 RENAMED = {"margin": "p_margin", "voices": "by_judge"}
 """Columns and keys of JSON that are called otherwise today; nothing on disk is read under the new name alone."""
+DROPPED = {"partial_refusals"}
+"""Keys of JSON that are read but not written any more."""
 REWORDED = {
     "the policy judges its own answers: judges favour what reads like their own": (
         "the policy judges its own responses: models tend to prefer text that resembles their own"
@@ -253,10 +255,10 @@ def without_new(now: Any) -> Any:
 
 
 def as_named_now(was: Any, now: Any) -> Any:
-    """Return a value with the keys of RENAMED and the texts of REWORDED as they are now; all others stay."""
+    """Return a value with the keys of RENAMED and the texts of REWORDED as they are now, without those of DROPPED."""
     if isinstance(was, dict) and isinstance(now, dict):
         named = {RENAMED[key] if key not in now and RENAMED.get(key) in now else key: one for key, one in was.items()}
-        return {key: as_named_now(value, now.get(key)) for key, value in named.items()}
+        return {key: as_named_now(value, now.get(key)) for key, value in named.items() if key not in DROPPED}
     if isinstance(was, list) and isinstance(now, list) and len(was) == len(now):
         return [as_named_now(one, other) for one, other in zip(was, now, strict=True)]
     return REWORDED.get(was, was) if isinstance(was, str) else was

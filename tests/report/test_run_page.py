@@ -25,7 +25,7 @@ from rlaif.runs.reader import Run
 from rlaif.runs.summary import summarise
 from rlaif.shipped import DATA
 from rlaif.stats.estimates import Bootstrap, Tally
-from rlaif.text.refusal import detect_refusal
+from rlaif.text.refusal import refuses
 from tests.report.runs import EVIL, make_run, make_trace
 
 
@@ -114,7 +114,7 @@ def test_what_was_chosen_stands_as_text_beside_what_was_rejected(tmp_path: Path,
     pairs = [(trace, pair) for trace, conclusion in run.conclusions() for pair in conclusion.pairs]
     for role in ("chosen", "rejected"):
         texts = [trace.response(getattr(pair, role)).text for trace, pair in pairs]
-        declined = sum(detect_refusal("Question?", text) == "refusal" for text in texts)
+        declined = sum(refuses("Question?", text) for text in texts)
         assert 0 < declined < len(pairs)
         row = re.findall(rf"<tr>\s*<t[hd][^>]*>{role}</t[hd]>(.*?)</tr>", page_of(run), re.DOTALL)[0]
         cells = re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL)
