@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from rlaif.cli.console import stdout_console
+from rlaif.runs.certificate import CERTIFICATE, certificate_words, state_of
 from rlaif.runs.description import corrected_words, panel_words, summary_lines
 from rlaif.runs.reader import Run
 from rlaif.runs.summary import Summary
@@ -38,6 +39,16 @@ def judge_lines(summary: Summary) -> list[str]:
     return [*(f"corrected  {words}" for words in corrected_words(summary.corrected)), *(f"judge  {w}" for w in panel)]
 
 
+def certificate_lines(run: Run) -> list[str]:
+    """Return a line on the run's certificate; none where it has none, or one that the warnings say is not valid."""
+    if not (run.path / CERTIFICATE).is_file():
+        return []
+    certificate, valid = state_of(run.path, run.preference_rows())
+    if certificate is None:
+        return ["certified  nothing: no attempt to certify this run succeeded"]
+    return [f"certified  {certificate_words(certificate)}"] if valid else []
+
+
 def print_one_pair(run: Run, console: Console) -> None:
     """Print the pair with the largest margin, shortened."""
     best = None
@@ -57,7 +68,12 @@ def print_one_pair(run: Run, console: Console) -> None:
 
 def json_summary(run: Run, summary: Summary, rows: dict[str, int]) -> str:
     """Return the summary as JSON."""
-    return json.dumps({"run": str(run.path), **summary.model_dump(mode="json"), "dataset": rows}, ensure_ascii=False)
+    certificate, valid = state_of(run.path, run.preference_rows())
+    found = {"run": str(run.path), **summary.model_dump(mode="json"), "dataset": rows}
+    return json.dumps(
+        found | {"certificate": certificate.model_dump(mode="json") if certificate and valid else None},
+        ensure_ascii=False,
+    )
 
 
 def exported_rows(folder: Path) -> dict[str, int]:

@@ -8,6 +8,8 @@ from huggingface_hub import DatasetCard, DatasetCardData
 from rlaif.config.run import RunConfig
 from rlaif.datasets.columns import column_table
 from rlaif.datasets.formats import Table
+from rlaif.runs.certificate import Certificate, certificate_words, shares_of_tags, state_of
+from rlaif.runs.certified import CertifiedRun
 from rlaif.runs.description import corrected_words, judge_words, panel_words, strategy_words
 from rlaif.runs.reader import Run
 from rlaif.runs.summary import Summary
@@ -20,18 +22,21 @@ def dataset_card(
 
     `counts`: the number of rows by `table/split`. `contents`: a hash of the rows by table.
     """
+    certificate, valid = state_of(run.path, Run.preference_rows(run))
+    in_force = certificate if valid else None
     body = "\n\n".join(
         [
             f"# Preference pairs under the constitution `{run.constitution.name}`",
-            _intro(run, summary),
+            _intro(run, summary, in_force),
             *([_warnings(summary)] if summary.warnings else []),
             _rows_table(counts),
+            *(["## Certificate\n\n" + _certificate(run, in_force)] if in_force else []),
             "## Constitution\n\n" + _rules(run),
             "## How it was made\n\n" + _method(run, summary),
             "## What was left out\n\n" + _left_out(summary),
             "## The critic\n\n" + _critic(summary),
             "## Columns\n\n" + _columns(tables),
-            "## Limits\n\n" + _LIMITS.format(checked=_checked(summary)),
+            "## Limits\n\n" + _LIMITS.format(checked=_checked(summary, in_force)),
         ]
     )
     return str(DatasetCard(f"---\n{_head(counts, contents).to_yaml()}\n---\n\n{body}\n"))
@@ -64,19 +69,41 @@ UNUSED_CONSTITUTION = (
 )
 
 
-def _intro(run: Run, summary: Summary) -> str:
+def _intro(run: Run, summary: Summary, certificate: Certificate | None) -> str:
     models = run.models
+    people = (
+        "No person has labelled or checked these pairs."
+        if certificate is None
+        else f"People have labelled {certificate.labels} of these pairs (see Certificate)."
+    )
     unused = "" if run.config.judging.asks_rules or not run.config.judging.panel else UNUSED_CONSTITUTION
     return (
         f"{summary.pairs} pairs from {summary.traces} of {summary.prompts} prompts ({run.manifest.prompts}). "
         f"Responses by **{models.policy}**, judged by **{run.judged_with}** under {summary.constitution} "
         f"(`{summary.constitution_hash}`), made with rlaif {run.manifest.rlaif} on {run.manifest.created[:10]}, seed "
-        f"{run.config.seed}. No person has labelled or checked these pairs.{unused}"
+        f"{run.config.seed}. {people}{unused}"
     )
 
 
 def _warnings(summary: Summary) -> str:
     return "\n".join(["> **Warning**", ">", *(f"> - {warning}" for warning in summary.warnings)])
+
+
+def _certificate(run: Run, certificate: Certificate) -> str:
+    only = " This dataset has only those." if isinstance(run, CertifiedRun) else " They have `certified` true."
+    tags = "".join(f"\n- {line}" for line in shares_of_tags(certificate.tags))
+    return (
+        f"People labelled {certificate.labels} pairs that were drawn at random from the {certificate.rows} pairs of the "
+        f"run. Kept are {certificate_words(certificate)}.{only} People disagree with {certificate.disagreements} of the "
+        f"{certificate.kept_labels} labelled pairs among the kept ones; a tie counts as a disagreement. The claim is "
+        "about these pairs as a whole, not about any single one, and holds for no other prompts. Labels: hash "
+        f"`{certificate.gold_hash}`."
+        + (
+            f"\n\nBy tag, each with its own threshold; all of these claims together have that confidence:\n{tags}"
+            if tags
+            else ""
+        )
+    )
 
 
 def _rows_table(counts: Mapping[str, int]) -> str:
@@ -182,8 +209,10 @@ def _columns(tables: Mapping[str, Table]) -> str:
     return "\n\n".join(f"### `{name}`\n\n{column_table(table.row)}" for name, table in tables.items())
 
 
-def _checked(summary: Summary) -> str:
+def _checked(summary: Summary, certificate: Certificate | None) -> str:
     """Return the clause about the data on which the probabilities were calibrated, if any."""
+    if summary.corrected.recalibrator is None and certificate is not None:
+        return "; the certificate is about the labels, not about these probabilities"
     if summary.corrected.recalibrator is None:
         return ", which was not measured here against human labels"
     return " after its recalibration on labelled items, which may not hold for these prompts"

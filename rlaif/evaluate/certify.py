@@ -1,0 +1,247 @@
+"""Certify a run: keep the pairs of which, with a given confidence, at most a given share disagrees with people.
+
+Input: the run's pairs, and people's labels of a random sample of them. Output: a `Certificate` with a threshold on
+`p_chosen`. The statistics are in `rlaif.stats.selective_risk`; Jung et al. 2024 (Trust or Escalate, arXiv:2407.18370)
+do the same for verdicts of language models. The claim needs neither calibrated probabilities nor independent labels,
+but a random sample: labels that do not look like one are refused (`rlaif.stats.sample_shift`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from rlaif.errors import GoldError, NotCertifiedError
+from rlaif.evaluate.label_sample import PeoplesLabels
+from rlaif.runs.certificate import Attempt, Certificate, Claim, confidence_of_all, hash_of, score
+from rlaif.runs.rows import PreferenceRow
+from rlaif.stats.sample_shift import Shift, shifts
+from rlaif.stats.selective_risk import NestedSets, fewest_labels, nested_sets
+from rlaif.version import __version__
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+SHIFT_LEVEL = 0.01
+"""Largest probability with which a random sample is refused because it does not look like one."""
+SIZES = (100, 200, 400, 800)
+"""Numbers of labels of which `plan` says what they are expected to give."""
+ROUNDS = 100
+"""Simulated samples for each number of labels."""
+ROUGHLY = 1.645
+"""Normal quantile at 95 %, for the rough number of labels that is still missing."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What is claimed of the kept pairs."""
+
+    error: float
+    """Largest share of kept pairs on which people disagree."""
+    confidence: float
+
+    @property
+    def alpha(self) -> float:
+        """1 - confidence."""
+        return 1 - self.confidence
+
+
+def certify(
+    rows: Sequence[PreferenceRow], labels: PeoplesLabels, terms: Terms, before: Sequence[Attempt] = ()
+) -> Certificate:
+    """Return the certificate of a run's pairs. `before`: the earlier attempts on this run.
+
+    Raises GoldError for labels that do not look like a random sample, NotCertifiedError where no threshold passes.
+    """
+    refuse_shifted(rows, labels)
+    scores = _scores(rows)
+    sets = nested_sets(scores, labels.positions, terms.error, terms.alpha)
+    claim = _claim(sets, labels.disagrees, len(rows))
+    if claim.threshold is None:
+        raise NotCertifiedError(_why_not(sets, labels.disagrees, len(rows), terms))
+    attempt = attempt_of(rows, labels, terms, claim.kept)
+    return Certificate(
+        **claim.model_dump(),
+        rlaif=__version__,
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        error=terms.error,
+        confidence=terms.confidence,
+        confidence_of_all=min(terms.confidence, confidence_of_all((*before, attempt))),
+        ties=labels.ties,
+        gold=labels.file,
+        gold_hash=labels.hash,
+        pairs_hash=attempt.pairs_hash,
+        constitution_hash=rows[0].constitution_hash,
+        tags=tag_claims(rows, labels, terms),
+    )
+
+
+def attempt_of(rows: Sequence[PreferenceRow], labels: PeoplesLabels, terms: Terms, kept: int) -> Attempt:
+    """Return the record of an attempt to certify, whether it succeeded or not (`kept` is 0)."""
+    return Attempt(
+        error=terms.error,
+        confidence=terms.confidence,
+        gold_hash=labels.hash,
+        pairs_hash=hash_of(rows),
+        kept=kept,
+    )
+
+
+def refuse_shifted(rows: Sequence[PreferenceRow], labels: PeoplesLabels) -> None:
+    """Raise GoldError where the labelled pairs do not look like a random sample of the run's pairs."""
+    sampled = np.zeros(len(rows), dtype=np.bool_)
+    sampled[labels.positions] = True
+    tags = {
+        tag: np.array([tag in row.tags for row in rows]) for tag in sorted({tag for row in rows for tag in row.tags})
+    }
+    found = shifts(_numbers(rows), {f"tag {tag}": rows_of for tag, rows_of in tags.items()}, sampled, SHIFT_LEVEL)
+    if found:
+        raise GoldError(
+            f"{labels.file}: the {len(labels)} labelled pairs are not like a random sample of the run's {len(rows)}: "
+            f"{'; '.join(_shift_words(shift) for shift in found)}. Label a sample that --sample draws, all of it"
+        )
+
+
+def _numbers(rows: Sequence[PreferenceRow]) -> dict[str, Floats]:
+    """Return (N,) values of each number by which sampled pairs are compared with all."""
+    chosen, rejected = (
+        np.array([len(response[0].content) for response in responses], dtype=float)
+        for responses in ([row.chosen for row in rows], [row.rejected for row in rows])
+    )
+    prompts = [sum(len(turn.content) for turn in row.prompt) for row in rows]
+    return {
+        "p_chosen": _scores(rows),
+        "log length ratio of chosen to rejected": np.log(np.maximum(chosen, 1) / np.maximum(rejected, 1)),
+        "characters of the prompt": np.array(prompts, dtype=float),
+        "characters of the responses": chosen + rejected,
+        "place in the run": np.arange(1, len(rows) + 1, dtype=float),
+    }
+
+
+def _shift_words(shift: Shift) -> str:
+    kind, form = ("median ", ".3g") if shift.test == "Kolmogorov-Smirnov" else ("", ".0%")
+    return (
+        f"{shift.name} ({kind}{shift.sampled:{form}}, in the run {shift.table:{form}}; {shift.test}, p = {shift.p:.2g})"
+    )
+
+
+def tag_claims(rows: Sequence[PreferenceRow], labels: PeoplesLabels, terms: Terms) -> dict[str, Claim]:
+    """Return a claim about the pairs with each frequent tag; tags that all pairs have are left out.
+
+    All claims together hold with the confidence: with t tags, each is tested with alpha / t (Bonferroni). Tested are
+    the most frequent tags, as many as can be expected to have enough labels to be certified if people always agree.
+    """
+    places = _places_of_tags(rows)
+    labels_of = {tag: len(labels) * len(found) / len(rows) for tag, found in places.items() if len(found) < len(rows)}
+    ordered = sorted(labels_of, key=lambda tag: (-labels_of[tag], tag))
+    enough = [t for t, tag in enumerate(ordered, 1) if labels_of[tag] >= fewest_labels(terms.error, terms.alpha / t)]
+    tested = ordered[: max(enough, default=0)]
+    each = Terms(terms.error, 1 - terms.alpha / max(len(tested), 1))
+    return {tag: _claim_of_some(rows, places[tag], labels, each) for tag in tested}
+
+
+def _places_of_tags(rows: Sequence[PreferenceRow]) -> dict[str, list[int]]:
+    """Return the places of the rows with each tag."""
+    places: dict[str, list[int]] = {}
+    for place, row in enumerate(rows):
+        for tag in dict.fromkeys(row.tags):
+            places.setdefault(tag, []).append(place)
+    return places
+
+
+def _claim_of_some(rows: Sequence[PreferenceRow], places: Sequence[int], labels: PeoplesLabels, terms: Terms) -> Claim:
+    """Return the claim about the rows at some places."""
+    wrong_at = dict(zip(labels.positions.tolist(), labels.disagrees.tolist(), strict=True))
+    sample = np.array([n for n, place in enumerate(places) if place in wrong_at], dtype=np.int64)
+    wrong = np.array([wrong_at[place] for place in places if place in wrong_at], dtype=np.bool_)
+    sets = nested_sets(_scores([rows[place] for place in places]), sample, terms.error, terms.alpha)
+    return _claim(sets, wrong, len(places))
+
+
+def _claim(sets: NestedSets, wrong: Bools, rows: int) -> Claim:
+    """Return the claim about the largest set that passes; with no threshold where none does."""
+    found = sets.largest(wrong)
+    if found is None:
+        return Claim(rows=rows, labels=len(wrong), threshold=None, kept=0, kept_labels=0, disagreements=0)
+    return Claim(
+        rows=rows,
+        labels=len(wrong),
+        threshold=float(sets.thresholds[found]),
+        kept=int(sets.rows[found]),
+        kept_labels=int(sets.labels[found]),
+        disagreements=int(sets.wrong_labels(wrong)[found]),
+    )
+
+
+def _why_not(sets: NestedSets, wrong: Bools, rows: int, terms: Terms) -> str:
+    """Return why no threshold passed, and about how many labels would be needed."""
+    n, fewest = len(wrong), fewest_labels(terms.error, terms.alpha)
+    seen = (
+        f"nothing can be certified at an error of {terms.error:g} with confidence {terms.confidence:g}: people "
+        f"disagree with {int(wrong.sum())} of {n} labels"
+    )
+    if n < min(fewest, rows):
+        return f"{seen}, and fewer than {fewest} labels show nothing, whatever they are; label more pairs"
+    errors = sets.wrong_labels(wrong)
+    shares = (errors + 1) / (sets.labels + 2)  # Laplace's estimate: 0 of a few labels is not a share of zero
+    needed = np.where(shares < terms.error, _needed(sets.labels, shares, n, terms), np.inf)
+    best = int(np.argmin(needed))
+    if not np.isfinite(needed[best]):
+        return f"{seen}, and no threshold has a smaller share than {terms.error:g}; allow a larger --error"
+    rough = min(max(int(np.ceil(needed[best] / 50) * 50), n + 50), rows)
+    return (
+        f"{seen}, and at a p_chosen of at least {sets.thresholds[best]:.3f} with {errors[best]} of "
+        f"{sets.labels[best]}; if that share stays, about {rough} labels in all are needed"
+    )
+
+
+def _needed(labels: npt.NDArray[np.int64], shares: Floats, n: int, terms: Terms) -> Floats:
+    """Return about how many labels in all each set needs to pass, by the normal approximation.
+
+    `labels`: (s,) labels in each set, of `n`. `shares`: (s,) shares of wrong labels, taken as true ones.
+    """
+    with np.errstate(divide="ignore"):
+        inside = ROUGHLY**2 * terms.error * (1 - terms.error) / (terms.error - shares) ** 2
+    needed: Floats = np.maximum(inside, fewest_labels(terms.error, terms.alpha)) * n / np.maximum(labels, 1)
+    return needed
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a number of labels is expected to give, if the run's probabilities are right."""
+
+    labels: int
+    kept: float
+    """Mean share of the run's pairs that are kept, 0 where nothing can be certified."""
+    certified: float
+    """Share of simulated samples with which anything can be certified."""
+
+
+def plan(rows: Sequence[PreferenceRow], terms: Terms, rounds: int = ROUNDS) -> list[Expected]:
+    """Return what the `SIZES`, or all pairs where there are fewer, are expected to give; simulates `rounds` samples."""
+    scores, rng = _scores(rows), np.random.default_rng(0)
+    sizes = sorted({min(size, len(rows)) for size in SIZES})
+    return [_expected(scores, size, terms, rounds, rng) for size in sizes]
+
+
+def _expected(scores: Floats, size: int, terms: Terms, rounds: int, rng: np.random.Generator) -> Expected:
+    kept = []
+    for _ in range(rounds):
+        sample = rng.choice(len(scores), size, replace=False)
+        sets = nested_sets(scores, sample, terms.error, terms.alpha)
+        found = sets.largest(rng.random(size) > scores[sample])
+        kept.append(0.0 if found is None else float(sets.rows[found]) / len(scores))
+    return Expected(size, float(np.mean(kept)), float(np.mean(np.array(kept) > 0)))
+
+
+def known_share(rows: Sequence[PreferenceRow], error: float) -> float:
+    """Return the share of the pairs that would be kept if all were labelled and their probabilities are right."""
+    falling = -np.sort(-_scores(rows))
+    good = np.flatnonzero(np.cumsum(1 - falling) <= error * np.arange(1, len(rows) + 1))
+    return float(good[-1] + 1) / len(rows) if len(good) else 0.0
+
+
+def _scores(rows: Sequence[PreferenceRow]) -> Floats:
+    return np.array([score(row) for row in rows])
