@@ -92,17 +92,13 @@ def _warnings(summary: Summary) -> str:
 def _certificate(run: Run, certificate: Certificate) -> str:
     only = " This dataset has only those." if isinstance(run, CertifiedRun) else " They have `certified` true."
     tags = "".join(f"\n- {line}" for line in shares_of_tags(certificate.tags))
+    by_tag = f"\n\nBy tag, each with its own threshold, all together with that confidence:\n{tags}" if tags else ""
     return (
-        f"People labelled {certificate.labels} pairs that were drawn at random from the {certificate.rows} pairs of the "
-        f"run. Kept are {certificate_words(certificate)}.{only} People disagree with {certificate.disagreements} of the "
+        f"People labelled {certificate.labels} pairs that were drawn at random from the run's {certificate.rows}. Kept "
+        f"are {certificate_words(certificate)}.{only} People disagree with {certificate.disagreements} of the "
         f"{certificate.kept_labels} labelled pairs among the kept ones; a tie counts as a disagreement. The claim is "
         "about these pairs as a whole, not about any single one, and holds for no other prompts. Labels: hash "
-        f"`{certificate.gold_hash}`."
-        + (
-            f"\n\nBy tag, each with its own threshold; all of these claims together have that confidence:\n{tags}"
-            if tags
-            else ""
-        )
+        f"`{certificate.gold_hash}`.{by_tag}"
     )
 
 

@@ -99,9 +99,9 @@ def _shares(rows: Ints, labels: Ints, too_many: Ints, wrong: Ints, alpha: float)
     """Return the (s,) shares of alpha; all zero where no set can pass.
 
     `labels` and `wrong` are expected numbers of labels (half a standard deviation less) and of wrong rows, not seen
-    ones: shares that depended on the draw would not be fixed beforehand. The starts are the first set that passes with two wrong labels, and the first
-    ones with 3, 9, … times as many labels. Starts that would rarely pass are left out; if all would, the set that
-    passes most often is the only start.
+    ones: shares that depended on the draw would not be fixed beforehand. The starts are the first set that passes with
+    two wrong labels, and the first ones with 3, 9, … times as many labels. Starts that would rarely pass are left out;
+    if all would, the set that passes most often is the only start.
     """
     shares = np.zeros(len(rows))
     allowed = _most_wrong(rows, labels, too_many, alpha)

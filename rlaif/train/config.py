@@ -60,7 +60,7 @@ class DpoRecipe(Recipe):
     """Direct preference optimisation (Rafailov et al. 2023) with soft or hard labels."""
 
     certified: bool = False
-    """Whether to train on the certified pairs only (`rlaif certify`); refused where the data has no valid certificate."""
+    """Whether to train on the certified pairs only (`rlaif certify`); refused without a valid certificate."""
     labels: Literal["soft", "hard"] = "soft"
     """`soft` uses p_chosen as the label; `hard` uses 1 for every pair."""
     weights: Literal["none", "margin"] = "none"
@@ -74,7 +74,7 @@ class RewardRecipe(Recipe):
     """A reward model: it gives a conversation a score; the difference of two scores is the log-odds of a pair."""
 
     certified: bool = False
-    """Whether to train on the certified pairs only (`rlaif certify`); refused where the data has no valid certificate."""
+    """Whether to train on the certified pairs only (`rlaif certify`); refused without a valid certificate."""
     margins: Literal["logit", "none"] = "logit"
     """`logit` subtracts log(p/(1-p)) from the difference of a pair's scores in the loss (as Touvron et al. 2023 do with
     people's ratings)."""
