@@ -10,12 +10,15 @@ import typer
 from rlaif.cli.options import Json
 from rlaif.datasets.export import export_trl
 from rlaif.errors import NotCertifiedError, UsageError
-from rlaif.evaluate.certify import Expected, Terms, attempt_of, certify, known_share, plan
-from rlaif.evaluate.label_sample import PeoplesLabels, fill_in, read_labels, sample_rows, write_sample
+from rlaif.evaluate.certify import Terms, attempt_of, certify
+from rlaif.evaluate.label_plan import plan
+from rlaif.evaluate.label_sample import SampleRow, fill_in, sample_rows, write_sample
+from rlaif.evaluate.peoples_labels import PeoplesLabels, read_labels
 from rlaif.runs.certificate import (
     CERTIFICATE,
     Certificate,
     certificate_words,
+    percent,
     read_certification,
     record_attempt,
     shares_of_tags,
@@ -23,7 +26,6 @@ from rlaif.runs.certificate import (
 from rlaif.runs.directory import locked
 from rlaif.runs.reader import Run
 from rlaif.runs.rows import PreferenceRow
-from rlaif.stats.selective_risk import fewest_labels
 from rlaif.text.wording import counted
 
 
@@ -34,6 +36,9 @@ def certify_command(  # noqa: PLR0913, PLR0917  (a command line's flags)
     out: Annotated[Path | None, typer.Option(help="File of the sample: .csv or .jsonl.")] = None,
     error: Annotated[float, typer.Option(help="Largest share of kept labels with which people disagree.")] = 0.10,
     confidence: Annotated[float, typer.Option(help="Confidence of the claim.")] = 0.95,
+    min_p: Annotated[
+        float, typer.Option(min=0, max=1, help="Draw the sample from pairs with a p_chosen of at least this.")
+    ] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
     json_: Json = False,
 ) -> None:
@@ -47,13 +52,14 @@ def certify_command(  # noqa: PLR0913, PLR0917  (a command line's flags)
     Examples:
       rlaif certify runs/first --error 0.1
       rlaif certify runs/first --sample 200 --out labels.csv
+      rlaif certify runs/first --sample 200 --min-p 0.85 --out labels.csv       # only pairs that may be kept
       rlaif certify runs/first --gold labels.csv --error 0.1 --confidence 0.95
       rlaif certify runs/first --sample 400 --gold labels.csv --out more.csv    # 200 more, labels taken over
       rlaif train dpo runs/first --certified --model Qwen/Qwen3-8B --out models/first
     """
     terms = _terms(error, confidence)
     if sample is not None:
-        sample_job(run, sample, out, gold, seed, as_json=json_)
+        sample_job(run, sample_rows_of(run, sample, seed, min_p), out, gold, as_json=json_)
     elif out is not None:
         raise UsageError("--out is the file of a sample; give its size with --sample")
     elif gold is not None:
@@ -72,8 +78,8 @@ def _terms(error: float, confidence: float) -> Terms:
 
 def certify_job(path: Path, gold: Path, terms: Terms, *, as_json: bool) -> None:
     """Certify a run, write its certificate and dataset, and print the claim. Raises NotCertifiedError, GoldError."""
+    run = Run(path)
     with locked(path):
-        run = Run(path)
         rows = _rows(run)
         labels = read_labels(gold, rows)
         certificate = _certified(run, rows, labels, terms)
@@ -114,11 +120,16 @@ def certificate_lines(certificate: Certificate, labels: PeoplesLabels) -> list[s
     return lines
 
 
-def sample_job(path: Path, size: int, out: Path | None, labelled: Path | None, seed: int, *, as_json: bool) -> None:
+def sample_rows_of(path: Path, size: int, seed: int, min_p: float) -> list[SampleRow]:
+    """Draw the pairs of a run that are to be labelled."""
+    return sample_rows(_rows(Run(path)), size, seed, min_p)
+
+
+def sample_job(path: Path, sample: list[SampleRow], out: Path | None, labelled: Path | None, *, as_json: bool) -> None:
     """Write a sample for people to label; with `labelled`, its labels are filled in."""
     if out is None:
         raise UsageError("--sample needs --out, the file to be labelled: .csv or .jsonl")
-    sample, known = sample_rows(_rows(Run(path)), size, seed), 0
+    known = 0
     if labelled is not None:
         sample, known = fill_in(sample, labelled)
     write_sample(out, sample)
@@ -134,32 +145,28 @@ def sample_job(path: Path, size: int, out: Path | None, labelled: Path | None, s
 
 def plan_job(path: Path, terms: Terms, *, as_json: bool) -> None:
     """Print how many labels are needed, and what numbers of labels are expected to give."""
-    rows = _rows(Run(path))
-    fewest, expected = fewest_labels(terms.error, terms.alpha), plan(rows, terms)
-    known = known_share(rows, terms.error)
+    found = plan(_rows(Run(path)), terms)
     if as_json:
-        plans = [asdict(one) for one in expected]
-        print(json.dumps({"pairs": len(rows), "fewest": fewest, "expected": plans, "all_labelled": known}))
+        print(json.dumps(asdict(found)))
         return
     print(
-        f"at least {fewest} labels, none of them a disagreement, show that at most {terms.error:.4g} of the kept "
-        f"labels disagree with people's, with confidence {terms.confidence:.4g}"
+        f"at least {found.fewest} labels, none of them a disagreement, show that at most {percent(terms.error)} of the "
+        f"kept labels disagree with people's, with {percent(terms.confidence)} confidence"
     )
-    print(f"expected for the {counted(len(rows), 'pair')} of {path}, if their p_chosen is right:")
-    for line in _plan_lines(expected, known):
-        print(line)
-    print(f"next     rlaif certify {path} --sample {expected[-1].labels} --out labels.csv")
+    print(f"expected share of the {counted(found.pairs, 'pair')} of {path} that is kept, if their p_chosen is right:")
+    print(f"  labels   drawn from all pairs   from those with p_chosen at least {found.min_p:.3f}")
+    for one in found.expected:
+        print(
+            f"  {one.labels:6,}   {one.kept:4.0%} (any: {one.certified:4.0%})       "
+            f"{one.kept_focused:4.0%} (any: {one.certified_focused:4.0%})"
+        )
+    print(f"  all      {found.all_labelled:4.0%}     (any: how often anything can be certified at all)")
+    enough = next((one for one in found.expected if one.certified_focused >= USEFUL), found.expected[-1])
+    print(f"next     rlaif certify {path} --sample {enough.labels} --min-p {found.min_p:.3f} --out labels.csv")
 
 
-def _plan_lines(expected: list[Expected], known: float) -> list[str]:
-    return [
-        *(
-            f"  {one.labels:5,} labels   {one.kept:4.0%} of the pairs kept   (something is kept with probability "
-            f"{one.certified:.0%})"
-            for one in expected
-        ),
-        f"  all labelled   {known:4.0%}",
-    ]
+USEFUL = 0.8
+"""Probability of a certificate from which a number of labels is proposed."""
 
 
 def _rows(run: Run) -> list[PreferenceRow]:

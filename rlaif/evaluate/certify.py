@@ -7,15 +7,15 @@ but a random sample: labels that do not look like one are refused (`rlaif.stats.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
 
 from rlaif.errors import GoldError, NotCertifiedError
-from rlaif.evaluate.label_sample import PeoplesLabels
-from rlaif.runs.certificate import Attempt, Certificate, Claim, confidence_of_all, hash_of, score
+from rlaif.evaluate.peoples_labels import PeoplesLabels
+from rlaif.runs.certificate import Attempt, Certificate, Claim, confidence_of_all, hash_of, percent, score
 from rlaif.runs.rows import PreferenceRow
 from rlaif.stats.sample_shift import Shift, shifts
 from rlaif.stats.selective_risk import NestedSets, fewest_labels, nested_sets
@@ -26,10 +26,6 @@ Bools = npt.NDArray[np.bool_]
 
 SHIFT_LEVEL = 0.01
 """Largest probability with which a random sample is refused because it does not look like one."""
-SIZES = (100, 200, 400, 800)
-"""Numbers of labels of which `plan` says what they are expected to give."""
-ROUNDS = 100
-"""Simulated samples for each number of labels."""
 ROUGHLY = 1.645
 """Normal quantile at 95 %, for the rough number of labels that is still missing."""
 
@@ -56,11 +52,9 @@ def certify(
     Raises GoldError for labels that do not look like a random sample, NotCertifiedError where no threshold passes.
     """
     refuse_shifted(rows, labels)
-    scores = _scores(rows)
-    sets = nested_sets(scores, labels.positions, terms.error, terms.alpha)
-    claim = _claim(sets, labels.disagrees, len(rows))
+    claim = _claim(rows, labels, terms)
     if claim.threshold is None:
-        raise NotCertifiedError(_why_not(sets, labels.disagrees, len(rows), terms))
+        raise NotCertifiedError(_why_not(_sets(rows, labels, terms), labels.disagrees, terms))
     attempt = attempt_of(rows, labels, terms, claim.kept)
     return Certificate(
         **claim.model_dump(),
@@ -90,13 +84,12 @@ def attempt_of(rows: Sequence[PreferenceRow], labels: PeoplesLabels, terms: Term
 
 
 def refuse_shifted(rows: Sequence[PreferenceRow], labels: PeoplesLabels) -> None:
-    """Raise GoldError where the labelled pairs do not look like a random sample of the run's pairs."""
+    """Raise GoldError where the labelled pairs do not look like a random sample of those they were drawn from."""
+    rows, labels = _frame(rows, labels)
     sampled = np.zeros(len(rows), dtype=np.bool_)
     sampled[labels.positions] = True
-    tags = {
-        tag: np.array([tag in row.tags for row in rows]) for tag in sorted({tag for row in rows for tag in row.tags})
-    }
-    found = shifts(_numbers(rows), {f"tag {tag}": rows_of for tag, rows_of in tags.items()}, sampled, SHIFT_LEVEL)
+    tags = {f"tag {tag}": np.isin(np.arange(len(rows)), places) for tag, places in _places_of_tags(rows).items()}
+    found = shifts(_numbers(rows), tags, sampled, SHIFT_LEVEL)
     if found:
         raise GoldError(
             f"{labels.file}: the {len(labels)} labelled pairs are not like a random sample of the run's {len(rows)}: "
@@ -112,7 +105,7 @@ def _numbers(rows: Sequence[PreferenceRow]) -> dict[str, Floats]:
     )
     prompts = [sum(len(turn.content) for turn in row.prompt) for row in rows]
     return {
-        "p_chosen": _scores(rows),
+        "p_chosen": scores_of(rows),
         "log length ratio of chosen to rejected": np.log(np.maximum(chosen, 1) / np.maximum(rejected, 1)),
         "characters of the prompt": np.array(prompts, dtype=float),
         "characters of the responses": chosen + rejected,
@@ -134,7 +127,9 @@ def tag_claims(rows: Sequence[PreferenceRow], labels: PeoplesLabels, terms: Term
     the most frequent tags, as many as can be expected to have enough labels to be certified if people always agree.
     """
     places = _places_of_tags(rows)
-    labels_of = {tag: len(labels) * len(found) / len(rows) for tag, found in places.items() if len(found) < len(rows)}
+    frame, _ = _frame(rows, labels)
+    inside = {tag: len(found) for tag, found in _places_of_tags(frame).items() if len(places[tag]) < len(rows)}
+    labels_of = {tag: len(labels) * count / len(frame) for tag, count in inside.items()}
     ordered = sorted(labels_of, key=lambda tag: (-labels_of[tag], tag))
     enough = [t for t, tag in enumerate(ordered, 1) if labels_of[tag] >= fewest_labels(terms.error, terms.alpha / t)]
     tested = ordered[: max(enough, default=0)]
@@ -153,44 +148,63 @@ def _places_of_tags(rows: Sequence[PreferenceRow]) -> dict[str, list[int]]:
 
 def _claim_of_some(rows: Sequence[PreferenceRow], places: Sequence[int], labels: PeoplesLabels, terms: Terms) -> Claim:
     """Return the claim about the rows at some places."""
-    wrong_at = dict(zip(labels.positions.tolist(), labels.disagrees.tolist(), strict=True))
-    sample = np.array([n for n, place in enumerate(places) if place in wrong_at], dtype=np.int64)
-    wrong = np.array([wrong_at[place] for place in places if place in wrong_at], dtype=np.bool_)
-    sets = nested_sets(_scores([rows[place] for place in places]), sample, terms.error, terms.alpha)
-    return _claim(sets, wrong, len(places))
+    return _claim([rows[place] for place in places], _labels_of(labels, places), terms)
 
 
-def _claim(sets: NestedSets, wrong: Bools, rows: int) -> Claim:
-    """Return the claim about the largest set that passes; with no threshold where none does."""
-    found = sets.largest(wrong)
-    if found is None:
-        return Claim(rows=rows, labels=len(wrong), threshold=None, kept=0, kept_labels=0, disagreements=0)
+def _claim(rows: Sequence[PreferenceRow], labels: PeoplesLabels, terms: Terms) -> Claim:
+    """Return the claim about the largest set of rows that passes; with no threshold where none does."""
+    sets = _sets(rows, labels, terms)
+    found = None if sets is None else sets.largest(labels.disagrees)
+    if sets is None or found is None:
+        return Claim(rows=len(rows), labels=len(labels), threshold=None, kept=0, kept_labels=0, disagreements=0)
     return Claim(
-        rows=rows,
-        labels=len(wrong),
+        rows=len(rows),
+        labels=len(labels),
         threshold=float(sets.thresholds[found]),
         kept=int(sets.rows[found]),
         kept_labels=int(sets.labels[found]),
-        disagreements=int(sets.wrong_labels(wrong)[found]),
+        disagreements=int(sets.wrong_labels(labels.disagrees)[found]),
     )
 
 
-def _why_not(sets: NestedSets, wrong: Bools, rows: int, terms: Terms) -> str:
+def _sets(rows: Sequence[PreferenceRow], labels: PeoplesLabels, terms: Terms) -> NestedSets | None:
+    """Return the sets to test, of the rows that the sample was drawn from; None where it was drawn from none."""
+    frame, drawn = _frame(rows, labels)
+    return nested_sets(scores_of(frame), drawn.positions, terms.error, terms.alpha) if frame else None
+
+
+def _frame(rows: Sequence[PreferenceRow], labels: PeoplesLabels) -> tuple[Sequence[PreferenceRow], PeoplesLabels]:
+    """Return the rows that a sample was drawn from, and the labels with their positions among these."""
+    places = [place for place, row in enumerate(rows) if score(row) >= labels.min_p]
+    return [rows[place] for place in places], _labels_of(labels, places)
+
+
+def _labels_of(labels: PeoplesLabels, places: Sequence[int]) -> PeoplesLabels:
+    """Return the labels of the rows at some places, with their positions among these, in the same order."""
+    position = {place: n for n, place in enumerate(places)}
+    inside = np.array([int(place) in position for place in labels.positions], dtype=np.bool_)
+    moved = np.array([position[int(place)] for place in labels.positions[inside]], dtype=np.int64)
+    return replace(labels, positions=moved, disagrees=labels.disagrees[inside])
+
+
+def _why_not(sets: NestedSets | None, wrong: Bools, terms: Terms) -> str:
     """Return why no threshold passed, and about how many labels would be needed."""
     n, fewest = len(wrong), fewest_labels(terms.error, terms.alpha)
     seen = (
-        f"nothing can be certified at an error of {terms.error:g} with confidence {terms.confidence:g}: people "
+        f"nothing can be certified at an error of {percent(terms.error)} with {percent(terms.confidence)} confidence: people "
         f"disagree with {int(wrong.sum())} of {n} labels"
     )
-    if n < min(fewest, rows):
+    if sets is None or n < min(fewest, int(sets.rows[-1])):
         return f"{seen}, and fewer than {fewest} labels show nothing, whatever they are; label more pairs"
     errors = sets.wrong_labels(wrong)
     shares = (errors + 1) / (sets.labels + 2)  # Laplace's estimate: 0 of a few labels is not a share of zero
     needed = np.where(shares < terms.error, _needed(sets.labels, shares, n, terms), np.inf)
     best = int(np.argmin(needed))
     if not np.isfinite(needed[best]):
-        return f"{seen}, and no threshold has a smaller share than {terms.error:g}; allow a larger --error"
-    rough = min(max(int(np.ceil(needed[best] / 50) * 50), n + 50), rows)
+        return (
+            f"{seen}, and no threshold has a clearly smaller share than {percent(terms.error)}; allow a larger --error"
+        )
+    rough = min(max(int(np.ceil(needed[best] / 50) * 50), n + 50), int(sets.rows[-1]))
     return (
         f"{seen}, and at a p_chosen of at least {sets.thresholds[best]:.3f} with {errors[best]} of "
         f"{sets.labels[best]}; if that share stays, about {rough} labels in all are needed"
@@ -208,40 +222,6 @@ def _needed(labels: npt.NDArray[np.int64], shares: Floats, n: int, terms: Terms)
     return needed
 
 
-@dataclass(frozen=True)
-class Expected:
-    """What a number of labels is expected to give, if the run's probabilities are right."""
-
-    labels: int
-    kept: float
-    """Mean share of the run's pairs that are kept, 0 where nothing can be certified."""
-    certified: float
-    """Share of simulated samples with which anything can be certified."""
-
-
-def plan(rows: Sequence[PreferenceRow], terms: Terms, rounds: int = ROUNDS) -> list[Expected]:
-    """Return what the `SIZES`, or all pairs where there are fewer, are expected to give; simulates `rounds` samples."""
-    scores, rng = _scores(rows), np.random.default_rng(0)
-    sizes = sorted({min(size, len(rows)) for size in SIZES})
-    return [_expected(scores, size, terms, rounds, rng) for size in sizes]
-
-
-def _expected(scores: Floats, size: int, terms: Terms, rounds: int, rng: np.random.Generator) -> Expected:
-    kept = []
-    for _ in range(rounds):
-        sample = rng.choice(len(scores), size, replace=False)
-        sets = nested_sets(scores, sample, terms.error, terms.alpha)
-        found = sets.largest(rng.random(size) > scores[sample])
-        kept.append(0.0 if found is None else float(sets.rows[found]) / len(scores))
-    return Expected(size, float(np.mean(kept)), float(np.mean(np.array(kept) > 0)))
-
-
-def known_share(rows: Sequence[PreferenceRow], error: float) -> float:
-    """Return the share of the pairs that would be kept if all were labelled and their probabilities are right."""
-    falling = -np.sort(-_scores(rows))
-    good = np.flatnonzero(np.cumsum(1 - falling) <= error * np.arange(1, len(rows) + 1))
-    return float(good[-1] + 1) / len(rows) if len(good) else 0.0
-
-
-def _scores(rows: Sequence[PreferenceRow]) -> Floats:
+def scores_of(rows: Sequence[PreferenceRow]) -> Floats:
+    """Return the (N,) scores of pairs, with which thresholds are compared."""
     return np.array([score(row) for row in rows])

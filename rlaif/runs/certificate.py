@@ -135,12 +135,17 @@ def stale_warnings(path: Path, rows: Iterable[PreferenceRow]) -> list[str]:
 def certificate_words(certificate: Certificate) -> str:
     """Return the claim of a certificate as a phrase."""
     several = certificate.confidence_of_all < certificate.confidence
-    all_of_them = f"; {certificate.confidence_of_all:.4g} for all attempts together" if several else ""
+    all_of_them = f" ({percent(certificate.confidence_of_all)} for all attempts together)" if several else ""
     return (
         f"{certificate.kept} of {certificate.rows} pairs (p_chosen at least {certificate.threshold:.3f}): at most "
-        f"{certificate.error:.4g} of their labels disagree with people's, with confidence "
-        f"{certificate.confidence:.4g}{all_of_them}"
+        f"{percent(certificate.error)} of their labels disagree with people's, with {percent(certificate.confidence)} "
+        f"confidence{all_of_them}"
     )
+
+
+def percent(share: float) -> str:
+    """Return a share as text, such as `10%` or `2.5%`."""
+    return f"{100 * share:.4g}%"
 
 
 def read_certification(path: Path) -> Certification:
