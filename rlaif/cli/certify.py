@@ -96,10 +96,12 @@ def _certified(run: Run, rows: list[PreferenceRow], labels: PeoplesLabels, terms
     """Return the certificate and record the attempt; also a failed one is recorded, and its column written."""
     try:
         certificate = certify(rows, labels, terms, read_certification(run.path).attempts)
-    except NotCertifiedError:
-        record_attempt(run.path, attempt_of(rows, labels, terms, 0), None)
+    except NotCertifiedError as error:
+        withdrawn = record_attempt(run.path, attempt_of(rows, labels, terms, 0), None)
+        if not withdrawn:
+            raise
         export_trl(Run(run.path), run.path / "dataset")
-        raise
+        raise NotCertifiedError(f"{error}. The earlier certificate is withdrawn") from None
     record_attempt(run.path, attempt_of(rows, labels, terms, certificate.kept), certificate)
     return certificate
 

@@ -92,9 +92,12 @@ def _warnings(summary: Summary) -> str:
 def _certificate(run: Run, certificate: Certificate) -> str:
     only = " This dataset has only those." if isinstance(run, CertifiedRun) else " They have `certified` true."
     tags = "".join(f"\n- {line}" for line in shares_of_tags(certificate.tags))
+    drawn_from = f"the run's {certificate.rows}"
+    if certificate.min_p:
+        drawn_from = f"those of the run's with p_chosen at least {certificate.min_p:g}"
     by_tag = f"\n\nBy tag, each with its own threshold, all together with that confidence:\n{tags}" if tags else ""
     return (
-        f"People labelled {certificate.labels} pairs that were drawn at random from the run's {certificate.rows}. Kept "
+        f"People labelled {certificate.labels} pairs that were drawn at random from {drawn_from}. Kept "
         f"are {certificate_words(certificate)}.{only} People disagree with {certificate.disagreements} of the "
         f"{certificate.kept_labels} labelled pairs among the kept ones; a tie counts as a disagreement. The claim is "
         "about these pairs as a whole, not about any single one, and holds for no other prompts. Labels: hash "

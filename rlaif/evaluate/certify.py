@@ -64,6 +64,7 @@ def certify(
         confidence=terms.confidence,
         confidence_of_all=min(terms.confidence, confidence_of_all((*before, attempt))),
         ties=labels.ties,
+        min_p=labels.min_p,
         gold=labels.file,
         gold_hash=labels.hash,
         pairs_hash=attempt.pairs_hash,
@@ -191,8 +192,8 @@ def _why_not(sets: NestedSets | None, wrong: Bools, terms: Terms) -> str:
     """Return why no threshold passed, and about how many labels would be needed."""
     n, fewest = len(wrong), fewest_labels(terms.error, terms.alpha)
     seen = (
-        f"nothing can be certified at an error of {percent(terms.error)} with {percent(terms.confidence)} confidence: people "
-        f"disagree with {int(wrong.sum())} of {n} labels"
+        f"nothing can be certified at an error of {percent(terms.error)} with {percent(terms.confidence)} confidence: "
+        f"people disagree with {int(wrong.sum())} of {n} labels"
     )
     if sets is None or n < min(fewest, int(sets.rows[-1])):
         return f"{seen}, and fewer than {fewest} labels show nothing, whatever they are; label more pairs"

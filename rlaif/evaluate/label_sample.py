@@ -1,9 +1,9 @@
 """Draw pairs of a run for people to label.
 
 The sample is a file with one row for each pair: `place` (1, 2, … in a random order), `id`, `min_p` (the least
-`p_chosen` of the pairs that it was drawn from), `drawn_from` (a hash of these), `prompt`, `response_1`, `response_2` and
-an empty `label`, which a person fills in with 1, 2 or `tie`. Nothing in it says which response the run chose. A pair is
-identified by its texts.
+`p_chosen` of the pairs that it was drawn from), `drawn_from` (a hash of these), `prompt`, `response_1`, `response_2`
+and an empty `label`, which a person fills in with 1, 2 or `tie`. Nothing in it says which response the run chose. A
+pair is identified by its texts.
 """
 
 import csv

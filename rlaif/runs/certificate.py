@@ -50,6 +50,8 @@ class Certificate(Claim):
     """Least probability, over the draw of the labelled sample, that a claim that is made is true."""
     confidence_of_all: float
     """The same for all attempts on this run together, by Bonferroni; equal to `confidence` for a single attempt."""
+    min_p: float
+    """The labelled sample was drawn from the pairs with a `p_chosen` of at least this; 0 for all pairs."""
     ties: int
     """Labelled pairs of which people prefer neither response."""
     gold: str
@@ -162,10 +164,11 @@ def read_certification(path: Path) -> Certification:
         ) from None
 
 
-def record_attempt(path: Path, attempt: Attempt, certificate: Certificate | None) -> None:
+def record_attempt(path: Path, attempt: Attempt, certificate: Certificate | None) -> bool:
     """Write an attempt and its certificate into a run directory; the lock must be held. Raises StorageError.
 
-    A failed attempt leaves an earlier certificate in force only if that one allows more errors.
+    A failed attempt leaves an earlier certificate in force only if that one allows more errors. Returns whether an
+    earlier certificate was withdrawn.
     """
     before = read_certification(path)
     held = before.certificate
@@ -174,6 +177,7 @@ def record_attempt(path: Path, attempt: Attempt, certificate: Certificate | None
     attempts = tuple(dict.fromkeys((*before.attempts, attempt)))
     done = Certification(attempts=attempts, certificate=certificate)
     write_text(path / CERTIFICATE, done.model_dump_json(indent=2) + "\n")
+    return held is not None and certificate is None
 
 
 def confidence_of_all(attempts: Iterable[Attempt]) -> float:
