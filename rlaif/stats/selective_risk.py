@@ -34,6 +34,8 @@ SPACING = 3
 """Ratio of the numbers of labels of two starts."""
 LIKELY = 0.5
 """Least probability of success, if the scores are right, with which a start gets a share of alpha."""
+RESERVED = 0.05
+"""Share of alpha for the whole table, which may pass although its scores are low."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def nested_sets(scores: Floats, sample: Ints, error: float, alpha: float) -> Nes
     too_many = np.floor(error * rows + 1e-9).astype(np.int64) + 1
     wrong = np.round(np.cumsum(1 - falling)[rows - 1]).astype(np.int64)
     expected = len(sample) * rows / len(scores)
-    fewer = np.floor(expected - np.sqrt(expected * (1 - rows / len(scores))) / 2 + 1e-9).astype(np.int64)
+    fewer = np.floor(expected - np.sqrt(expected * (1 - rows / len(scores))) + 1e-9).astype(np.int64)
     shares = _shares(rows, np.maximum(fewer, 0), too_many, wrong, alpha)
     return NestedSets(thresholds, rows, labels, places, too_many, shares, alpha)
 
@@ -98,10 +100,10 @@ def fewest_labels(error: float, alpha: float) -> int:
 def _shares(rows: Ints, labels: Ints, too_many: Ints, wrong: Ints, alpha: float) -> Floats:
     """Return the (s,) shares of alpha; all zero where no set can pass.
 
-    `labels` and `wrong` are expected numbers of labels (half a standard deviation less) and of wrong rows, not seen
-    ones: shares that depended on the draw would not be fixed beforehand. The starts are the first set that passes with
-    two wrong labels, and the first ones with 3, 9, … times as many labels. Starts that would rarely pass are left out;
-    if all would, the set that passes most often is the only start.
+    `labels` and `wrong` are expected numbers of labels (a standard deviation less) and of wrong rows, not seen ones:
+    shares that depended on the draw would not be fixed beforehand. The starts are the first set that passes with two
+    wrong labels, and the first ones with 3, 9, … times as many labels. Starts that would rarely pass are left out; if
+    all would, the set that passes most often is the only one. A small share is for the whole table.
     """
     shares = np.zeros(len(rows))
     allowed = _most_wrong(rows, labels, too_many, alpha)
@@ -115,6 +117,9 @@ def _shares(rows: Ints, labels: Ints, too_many: Ints, wrong: Ints, alpha: float)
         wanted = labels[starts[-1]] * SPACING
     starts = [start for start in starts if likely[start] >= LIKELY] or [int(np.argmax(likely))]
     shares[starts] = 1 / len(starts)
+    if allowed[-1] >= 0:
+        shares *= 1 - RESERVED
+        shares[-1] += RESERVED
     return shares
 
 
