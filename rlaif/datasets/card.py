@@ -8,8 +8,8 @@ from huggingface_hub import DatasetCard, DatasetCardData
 from rlaif.config.run import RunConfig
 from rlaif.datasets.columns import column_table
 from rlaif.datasets.formats import Table
-from rlaif.runs.certificate import Certificate, certificate_words, shares_of_tags, state_of
-from rlaif.runs.certified import CertifiedRun
+from rlaif.runs.certificate import Certificate, certificate_words, shares_of_tags
+from rlaif.runs.certified import CertifiedRun, certificate_in_force
 from rlaif.runs.description import corrected_words, judge_words, panel_words, strategy_words
 from rlaif.runs.reader import Run
 from rlaif.runs.summary import Summary
@@ -22,21 +22,20 @@ def dataset_card(
 
     `counts`: the number of rows by `table/split`. `contents`: a hash of the rows by table.
     """
-    certificate, valid = state_of(run.path, Run.preference_rows(run))
-    in_force = certificate if valid else None
+    certificate = certificate_in_force(run)
     body = "\n\n".join(
         [
             f"# Preference pairs under the constitution `{run.constitution.name}`",
-            _intro(run, summary, in_force),
+            _intro(run, summary, certificate),
             *([_warnings(summary)] if summary.warnings else []),
             _rows_table(counts),
-            *(["## Certificate\n\n" + _certificate(run, in_force)] if in_force else []),
+            *(["## Certificate\n\n" + _certificate(run, certificate)] if certificate else []),
             "## Constitution\n\n" + _rules(run),
             "## How it was made\n\n" + _method(run, summary),
             "## What was left out\n\n" + _left_out(summary),
             "## The critic\n\n" + _critic(summary),
             "## Columns\n\n" + _columns(tables),
-            "## Limits\n\n" + _LIMITS.format(checked=_checked(summary, in_force)),
+            "## Limits\n\n" + _LIMITS.format(checked=_checked(summary, certificate)),
         ]
     )
     return str(DatasetCard(f"---\n{_head(counts, contents).to_yaml()}\n---\n\n{body}\n"))

@@ -2,12 +2,11 @@
 
 `certificate.json` has the certificate in force, if any, and every attempt to get one. A certificate is valid for
 exactly the pairs that it was made on: after the run was continued, or concluded again with other thresholds or
-corrections, `state_of` says that it is not valid any more, and no row is marked.
+corrections, it is not valid any more, and no row is marked (`certified.py` says so).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from pydantic import Field, ValidationError
 
@@ -82,26 +81,13 @@ class Certification(Record):
     certificate: Certificate | None = None
 
 
-class State(NamedTuple):
-    """A run's certificate and whether it is valid for the run's present pairs."""
-
-    certificate: Certificate | None
-    valid: bool
-
-
-def state_of(path: Path, rows: Iterable[PreferenceRow]) -> State:
-    """Return the state of the certificate in a run directory, whose pairs are `rows`. Raises RunDirectoryError."""
-    certificate = read_certification(path).certificate
-    return State(certificate, certificate is not None and certificate.pairs_hash == hash_of(rows))
-
-
 def mark_certified(path: Path, rows: Iterable[PreferenceRow]) -> Iterator[PreferenceRow]:
     """Yield the pairs of a run with the column `certified` where its certificate is valid; unchanged otherwise."""
     if not (path / CERTIFICATE).is_file():
         yield from rows
         return
-    held = list(rows)
-    certificate, valid = state_of(path, held)
+    held, certificate = list(rows), read_certification(path).certificate
+    valid = certificate is not None and certificate.pairs_hash == hash_of(held)
     for row in held:
         yield _marked(row, certificate) if valid and certificate is not None else row
 
@@ -119,19 +105,6 @@ def score(row: PreferenceRow) -> float:
 def hash_of(rows: Iterable[PreferenceRow]) -> str:
     """Return a hash of the pairs and their probabilities, in order."""
     return content_hash(*(f"{row.prompt_id}\n{row.chosen_id}\n{row.rejected_id}\n{score(row):.9f}" for row in rows))
-
-
-def stale_warnings(path: Path, rows: Iterable[PreferenceRow]) -> list[str]:
-    """Return a warning where a run has a certificate that is not valid for its present pairs."""
-    if not (path / CERTIFICATE).is_file():
-        return []
-    certificate, valid = state_of(path, rows)
-    if certificate is None or valid:
-        return []
-    return [
-        f"the certificate of {certificate.made[:10]} is not valid any more: the run has other pairs or probabilities "
-        "now, and no row is marked as certified; certify it again"
-    ]
 
 
 def certificate_words(certificate: Certificate) -> str:
