@@ -9,6 +9,7 @@ pair is identified by its texts.
 import csv
 import io
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -77,12 +78,18 @@ def chosen_is_first(row: PreferenceRow) -> bool:
 
 
 def fill_in(sample: Sequence[SampleRow], labelled: Path) -> tuple[list[SampleRow], int]:
-    """Return the sample with the labels of a labelled sample filled in, and how many pairs it has labels of."""
-    known = {str(row["id"]): row["label"] for where, row in read_rows(labelled) if is_sample(row) and row["label"]}
+    """Return the sample with the labels of a labelled sample filled in, and how many pairs it has labels of.
+
+    A pair with labels of several people has a row for each. Raises GoldError for a file without such labels.
+    """
+    known: dict[str, list[str]] = defaultdict(list)
+    for _, row in read_rows(labelled):
+        if is_sample(row) and row["label"]:
+            known[str(row["id"])].append(str(row["label"]))
     if not known:
         raise GoldError(f"{labelled}: has no labels in the layout of --sample")
-    filled = [{**row, "label": known.get(str(row["id"]), "")} for row in sample]
-    return filled, sum(bool(row["label"]) for row in filled)
+    filled = [{**row, "label": label} for row in sample for label in known.get(str(row["id"]), [""])]
+    return filled, sum(str(row["id"]) in known for row in sample)
 
 
 def write_sample(path: Path, sample: Sequence[SampleRow]) -> None:

@@ -141,8 +141,10 @@ def test_a_certificate_is_not_valid_after_the_run_was_concluded_again(run: Path,
     assert "is not valid any more" in (run / "dataset" / "README.md").read_text()
     assert Run(run).pairs.certified.isna().all()
     assert rlaif("export", str(run), "--format", "kto", "--certified").complains(2, "not valid any more", "certify")
-    with pytest.raises(UsageError, match="not valid any more"):
-        read_pairs(str(run), certified=True)
+    train = ("train", "dpo", str(run), "--certified", "--model", "smollm2", "--out", "model")
+    assert rlaif(*train).complains(2, "not valid any more", "rlaif certify run --gold FILE again")
+    with pytest.raises(UsageError, match="not marked as certified"):
+        read_pairs(str(run / "dataset"), certified=True)
     assert rlaif("certify", str(run), "--gold", labelled).complains(2, "not pairs of this run", "--sample")
     more = sample(rlaif, run, 80, "more.csv", "--gold", labelled)
     with Path(more).open(newline="") as file:
@@ -215,6 +217,9 @@ def test_several_people_are_a_majority_and_a_tie_is_a_disagreement(run: Path, rl
     outvoted = json.loads(rlaif("certify", str(run), "--gold", "three.csv", "--error", "0.3", "--json").out)
     write("one.csv", people[: 2 * len(rows) : 2])
     alone = json.loads(rlaif("certify", str(run), "--gold", "one.csv", "--error", "0.3", "--json").out)
+    sample(rlaif, run, 100, "more.csv", "--gold", "three.csv")
+    with Path("more.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == 3 * 80 + 20
     assert outvoted["ties"] == 0
     assert (outvoted["kept"], outvoted["disagreements"]) == (alone["kept"], alone["disagreements"])
     write("ties.csv", [{**row, "label": "tie"} for row in rows])
