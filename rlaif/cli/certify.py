@@ -135,12 +135,11 @@ def sample_job(path: Path, sample: list[SampleRow], out: Path | None, labelled: 
     if labelled is not None:
         sample, known = fill_in(sample, labelled)
     write_sample(out, sample)
+    pairs = len({row["id"] for row in sample})
     if as_json:
-        print(json.dumps({"file": str(out), "pairs": len(sample), "labelled": known}))
+        print(json.dumps({"file": str(out), "pairs": pairs, "labelled": known}))
         return
-    print(
-        f"{out}   ({counted(len(sample), 'pair')} in random order" + (f", {known} labelled already)" if known else ")")
-    )
+    print(f"{out}   ({counted(pairs, 'pair')} in random order" + (f", {known} labelled already)" if known else ")"))
     print("label every pair: write 1 or 2, the number of the better response, or tie into the column `label`")
     print(f"next     rlaif certify {path} --gold {out}")
 

@@ -118,14 +118,19 @@ def test_labelled_pairs_become_a_certificate_a_column_a_card_and_a_training_set(
     pairs = pandas.concat(pandas.read_parquet(file) for file in (run / "dataset" / "preference").glob("*.parquet"))
     assert pairs.certified.sum() == certificate["kept"] > 50
     assert (pairs.certified == (pairs.p_chosen.round(9) >= certificate["threshold"])).all()
+    everybody = sample(rlaif, run, len(pairs), "all.csv")
+    with Path(label(everybody, "truth.csv", by_probability)).open(newline="") as file:
+        said_of = {row[f"response_{row['label']}"] for row in csv.DictReader(file)}
+    kept = pairs[pairs.certified]
+    assert 1 - kept.chosen.map(lambda turns: turns[0]["content"] in said_of).mean() <= 0.2
     card = (run / "dataset" / "README.md").read_text()
     assert "## Certificate" in card
     assert "at most 20% of their labels disagree with people's, with 95% confidence" in card
     assert "No person has labelled" not in card
     assert "certified  " in rlaif("show", str(run)).out
     for source in (run, run / "dataset"):
-        kept = read_pairs(str(source), certified=True)
-        assert len(kept.train) + len(kept.test) == certificate["kept"]
+        examples = read_pairs(str(source), certified=True)
+        assert len(examples.train) + len(examples.test) == certificate["kept"]
     assert rlaif("export", str(run), "--format", "openrlhf", "--certified").code == 0
     exported = [*(run / "exports" / "openrlhf-certified").glob("*.jsonl")]
     assert sum(len(file.read_text().splitlines()) for file in exported) == certificate["kept"]
