@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.certify import DRAWS, refused
 from rlaif.stats.sample_shift import shifts
+from tests.stats.planted_samples import DRAWS, refused
 
 ROWS = 1000
 
