@@ -22,7 +22,6 @@ from rlaif.stats.selective_risk import NestedSets, fewest_labels, nested_sets
 from rlaif.version import __version__
 
 Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 SHIFT_LEVEL = 0.01
 """Largest probability with which a random sample is refused because it does not look like one."""
@@ -49,12 +48,14 @@ def certify(
 ) -> Certificate:
     """Return the certificate of a run's pairs. `before`: the earlier attempts on this run.
 
-    Raises GoldError for labels that do not look like a random sample, NotCertifiedError where no threshold passes.
+    Raises GoldError for too few labels and for ones that do not look like a random sample, NotCertifiedError where no
+    threshold passes.
     """
+    refuse_few(rows, labels, terms)
     refuse_shifted(rows, labels)
     claim = _claim(rows, labels, terms)
     if claim.threshold is None:
-        raise NotCertifiedError(_why_not(_sets(rows, labels, terms), labels.disagrees, terms))
+        raise NotCertifiedError(_why_not(rows, labels, terms))
     attempt = attempt_of(rows, labels, terms, claim.kept)
     return Certificate(
         **claim.model_dump(),
@@ -82,6 +83,16 @@ def attempt_of(rows: Sequence[PreferenceRow], labels: PeoplesLabels, terms: Term
         pairs_hash=hash_of(rows),
         kept=kept,
     )
+
+
+def refuse_few(rows: Sequence[PreferenceRow], labels: PeoplesLabels, terms: Terms) -> None:
+    """Raise GoldError for fewer labels than can show anything; this is not an attempt, because it cannot succeed."""
+    fewest = min(fewest_labels(terms.error, terms.alpha), len(_frame(rows, labels)[0]))
+    if len(labels) < fewest:
+        raise GoldError(
+            f"{labels.file}: has labels of {len(labels)} pairs; fewer than {fewest} show nothing at an error of "
+            f"{percent(terms.error)} with {percent(terms.confidence)} confidence, whatever they are: label more pairs"
+        )
 
 
 def refuse_shifted(rows: Sequence[PreferenceRow], labels: PeoplesLabels) -> None:
@@ -155,8 +166,8 @@ def _claim_of_some(rows: Sequence[PreferenceRow], places: Sequence[int], labels:
 def _claim(rows: Sequence[PreferenceRow], labels: PeoplesLabels, terms: Terms) -> Claim:
     """Return the claim about the largest set of rows that passes; with no threshold where none does."""
     sets = _sets(rows, labels, terms)
-    found = None if sets is None else sets.largest(labels.disagrees)
-    if sets is None or found is None:
+    found = sets.largest(labels.disagrees)
+    if found is None:
         return Claim(rows=len(rows), labels=len(labels), threshold=None, kept=0, kept_labels=0, disagreements=0)
     return Claim(
         rows=len(rows),
@@ -168,10 +179,10 @@ def _claim(rows: Sequence[PreferenceRow], labels: PeoplesLabels, terms: Terms) -
     )
 
 
-def _sets(rows: Sequence[PreferenceRow], labels: PeoplesLabels, terms: Terms) -> NestedSets | None:
-    """Return the sets to test, of the rows that the sample was drawn from; None where it was drawn from none."""
+def _sets(rows: Sequence[PreferenceRow], labels: PeoplesLabels, terms: Terms) -> NestedSets:
+    """Return the sets to test, of the rows that the sample was drawn from, at least one."""
     frame, drawn = _frame(rows, labels)
-    return nested_sets(scores_of(frame), drawn.positions, terms.error, terms.alpha) if frame else None
+    return nested_sets(scores_of(frame), drawn.positions, terms.error, terms.alpha)
 
 
 def _frame(rows: Sequence[PreferenceRow], labels: PeoplesLabels) -> tuple[Sequence[PreferenceRow], PeoplesLabels]:
@@ -188,15 +199,15 @@ def _labels_of(labels: PeoplesLabels, places: Sequence[int]) -> PeoplesLabels:
     return replace(labels, positions=moved, disagrees=labels.disagrees[inside])
 
 
-def _why_not(sets: NestedSets | None, wrong: Bools, terms: Terms) -> str:
+def _why_not(rows: Sequence[PreferenceRow], labels: PeoplesLabels, terms: Terms) -> str:
     """Return why no threshold passed, and about how many labels would be needed."""
-    n, fewest = len(wrong), fewest_labels(terms.error, terms.alpha)
+    sets, wrong, n = _sets(rows, labels, terms), labels.disagrees, len(labels)
     seen = (
         f"nothing can be certified at an error of {percent(terms.error)} with {percent(terms.confidence)} confidence: "
         f"people disagree with {int(wrong.sum())} of {n} labels"
     )
-    if sets is None or n < min(fewest, int(sets.rows[-1])):
-        return f"{seen}, and fewer than {fewest} labels show nothing, whatever they are; label more pairs"
+    if n == sets.rows[-1]:
+        return f"{seen}, which are all; allow a larger --error"
     errors = sets.wrong_labels(wrong)
     shares = (errors + 1) / (sets.labels + 2)  # Laplace's estimate: 0 of a few labels is not a share of zero
     needed = np.where(shares < terms.error, _needed(sets.labels, shares, n, terms), np.inf)

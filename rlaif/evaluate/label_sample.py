@@ -25,9 +25,12 @@ COLUMNS = ("place", "id", "min_p", "drawn_from", "prompt", "response_1", "respon
 
 
 def pair_id(conversation: Iterable[Message], one: str, other: str) -> str:
-    """Return a hash that identifies two responses to a conversation, in any order and with any white space."""
+    """Return an id of two responses to a conversation, in any order and with any white space.
+
+    It begins with a word, because a spreadsheet would read a hash such as 12e456789012 as a number.
+    """
     turns = (f"{turn.role}\n{plain(turn.content)}" for turn in conversation)
-    return content_hash(*turns, *sorted((plain(one), plain(other))))
+    return f"pair-{content_hash(*turns, *sorted((plain(one), plain(other))))}"
 
 
 def id_of(row: PreferenceRow) -> str:
@@ -60,7 +63,7 @@ def pairs_above(rows: Sequence[PreferenceRow], min_p: float) -> list[PreferenceR
 
 def hash_of_pairs(rows: Sequence[PreferenceRow]) -> str:
     """Return a hash of which pairs these are, in any order and whichever of the two responses was chosen."""
-    return content_hash(*sorted(map(id_of, rows)))
+    return f"pairs-{content_hash(*sorted(map(id_of, rows)))}"
 
 
 def _sample_row(place: int, row: PreferenceRow, min_p: float, drawn_from: str) -> SampleRow:
@@ -97,7 +100,8 @@ def write_sample(path: Path, sample: Sequence[SampleRow]) -> None:
     if path.exists():
         raise UsageError(f"--out {path}: exists already and may have labels in it; choose another file")
     if path.suffix.lower() == ".csv":
-        text = io.StringIO()
+        text = io.StringIO("\ufeff")  # with a byte order mark, spreadsheets read UTF-8
+        text.seek(1)
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(sample)

@@ -76,7 +76,7 @@ def by_probability(row: dict[str, str]) -> str:
 
 def label(source: str, out: str, judge: Judge, which: Callable[[int], bool] = lambda place: True) -> str:
     """Fill in the labels of a sample at some places, and return the new file."""
-    with Path(source).open(newline="") as file:
+    with Path(source).open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     for row in rows:
         row["label"] = row["label"] or (judge(row) if which(int(row["place"])) else "")
@@ -119,7 +119,7 @@ def test_labelled_pairs_become_a_certificate_a_column_a_card_and_a_training_set(
     assert pairs.certified.sum() == certificate["kept"] > 50
     assert (pairs.certified == (pairs.p_chosen.round(9) >= certificate["threshold"])).all()
     everybody = sample(rlaif, run, len(pairs), "all.csv")
-    with Path(label(everybody, "truth.csv", by_probability)).open(newline="") as file:
+    with Path(label(everybody, "truth.csv", by_probability)).open(newline="", encoding="utf-8-sig") as file:
         said_of = {row[f"response_{row['label']}"] for row in csv.DictReader(file)}
     kept = pairs[pairs.certified]
     assert 1 - kept.chosen.map(lambda turns: turns[0]["content"] in said_of).mean() <= 0.2
@@ -152,7 +152,7 @@ def test_a_certificate_is_not_valid_after_the_run_was_concluded_again(run: Path,
         read_pairs(str(run / "dataset"), certified=True)
     assert rlaif("certify", str(run), "--gold", labelled).complains(2, "not pairs of this run", "--sample")
     more = sample(rlaif, run, 80, "more.csv", "--gold", labelled)
-    with Path(more).open(newline="") as file:
+    with Path(more).open(newline="", encoding="utf-8-sig") as file:
         assert 30 < sum(bool(row["label"]) for row in csv.DictReader(file)) <= 80
     assert rlaif("certify", str(run), "--gold", label(more, "all.csv", by_quality)).code == 0
     assert Run(run).pairs.certified.notna().all()
@@ -173,10 +173,16 @@ def test_nothing_is_certified_where_people_disagree_and_an_earlier_certificate_i
 def test_a_few_labels_are_not_enough_and_how_many_are_is_said(run: Path, rlaif: Rlaif) -> None:
     drawn = sample(rlaif, run, 100)
     few = label(drawn, "few.csv", by_quality, which=lambda place: place <= 20)
-    assert rlaif("certify", str(run), "--gold", few).complains(2, "fewer than 29 labels show nothing")
+    assert rlaif("certify", str(run), "--gold", few).complains(2, "labels of 20 pairs; fewer than 29 show nothing")
+    assert not (run / "certificate.json").exists()
     unlucky = label(drawn, "unlucky.csv", lambda row: "tie" if int(row["place"]) % 12 == 0 else by_quality(row))
     said = rlaif("certify", str(run), "--gold", unlucky, "--error", "0.1")
     assert said.complains(2, "if that share stays, about", "labels in all are needed")
+
+
+def test_a_run_of_which_all_pairs_are_labelled_needs_no_more_labels(run: Path, rlaif: Rlaif) -> None:
+    everything = label(sample(rlaif, run, len(Run(run).pairs)), "all.csv", guessing)
+    assert rlaif("certify", str(run), "--gold", everything).complains(2, "which are all; allow a larger --error")
 
 
 def test_several_attempts_lower_the_confidence_of_all_of_them_and_the_same_one_counts_once(
@@ -200,12 +206,12 @@ def test_labels_may_be_drawn_from_the_pairs_that_can_be_kept(run: Path, rlaif: R
 
 
 def test_a_sample_does_not_say_what_the_run_chose_and_its_larger_one_begins_with_it(run: Path, rlaif: Rlaif) -> None:
-    with Path(sample(rlaif, run, 100)).open(newline="") as file:
+    with Path(sample(rlaif, run, 100)).open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     chosen = {pair.chosen[0]["content"] for _, pair in Run(run).pairs.iterrows()}
     first = sum(row["response_1"] in chosen for row in rows)
     assert 30 < first < 70
-    with Path(sample(rlaif, run, 120, "larger.csv")).open(newline="") as file:
+    with Path(sample(rlaif, run, 120, "larger.csv")).open(newline="", encoding="utf-8-sig") as file:
         assert [row["id"] for row in csv.DictReader(file)][:100] == [row["id"] for row in rows]
     assert rlaif("certify", str(run), "--sample", "9", "--out", "larger.csv").complains(2, "exists already")
     assert rlaif("certify", str(run), "--sample", "9999", "--out", "x.csv").complains(2, "has only", "pairs")
@@ -213,7 +219,7 @@ def test_a_sample_does_not_say_what_the_run_chose_and_its_larger_one_begins_with
 
 def test_several_people_are_a_majority_and_a_tie_is_a_disagreement(run: Path, rlaif: Rlaif) -> None:
     drawn = sample(rlaif, run, 80)
-    with Path(drawn).open(newline="") as file:
+    with Path(drawn).open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     people = [{**row, "label": by_quality(row)} for row in rows for _ in range(2)]
     wrong_way = {"1": "2", "2": "1"}
@@ -223,7 +229,7 @@ def test_several_people_are_a_majority_and_a_tie_is_a_disagreement(run: Path, rl
     write("one.csv", people[: 2 * len(rows) : 2])
     alone = json.loads(rlaif("certify", str(run), "--gold", "one.csv", "--error", "0.3", "--json").out)
     sample(rlaif, run, 100, "more.csv", "--gold", "three.csv")
-    with Path("more.csv").open(newline="") as file:
+    with Path("more.csv").open(newline="", encoding="utf-8-sig") as file:
         assert len(list(csv.DictReader(file))) == 3 * 80 + 20
     assert outvoted["ties"] == 0
     assert (outvoted["kept"], outvoted["disagreements"]) == (alone["kept"], alone["disagreements"])
@@ -232,7 +238,7 @@ def test_several_people_are_a_majority_and_a_tie_is_a_disagreement(run: Path, rl
 
 
 def test_gold_labels_as_judges_are_measured_with_are_read_if_the_pairs_are_the_runs(run: Path, rlaif: Rlaif) -> None:
-    with Path(sample(rlaif, run, 80)).open(newline="") as file:
+    with Path(sample(rlaif, run, 80)).open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     gold = []
     for row in rows:
@@ -274,7 +280,7 @@ def test_a_damaged_sample_is_refused_in_one_line(
     run: Path, rlaif: Rlaif, change: Callable[[dict[str, str]], dict[str, str]], words: str
 ) -> None:
     labelled = label(sample(rlaif, run, 40), "labels.csv", by_quality)
-    with Path(labelled).open(newline="") as file:
+    with Path(labelled).open(newline="", encoding="utf-8-sig") as file:
         write("damaged.csv", [change(row) for row in csv.DictReader(file)])
     assert rlaif("certify", str(run), "--gold", "damaged.csv").complains(2, words)
     assert not (run / "certificate.json").exists()
