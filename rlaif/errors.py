@@ -6,6 +6,7 @@
     │   ├── PromptsError        the prompts, or another file of rows, cannot be read
     │   ├── GoldError           gold labels, or verdicts collected elsewhere, are not valid
     │   ├── UnfitJudgeError     the judges do not reach what the run file requires; nothing was generated
+    │   ├── NotCertifiedError   people's labels do not show of any pairs what was to be certified
     │   └── RunDirectoryError   the run directory holds other files, or another process writes to it
     ├── RunError                the run failed; finished prompts are kept; exit code 1
     │   ├── StorageError        the disk is full, or a file cannot be written
@@ -49,6 +50,10 @@ class GoldError(UsageError):
 
 class UnfitJudgeError(UsageError):
     """The judges do not reach what the run file requires; nothing was generated."""
+
+
+class NotCertifiedError(UsageError):
+    """People's labels do not show of any pairs of a run what was to be certified."""
 
 
 class RunDirectoryError(UsageError):

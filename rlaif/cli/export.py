@@ -12,6 +12,7 @@ from rlaif.cli.results import exported_rows
 from rlaif.datasets.export import export
 from rlaif.datasets.formats import FORMATS
 from rlaif.errors import UsageError
+from rlaif.runs.certified import CertifiedRun
 from rlaif.runs.reader import Run
 
 
@@ -19,6 +20,9 @@ def export_command(
     run: Annotated[Path, typer.Argument(help="A run directory.")],
     format_: Annotated[str, typer.Option("--format", help=f"{', '.join(FORMATS)}.")] = "trl",
     out: Annotated[Path | None, typer.Option(help="Folder to write to; by default inside the run directory.")] = None,
+    certified: Annotated[
+        bool, typer.Option("--certified", help="Only the pairs that the run's certificate keeps (rlaif certify).")
+    ] = False,
     json_: Json = False,
 ) -> None:
     """Write a run's dataset in the format of a trainer or library.
@@ -28,16 +32,17 @@ def export_command(
       rlaif export runs/first --format trl
       rlaif export runs/first --format ultrafeedback --out data/uf
       rlaif export runs/first --format nemo-rl        # for which trainer: docs/training.md
+      rlaif export runs/first --format kto --certified
     """
-    export_job(run, format_, out, as_json=json_)
+    export_job(run, format_, out, certified=certified, as_json=json_)
 
 
-def export_job(path: Path, format_: str, out: Path | None, *, as_json: bool) -> None:
+def export_job(path: Path, format_: str, out: Path | None, *, certified: bool, as_json: bool) -> None:
     """Write a dataset and print its folder."""
     known = [name for name in FORMATS if name == format_]
     if not known:
         raise UsageError(f"unknown format {format_!r}; choose one of {', '.join(FORMATS)}")
-    folder = export(Run(path), known[0], out)
+    folder = export(CertifiedRun(path) if certified else Run(path), known[0], out)
     rows = exported_rows(folder)
     if not any(rows.values()):
         reason = "it has no revision" if format_ == "sft" else "none of its pairs has a label"

@@ -15,6 +15,10 @@ COMMANDS = {
     "compare": ("rlaif.cli.compare:compare", "Compare constitutions over the same responses."),
     "show": ("rlaif.cli.show:show", "Show a run's summary and prompts, or one prompt's whole trace."),
     "export": ("rlaif.cli.export:export_command", "Write a run's dataset in the format of a trainer or library."),
+    "certify": (
+        "rlaif.cli.certify:certify_command",
+        "Keep the pairs whose labels people agree with, with a guarantee.",
+    ),
     "report": ("rlaif.cli.report:report", "Write a run, a comparison or an evaluation as one HTML file."),
     "serve": ("rlaif.cli.serve:serve", "Run a managed vLLM server in the foreground, until Ctrl-C."),
     "doctor": (

@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.text import Text
 
 from rlaif.cli.console import stdout_console
+from rlaif.runs.certificate import certificate_words, read_certification
+from rlaif.runs.certified import certificate_in_force, state_of
 from rlaif.runs.description import corrected_words, panel_words, summary_lines
 from rlaif.runs.reader import Run
 from rlaif.runs.summary import Summary
@@ -38,6 +40,14 @@ def judge_lines(summary: Summary) -> list[str]:
     return [*(f"corrected  {words}" for words in corrected_words(summary.corrected)), *(f"judge  {w}" for w in panel)]
 
 
+def certificate_lines(run: Run) -> list[str]:
+    """Return a line on the run's certificate; none where it has none, or one that the warnings say is not valid."""
+    certificate, valid = state_of(run)
+    if certificate is None and read_certification(run.path).attempts:
+        return ["certified  nothing: no attempt to certify this run succeeded"]
+    return [f"certified  {certificate_words(certificate)}"] if certificate and valid else []
+
+
 def print_one_pair(run: Run, console: Console) -> None:
     """Print the pair with the largest margin, shortened."""
     best = None
@@ -57,7 +67,12 @@ def print_one_pair(run: Run, console: Console) -> None:
 
 def json_summary(run: Run, summary: Summary, rows: dict[str, int]) -> str:
     """Return the summary as JSON."""
-    return json.dumps({"run": str(run.path), **summary.model_dump(mode="json"), "dataset": rows}, ensure_ascii=False)
+    certificate = certificate_in_force(run)
+    found = {"run": str(run.path), **summary.model_dump(mode="json"), "dataset": rows}
+    return json.dumps(
+        found | {"certificate": certificate.model_dump(mode="json") if certificate else None},
+        ensure_ascii=False,
+    )
 
 
 def exported_rows(folder: Path) -> dict[str, int]:

@@ -25,6 +25,9 @@ UseLora = Annotated[
     bool | None, typer.Option("--lora/--full", help="Train adapters, or all weights; by default all where they fit.")
 ]
 Seed = Annotated[int | None, typer.Option(help="Seed of every random choice.")]
+Certified = Annotated[
+    bool | None, typer.Option("--certified", help="Train on the pairs that `rlaif certify` kept, only.")
+]
 Trl = Annotated[list[str] | None, typer.Option(help="NAME=VALUE, any option of TRL; can be given several times.")]
 Command = Callable[..., None]
 
@@ -88,6 +91,7 @@ def train_dpo(
     beta: Annotated[
         float | None, typer.Option(help="DPO's beta, the strength of the KL penalty; 0.1 by default.")
     ] = None,
+    certified: Certified = None,
 ) -> Flags:
     """Train a model to prefer the chosen responses (DPO), with p_chosen as a soft label.
 
@@ -100,7 +104,7 @@ def train_dpo(
       rlaif train dpo pairs.jsonl --model Qwen/Qwen3-8B --lora --merge --trl loss_type=sigmoid_norm --out models/ln
       accelerate launch -m rlaif train dpo runs/first --model Qwen/Qwen3-8B --out models/first   # several GPUs
     """
-    return {("labels",): labels, ("weights",): weights, ("trl", "beta"): beta}
+    return {("labels",): labels, ("weights",): weights, ("trl", "beta"): beta, ("certified",): certified}
 
 
 _LEAST = "Leave out revisions less likely than this to be better than what they revise; 0.5 by default, 0 keeps all."
@@ -124,6 +128,7 @@ def train_sft(
 @_command("reward")
 def train_reward(
     margins: Annotated[str | None, typer.Option(help="logit (log-odds of p_chosen) or none.")] = None,
+    certified: Certified = None,
 ) -> Flags:
     """Train a reward model on the pairs: it gives a conversation one score.
 
@@ -131,7 +136,7 @@ def train_reward(
     Examples:
       rlaif train reward runs/first --model Qwen/Qwen3-1.7B --out models/reward
     """
-    return {("margins",): margins}
+    return {("margins",): margins, ("certified",): certified}
 
 
 def train_cai(

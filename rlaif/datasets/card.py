@@ -8,6 +8,8 @@ from huggingface_hub import DatasetCard, DatasetCardData
 from rlaif.config.run import RunConfig
 from rlaif.datasets.columns import column_table
 from rlaif.datasets.formats import Table
+from rlaif.runs.certificate import Certificate, certificate_words, shares_of_tags
+from rlaif.runs.certified import CertifiedRun, certificate_in_force
 from rlaif.runs.description import corrected_words, judge_words, panel_words, strategy_words
 from rlaif.runs.reader import Run
 from rlaif.runs.summary import Summary
@@ -20,18 +22,20 @@ def dataset_card(
 
     `counts`: the number of rows by `table/split`. `contents`: a hash of the rows by table.
     """
+    certificate = certificate_in_force(run)
     body = "\n\n".join(
         [
             f"# Preference pairs under the constitution `{run.constitution.name}`",
-            _intro(run, summary),
+            _intro(run, summary, certificate),
             *([_warnings(summary)] if summary.warnings else []),
             _rows_table(counts),
+            *(["## Certificate\n\n" + _certificate(run, certificate)] if certificate else []),
             "## Constitution\n\n" + _rules(run),
             "## How it was made\n\n" + _method(run, summary),
             "## What was left out\n\n" + _left_out(summary),
             "## The critic\n\n" + _critic(summary),
             "## Columns\n\n" + _columns(tables),
-            "## Limits\n\n" + _LIMITS.format(checked=_checked(summary)),
+            "## Limits\n\n" + _LIMITS.format(checked=_checked(summary, certificate)),
         ]
     )
     return str(DatasetCard(f"---\n{_head(counts, contents).to_yaml()}\n---\n\n{body}\n"))
@@ -64,19 +68,40 @@ UNUSED_CONSTITUTION = (
 )
 
 
-def _intro(run: Run, summary: Summary) -> str:
+def _intro(run: Run, summary: Summary, certificate: Certificate | None) -> str:
     models = run.models
+    people = (
+        "No person has labelled or checked these pairs."
+        if certificate is None
+        else f"People have labelled {certificate.labels} of these pairs (see Certificate)."
+    )
     unused = "" if run.config.judging.asks_rules or not run.config.judging.panel else UNUSED_CONSTITUTION
     return (
         f"{summary.pairs} pairs from {summary.traces} of {summary.prompts} prompts ({run.manifest.prompts}). "
         f"Responses by **{models.policy}**, judged by **{run.judged_with}** under {summary.constitution} "
         f"(`{summary.constitution_hash}`), made with rlaif {run.manifest.rlaif} on {run.manifest.created[:10]}, seed "
-        f"{run.config.seed}. No person has labelled or checked these pairs.{unused}"
+        f"{run.config.seed}. {people}{unused}"
     )
 
 
 def _warnings(summary: Summary) -> str:
     return "\n".join(["> **Warning**", ">", *(f"> - {warning}" for warning in summary.warnings)])
+
+
+def _certificate(run: Run, certificate: Certificate) -> str:
+    only = " This dataset has only those." if isinstance(run, CertifiedRun) else " They have `certified` true."
+    tags = "".join(f"\n- {line}" for line in shares_of_tags(certificate.tags))
+    drawn_from = f"the run's {certificate.rows}"
+    if certificate.min_p:
+        drawn_from = f"those of the run's with p_chosen at least {certificate.min_p:g}"
+    by_tag = f"\n\nBy tag, each with its own threshold, all together with that confidence:\n{tags}" if tags else ""
+    return (
+        f"People labelled {certificate.labels} pairs that were drawn at random from {drawn_from}. Kept "
+        f"are {certificate_words(certificate)}.{only} People disagree with {certificate.disagreements} of the "
+        f"{certificate.kept_labels} labelled pairs among the kept ones; a tie counts as a disagreement. The claim is "
+        "about these pairs as a whole, not about any single one, and holds for no other prompts. Labels: hash "
+        f"`{certificate.gold_hash}`.{by_tag}"
+    )
 
 
 def _rows_table(counts: Mapping[str, int]) -> str:
@@ -182,8 +207,10 @@ def _columns(tables: Mapping[str, Table]) -> str:
     return "\n\n".join(f"### `{name}`\n\n{column_table(table.row)}" for name, table in tables.items())
 
 
-def _checked(summary: Summary) -> str:
+def _checked(summary: Summary, certificate: Certificate | None) -> str:
     """Return the clause about the data on which the probabilities were calibrated, if any."""
+    if summary.corrected.recalibrator is None and certificate is not None:
+        return "; the certificate is about the labels, not about these probabilities"
     if summary.corrected.recalibrator is None:
         return "; it is not calibrated against people"
     return " after its recalibration on labelled items, which may not hold for these prompts"

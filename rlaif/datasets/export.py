@@ -11,6 +11,7 @@ from rlaif.datasets.card import dataset_card
 from rlaif.datasets.columns import features
 from rlaif.datasets.formats import FORMATS, TRL, Format, Table
 from rlaif.errors import StorageError, UsageError
+from rlaif.runs.certified import CertifiedRun
 from rlaif.runs.reader import Run
 from rlaif.runs.rows import Row, split_of
 from rlaif.runs.summary import Summary, summarise, warnings_of
@@ -21,15 +22,26 @@ MARK = "rlaif.json"
 
 
 def export(run: Run, format_: str, out: Path | None = None) -> Path:
-    """Write a run's dataset and return the folder. Raises UsageError for a folder with other files."""
+    """Write a run's dataset and return the folder. Raises UsageError for a folder with other files.
+
+    Of a `CertifiedRun`, only the certified pairs are written; raises UsageError for a format that is not made of pairs.
+    """
     if format_ not in FORMATS:
         raise UsageError(f"no format {format_!r}; choose one of {', '.join(FORMATS)}")
-    folder = out or run.path / ("dataset" if format_ == "trl" else f"exports/{format_}")
+    if isinstance(run, CertifiedRun) and not any(table.of_pairs for table in FORMATS[format_].tables.values()):
+        raise UsageError(f"format {format_} is not made of pairs, so a certificate says nothing about its rows")
+    folder = out or run.path / _place(run, format_)
     if format_ == "trl":
         export_trl(run, folder)
     else:
         write_dataset(run, FORMATS[format_], folder)
     return folder
+
+
+def _place(run: Run, format_: str) -> str:
+    if isinstance(run, CertifiedRun):
+        return f"exports/{format_}-certified"
+    return "dataset" if format_ == "trl" else f"exports/{format_}"
 
 
 def export_trl(run: Run, folder: Path, summary: Summary | None = None) -> dict[str, int]:

@@ -23,6 +23,8 @@ class Table:
     row: type[Row]
     """The class of its rows; the fields are the columns."""
     rows_of: Callable[[Run], Iterable[Row]]
+    of_pairs: bool = False
+    """Whether the rows are made of `run.preference_rows()`, so that they can be the certified ones only."""
 
 
 @dataclass(frozen=True)
@@ -228,10 +230,10 @@ def ranking_rows(concluded: Concluded) -> Iterator[RankingRow]:
 
 
 def _of_pairs(row: type[RowOfPair]) -> Table:
-    return Table(row, lambda run: (one for pair in run.preference_rows() for one in row.of(pair)))
+    return Table(row, lambda run: (one for pair in run.preference_rows() for one in row.of(pair)), of_pairs=True)
 
 
-PREFERENCE = Table(PreferenceRow, Run.preference_rows)
+PREFERENCE = Table(PreferenceRow, lambda run: run.preference_rows(), of_pairs=True)
 SFT = Table(RevisionRow, Run.revision_rows)
 TRL = Format("parquet", {"preference": PREFERENCE, "sft": SFT})
 FORMATS: Mapping[str, Format] = {

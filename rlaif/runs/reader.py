@@ -16,6 +16,7 @@ from rlaif.preferences.position import PositionBias
 from rlaif.preferences.recalibration import Correction
 from rlaif.records import Failure, Trace
 from rlaif.runs.calibrate import correction_of, uncorrected
+from rlaif.runs.certificate import mark_certified
 from rlaif.runs.directory import TRACES, Manifest, ServedModels, read_config, read_manifest, read_models, read_text
 from rlaif.runs.rows import PreferenceRow, Provenance, RevisionRow, preference_rows, revision_rows
 from rlaif.runs.store import TraceReader
@@ -136,7 +137,7 @@ class Run:
 
     def preference_rows(self) -> Iterator[PreferenceRow]:
         """Yield the preference pairs as rows of the dataset."""
-        return preference_rows(self.conclusions(), self._provenance)
+        return mark_certified(self.path, preference_rows(self.conclusions(), self._provenance))
 
     def revision_rows(self) -> Iterator[RevisionRow]:
         """Yield the revisions as rows of the dataset for supervised fine-tuning."""

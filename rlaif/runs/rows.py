@@ -103,6 +103,9 @@ class PreferenceRow(PairRow):
     """Name of the constitution."""
     constitution_hash: str
     """Content hash of the constitution."""
+    certified: bool | None = None
+    """Whether the pair is among those that the run's certificate keeps, of which with high confidence few disagree with
+    people's labels (`certificate.json`); empty where the run has no valid certificate."""
 
 
 class RevisionRow(Row):

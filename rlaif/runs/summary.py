@@ -19,6 +19,7 @@ from rlaif.preferences.position import PositionBias
 from rlaif.preferences.recalibration import Corrected
 from rlaif.records import Record, Trace, Usage
 from rlaif.runs.calibrate import doubts, not_applied
+from rlaif.runs.certified import stale_warnings
 from rlaif.runs.reader import Run
 from rlaif.stats.estimates import Tally, bootstrap_of
 
@@ -189,7 +190,7 @@ def warnings_of(run: Run) -> list[str]:
     found = [f"protective thresholds are switched off ({', '.join(off)}): do not train on these pairs"] if off else []
     if run.config.judging.orders == "one" and run.config.judging.has_order:
         found.append(ONE_ORDER)
-    return [*run.position_bias.warnings(), *found, *doubts(run.correction.what)]
+    return [*run.position_bias.warnings(), *found, *doubts(run.correction.what), *stale_warnings(run)]
 
 
 ONE_ORDER = "each matchup was judged in one order only: every label contains the critic's position bias"

@@ -59,6 +59,8 @@ class SftRecipe(Recipe):
 class DpoRecipe(Recipe):
     """Direct preference optimisation (Rafailov et al. 2023) with soft or hard labels."""
 
+    certified: bool = False
+    """Whether to train on the certified pairs only (`rlaif certify`); refused without a valid certificate."""
     labels: Literal["soft", "hard"] = "soft"
     """`soft` uses p_chosen as the label; `hard` uses 1 for every pair."""
     weights: Literal["none", "margin"] = "none"
@@ -71,6 +73,8 @@ class DpoRecipe(Recipe):
 class RewardRecipe(Recipe):
     """A reward model: it gives a conversation a score; the difference of two scores is the log-odds of a pair."""
 
+    certified: bool = False
+    """Whether to train on the certified pairs only (`rlaif certify`); refused without a valid certificate."""
     margins: Literal["logit", "none"] = "logit"
     """`logit` subtracts log(p/(1-p)) from the difference of a pair's scores in the loss (as Touvron et al. 2023 do with
     people's ratings)."""

@@ -13,8 +13,9 @@ from typing import Any, Generic, TypeVar
 
 from rlaif.datasets.export import MARK
 from rlaif.datasets.files import SourceRow, conversation_of, read_rows, response_of
-from rlaif.errors import PromptsError
+from rlaif.errors import PromptsError, UsageError
 from rlaif.records import Message, Probability, Record
+from rlaif.runs.certified import CertifiedRun
 from rlaif.runs.reader import Run
 from rlaif.runs.rows import split_of
 from rlaif.runs.summary import warnings_of
@@ -92,9 +93,12 @@ class Examples(Generic[Example]):
         return replace(self, train=train, test=test)
 
 
-def read_pairs(source: str) -> Examples[PairExample]:
-    """Return preference pairs. Raises PromptsError with the place of a bad row, RunDirectoryError for a bad run."""
-    return _read(source, "dpo", _pair)
+def read_pairs(source: str, *, certified: bool = False) -> Examples[PairExample]:
+    """Return preference pairs, or only the certified ones of a run or of a dataset with the column `certified`.
+
+    Raises PromptsError with the place of a bad row, RunDirectoryError for a bad run, UsageError without a certificate.
+    """
+    return _read(source, "dpo", _pair, certified=certified)
 
 
 def read_responses(source: str) -> Examples[ResponseExample]:
@@ -111,16 +115,20 @@ def improvements(examples: Examples[ResponseExample], least: float) -> Examples[
     return replace(examples, train=train, test=test)
 
 
-def _read(source: str, stage: Stage, example_of: Callable[[str, object], tuple[Any, str]]) -> Examples[Any]:
+def _read(
+    source: str, stage: Stage, example_of: Callable[[str, object], tuple[Any, str]], *, certified: bool = False
+) -> Examples[Any]:
     path = Path(source)
     if (path / "manifest.json").is_file():
-        run = Run(path)
+        run = CertifiedRun(path) if certified else Run(path)
         found = _split(source, stage, {"all": _rows_of(run, stage)}, run.config.pairs.test_fraction, example_of)
         rules = tuple(p.compare for p in run.constitution.principles if p.compare)
         origin = replace(found.origin, rules=rules, warnings=tuple(warnings_of(run)))
         return replace(found, origin=origin, template=run.config.policy.chat_template_kwargs)
     files = _files(path, stage) if path.exists() else _on_the_hub(source)
     parts = {split: read_rows(file) for split, file in files.items()}
+    if certified:
+        parts = {split: _certified(rows) for split, rows in parts.items()}
     found = _split(source, stage, parts, HELD_OUT, example_of)
     return replace(found, origin=replace(found.origin, warnings=_exported_warnings(path)))
 
@@ -128,6 +136,16 @@ def _read(source: str, stage: Stage, example_of: Callable[[str, object], tuple[A
 def _rows_of(run: Run, stage: Stage) -> Iterator[SourceRow]:
     for row in run.revision_rows() if stage == "sft" else run.preference_rows():
         yield f"{run.path}: {row.prompt_id}", row.model_dump(mode="json")
+
+
+def _certified(rows: Iterable[SourceRow]) -> Iterator[SourceRow]:
+    """Yield the rows whose column `certified` is true. Raises UsageError where it is missing or empty."""
+    for where, row in rows:
+        mark = row.get("certified") if isinstance(row, dict) else None
+        if mark is None:
+            raise UsageError(f"{where}: is not marked as certified or not; make the dataset after rlaif certify RUN")
+        if str(mark).lower() == "true":
+            yield where, row
 
 
 def _split(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from rlaif.train.config import DpoConfig, RewardConfig, TrainConfig
+from rlaif.train.config import DpoConfig, RewardConfig, SftConfig, TrainConfig
 from rlaif.train.directory import TrainingManifest
 from rlaif.train.examples import Examples
 from rlaif.train.trl_options import Stage
@@ -199,7 +199,8 @@ def plan_lines(prepared: Prepared) -> list[str]:
     steps = f"{plan.steps} step{'s' * (plan.steps != 1)} of {plan.at_a_time * plan.passes * device.count}{parts}"
     lines = [
         *(f"! {warning}" for warning in examples.origin.warnings),
-        f"{plan.stage}  {config.model} · {len(examples.train)} examples, {len(examples.test)} held out · {config.data}",
+        f"{plan.stage}  {config.model} · {len(examples.train)} examples, {len(examples.test)} held out · {config.data}"
+        + (" (certified pairs only)" if not isinstance(config, SftConfig) and config.certified else ""),
         f"loss     {loss_line(config)}",
         f"trains   {what} on {where}: {steps}, learning rate {plan.learning_rate:g}",
         f"takes    about {plan.memory / 2**30:.1f} of {device.memory / 2**30:.0f} GiB, "

@@ -52,7 +52,11 @@ def train(config: TrainConfig, screen: Screen) -> TrainingManifest:
     StoppedError on Ctrl-C.
     """
     stage = stage_of(config)
-    examples = _improvements(config, screen) if isinstance(config, SftConfig) else read_pairs(config.data)
+    examples = (
+        _improvements(config, screen)
+        if isinstance(config, SftConfig)
+        else read_pairs(config.data, certified=config.certified)
+    )
     prepare()
     folder = Path(config.out)
     with locked(folder, own=MANIFEST) if _first_process() else nullcontext():
@@ -143,7 +147,7 @@ def _fitting(examples: Examples[Any], lengths: Any, stage: Stage, limit: int, sc
 
 def _manifest(config: TrainConfig, examples: Examples[Any], weights: str, plan: Plan) -> TrainingManifest:
     recipe = config.model_dump(
-        mode="json", exclude={"data", "model", "out", "method", "max_fall", "chat_template_kwargs"}
+        mode="json", exclude={"data", "model", "out", "method", "max_fall", "chat_template_kwargs", "certified"}
     )
     return TrainingManifest(
         rlaif=__version__,
@@ -221,7 +225,7 @@ def train_cai(config: CaiConfig, screen: Screen) -> list[tuple[Path, TrainingMan
 
     Raises as `train` does.
     """
-    read_pairs(config.data)  # raises errors in the pairs before the first stage
+    read_pairs(config.data, certified=config.dpo.certified)  # raises errors in the pairs before the first stage
     common = config.model_dump(include={"data", "seed", "chat_template_kwargs"})
     first, second = Path(config.out) / "sft", Path(config.out) / "dpo"
     sft = {**config.sft.model_dump(), "merge": True}  # the second stage needs a complete model

@@ -26,6 +26,8 @@ RENAMED = {"margin": "p_margin", "voices": "by_judge"}
 """Columns and keys of JSON that are called otherwise today; nothing on disk is read under the new name alone."""
 DROPPED = {"partial_refusals"}
 """Keys of JSON that are read but not written any more."""
+ADDED = {"certified", "certificate"}
+"""Columns and keys that there were not; they are empty for what was made then."""
 REWORDED = {
     "the policy judges its own answers: judges favour what reads like their own": (
         "the policy judges its own responses: models tend to prefer text that resembles their own"
@@ -240,9 +242,17 @@ def content(file: Path) -> Any:
 
 
 def assert_same(was: Any, now: Any) -> None:
-    """Check that two values are the same, but for names that changed on purpose."""
-    now = without_new(now)
+    """Check that two values are the same, but for names that changed, and ones that were added, on purpose."""
+    now = without_new(without_added(now))
     assert list(differences(as_named_now(was, now), now)) == []
+
+
+def without_added(now: Any) -> Any:
+    """Return a value without the keys of ADDED; they must be empty, or the type of a column."""
+    if isinstance(now, dict):
+        assert all(now.get(key) in {None, "bool"} for key in ADDED)
+        return {key: without_added(value) for key, value in now.items() if key not in ADDED}
+    return [without_added(value) for value in now] if isinstance(now, list) else now
 
 
 def without_new(now: Any) -> Any:
