@@ -1,15 +1,19 @@
 """Calibration error of p_chosen on exported rows, in planted worlds, end to end on the simulated server.
 
-    python -m benchmarks.worlds [PROMPTS] [WORLD ...]
+    python -m benchmarks.worlds [--prompts 1500] [--gold 0] [--kind temperature] [WORLD ...]
 
 The quality of responses has an SD of 1, and the truth of a row is sigmoid(quality of chosen - quality of rejected).
 One principle, both orders, default thresholds. For each world, number of candidates and noise of a verdict (SD in
-logits), a run generates PROMPTS prompts (default 1,500); printed are the calibration errors (ten bins of confidence,
-weighted by rows) of p_chosen and of p_raw, the rows, and the run's warnings.
+logits), a run generates PROMPTS prompts of four candidates, twice as many of two, half as many of eight; printed are the
+calibration errors (ten bins of confidence, weighted by rows) of p_chosen and of p_raw, the rows, and the run's
+warnings. With --gold, as many random pairs of other prompts are labelled by the truth, `rlaif evaluate judge
+--recalibrate` is fitted on them, and the run uses its file.
 """
 
+import argparse
 import asyncio
 import json
+import random
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -71,24 +75,62 @@ def calibration_error(p: Iterable[float], truth: Iterable[float], bins: int = 10
     return float(np.abs(sums).sum() / len(confidence)) if len(confidence) else float("nan")
 
 
-async def run_in(folder: Path, world: World, candidates: int, noise: float, prompts: int, seed: int = 0) -> Run:
-    """Generate a run in a world."""
-    rules, asked = folder / "rules.yaml", folder / "prompts.jsonl"
+@dataclass(frozen=True)
+class Labels:
+    """Labels by people, who choose the better of two responses with its true probability."""
+
+    items: int = 0
+    kind: str = "temperature"
+
+
+async def run_in(
+    folder: Path, world: World, candidates: int, noise: float, prompts: int, seed: int = 0, labels: Labels = Labels()
+) -> Run:
+    """Generate a run in a world, recalibrated on labels where there are any."""
+    rules = folder / "rules.yaml"
     rules.write_text(RULE, encoding="utf-8")
-    asked.write_text("".join(json.dumps({"prompt": f"Question {n}?"}) + "\n" for n in range(prompts)), encoding="utf-8")
     model = SimulatedModel.model_validate({"noise": noise, "seed": seed, **world.settings})
     samples = candidates // 2 if world.rounds else candidates
     async with SimulatedServer(model) as server:
         config = {
             "constitution": str(rules),
-            "prompts": str(asked),
+            "prompts": str(_questions(folder / "prompts.jsonl", "Question", prompts)),
             "policy": {"url": server.url, "concurrency": 64},
             "sampling": {"n": samples, "max_tokens": 200},
             "revision": {"rounds": world.rounds},
             "out": str(folder / "run"),
             "seed": seed,
         }
+        if labels.items:
+            config["judging"] = {"recalibration": str(await _fitted(folder, config, labels, server.url))}
         return await generate_async(RunConfig.check(config))
+
+
+def _questions(path: Path, word: str, number: int) -> Path:
+    path.write_text("".join(json.dumps({"prompt": f"{word} {n}?"}) + "\n" for n in range(number)), encoding="utf-8")
+    return path
+
+
+async def _fitted(folder: Path, config: dict[str, object], labels: Labels, url: str) -> Path:
+    """Fit a recalibration on one random pair of responses to each of other prompts."""
+    prompts = _questions(folder / "labelled.jsonl", "Labelled", labels.items)
+    sampled = config | {"prompts": str(prompts), "out": str(folder / "sampled")}
+    traces = (await generate_async(RunConfig.check(sampled | {"revision": {"rounds": 0}}))).traces()
+    gold, rng, truth = folder / "gold.jsonl", random.Random(0), SimulatedModel()
+    with gold.open("w", encoding="utf-8") as lines:
+        for trace in traces:
+            first, second = rng.sample([response.text for response in trace.responses], 2)
+            if rng.random() > 1 / (1 + np.exp(truth.quality(second) - truth.quality(first))):
+                first, second = second, first
+            row = {"prompt": trace.prompt.messages[-1].content, "chosen": first, "rejected": second}
+            lines.write(json.dumps(row) + "\n")
+    command = ["evaluate", "judge", "--critic", url, "--constitution", str(config["constitution"]), "--gold", str(gold)]
+    command += ["--recalibrate", labels.kind, "--out", str(folder / "judge"), "--cache", str(folder / "gold.sqlite")]
+    run = await asyncio.create_subprocess_exec(sys.executable, "-m", "rlaif", *command, stdout=asyncio.subprocess.PIPE)
+    said, _ = await run.communicate()
+    if run.returncode:
+        raise SystemExit(said.decode())
+    return next((folder / "judge").rglob("recalibration.json"))
 
 
 def errors_of(run: Run) -> tuple[float, float, int]:
@@ -105,13 +147,20 @@ def errors_of(run: Run) -> tuple[float, float, int]:
 
 def main() -> None:
     """Print a line for each world, number of candidates and noise."""
-    prompts, names = int((sys.argv[1:] or ["1500"])[0]), sys.argv[2:] or list(WORLDS)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("worlds", nargs="*", default=list(WORLDS))
+    parser.add_argument("--prompts", type=int, default=1500)
+    parser.add_argument("--gold", type=int, default=0)
+    parser.add_argument("--kind", default="temperature")
+    given = parser.parse_args()
+    labels = Labels(given.gold, given.kind)
     print("world, candidates, noise: error of p_chosen, of p_raw, rows; warnings", flush=True)
-    for name in names:
+    for name in given.worlds:
         for candidates in CANDIDATES:
             for noise in NOISES:
+                prompts = given.prompts * 4 // candidates
                 with tempfile.TemporaryDirectory() as folder:
-                    run = asyncio.run(run_in(Path(folder), WORLDS[name], candidates, noise, prompts))
+                    run = asyncio.run(run_in(Path(folder), WORLDS[name], candidates, noise, prompts, labels=labels))
                     calibrated, raw, rows = errors_of(run)
                     warnings = " | ".join(warnings_of(run))
                 print(f"{name}, {candidates}, {noise:g}: {calibrated:.3f} {raw:.3f} {rows}; {warnings}", flush=True)
