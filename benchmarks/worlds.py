@@ -4,8 +4,8 @@
 
 The quality of responses has an SD of 1, and the truth of a row is sigmoid(quality of chosen - quality of rejected).
 One principle, both orders, default thresholds. For each world, number of candidates and noise of a verdict (SD in
-logits), a run generates PROMPTS prompts of four candidates, twice as many of two, half as many of eight; printed are the
-calibration errors (ten bins of confidence, weighted by rows) of p_chosen and of p_raw, the rows, and the run's
+logits), a run generates PROMPTS prompts of four candidates, or twice as many of two, or half as many of eight; printed
+are the calibration errors (ten bins of confidence, weighted by rows) of p_chosen and of p_raw, the rows, and the run's
 warnings. With --gold, as many random pairs of other prompts are labelled by the truth, `rlaif evaluate judge
 --recalibrate` is fitted on them, and the run uses its file.
 """
@@ -45,14 +45,19 @@ class World:
     settings: dict[str, object] = field(default_factory=dict)
     rounds: int = 0
     """Rounds of critique and revision."""
+    judges: tuple[object, ...] = ("pairwise-logprob",)
     from_candidates: int | None = 2
     """Least number of candidates with which p can be calibrated; None where it cannot."""
 
+
+ASKED_AGAIN = ("pairwise-logprob", {"kind": "pairwise-logprob", "again": True})
+"""The error that both orders share is another one in other words."""
 
 WORLDS = {
     "independent": World(),
     "bias": World({"position_bias": 2.0}),
     "shared": World({"shared_noise": 2.0}, from_candidates=3),
+    "shared, asked again": World({"shared_noise": 2.0}, judges=ASKED_AGAIN),
     "varying bias": World({"position_bias_sd": 2.0}, from_candidates=3),
     "heavy noise": World({"noise_tails": "heavy"}),
     "outliers": World({"noise_tails": "outliers"}),
@@ -99,10 +104,12 @@ async def run_in(
             "sampling": {"n": samples, "max_tokens": 200},
             "revision": {"rounds": world.rounds},
             "out": str(folder / "run"),
+            "judging": {"judges": world.judges},
             "seed": seed,
         }
         if labels.items:
-            config["judging"] = {"recalibration": str(await _fitted(folder, config, labels, server.url))}
+            file = await _fitted(folder, config, labels, server.url)
+            config["judging"] = {"judges": world.judges, "recalibration": str(file)}
         return await generate_async(RunConfig.check(config))
 
 

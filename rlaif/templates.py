@@ -19,7 +19,7 @@ from rlaif.shipped import TEMPLATES
 
 TEMPLATE_NAMES = ("critique", "revise", "compare")
 AGAIN: Literal["compare_again"] = "compare_again"
-"""Template of the comparison question in other words; used by `rlaif compare` only."""
+"""Template of the comparison question in other words."""
 
 
 class Templates:

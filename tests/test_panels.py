@@ -164,6 +164,25 @@ async def test_noise_is_measured_and_taken_out_of_p(make_config: MakeConfig, set
     assert "it is not calibrated against people" in card
 
 
+async def test_a_judge_that_is_asked_again_shows_errors_that_both_orders_share(make_config: MakeConfig) -> None:
+    judges = ["pairwise-logprob", {"kind": "pairwise-logprob", "again": True}]
+    two = {"sampling": {"n": 2, "max_tokens": 60}, "revision": {"rounds": 0}}
+    async with SimulatedServer(SimulatedModel(shared_noise=2.0)) as server:
+        once = await generate_async(make_config(server, 60, judging=FREE, **two))
+        out = str(once.path.with_name("twice"))
+        twice = await generate_async(make_config(server, 60, judging={"judges": judges, **FREE}, out=out, **two))
+    noise, seen = summarise(once).corrected.noise, summarise(twice).corrected.noise
+    assert noise is not None
+    assert seen is not None
+    assert (noise.source, seen.source) == ("orders", "judges")
+    assert noise.noise < 0.01
+    # Two principles of weights 2 and 1, each asked in two ways: 4 * 5/9 / 2.
+    assert seen.noise == pytest.approx(4 * 5 / 9 / 2, rel=0.4)
+    assert any(warning.startswith("the judges disagree more than their orders") for warning in warnings_of(twice))
+    assert "compare_again" in twice.manifest.templates
+    assert "which does not show errors that both share" in (once.path / "dataset" / "README.md").read_text()
+
+
 async def test_programs_decide_as_before_and_few_matchups_leave_p_uncalibrated(make_config: MakeConfig) -> None:
     async with SimulatedServer(SimulatedModel(noise=2.0)) as server:
         run = await generate_async(make_config(server, 3, judging=FREE))

@@ -153,7 +153,8 @@ class JudgingConfig(Section):
     def judge_templates(self) -> tuple[str, ...]:
         """Names of the judges' templates."""
         kinds = {judge.kind for judge in self.panel}
-        return tuple(kind.template for name, kind in KINDS.items() if name in kinds and kind.template)
+        own = [kind.template for name, kind in KINDS.items() if name in kinds and kind.template]
+        return tuple(dict.fromkeys([*own, *(name for judge in self.panel for name in judge.more_templates)]))
 
     def load_templates(self, folder: str | None, *, again: bool = False) -> Templates:
         """Return the templates that a run needs, from `folder` where it has them, after rendering each once.

@@ -58,6 +58,11 @@ class JudgeConfigBase(Section):
         return 0
 
     @property
+    def more_templates(self) -> tuple[str, ...]:
+        """Names of templates that it needs beside its kind's."""
+        return ()
+
+    @property
     def range(self) -> tuple[float, float] | None:
         """Bounds to which its probabilities are clamped; None without clamping."""
         return None

@@ -1,6 +1,6 @@
 """The kind `pairwise-logprob`: the critic names the better of two responses under one principle by one token."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -9,7 +9,7 @@ from rlaif.judges.base import THINKING, Comparison, Given, Judge, JudgeConfigBas
 from rlaif.judges.pairwise import STAND_INS, Labels, after_preamble, check_labels, continued, pairwise_logits
 from rlaif.models.backend import ChatRequest, user
 from rlaif.records import Message, Order, Verdict
-from rlaif.templates import Templates, conversation_text, fence_tag
+from rlaif.templates import AGAIN, Templates, conversation_text, fence_tag
 
 
 class PairwiseLogprobConfig(JudgeConfigBase):
@@ -27,6 +27,9 @@ class PairwiseLogprobConfig(JudgeConfigBase):
     answer_start: str = ""
     """Text with which the critic's reply is made to begin, such as `Answer:`; the label is read after it. The server
     must support `continue_final_message`, as vLLM does."""
+    again: bool = False
+    """Ask in the words of the template `compare_again`. Beside the same judge without it, every question is asked
+    twice, and the noise of the verdicts is measured also where prompts have two candidates."""
 
     @field_validator("labels")
     @classmethod
@@ -34,9 +37,24 @@ class PairwiseLogprobConfig(JudgeConfigBase):
         return check_labels(labels)
 
     @property
+    def called(self) -> str:
+        """Name of the judge in verdicts and reports."""
+        return self.name or (f"{self.kind}-again" if self.again else self.kind)
+
+    @property
+    def more_templates(self) -> tuple[str, ...]:
+        """Names of templates that it needs beside its kind's."""
+        return (AGAIN,) if self.again else ()
+
+    @property
     def worked_cases(self) -> int:
         """Number of a principle's cases that it is shown as worked examples."""
         return self.cases
+
+    def questions(self) -> dict[str, Any]:
+        """Return the options on which its requests depend; runs of versions without `again` have no such option."""
+        options = super().questions()
+        return options if self.again else {name: value for name, value in options.items() if name != "again"}
 
 
 async def compare(
@@ -73,7 +91,7 @@ def compare_messages(
 
     def ask(conversation: str, first: str, second: str) -> Message:
         question = templates.render(
-            comparison.template,
+            AGAIN if config.again else comparison.template,
             conversation=conversation,
             first=first,
             second=second,
@@ -98,6 +116,7 @@ def compare_messages(
 def describe(config: PairwiseLogprobConfig) -> str:
     """Return a short description of the judge."""
     how = "one token for each order, probabilities read from log-probabilities"
+    how += ", asked in other words" if config.again else ""
     how += f", after {config.cases} worked cases of the principle" if config.cases else ""
     return how + (f", its reply made to begin with {config.answer_start!r}" if config.answer_start else "")
 

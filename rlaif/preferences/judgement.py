@@ -259,7 +259,31 @@ def observation(judgement: Judgement, rule: Rule) -> Observation | None:
         return None
     in_both_orders = rule.bias is not None and any(part.position_bias is not None for part in parts)
     disagreement = order_noise(parts, rule, rule.bias) if in_both_orders and rule.bias is not None else math.nan
-    return Observation(judgement.a, judgement.b, judgement.logit, disagreement)
+    among = _among_judges(parts, rule)
+    return Observation(judgement.a, judgement.b, judgement.logit, disagreement, among)
+
+
+def _among_judges(parts: Collection[PrincipleJudgement], rule: Rule) -> tuple[float, int]:
+    """Return the judges' sum of squares around their mean, scaled to the variance of that mean, and its freedom.
+
+    With shares q_j of the judges and q = sum q_j^2, sum q_j (l_j - l)^2 * q / (1 - q) has the mean's variance as its
+    expectation, if the judges' errors are independent and equal. (0, 0) where not all judges were readable under all
+    principles, or there is only one.
+    """
+    names = {tuple(one.judge for one in part.by_judge) for part in parts}
+    judges = next(iter(names)) if len(names) == 1 else ()
+    if len(judges) < 2:
+        return 0.0, 0
+    shares = [rule.judge_weights.get(judge, 1.0) for judge in judges]
+    logits = [
+        weighted_mean([(rule.weight(part.principle), part.by_judge[place].logit) for part in parts]) or 0.0
+        for place in range(len(judges))
+    ]
+    mean = weighted_mean(list(zip(shares, logits, strict=True))) or 0.0
+    spread = weighted_mean([(share, (logit - mean) ** 2) for share, logit in zip(shares, logits, strict=True)]) or 0.0
+    q = sum(share**2 for share in shares) / sum(shares) ** 2
+    freedom = len(judges) - 1
+    return freedom * spread * q / (1 - q), freedom
 
 
 def _at_level(level: int, parts: Collection[PrincipleJudgement], rule: Rule, length_shift: float) -> Decision:

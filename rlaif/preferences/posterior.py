@@ -13,9 +13,10 @@ so that outliers and heavy tails of the noise or of the quality do no harm.
 
 With three candidates or more, v is measured from the residuals of the log-odds from the fitted qualities. They contain
 every error that differs between matchups, also one that both orders share. With two candidates there are no residuals;
-then from the disagreement of the two orders beyond the constant position bias, which has the variance of l if the noise
-of the two orders is independent. An error that belongs to a response, and a critic that is over- or underconfident
-throughout, are in neither: only labels by people show them.
+then from the disagreement of the judges where there are several, or one that is asked again in other words: they show
+every error that they do not share. With one judge, from the disagreement of the two orders beyond the constant position
+bias, which has the variance of l if the noise of the two orders is independent. An error that belongs to a response,
+and a critic that is over- or underconfident throughout, are in none of them: only labels by people show them.
 """
 
 import math
@@ -52,7 +53,9 @@ NO_EDGE = 1e-9
 LEAST_NOISE = 1e-6
 """Variance of the noise, in squared logits, of a critic whose log-odds are consistent to the last digit."""
 
-Source = Literal["residuals", "orders"]
+Source = Literal["residuals", "judges", "orders"]
+SOURCES: tuple[Source, ...] = ("residuals", "judges", "orders")
+"""The first that has enough degrees of freedom is used."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class Observation:
     logit: float
     disagreement: float
     """Half the sum of the two orders' log-odds minus the constant position bias; NaN where only one was asked."""
+    among_judges: tuple[float, int] = (0.0, 0)
+    """Sum of squares among the judges with expectation (degrees of freedom) * v, and the degrees of freedom."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,8 @@ class Evidence:
     """Sum of squared residuals, and its degrees of freedom."""
     orders: tuple[float, int]
     """Sum of squared disagreements of the two orders, and their number."""
+    judges: tuple[float, int]
+    """Sum of squares among the judges, and its degrees of freedom."""
 
     @classmethod
     def of(cls, prompt_id: str, observed: Sequence[Observation]) -> Self:
@@ -109,11 +116,12 @@ class Evidence:
             effects=effects,
             residuals=(float(off @ off), len(observed) - len(sizes)),
             orders=(sum(value**2 for value in asked_twice), len(asked_twice)),
+            judges=(sum(one.among_judges[0] for one in observed), sum(one.among_judges[1] for one in observed)),
         )
 
     def noise(self, source: Source) -> tuple[float, int]:
         """Return a sum of squares with expectation (degrees of freedom) * v, and the degrees of freedom."""
-        return self.residuals if source == "residuals" else self.orders
+        return {"residuals": self.residuals, "judges": self.judges, "orders": self.orders}[source]
 
 
 class Noise(Record):
@@ -124,11 +132,11 @@ class Noise(Record):
     signal: float
     """Variance due to the responses' quality; 0 where noise explains all."""
     source: Source = "orders"
-    """Whether the noise was measured from residuals, or from the disagreement of the two orders."""
+    """Whether the noise was measured from residuals, or from the disagreement of the judges or of the two orders."""
     from_orders: float | None = None
     """Variance of the noise from the disagreement of the two orders, whatever the source; None with one order."""
     orders_differ: bool = False
-    """Whether residuals and orders are shown to give different noise."""
+    """Whether the orders are shown to give another noise than the source."""
     signal_shown: bool = True
     """Whether the signal is shown to be above 0, at the 5 % level."""
 
@@ -197,9 +205,8 @@ def fit_quality(prompts: Iterable[Evidence]) -> QualityModel | None:
     Of more than MOST_PROMPTS prompts, a sample by the hash of their ids is used.
     """
     taken = nsmallest(MOST_PROMPTS, prompts, key=lambda one: content_hash("quality", one.prompt_id))
-    freedom = {source: sum(one.noise(source)[1] for one in taken) for source in ("residuals", "orders")}
-    source: Source = "residuals" if freedom["residuals"] >= FEWEST else "orders"
-    if freedom[source] < FEWEST:
+    source = next((one for one in SOURCES if _freedom(taken, one) >= FEWEST), None)
+    if source is None:
         return None
     noise = _components(taken, source)
     signal = max(noise.signal, 0.02 * (noise.signal + noise.noise), LEAST_NOISE)
@@ -264,15 +271,19 @@ def _components(prompts: Sequence[Evidence], source: Source) -> Noise:
     effects = [(2 * one.effects**2 - 2 * noise / one.sizes).mean() for one in prompts]
     signal = float(np.mean(effects))
     error = float(np.std(effects) / math.sqrt(len(effects)))
-    has_both = all(sum(one.noise(name)[1] for one in prompts) >= FEWEST for name in ("residuals", "orders"))
+    has_both = source != "orders" and _freedom(prompts, "orders") >= FEWEST
     return Noise(
         noise=noise,
         signal=max(0.0, signal),
         source=source,
         from_orders=_ratio(prompts, "orders") if any(one.orders[1] for one in prompts) else None,
-        orders_differ=has_both and _differ(prompts),
+        orders_differ=has_both and _differ(prompts, source),
         signal_shown=signal > 1.645 * error,
     )
+
+
+def _freedom(prompts: Sequence[Evidence], source: Source) -> int:
+    return sum(one.noise(source)[1] for one in prompts)
 
 
 def _ratio(prompts: Sequence[Evidence], source: Source) -> float:
@@ -281,20 +292,21 @@ def _ratio(prompts: Sequence[Evidence], source: Source) -> float:
 
 
 DIFFERENT = 1.5
-"""Residuals and orders are said to differ where one variance is at least this many times the other, and the difference
-is more than three standard errors."""
+"""The orders are said to differ from the source where one variance is at least this many times the other, and the
+difference is more than three standard errors."""
 
 
-def _differ(prompts: Sequence[Evidence]) -> bool:
-    """Whether residuals and orders give different variances; standard errors by the delta method over prompts."""
-    residuals, orders = _ratio(prompts, "residuals"), _ratio(prompts, "orders")
-    if min(residuals, orders) <= LEAST_NOISE:
-        return max(residuals, orders) > 100 * LEAST_NOISE
-    freedom = [sum(one.noise(name)[1] for one in prompts) for name in ("residuals", "orders")]
-    influence = [
-        (one.residuals[0] / residuals - one.residuals[1]) / freedom[0]
-        - (one.orders[0] / orders - one.orders[1]) / freedom[1]
-        for one in prompts
-    ]
-    ratio = abs(math.log(residuals / orders))
-    return ratio > math.log(DIFFERENT) and ratio > 3 * math.sqrt(sum(value**2 for value in influence))
+def _differ(prompts: Sequence[Evidence], source: Source) -> bool:
+    """Whether source and orders give different variances; standard errors by the delta method over prompts."""
+    of_source, of_orders = _ratio(prompts, source), _ratio(prompts, "orders")
+    if min(of_source, of_orders) <= LEAST_NOISE:
+        return max(of_source, of_orders) > 100 * LEAST_NOISE
+
+    def influence(name: Source, variance: float) -> Array:
+        squares, freedom = np.array([one.noise(name) for one in prompts]).T
+        result: Array = (squares / variance - freedom) / freedom.sum()
+        return result
+
+    error = np.linalg.norm(influence(source, of_source) - influence("orders", of_orders))
+    ratio = abs(math.log(of_source / of_orders))
+    return bool(ratio > math.log(DIFFERENT) and ratio > 3 * error)

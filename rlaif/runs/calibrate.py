@@ -17,7 +17,7 @@ from rlaif.preferences.length import LengthEffect, LengthReading, length_reading
 from rlaif.preferences.logits import TIE_LOGIT
 from rlaif.preferences.pairs import evidence_of, judge_trace
 from rlaif.preferences.position import PositionBias
-from rlaif.preferences.posterior import FEWEST, Evidence, fit_quality
+from rlaif.preferences.posterior import FEWEST, Evidence, Noise, fit_quality
 from rlaif.preferences.recalibration import Corrected, Correction, Recalibrator, on_quality_scale
 from rlaif.records import Trace
 from rlaif.runs.directory import Manifest, shown_cases, with_own_options
@@ -165,19 +165,20 @@ def doubts(made: Corrected) -> list[str]:
             "the critic's log-odds are not shown to contain more than noise: they do not agree from matchup to matchup"
         )
     if noise is not None and noise.orders_differ and noise.from_orders is not None:
-        found.append(_why_they_differ(math.sqrt(noise.noise), math.sqrt(noise.from_orders)))
+        found.append(_why_they_differ(noise, math.sqrt(noise.noise), math.sqrt(noise.from_orders)))
     return found
 
 
-def _why_they_differ(residuals: float, orders: float) -> str:
-    if residuals > orders:
+def _why_they_differ(noise: Noise, sd: float, orders: float) -> str:
+    if sd <= orders:
         return (
-            f"the two orders share errors: a matchup's log-odds have noise of SD {residuals:.2g} logits, the orders "
-            f"differ by an SD of {orders:.2g} only; p_chosen allows for it, order agreement does not show it"
+            f"the position bias varies from matchup to matchup (SD {orders:.2g} logits; noise of the log-odds "
+            f"{sd:.2g}): it cancels in p_chosen, but more matchups abstain"
         )
+    what = "the judges disagree more than their orders" if noise.source == "judges" else "the two orders share errors"
     return (
-        f"the position bias varies from matchup to matchup (SD {orders:.2g} logits; noise of the log-odds "
-        f"{residuals:.2g}): it cancels in p_chosen, but more matchups abstain"
+        f"{what}: a matchup's log-odds have noise of SD {sd:.2g} logits, the orders differ by an SD of {orders:.2g} "
+        "only; p_chosen allows for it, order agreement does not show it"
     )
 
 

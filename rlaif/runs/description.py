@@ -39,7 +39,11 @@ def corrected_words(corrected: Corrected) -> list[str]:
         )
     if corrected.noise is not None:
         noise = corrected.noise
-        source = "residuals" if noise.source == "residuals" else "the two orders"
+        source = {
+            "residuals": "residuals",
+            "judges": "the judges' disagreement",
+            "orders": "the two orders, which does not show errors that both share",
+        }[noise.source]
         phrases.append(
             f"noise: p_chosen is the posterior given all matchups of the prompt; noise of a matchup SD "
             f"{math.sqrt(noise.noise):.2g} logits (from {source}), quality of two responses differs by SD "

@@ -88,6 +88,20 @@ def test_errors_that_both_orders_share_are_seen_in_residuals() -> None:
     assert calibration_error(_logits(raw), truth) > 0.1
 
 
+def test_with_two_candidates_the_disagreement_of_two_judges_shows_what_their_orders_share() -> None:
+    rng = np.random.default_rng(0)
+    prompts, expected = [], 0.5**2 / 4 + 2.0**2 / 2
+    for number, difference in enumerate(rng.normal(0, math.sqrt(2), 2000)):
+        logits = difference + 2.0 * rng.normal(size=2) + 0.5 / math.sqrt(2) * rng.normal(size=2)
+        among = (float(np.var(logits)), 1)
+        observed = Observation("a", "b", float(logits.mean()), 0.25 * rng.normal(), among)
+        prompts.append(Evidence.of(str(number), [observed]))
+    found = fit_quality(prompts)
+    assert found is not None
+    assert (found.noise.source, found.noise.orders_differ) == ("judges", True)
+    assert found.noise.noise == pytest.approx(expected, rel=0.1)
+
+
 def test_without_signal_that_is_said() -> None:
     rng = np.random.default_rng(0)
     prompts = [
