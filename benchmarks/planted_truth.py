@@ -27,7 +27,7 @@ SPREAD = 2.0
 def main() -> None:
     """Print both tables."""
     seeds, matchups = (int(given) for given in (*sys.argv[1:], "200", "5000")[:2])
-    print(f"{seeds} worlds of {matchups:,} matchups; calibration error as said, without length, without noise; held")
+    print(f"{seeds} worlds of {matchups:,} matchups; calibration error as said, without length; held")
     for noise in NOISES:
         print(f"noise {noise}: {_probabilities(seeds, matchups, noise)}", flush=True)
     print(f"\nKendall's tau to the planted order, {PROMPTS} prompts, spread {SPREAD}: {', '.join(RANKINGS)}; ms of CPU")
