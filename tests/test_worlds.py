@@ -1,4 +1,4 @@
-"""A run's probabilities in planted worlds, end to end. In full size: `benchmarks.worlds`, `benchmarks.world_warnings`."""
+"""Probabilities of runs in planted worlds, end to end; full size: `benchmarks.worlds`, `benchmarks.world_warnings`."""
 
 import asyncio
 from pathlib import Path
