@@ -20,7 +20,7 @@ from rlaif.preferences.logits import PrincipleLogit
 from rlaif.records import Matchup, Response, Score, Scored
 from rlaif.shipped import TEMPLATES
 from rlaif.tasks import together
-from rlaif.templates import Templates, conversation_text, fence_tag
+from rlaif.templates import Templates, fence_tag, prompt_text
 
 UNLIKELY_ONE = 0.002
 """Where the token `1` is less likely than this, the probability of a 10 (written `1`, `0`) is not measured."""
@@ -123,7 +123,7 @@ async def _rate_aspect(
 ) -> tuple[Score | None, list[StoredReply]]:
     question = templates.render(
         "rate",
-        conversation=conversation_text(candidates.prompt.messages),
+        conversation=prompt_text(candidates.prompt),
         response=response.text,
         aspect=aspect,
         tag=fence_tag(candidates.prompt, response.text),

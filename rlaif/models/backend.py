@@ -6,7 +6,7 @@ balancing and limits on concurrency are the same for all backends and are in `cl
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -41,6 +41,9 @@ class ChatRequest(ModelRequest):
     """A chat completion, without the model's name."""
 
     messages: tuple[Message, ...]
+    tools: str | None = None
+    """Tools that the model may write calls of, as JSON text; the server is not asked to parse the calls, so that they
+    stay in the reply's text as the model wrote them."""
     max_tokens: int
     n: int = 1
     temperature: float = 0.0
@@ -60,8 +63,13 @@ class ChatRequest(ModelRequest):
     @cached_property
     def body(self) -> str:
         """The OpenAI body as canonical JSON without unset and empty fields. Reply keys are hashes of it."""
-        values = self.model_dump(mode="json", exclude_none=True)
-        return canonical_json({key: value for key, value in values.items() if value not in ([], {}, ())})
+        values = self.model_dump(mode="json", exclude_none=True) | {"messages": openai_messages(self.messages)}
+        tools = values.pop("tools", None)
+        if tools is not None:
+            values["tool_choice"] = "none"
+        body = canonical_json({key: value for key, value in values.items() if value not in ([], {}, ())})
+        # Tools keep the order of their keys, in which a chat template writes them.
+        return body if tools is None else f'{body[:-1]},"tools":{tools}}}'
 
 
 class RewardRequest(ModelRequest):
@@ -75,7 +83,7 @@ class RewardRequest(ModelRequest):
     @cached_property
     def body(self) -> str:
         """The body of /classify as canonical JSON. Reply keys are hashes of it."""
-        values = self.model_dump(mode="json")
+        values = self.model_dump(mode="json") | {"messages": openai_messages(self.messages)}
         return canonical_json({key: value for key, value in values.items() if value != {}})
 
 
@@ -131,6 +139,15 @@ class Reply(Record):
 def reply_key(identity: str, body: str) -> str:
     """Return the key of a reply: a hash of the request (`body`) and of the model it was sent to (`identity`)."""
     return content_hash(identity, body, digits=32)
+
+
+def openai_messages(messages: Iterable[Message]) -> list[dict[str, Any]]:
+    """Return messages as OpenAI's API takes them: the arguments of calls as JSON text."""
+    turns = [message.model_dump(mode="json") for message in messages]
+    for turn in turns:
+        for call in turn.get("tool_calls", ()):
+            call["function"]["arguments"] = json.dumps(call["function"]["arguments"], ensure_ascii=False)
+    return turns
 
 
 def user(text: str) -> Message:

@@ -19,6 +19,9 @@ class Row(Record):
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
+    tools: str | None = None
+    """The tools that the assistant can call, as JSON text; only in datasets where a prompt has tools."""
+
 
 class PrincipleProbability(Record):
     """The probability of a pair under one principle."""
@@ -190,6 +193,7 @@ def _preference_row(provenance: Provenance, trace: Trace, pair: Pair) -> Prefere
         by_name
         | {
             "prompt": trace.prompt.messages,
+            "tools": trace.prompt.tools,
             "chosen": response_turn(chosen.text),
             "rejected": response_turn(rejected.text),
             "p_margin": pair.margin,
@@ -216,6 +220,7 @@ def _revision_row(provenance: Provenance, trace: Trace, conclusion: Conclusion, 
     matching = (j for j in conclusion.judgements if {j.a, j.b} == {response.id, compared})
     return RevisionRow(
         prompt=trace.prompt.messages,
+        tools=trace.prompt.tools,
         completion=response_turn(response.text),
         p_better=next((j.p_of(response.id) for j in matching), None),
         score=strength.value if strength else None,
