@@ -128,7 +128,7 @@ def judge_item(
     effect = judging.length_effect if isinstance(judging.length_effect, float) else 0.0
     length_ratio = math.log(len(item.chosen) / len(item.rejected)) * (1 if matchup.a == BETTER else -1)
     rule = judging.rule(constitution.weights, constitution.priorities, bias, recalibrate)
-    judgement = judge_matchup(matchup, rule, length_shift=effect * length_ratio)
+    judgement = judge_matchup(matchup, rule, shift=effect * length_ratio)
     return JudgedItem(item, compared, judgement, log_odds_of(BETTER, matchup, constitution, judging))
 
 

@@ -53,6 +53,9 @@ class PreferenceRow(PairRow):
     the pair."""
     p_raw: Probability
     """Probability from the pair's own matchup, averaged over both orders, without any correction."""
+    subtracted: float | None = None
+    """Log-odds in favour of `chosen` that were subtracted from its matchup with `rejected` because the judges give them
+    for length or other surface features; empty without such a correction."""
     p_margin: float
     """`p_chosen` - 0.5: the distance from a tie, above 0 and at most 0.5. It is not called `margin`, because trainers
     of reward models expect log-odds in a column of that name."""

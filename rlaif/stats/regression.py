@@ -64,15 +64,20 @@ def _solved(a: Array, b: Array) -> Array:
 
 def coefficient(fit: Fit, x: Array, y: Array, clusters: Sequence[Hashable], seed: int = 0) -> Estimate:
     """Return the first coefficient with its 95 % interval; whole clusters are drawn, quantiles as in `Bootstrap`."""
+    return coefficients(fit, x, y, clusters, seed)[0]
+
+
+def coefficients(fit: Fit, x: Array, y: Array, clusters: Sequence[Hashable], seed: int = 0) -> tuple[Estimate, ...]:
+    """Return all k coefficients, each as `coefficient` does."""
     names = {name: place for place, name in enumerate(dict.fromkeys(clusters))}
-    n = len(names)
-    value = float(fit(x, y, np.ones((1, len(y))))[0, 0]) if n else np.nan
-    if not np.isfinite(value):
-        return Estimate(value=None, n=len(y), prompts=n)
+    n, k = len(names), x.shape[1]
+    values = fit(x, y, np.ones((1, len(y))))[0] if n else np.full(k, np.nan)
+    if not np.isfinite(values).all():
+        return tuple(Estimate(value=None, n=len(y), prompts=n) for _ in range(k))
     if n < 2:
-        return Estimate(value=value, n=len(y), prompts=n)
+        return tuple(Estimate(value=float(value), n=len(y), prompts=n) for value in values)
     places = np.array([names[cluster] for cluster in clusters])
     at_once = max(1, MOST_CELLS // len(y))
     counts = resample_counts(n, RESAMPLES, seed, at_once)
-    drawn = np.concatenate([fit(x, y, weights[:, places])[:, 0] for weights in counts])
-    return with_interval(value, drawn, len(y), n)
+    drawn = np.concatenate([fit(x, y, weights[:, places]) for weights in counts])
+    return tuple(with_interval(float(value), of_one, len(y), n) for value, of_one in zip(values, drawn.T, strict=True))
