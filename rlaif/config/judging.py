@@ -38,8 +38,9 @@ class RequireConfig(Section):
     """`cases` for the constitution's own cases, or a file of gold labels as `rlaif evaluate judge` reads it."""
     limit: int | None = Field(default=None, ge=1)
     """Maximum number of labelled pairs to use; all by default."""
-    accuracy: float | None = Field(default=0.65, ge=0, le=1)
-    """Minimum share of the judges' labels that are right."""
+    accuracy: float | None = Field(default=0.65, ge=0, lt=1)
+    """Minimum share of the judges' labels that are right, reached by the lower end of its exact 95 % interval: with few
+    labelled pairs, more of them must be right, and with too few the run is refused before anything is asked."""
     labelled: float | None = Field(default=0.2, ge=0, le=1)
     """Minimum share of the pairs that get a label under the run's thresholds."""
     order_agreement: float | None = Field(default=None, ge=0, le=1)
@@ -47,7 +48,7 @@ class RequireConfig(Section):
     label_mass: float | None = Field(default=None, ge=0, le=1)
     """Minimum mean probability of the two labels together."""
     calibration_error: float | None = Field(default=None, ge=0, le=1)
-    """Maximum calibration error of the probabilities."""
+    """Maximum calibration error of the probabilities, without the part that chance makes of few pairs."""
 
 
 class JudgingConfig(Section):
