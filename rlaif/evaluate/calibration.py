@@ -106,7 +106,7 @@ def recalibrate(logits: Sequence[float], prompts: Sequence[str]) -> Recalibratio
     recalibrated = _cross_fitted(x, prompts)
     found = None
     if recalibrated:
-        found = Bootstrap([tally_probability(sigmoid(logit)) for logit in recalibrated], resamples=1)
+        found = Bootstrap([tally_probability(sigmoid(logit)) for logit in recalibrated])
     return Recalibration(
         slope=slope,
         temperature=1 / slope.value if slope.value is not None and slope.value > 0 else None,

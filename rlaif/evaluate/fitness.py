@@ -138,5 +138,6 @@ def _notes(metrics: JudgeMetrics, recalibration: Recalibration) -> list[str]:
 
 
 def _range(estimate: Estimate) -> str:
-    ends = "" if estimate.low is None or estimate.high is None else f", {estimate.low:.0%} to {estimate.high:.0%}"
+    none = estimate.low is None or estimate.high is None
+    ends = f", {estimate.no_interval}" if none else f", {estimate.low:.0%} to {estimate.high:.0%}"
     return f"{estimate.value:.0%}{ends}"

@@ -146,4 +146,4 @@ def _missed(found: JudgeMetrics, require: RequireConfig) -> Iterator[str]:
 def _range(estimate: Estimate) -> str:
     if estimate.value is None:
         return "unknown (no data)"
-    return f"{estimate.value:.0%}{estimate.ends('.0%')}"
+    return f"{estimate.value:.0%}{estimate.ends_or_reason('.0%')}"

@@ -33,10 +33,10 @@ def test_brier_reliability_and_error_by_hand() -> None:
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
 def test_which_answer_is_called_a_plays_no_part(ps: list[float]) -> None:
-    there = Bootstrap([tally_probability(p) for p in ps], resamples=1)
+    there = Bootstrap([tally_probability(p) for p in ps])
     assert sum(one.items for one in reliability(there)) == len(ps)
     assert 0 <= calibration_error(there).value <= 0.5 + 0.5
-    mirrored = Bootstrap([tally_probability(1 - p) for p in ps], resamples=1)
+    mirrored = Bootstrap([tally_probability(1 - p) for p in ps])
     assert [one.items for one in reliability(there)] == pytest.approx(
         [one.items for one in reliability(mirrored)], abs=len(ps) * 0.5
     )
@@ -54,7 +54,7 @@ def test_an_honest_judge_needs_no_temperature_and_a_cold_one_the_planted_one() -
     cold = recalibrate([3 * logit for logit in honest], prompts)
     assert cold.slope.value == pytest.approx(fair.value / 3)
     assert cold.temperature == pytest.approx(3 / fair.value)
-    before = Bootstrap([tally_probability(sigmoid(3 * logit)) for logit in honest], resamples=1)
+    before = Bootstrap([tally_probability(sigmoid(3 * logit)) for logit in honest])
     assert cold.calibration_error < 0.03
     assert calibration_error(before).value > 0.08
     assert cold.brier < before.total("squared") / before.total("scored")
