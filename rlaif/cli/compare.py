@@ -12,7 +12,7 @@ from rich.text import Text
 
 from rlaif.cli.console import replies_line, run_stoppable, stdout_console
 from rlaif.cli.dry_run import simulated_config
-from rlaif.cli.format import decimals, percent
+from rlaif.cli.format import OVER_PROMPTS, decimals, percent
 from rlaif.cli.live import LiveScreen
 from rlaif.cli.options import Json, count_given, run_settings
 from rlaif.compare.comparability import KINDS
@@ -140,7 +140,7 @@ def print_comparison(path: Path, found: Comparison, console: Console) -> None:
     console.print(
         f"{counted(found.prompts, 'prompt')} · {counted(found.matchups, 'matchup')} = {kinds} "
         f"({found.identical} more left out: both responses identical) · noise floor from "
-        f"{counted(found.judged_twice, 'prompt')} · 95 % intervals over prompts · refusals by rules for English",
+        f"{counted(found.judged_twice, 'prompt')} · {OVER_PROMPTS} · refusals by rules for English",
         markup=False,
     )
     tables = [_rule_sets(found), _pairs(found)]

@@ -1,12 +1,18 @@
 """Estimates with their intervals, as they are printed."""
 
 from rlaif.stats.estimates import Estimate
+from rlaif.stats.jackknife import FEWEST
+
+OVER_PROMPTS = f"95 % intervals over prompts, none from fewer than {FEWEST}"
+OVER_ITEMS = f"95 % intervals over items, none from fewer than {FEWEST}"
 
 
 def interval(estimate: Estimate) -> str:
-    """Return a share and its interval in percent, such as `75% (30–95)`; a dash where there is no interval."""
-    if estimate.value is None or estimate.low is None or estimate.high is None:
+    """Return a share and its interval in percent, such as `75% (30–95)`; a dash where there is no value."""
+    if estimate.value is None:
         return "–"
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:.0%}"
     return f"{estimate.value:.0%} ({100 * estimate.low:.0f}–{100 * estimate.high:.0f})"
 
 

@@ -23,7 +23,8 @@ from rlaif.evaluate.text_metrics import tally_text, text_metrics, under
 from rlaif.preferences.judgement import Abstention, Rule
 from rlaif.records import Usage
 from rlaif.runs.reader import Run
-from rlaif.stats.estimates import Array, Bootstrap, Estimate, Tally, kappa_of, unseen
+from rlaif.stats.estimates import Array, Bootstrap, Estimate, Key, Tally, kappa_of
+from rlaif.stats.share_difference import unseen
 
 FEWEST_FOR_A_CONFLICT = 5
 """Least number of prompts in which both principles name a winner; with fewer, the conflict is not reported."""
@@ -81,7 +82,7 @@ def _tally(prompt: PooledPrompt, rules: Mapping[PassKey, Rule]) -> Tally:
 
 def pool_bootstrap(prompts: Sequence[PooledPrompt], rules: Mapping[PassKey, Rule], seed: int = 0) -> Bootstrap:
     """Return a bootstrap over the prompts of a judged pool, from their tallies."""
-    return Bootstrap([_tally(prompt, rules) for prompt in prompts], seed=seed)
+    return Bootstrap([_tally(prompt, rules) for prompt in prompts])
 
 
 def _rule_set(
@@ -188,7 +189,7 @@ def compare_two(bootstrap: Bootstrap, one: str, other: str, constitutions: Mappi
 
 def _kappa(bootstrap: Bootstrap, cells: Sequence[tuple[str, ...]], both: tuple[str, ...]) -> Estimate:
     """Return Cohen's kappa; where no label differs, its lower end is from the share of flips that may be unseen."""
-    kappa = bootstrap.function(kappa_of, cells, of=[both])
+    kappa = bootstrap.function(kappa_of, cells, of=[both], scale="correlation")
     if kappa.value != 1 or kappa.low != kappa.high:
         return kappa
     missed = unseen(kappa.prompts)
@@ -211,6 +212,12 @@ def _beyond_noise(bootstrap: Bootstrap, one: str, other: str) -> Estimate | None
     keys: list[tuple[str, ...]] = [("flip", one, other, "crosswise"), ("both", one, other, "crosswise")]
     for name in (one, other):
         keys += [("flip", name, name, "again"), ("both", name, name, "again")]
+
+    return beyond_noise(bootstrap, keys)
+
+
+def beyond_noise(bootstrap: Bootstrap, keys: Sequence[Key]) -> Estimate:
+    """Return flips / labels of the first two keys minus the mean of those of the next two and the last two."""
 
     def beyond(t: Array) -> Array:
         result: Array = t[0] / t[1] - (t[2] / t[3] + t[4] / t[5]) / 2

@@ -188,15 +188,15 @@ def _critic(summary: Summary) -> str:
     if critic.turned is not None:
         lines.append(f"- {critic.turned:.1%} of its verdicts change with the order of the responses.")
     if critic.overall is not None:
-        ends = "" if critic.overall_interval is None else critic.overall_interval.ends("+.2f")
+        ends = "" if critic.overall_interval is None else critic.overall_interval.ends_or_reason("+.2f")
         lines.append(
             f"- Position bias {critic.overall:+.2f} logits{ends} for the response shown first (cancelled in p_chosen)."
         )
     if summary.length is not None and summary.length.linear.value is not None:
         effect = summary.length.linear
         lines.append(
-            f"- Length: {effect.value:+.2f} logits{effect.ends('+.2f')} per unit of log length ratio, not controlled "
-            "for quality: longer responses may be better ones."
+            f"- Length: {effect.value:+.2f} logits{effect.ends_or_reason('+.2f')} per unit of log length ratio, not "
+            "controlled for quality: longer responses may be better ones."
         )
     if summary.conflicts:
         lines.append(f"- In {summary.conflicts} labels, a principle on its own would choose the other response.")

@@ -30,8 +30,8 @@ good."""
 SIGNIFICANT = 0.05
 """p-value of the test of calibration below which the probabilities are shown not to be right."""
 CONFIDENCE = 0.65
-"""An AUROC of the confidence that a useful source of soft labels reaches. Where the interval is so narrow that it would
-show this value to be above one half, and does not show it, confidence means nothing."""
+"""An AUROC of the confidence that a useful source of soft labels reaches. Confidence means nothing where the interval
+holds one half and is below this value; where it holds both, there are too few labels to tell."""
 LENGTH_BIAS = 0.7
 """Logits per unit of log length ratio; if the interval is above it, there is a note."""
 MARGINS = (0.1, 0.2, 0.3, 0.4)
@@ -80,7 +80,7 @@ def soft_labels(auroc: Estimate) -> SoftLabels:
         return "unknown"
     if auroc.low > 0.5:
         return "fit"
-    return "unfit" if auroc.high < CONFIDENCE or (auroc.high - auroc.low) / 2 < CONFIDENCE - 0.5 else "unknown"
+    return "unfit" if auroc.high < CONFIDENCE else "unknown"
 
 
 def against_labels(labelled: Estimate, accuracy: Estimate, longer: Estimate) -> list[str]:
@@ -167,5 +167,6 @@ def chance(p_value: float | None) -> str:
 
 
 def _range(estimate: Estimate) -> str:
-    ends = "" if estimate.low is None or estimate.high is None else f", {estimate.low:.0%} to {estimate.high:.0%}"
+    none = estimate.low is None or estimate.high is None
+    ends = f", {estimate.no_interval}" if none else f", {estimate.low:.0%} to {estimate.high:.0%}"
     return f"{estimate.value:.0%}{ends}"

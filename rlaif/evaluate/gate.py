@@ -28,7 +28,8 @@ from rlaif.records import Prompt
 from rlaif.runs.calibrate import recalibrator_at
 from rlaif.runs.directory import write_text
 from rlaif.seeds import content_hash
-from rlaif.stats.estimates import ALPHA, Estimate
+from rlaif.stats.estimates import Estimate
+from rlaif.stats.jackknife import ALPHA
 from rlaif.templates import Templates
 
 CASES = "cases"
@@ -205,4 +206,4 @@ def _fewest(bar: float) -> int:
 def _range(estimate: Estimate) -> str:
     if estimate.value is None:
         return "unknown (no data)"
-    return f"{estimate.value:.0%}{estimate.ends('.0%')}"
+    return f"{estimate.value:.0%}{estimate.ends_or_reason('.0%')}"

@@ -142,7 +142,10 @@ def panel_estimates(found: Bootstrap, members: Sequence[tuple[str, str, frozense
                 other=other,
                 same=found.ratio(("same", one, other), ("both", one, other)),
                 correlation=found.function(
-                    _correlation, [(name, one, other) for name in _SUMS], of=[("n", one, other)]
+                    correlation_of,
+                    [(name, one, other) for name in _SUMS],
+                    of=[("n", one, other)],
+                    scale="correlation",
                 ),
             )
             for (one, *_), (other, *_) in combinations(members, 2)
@@ -177,7 +180,8 @@ def _pair(one: str, other: str, x: float, y: float) -> Tally:
     return tally
 
 
-def _correlation(totals: Array) -> Array:
+def correlation_of(totals: Array) -> Array:
+    """Return Pearson's correlation from totals of 1, x, y, xx, yy and xy along the first axis."""
     n, x, y, xx, yy, xy = totals
     result: Array = (n * xy - x * y) / ((n * xx - x * x) * (n * yy - y * y)) ** 0.5
     return result

@@ -133,7 +133,7 @@ def lengths_plot(bootstrap: Bootstrap) -> Plot:
     """Return the plot of the longer response's mean probability, by length ratio."""
     names = [f"{low:g}–{high:g} times as long" for low, high in pairwise(LENGTH_RATIOS)]
     names.append(f"over {LENGTH_RATIOS[-1]:g} times")
-    probabilities = [bootstrap.ratio(("p longer", place), ("met", place)) for place in range(len(names))]
+    probabilities = [bootstrap.ratio(("p longer", place), ("met", place), share=False) for place in range(len(names))]
     wins = bootstrap.ratio(("longer wins",), ("unequal",))
     return row_plot(
         ("lengths", f"The longer response wins {with_interval(wins)} of the labels"),
@@ -193,12 +193,12 @@ def _refusal_or_hedging_difference(bootstrap: Bootstrap) -> str:
 
 def revisions_plot(bootstrap: Bootstrap, principles: Sequence[str], tags: Sequence[str]) -> Plot:
     """Return the plot of revisions' mean p against their parents: all, by principle of the critique, by prompt tag."""
-    overall = bootstrap.ratio(("p revision",), ("revised",))
+    overall = bootstrap.ratio(("p revision",), ("revised",), share=False)
     names = ["all revisions"]
     marks: list[Estimate | None] = [overall]
     of_tags = f"by tag, the {MOST_TAGS} most frequent" if len(tags) > MOST_TAGS else "by tag of the prompt"
     for kind, heading, values in (("principle", "by principle of the critique", principles), ("tag", of_tags, tags)):
-        found = {k: bootstrap.ratio(("p revision", kind, k), ("revised", kind, k)) for k in values}
+        found = {k: bootstrap.ratio(("p revision", kind, k), ("revised", kind, k), share=False) for k in values}
         found = {k: estimate for k, estimate in found.items() if estimate.value is not None}
         if kind == "tag":
             found = dict(sorted(found.items(), key=lambda item: (-item[1].n, item[0]))[:MOST_TAGS])

@@ -1,16 +1,12 @@
-"""Estimates with 95 % intervals: ratios from a bootstrap over prompts, medians, shares of independent trials.
+"""Estimates with 95 % intervals: ratios and other functions of totals over prompts, medians, independent trials.
 
-Input of the bootstrap: for each prompt a tally of counts and sums by name. Output: ratios and other functions of their
-totals. Whole prompts are resampled with all their matchups, which depend on one another.
-
-Percentile intervals from few prompts are too narrow; the quantiles are moved outwards as Hesterberg 2015 (What Teachers
-Should Know About the Bootstrap, The American Statistician 69, "expanded percentile") proposes. A share of exactly 0 or
-1 has no spread to resample; its open end is the exact binomial bound for that number of prompts.
+The input is, for each prompt, a tally of counts and sums by name. Prompts are independent; the matchups of a prompt
+depend on one another, so an interval comes from leaving out whole prompts (`jackknife`). A share of exactly 0 or 1 has
+no spread; its open end is the exact binomial bound for that number of prompts.
 """
 
 import math
-import random
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from statistics import NormalDist
 from typing import NoReturn
 
@@ -19,14 +15,13 @@ import numpy.typing as npt
 from pydantic import Field
 
 from rlaif.base import Record
+from rlaif.stats.jackknife import ALPHA, FEWEST, Scale, Weights, jackknife_interval, spread_of
+from rlaif.stats.share_difference import share_difference, unseen
 
-Key = Hashable
 Array = npt.NDArray[np.float64]
-
-RESAMPLES = 2000
-ALPHA = 0.05
-MOST_CLUSTERS = 4000
-"""More clusters are combined at random into this many bundles: the variance is unchanged and the memory bounded."""
+Key = Hashable
+OfTotals = Callable[[Array], Array]
+"""A function from totals (keys, …) to values (…)."""
 
 
 class Tally(dict[Key, float]):
@@ -51,12 +46,14 @@ class Estimate(Record):
     value: float | None
     """None where there was nothing to measure it on."""
     low: float | None = None
-    """Lower end of the 95 % interval; None with fewer than two prompts, but for a share of exactly 0 or 1."""
+    """Lower end of the 95 % interval; None with fewer than FEWEST prompts, but for a share of exactly 0 or 1."""
     high: float | None = None
     n: float = Field(default=0, ge=0)
     """What it was measured on, summed: matchups, responses, … as the estimate's name says."""
     prompts: int = Field(default=0, ge=0)
     """Prompts that had any of these."""
+    p: float | None = Field(default=None, exclude=True)
+    """Two-sided p of no effect (`jackknife.Interval`); not written to files."""
 
     def ends(self, form: str, scale: float = 1) -> str:
         """Return the interval as ` (LOW to HIGH)`, each end times `scale` in a format such as `.0%`; empty for none."""
@@ -64,20 +61,28 @@ class Estimate(Record):
             return ""
         return f" ({self.low * scale:{form}} to {self.high * scale:{form}})"
 
+    def ends_or_reason(self, form: str) -> str:
+        """Return the interval as `ends` does, or why there is none, in brackets."""
+        return self.ends(form) or f" ({self.no_interval})"
+
+    @property
+    def no_interval(self) -> str:
+        """Why an estimate with a value has no interval."""
+        if self.prompts < FEWEST:
+            return f"no interval from fewer than {FEWEST} prompts"
+        return "no interval: without one of the prompts there is nothing to estimate"
+
     def holds(self, truth: float) -> bool:
         """Whether the interval contains a number."""
         return self.low is not None and self.high is not None and self.low <= truth <= self.high
 
 
 class Bootstrap:
-    """Tallies of all prompts; every estimate uses the same resamples, so that differences are paired."""
+    """Tallies of all prompts, and estimates from their totals."""
 
-    def __init__(self, tallies: Sequence[Tally], *, seed: int = 0, resamples: int = RESAMPLES) -> None:
+    def __init__(self, tallies: Sequence[Tally]) -> None:
         self._tallies = tallies
         self._columns: dict[Key, Array] = {}
-        self._seed = seed
-        self._resamples = resamples
-        self._draws: Array | None = None
 
     @property
     def prompts(self) -> int:
@@ -99,75 +104,84 @@ class Bootstrap:
             result: Array = totals[: len(above)].sum(axis=0) / totals[len(above) :].sum(axis=0)
             return result
 
-        estimate = self.function(divided, (*above, *below), of=below)
-        if not share or estimate.value not in {0.0, 1.0} or estimate.low != estimate.high:
+        scale = "share" if share else self._scale(above, below)
+        estimate = self.function(divided, (*above, *below), of=below, scale=scale)
+        if not share or estimate.value not in {0.0, 1.0}:
             return estimate
         slack = unseen(estimate.prompts)
         ends = {"low": 0.0, "high": slack} if estimate.value == 0 else {"low": 1 - slack, "high": 1.0}
         return estimate.model_copy(update=ends)
 
-    def function(self, of_totals: Callable[[Array], Array], keys: Sequence[Key], *, of: Sequence[Key]) -> Estimate:
-        """Return a function of the totals of `keys`.
+    def function(
+        self, of_totals: OfTotals, keys: Sequence[Key], *, of: Sequence[Key], scale: Scale = "plain"
+    ) -> Estimate:
+        """Return a function of the totals of `keys`; it must not depend on the number of prompts.
 
         `of_totals` maps an array (keys, …) to one of shape (…); `n` and `prompts` count the keys in `of`.
         """
         if isinstance(of, str):
             raise TypeError("`of` is a sequence of names; the letters of a single string would be read as names")
+        sizes = self._sum(of)
+        counted = sizes != 0
+        value, left_out = self._left_out(of_totals, keys, counted)
+        if not np.isfinite(value):
+            return Estimate(value=None, n=float(sizes.sum()), prompts=int(counted.sum()))
+        return estimate_of(value, left_out, Weights.of_sizes(sizes[counted]), float(sizes.sum()), scale)
+
+    def difference_of_shares(self, one: tuple[Key, Key], other: tuple[Key, Key]) -> Estimate:
+        """Return the share `other` minus the share `one`, each given as (above, below); it is counted by `other`."""
+        sizes = [self._sum([below]) for _, below in (one, other)]
+        counted = (sizes[0] != 0) | (sizes[1] != 0)
+        n, prompts = float(sizes[1].sum()), int((sizes[1] != 0).sum())
+        found = [self._left_out(lambda t: t[0] / t[1], keys, counted) for keys in (one, other)]
+        if not all(np.isfinite(value) for value, _ in found):
+            return Estimate(value=None, n=n, prompts=prompts)
+        weights = [Weights.of_sizes(one[counted]) for one in sizes]
+        spreads = [spread_of(*of, weight, "share") for of, weight in zip(found, weights, strict=True)]
+        value = found[1][0] - found[0][0]
+        if spreads[0] is None or spreads[1] is None:
+            return Estimate(value=value, n=n, prompts=prompts)
+        between = share_difference(spreads[0], spreads[1])
+        return Estimate(value=value, n=n, prompts=prompts, low=between.low, high=between.high, p=between.p)
+
+    def _left_out(
+        self, of_totals: OfTotals, keys: Sequence[Key], counted: npt.NDArray[np.bool_]
+    ) -> tuple[float, Array]:
+        """Return a function of the totals, and its (n,) values without each of the prompts that are `counted`."""
         columns = np.stack([self._column(key) for key in keys])
-        base = np.sum([self._column(key) for key in of], axis=0)
-        n, prompts = float(base.sum()), int((base != 0).sum())
+        totals = columns.sum(axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            value = float(of_totals(columns.sum(axis=1)))
-            if not np.isfinite(value):
-                return Estimate(value=None, n=n, prompts=prompts)
-            if prompts < 2:
-                return Estimate(value=value, n=n, prompts=prompts)
-            return with_interval(value, of_totals(columns @ self._drawn().T), n, prompts)
+            return float(of_totals(totals)), of_totals(totals[:, None] - columns[:, counted])
+
+    def _scale(self, above: Sequence[Key], below: Sequence[Key]) -> Scale:
+        """Return the scale that the prompts' values allow."""
+        sums, counts = self._sum(above), self._sum(below)
+        if (np.abs(sums) <= counts).all():
+            return "correlation" if (sums < 0).any() else "fraction"
+        return "plain" if (sums < 0).any() else "positive"
+
+    def _sum(self, keys: Sequence[Key]) -> Array:
+        return np.asarray(np.sum([self._column(key) for key in keys], axis=0))
 
     def _column(self, key: Key) -> Array:
         if key not in self._columns:
             self._columns[key] = np.array([tally[key] for tally in self._tallies], dtype=float)
         return self._columns[key]
 
-    def _drawn(self) -> Array:
-        """Return how often each prompt is in each resample, (resamples, prompts)."""
-        if self._draws is None:
-            self._draws = next(resample_counts(self.prompts, self._resamples, self._seed, self._resamples))
-        return self._draws
 
-
-def resample_counts(clusters: int, resamples: int, seed: int, at_once: int) -> Iterator[Array]:
-    """Yield how often each cluster is in each resample, (up to `at_once` resamples, clusters)."""
-    rng = np.random.default_rng(seed)
-    for start in range(0, resamples, at_once):
-        size = min(at_once, resamples - start)
-        yield rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=size).astype(float)
-
-
-def bootstrap_of(tallies: Iterable[tuple[Hashable, Tally]], seed: int = 0) -> Bootstrap:
-    """Return a bootstrap over clusters: tallies of one cluster (one prompt, one item) are always drawn together."""
+def bootstrap_of(tallies: Iterable[tuple[Hashable, Tally]]) -> Bootstrap:
+    """Return the tallies by cluster: those of one cluster (one prompt, one item) are added up."""
     clusters: dict[Hashable, Tally] = {}
     for cluster, tally in tallies:
         clusters.setdefault(cluster, Tally()).add(tally)
-    return Bootstrap(_bundled(list(clusters.values())), seed=seed)
+    return Bootstrap(list(clusters.values()))
 
 
-def _bundled(tallies: list[Tally]) -> list[Tally]:
-    if len(tallies) <= MOST_CLUSTERS:
-        return tallies
-    random.Random(0).shuffle(tallies)
-    bundles = [Tally() for _ in range(MOST_CLUSTERS)]
-    for place, tally in enumerate(tallies):
-        bundles[place % MOST_CLUSTERS].add(tally)
-    return bundles
-
-
-def with_interval(value: float, drawn: Array, n: float, prompts: int) -> Estimate:
-    """Return an estimate whose interval comes from its value in every resample, widened for few prompts."""
-    drawn = drawn[np.isfinite(drawn)]
-    outside = NormalDist().cdf(-student_t(prompts - 1) * (prompts / (prompts - 1)) ** 0.5)
-    low, high = np.quantile(drawn, [outside, 1 - outside]) if len(drawn) else (value, value)
-    return Estimate(value=value, low=float(low), high=float(high), n=n, prompts=prompts)
+def estimate_of(value: float, left_out: Array, weights: Weights, n: float, scale: Scale = "plain") -> Estimate:
+    """Return an estimate with the interval of `jackknife_interval`."""
+    found = jackknife_interval(value, left_out, weights, scale)
+    ends = {} if found is None else {"low": found.low, "high": found.high, "p": found.p}
+    return Estimate(value=value, n=n, prompts=len(left_out), **ends)
 
 
 def median_interval(values: npt.ArrayLike, clusters: Sequence[str] | npt.NDArray[np.int64]) -> Estimate:
@@ -175,7 +189,7 @@ def median_interval(values: npt.ArrayLike, clusters: Sequence[str] | npt.NDArray
 
     Woodruff 1952 (Confidence intervals for medians and other position measures, JASA 47): the share of values below the
     median has a variance, summed by cluster; its interval is mapped back to quantiles of the values. No interval with
-    fewer than two clusters, nor with so few that the interval of the share exceeds [0, 1].
+    fewer than FEWEST clusters, nor with so few that the interval of the share exceeds [0, 1].
     """
     found = np.asarray(values, dtype=float)
     if not len(found):
@@ -184,7 +198,7 @@ def median_interval(values: npt.ArrayLike, clusters: Sequence[str] | npt.NDArray
     _, places = np.unique(np.asarray(clusters), return_inverse=True)
     count = int(places.max()) + 1
     estimate = Estimate(value=middle, n=len(found), prompts=count)
-    if count < 2:
+    if count < FEWEST:
         return estimate
     below = (np.sign(middle - found)) / 2  # a value at the median itself counts as half below it
     sums = np.bincount(places, weights=below - below.mean(), minlength=count)
@@ -210,11 +224,6 @@ def student_t(df: int | None) -> float:
     z = student_t(None)
     third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * df**3)
     return z + (z**3 + z) / (4 * df) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * df**2) + third
-
-
-def unseen(n: int) -> float:
-    """Return the largest share that could be missed in n prompts: the 97.5 % bound for 0 of n (Clopper-Pearson)."""
-    return 1 - float((ALPHA / 2) ** (1 / n))
 
 
 def wilson(hits: int, n: int) -> Estimate:

@@ -30,9 +30,9 @@ def test_brier_and_reliability_by_hand() -> None:
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
 def test_which_answer_is_called_a_plays_no_part(ps: list[float]) -> None:
-    there = Bootstrap([tally_probability(p) for p in ps], resamples=1)
+    there = Bootstrap([tally_probability(p) for p in ps])
     assert sum(one.items for one in reliability(there)) == len(ps)
-    mirrored = Bootstrap([tally_probability(1 - p) for p in ps], resamples=1)
+    mirrored = Bootstrap([tally_probability(1 - p) for p in ps])
     assert [one.items for one in reliability(there)] == pytest.approx(
         [one.items for one in reliability(mirrored)], abs=len(ps) * 0.5
     )

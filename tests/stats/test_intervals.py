@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_1samp
 
-from rlaif.stats.estimates import Bootstrap, Tally, apart, highest_is_shown, kappa_of, wilson
+from rlaif.stats.estimates import Bootstrap, Estimate, Tally, apart, highest_is_shown, kappa_of, wilson
 
 
 def test_a_ratio_is_that_of_the_totals_and_not_the_mean_of_ratios() -> None:
@@ -57,7 +58,7 @@ def test_fewer_than_four_trials_all_hits_could_be_chance() -> None:
     assert wilson(0, 0).value is None
 
 
-@pytest.mark.parametrize("prompts", [12, 40])
+@pytest.mark.parametrize("prompts", [8, 40])
 def test_intervals_hold_the_truth_about_ninety_five_times_in_a_hundred(prompts: int) -> None:
     rng = np.random.default_rng(7)
     held = {"ratio": 0, "kappa": 0}
@@ -69,12 +70,50 @@ def test_intervals_hold_the_truth_about_ninety_five_times_in_a_hundred(prompts: 
             second = first ^ (rng.random(4) < rng.beta(3, 7))
             counts = {(a, b): float(((first == a) & (second == b)).sum()) for a in (True, False) for b in (True, False)}
             tallies.append(Tally(counts | {"flips": float((first != second).sum()), "all": 4.0}))
-        bootstrap = Bootstrap(tallies, resamples=500)
+        bootstrap = Bootstrap(tallies)
         held["ratio"] += bootstrap.ratio("flips", "all").holds(0.3)
         table = [(True, True), (True, False), (False, True), (False, False)]
-        held["kappa"] += bootstrap.function(kappa_of, table, of=["all"]).holds(0.4)
+        held["kappa"] += bootstrap.function(kappa_of, table, of=["all"], scale="correlation").holds(0.4)
     for kind, times in held.items():
         assert 0.925 <= times / 600 <= 0.975, kind
+
+
+def test_a_mean_of_one_value_per_prompt_has_the_interval_of_students_t() -> None:
+    values = [-1.0, 0.5, 2.0, 3.0, 4.5, 6.0]
+    found = Bootstrap([Tally({"x": value, "n": 1}) for value in values]).ratio("x", "n", share=False)
+    ends = ttest_1samp(values, 0)
+    assert (found.low, found.high) == pytest.approx(tuple(ends.confidence_interval()))
+    assert found.p == pytest.approx(ends.pvalue)
+
+
+def test_unequal_prompts_and_heavy_tails_widen_an_interval() -> None:
+    values = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]
+
+    def width(values: list[float], sizes: list[int]) -> float:
+        tallies = [Tally({"x": size * value, "n": size}) for value, size in zip(values, sizes, strict=True)]
+        found = Bootstrap([Tally({"x": -1.0, "n": 0}), *tallies]).ratio("x", "n", share=False)
+        return (found.high - found.low) / np.std(values)
+
+    equal = width(values, [1] * 8)
+    assert width(values, [1, 1, 1, 1, 1, 1, 1, 9]) > 1.3 * equal
+    assert width([4.0, 4.1, 4.2, 4.3, 4.4, 4.5, 4.6, 40.0], [1] * 8) > 1.1 * equal
+
+
+def test_ends_stay_where_the_estimate_can_be() -> None:
+    def of(values: list[float]) -> Estimate:
+        return Bootstrap([Tally({"x": value, "n": 1}) for value in values]).ratio("x", "n", share=False)
+
+    mass, rate, tau = of([0.5, 0.99, 0.99, 1, 1, 1]), of([0, 0, 0, 0.2, 3.0, 9.0]), of([-0.3, 1, 1, 1, 1, 1])
+    assert 0 < mass.low < mass.high < 1
+    assert 0 < rate.low < rate.high
+    assert -1 < tau.low < tau.high < 1
+
+
+def test_fewer_than_five_prompts_have_no_interval_and_the_reason_is_given() -> None:
+    four, five = ([Tally({"yes": n % 2, "all": 1}) for n in range(prompts)] for prompts in (4, 5))
+    assert Bootstrap(four).ratio("yes", "all").low is None
+    assert Bootstrap(four).ratio("yes", "all").ends_or_reason(".0%") == " (no interval from fewer than 5 prompts)"
+    assert Bootstrap(five).ratio("yes", "all").low is not None
 
 
 def test_estimates_differ_where_their_intervals_do_not_overlap() -> None:

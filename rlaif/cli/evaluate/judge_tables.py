@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rlaif.cli.console import plain
-from rlaif.cli.format import decimals, interval
+from rlaif.cli.format import OVER_PROMPTS, decimals, interval
 from rlaif.evaluate.fitness import chance
 from rlaif.evaluate.judge_metrics import JudgeMetrics
 from rlaif.evaluate.judge_report import CriticReport, JudgeEvaluation, Overlap
@@ -20,9 +20,7 @@ STYLES = {"fit": "green", "fit with these settings": "yellow", "not fit": "bold 
 def print_evaluation(found: JudgeEvaluation, console: Console) -> None:
     """Print the metrics, the subsets, the baselines, and the conclusion on each critic."""
     console.print(Text(f"{found.constitution} v{found.constitution_version}  {found.constitution_hash}", style="bold"))
-    console.print(
-        f"{found.gold}: {found.items} items, {found.prompts} prompts · 95 % intervals over prompts", markup=False
-    )
+    console.print(f"{found.gold}: {found.items} items, {found.prompts} prompts · {OVER_PROMPTS}", markup=False)
     console.print(_figures(found))
     if found.subsets:
         console.print(_subsets(found))

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rlaif.cli.console import plain
+from rlaif.cli.format import OVER_PROMPTS
 from rlaif.evaluate.policy.gains_and_losses import (
     GROUPS,
     HEADINGS,
@@ -35,7 +36,7 @@ def print_policy_evaluation(found: PolicyEvaluation, console: Console) -> None:
     rules = ", ".join(f"{one.constitution} v{one.version}" for one in found.wins)
     console.print(
         f"{found.prompts} prompts of {found.source}, {found.sampling.n} responses each · judged under {rules} by "
-        f"{found.critic} · 95 % intervals over prompts",
+        f"{found.critic} · {OVER_PROMPTS}",
         markup=False,
     )
     console.print(_lines(found))

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rlaif.cli.console import plain, stdout_console
-from rlaif.cli.format import interval
+from rlaif.cli.format import OVER_ITEMS, interval
 from rlaif.cli.options import Json, columns_of
 from rlaif.errors import UsageError
 from rlaif.evaluate.collected_verdicts import Names, VerdictReport, evaluate_verdicts, read_verdicts
@@ -72,7 +72,7 @@ COLUMNS = {
 def print_verdicts(report: VerdictReport, console: Console) -> None:
     """Print one row per group, and what the columns are measured on."""
     console.print(
-        f"{report.file}: {report.rows:,} rows, each judged in both orders · 95 % intervals over items",
+        f"{report.file}: {report.rows:,} rows, each judged in both orders · {OVER_ITEMS}",
         markup=False,
     )
     table = Table("judge", "strategy", box=SIMPLE_HEAD)

@@ -6,12 +6,12 @@ of its difference excludes zero; otherwise nothing is shown. If nothing changed,
 exclude zero. The texts of a line are the same on the terminal and on the page.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from rlaif.records import Record
-from rlaif.stats.estimates import Array, Bootstrap, Estimate, Key, Tally, unseen
+from rlaif.stats.estimates import Array, Bootstrap, Estimate, Key, OfTotals, Tally
 
 Group = Literal["rules", "refusals", "flattery", "manner", "variety", "knowledge", "drift"]
 Unit = Literal["share", "number", "nats"]
@@ -19,8 +19,6 @@ Better = Literal["higher", "lower"]
 Finding = Literal["gain", "loss", "change", "nothing shown", "not measured"]
 Side = Literal["base", "tuned"]
 SIDES: tuple[Side, Side] = ("base", "tuned")
-OfTotals = Callable[[Array], Array]
-"""A function from totals (keys, …) to values (…)."""
 ROUNDING = 1e-9
 """Differences up to this count as zero."""
 
@@ -86,9 +84,12 @@ def ratio_line(found: Bootstrap, measure: Measure, above: Key, below: Key) -> Li
     """Return the line of the ratio `above` / `below` of two counts of each model."""
     share = measure.unit == "share"
     base, tuned = (found.ratio((side, above), (side, below), share=share) for side in SIDES)
+    if share:
+        one, other = (((side, above), (side, below)) for side in SIDES)
+        return line_of(measure, base, tuned, found.difference_of_shares(one, other))
     keys = [(side, key) for side in SIDES for key in (above, below)]
     difference = found.function(lambda t: t[2] / t[3] - t[0] / t[1], keys, of=[("tuned", below)])
-    return line_of(measure, base, tuned, widened(difference) if share else difference)
+    return line_of(measure, base, tuned, difference)
 
 
 def function_line(found: Bootstrap, measure: Measure, of_totals: OfTotals, keys: Sequence[Key], of: Key) -> Line:
@@ -107,7 +108,7 @@ def line_of(measure: Measure, base: Estimate | None, tuned: Estimate | None, dif
     """Return the line of a measure, with the finding from its difference."""
     finding = finding_of(difference, measure.better)
     if difference.value is not None and finding == "not measured" and not measure.note:
-        measure = replace(measure, note="only one prompt has it, so there is no interval")
+        measure = replace(measure, note=difference.no_interval)
     return Line(base=base, tuned=tuned, difference=difference, finding=finding, **vars(measure))
 
 
@@ -125,20 +126,6 @@ def finding_of(difference: Estimate, better: Better | None) -> Finding:
     if better is None:
         return "change"
     return "gain" if (difference.value > 0) == (better == "higher") else "loss"
-
-
-def widened(difference: Estimate) -> Estimate:
-    """Return the difference of two shares, with an interval of more than zero width.
-
-    Where all prompts have the same difference, a bootstrap gives zero width; then the interval is widened by the share
-    that may be unseen in so many prompts.
-    """
-    if difference.value is None or difference.low is None or difference.low != difference.high:
-        return difference
-    # Where no prompt differs, unseen ones may differ in either direction; where all do, a side counts twice.
-    slack = unseen(difference.prompts) * (1 if difference.value == 0 else 2)
-    ends = {"low": max(-1.0, difference.value - slack), "high": min(1.0, difference.value + slack)}
-    return difference.model_copy(update=ends)
 
 
 def value_text(estimate: Estimate | None, unit: Unit) -> str:

@@ -19,7 +19,8 @@ from rlaif.evaluate.policy.gains_and_losses import SIDES, Line, Measure, Side, p
 from rlaif.evaluate.policy.outputs import Responses
 from rlaif.evaluate.text_metrics import VARIETY_WINDOW, tally_text
 from rlaif.records import Prompt, Record
-from rlaif.stats.estimates import ALPHA, Array, Tally
+from rlaif.stats.estimates import Array, Tally
+from rlaif.stats.jackknife import ALPHA
 from rlaif.text.diversity import self_overlap, words
 
 LONGEST = 3

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rlaif.evaluate.policy.gains_and_losses import Measure, finding_of, paired_bootstrap, ratio_line, widened
+from rlaif.evaluate.policy.gains_and_losses import Line, Measure, finding_of, paired_bootstrap, ratio_line
 from rlaif.evaluate.policy.knowledge_and_drift import (
     bootstrap_of_choices,
     choice_lines,
@@ -41,23 +41,33 @@ def test_a_finding_is_an_interval_without_zero_and_a_direction(
     assert finding_of(difference, better) == finding
 
 
-def test_one_prompt_shows_nothing_and_that_is_said() -> None:
-    counted = {"base": Tally({"a": 1, "b": 2}), "tuned": Tally({"a": 2, "b": 2})}
-    alone = ratio_line(
-        paired_bootstrap([counted]), Measure("words", "manner", "words per response", unit="number"), "a", "b"
-    )
-    assert (alone.finding, alone.note) == ("not measured", "only one prompt has it, so there is no interval")
-    assert alone.difference.value == pytest.approx(0.5)
+def line_of_shares(each: list[tuple[int, int]]) -> Line:
+    """Return the line of prompts with one response each; a pair tells whether the base and the tuned model do it."""
+    tallies = [{"base": Tally({"a": base, "b": 1}), "tuned": Tally({"a": tuned, "b": 1})} for base, tuned in each]
+    return ratio_line(paired_bootstrap(tallies), Measure("x", "manner", "x", "lower"), "a", "b")
+
+
+def test_few_prompts_show_nothing_and_that_is_said() -> None:
+    few = line_of_shares([(0, 1)] * 4)
+    assert (few.finding, few.note) == ("not measured", "no interval from fewer than 5 prompts")
+    assert few.difference.value == 1
 
 
 def test_a_difference_of_shares_never_has_an_interval_without_width() -> None:
-    none_of_40 = widened(Estimate(value=0.0, low=0.0, high=0.0, n=40, prompts=40))
+    none_of_40 = line_of_shares([(0, 0)] * 40).difference
     assert none_of_40.low == pytest.approx(-(1 - 0.025 ** (1 / 40)))
     assert none_of_40.high == pytest.approx(1 - 0.025 ** (1 / 40))
-    assert widened(Estimate(value=1.0, low=1.0, high=1.0, n=9, prompts=9)).high == 1
-    all_differ = [widened(Estimate(value=1.0, low=1.0, high=1.0, n=n, prompts=n)) for n in (2, 5, 6)]
-    assert [finding_of(one, "lower") for one in all_differ] == ["nothing shown", "nothing shown", "loss"]  # a sign test
-    assert finding_of(widened(Estimate(value=1.0, n=1, prompts=1)), "lower") == "not measured"
+    all_of_9 = line_of_shares([(0, 1)] * 9).difference
+    # A prompt that is not like the others would count for both models: 1 less twice the exact bound.
+    assert (all_of_9.low, all_of_9.high) == (pytest.approx(2 * 0.025 ** (1 / 9) - 1), 1)
+    assert [line_of_shares([(0, 1)] * n).finding for n in (5, 6)] == ["nothing shown", "loss"]  # as by a sign test
+
+
+def test_the_interval_of_a_difference_of_rare_shares_is_asymmetric() -> None:
+    line = line_of_shares([(0, 1)] * 5 + [(0, 0)] * 55)
+    found = line.difference
+    assert found.value == pytest.approx(5 / 60)
+    assert found.high - found.value > 1.2 * (found.value - found.low)
 
 
 def test_a_difference_pairs_the_prompts() -> None:
