@@ -162,6 +162,27 @@ def test_another_constitution_sends_no_sampling_request(run: Run, url: str) -> N
         assert [r.text for r in one.responses[:2]] == [r.text for r in two.responses[:2]]
 
 
+def test_edits_of_responses_show_what_they_are_worth_to_the_critic(run: Run) -> None:
+    command = [sys.executable, "-m", "rlaif", "evaluate", "shortcuts", str(run.path), "--prompts", "3"]
+    command += ["--edits", "padding,answer"]
+
+    def said(*flags: str) -> dict[str, Any]:
+        done = subprocess.run([*command, *flags, "--json"], stdout=subprocess.PIPE, check=True)
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    plan = said("--dry-run")
+    assert plan["unedited_missing"] == 0
+    assert plan["requests"] == 6 * 4 * 2  # edited matchups, principles, orders
+    found = said()
+    assert (found["prompts"], found["failed"]) == (3, 0)
+    padding, answer = found["effects"]
+    assert padding["effect"]["n"] + answer["effect"]["n"] + found["unreadable"] == 6  # B may be too rare to be reported
+    assert all(effect["moved"] <= effect["effect"]["prompts"] for effect in (padding, answer))
+    assert said()["effects"] == found["effects"]
+    assert json.loads((run.path / "shortcuts.json").read_text())["effects"] == found["effects"]
+
+
 def test_three_rule_sets_are_compared_over_one_sampling(run: Run, url: str) -> None:
     settings = config(url, run.path.parent.parent, sampling={"n": 1, "temperature": 0.7, "max_tokens": 32})
     settings = settings.model_copy(

@@ -154,11 +154,14 @@ def _measured(test: ShortcutTest, found: Sequence[Compared]) -> Measured:
     rules = run.constitution
     rule = run.config.judging.rule(rules.weights, rules.priorities)
     edited = found[len(matchups) :]
+    answered = [
+        (planned, was, now.matchup)
+        for planned, now in zip(test.planned, edited, strict=True)
+        if now.matchup is not None and (was := before[planned.of.key]) is not None
+    ]
     shifts = []
-    for planned, result in zip(test.planned, edited, strict=True):
-        was = before[planned.of.key]
-        change = None if was is None or result.matchup is None else paired_change(was, result.matchup, rule)
-        if change is not None:
+    for planned, was, now in answered:
+        if (change := paired_change(was, now, rule)) is not None:
             logit = change if planned.side == "a" else -change
             shifts.append(Shift(planned.of.prompt.id, planned.edit, logit, planned.changes(test.edits)))
     effects = ShortcutEffects(
@@ -167,7 +170,8 @@ def _measured(test: ShortcutTest, found: Sequence[Compared]) -> Measured:
         run=str(run.path),
         prompts=test.prompts,
         matchups=len(test.planned),
-        failed=sum(result.matchup is None for result in edited),
+        failed=len(edited) - len(answered),
+        unreadable=len(answered) - len(shifts),
         effects=effects_of(shifts, test.edits),
         measured_on=judged_with(run, uncorrected=True),
     )

@@ -58,7 +58,9 @@ class ShortcutEffects(Record):
     matchups: int
     """Matchups with an edited response that were asked."""
     failed: int
-    """Those of them whose requests failed."""
+    """Those of them whose requests failed, or those of the matchup unedited."""
+    unreadable: int = 0
+    """Those of them that were answered, but in which no verdict could be read both before and after the edit."""
     effects: tuple[Effect, ...]
     measured_on: JudgedWith
 

@@ -52,21 +52,27 @@ def _log_length(text: str) -> float:
 
 
 def _flatters(text: str) -> bool:
-    return any(map(_FLATTERY.search, sentences(plain(text[:400]))[:OPENING]))
+    return any(map(_FLATTERY.search, sentences(plain(_without_marks(text[:400])))[:OPENING]))
 
 
 def _hedge_count(text: str) -> int:
-    return sum(span.kind == "epistemic" for span in hedges(text).spans)
+    return sum(span.kind == "epistemic" for span in hedges(_without_marks(text)).spans)
 
 
 def _claims_authority(text: str) -> bool:
-    return _AUTHORITY.search(plain(text)) is not None
+    return _AUTHORITY.search(plain(_without_marks(text))) is not None
+
+
+def _without_marks(text: str) -> str:
+    """Return the text without bold type and list marks, which must not hide words."""
+    return _MARKS.sub("", text)
 
 
 def _ends_in_a_label(text: str) -> bool:
     return _ANSWER.search(text.rstrip()) is not None
 
 
+_MARKS = re.compile(r"\*\*|^[ \t]{0,8}(?:[-*+•]|\d{1,3}[.)])[ \t]+", re.MULTILINE)
 _ADJECTIVE = (
     r"(?:great|good|excellent|wonderful|fantastic|brilliant|amazing|insightful|thoughtful|fascinating|terrific|superb"
     r"|interesting|clever|smart|important)"

@@ -3,6 +3,7 @@
 import json
 import math
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,12 @@ PLANTED = {"markdown": 0.6, "flattery": 0.5, "hedge": -0.4, "authority": 0.7, "a
 LENGTH = 0.8
 BIASED = SimulatedModel(shortcuts=PLANTED, length_bias=LENGTH, features={"flattery": 0.5, "hedge": 0.5}, words=15)
 FREE = {"min_margin": 0.0, "allow_order_noise": True}
+
+
+@pytest.fixture
+def make_config(make_config: MakeConfig) -> MakeConfig:
+    """Describe runs of two samples, without revisions."""
+    return partial(make_config, revision={"rounds": 0})
 
 
 @pytest.fixture
@@ -84,7 +91,7 @@ async def test_both_sides_are_edited_equally_often_and_every_edit_meets_the_same
 
 
 async def test_an_effect_that_is_not_shown_is_not_subtracted_and_that_is_said(make_config: MakeConfig) -> None:
-    async with SimulatedServer(SimulatedModel(shortcuts={"answer": 1.0}, noise=0.3, seed=1)) as server:
+    async with SimulatedServer(SimulatedModel(shortcuts={"answer": 1.0})) as server:
         run = await generate_async(make_config(server, 30, judging=FREE))
         test = shortcut_test(run, ("hedge", "answer"), prompts=30)
         effects = (await measure_shortcuts(test)).effects
@@ -106,8 +113,8 @@ async def test_effects_of_another_run_are_kept_and_those_of_other_judges_refused
     make_config: MakeConfig, tmp_path: Path
 ) -> None:
     async with SimulatedServer(BIASED) as server:
-        run = await generate_async(make_config(server, 24, judging=FREE))
-        measured = await measure_shortcuts(shortcut_test(run, ("flattery",), prompts=24))
+        run = await generate_async(make_config(server, 40, judging=FREE))
+        measured = await measure_shortcuts(shortcut_test(run, ("flattery",), prompts=40))
         file = tmp_path / "effects.json"
         file.write_text(measured.effects.model_dump_json())
         named = {**FREE, "shortcuts": str(file)}

@@ -71,6 +71,14 @@ def test_a_feature_that_is_there_is_not_added_again() -> None:
         assert edited(edit, once, random.Random(0)) is None
 
 
+@pytest.mark.parametrize("edit", ["flattery", "hedge", "authority"])
+def test_markdown_does_not_hide_another_feature(edit: Shortcut) -> None:
+    for seed in range(30):
+        once = edited(edit, PROSE, random.Random(seed))
+        twice = edited("markdown", once, random.Random(seed))
+        assert feature(edit, twice) == 1, twice
+
+
 def test_padding_has_no_feature_besides_length() -> None:
     for sentence in edits._PADDING:
         assert not any(feature(name, sentence) for name in SHORTCUTS if name != "padding"), sentence

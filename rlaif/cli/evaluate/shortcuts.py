@@ -164,6 +164,11 @@ def notes_of(found: ShortcutEffects, run: Run) -> list[str]:
         notes.append(
             f"{found.failed} of {found.matchups} edited matchups failed and are left out; the same command asks again"
         )
+    if found.unreadable:
+        notes.append(
+            f"{found.unreadable} of {found.matchups} edited matchups are left out, because no verdict could be read "
+            "before and after the edit"
+        )
     if found.prompts < FEWEST_MOVED:
         notes.append(f"an effect counts as shown from {FEWEST_MOVED} prompts on; raise --prompts or generate more")
     return notes
