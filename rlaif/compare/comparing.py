@@ -24,7 +24,7 @@ from rlaif.evaluate.gate import gate_of
 from rlaif.generation import generate_async, trace_all
 from rlaif.judges import PAIRWISE
 from rlaif.judges.base import Judge
-from rlaif.judges.panel import judges_through
+from rlaif.judges.panel import judges_through, refuse_long_labels
 from rlaif.models.model import Model
 from rlaif.models.reply_store import ReplyStore
 from rlaif.models.serving import Clients, open_clients
@@ -155,6 +155,7 @@ async def _judge(
             with ReplyStore(config.run.reply_store) as store:
                 critic = Model(clients.critic, store, progress.meter, config.run.critic.chat_template_kwargs)
                 judges = judges_through(clients, config.run.judging.panel, critic, store, progress.meter)
+                await refuse_long_labels(judges)
                 judge = partial(_judge_prompt, _pool_judging(config, runs, judges, prompts), runs)
                 await trace_all(reader.todo(), judge, writer, progress, screen, config.run.open_prompts)
                 store.flush()

@@ -103,7 +103,7 @@ def confidence_auroc(logits: Sequence[float], prompts: Sequence[Hashable]) -> Es
     influence = np.bincount(of_right, weights=(above - value) / len(right), minlength=len(logits))
     influence += np.bincount(of_wrong, weights=(below - value) / len(wrong), minlength=len(logits))
     error = math.sqrt(estimate.prompts / (estimate.prompts - 1) * (influence @ influence))
-    half = student_t(fewest - 1) * error / (value * (1 - value))
+    half = student_t(estimate.prompts - 1) * error / (value * (1 - value))
     middle = math.log(value / (1 - value))
     low, high = (1 / (1 + math.exp(-(middle + sign * half))) for sign in (-1, 1))
     return estimate.model_copy(update={"low": low, "high": high})

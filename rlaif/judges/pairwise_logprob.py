@@ -127,6 +127,7 @@ KIND = JudgeKind(
     describe=describe,
     unanswered=lambda _, mass: f"only {mass:.0%} of its probability falls on the two labels {THINKING}",
     ask_pair=compare,
+    one_token=lambda config: config.labels,
     template="compare",
     stand_ins=STAND_INS,
 )

@@ -190,6 +190,7 @@ KIND = JudgeKind(
     describe=describe,
     unanswered=unanswered,
     ask_pair=deliberate,
+    one_token=lambda config: config.labels if config.read == "logprob" else (),
     template="deliberate",
     stand_ins=STAND_INS,
 )

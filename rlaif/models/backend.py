@@ -6,7 +6,7 @@ balancing and limits on concurrency are the same for all backends and are in `cl
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -52,6 +52,9 @@ class ChatRequest(ModelRequest):
     stop: tuple[str, ...] = ()
     logprobs: bool | None = None
     top_logprobs: int | None = None
+    logprob_token_ids: tuple[int, ...] = ()
+    """Tokens whose log-probabilities are reported, however rare they are, in place of the most likely ones (vLLM; other
+    servers ignore it or refuse it)."""
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
     continue_final_message: bool | None = None
     """Whether the reply continues the last message, an assistant's (vLLM; other servers may not support it)."""
@@ -199,9 +202,23 @@ class Backend(Protocol):
         the API refuses, ReplyError for a reply that cannot be read, EndpointError when no request can succeed.
         """
 
+    async def token_ids(self, model: str, text: str) -> tuple[int, ...] | None:
+        """Return the ids of a text's tokens, without special ones; None where the API cannot say."""
+
+    async def text_of(self, model: str, ids: Sequence[int]) -> str | None:
+        """Return the text of tokens; None where the API cannot say."""
+
 
 class HttpBackend:
     """Base of backends over HTTP: one request to one URL, where every failure becomes one of the errors above."""
+
+    async def token_ids(self, model: str, text: str) -> tuple[int, ...] | None:
+        """Return the ids of a text's tokens; None, as here, where the API cannot say."""
+        return None
+
+    async def text_of(self, model: str, ids: Sequence[int]) -> str | None:
+        """Return the text of tokens; None, as here, where the API cannot say."""
+        return None
 
     def __init__(self, url: str, session: aiohttp.ClientSession, api_key: str | None, timeout_s: float) -> None:
         self.url, self.api_key, self._session = url, api_key, session

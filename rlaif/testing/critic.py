@@ -160,5 +160,9 @@ def one_token(probabilities: Sequence[tuple[str, float]]) -> dict[str, Any]:
     }
 
 
+UNLIKELY = -9999.0
+"""Log-probability of a token that the simulated critic never thinks of, as vLLM writes minus infinity."""
+
+
 def _log(p: float) -> float:
     return math.log(max(p, 1e-12))

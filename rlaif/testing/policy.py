@@ -86,9 +86,19 @@ def letter_probabilities(model: SimulatedModel, body: dict[str, Any]) -> list[tu
     return [(chosen, model.label_mass * knowledge.confidence), *others]
 
 
+def words_of(text: str) -> list[str]:
+    """Return the tokens of a text: words with the white space before them."""
+    return _TOKEN.findall(text)
+
+
+def token_id(word: str) -> int:
+    """Return the id of a token."""
+    return int(content_hash(word, digits=6), 16)
+
+
 def token_ids(text: str) -> list[int]:
     """Return an id for every word."""
-    return [int(content_hash(word, digits=6), 16) for word in _TOKEN.findall(text)]
+    return [token_id(word) for word in words_of(text)]
 
 
 def scored(model: SimulatedModel, prompt: str | list[int]) -> dict[str, Any]:

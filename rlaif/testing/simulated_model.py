@@ -121,6 +121,11 @@ class SimulatedModel(Record):
     shortcuts: dict[Manner, float] = Field(default_factory=dict)
     """Logits that the critic gives for surface features, such as {"markdown": 0.6, "hedge": -0.4}: for Markdown, a
     flattering opening, each hedge, a claim of authority, an ending such as `Answer: A`."""
+    tokenises: bool = True
+    """Whether its server knows /tokenize and reports the log-probabilities of named tokens, as vLLM does. Tokens are
+    words with the white space before them."""
+    reported: int | None = Field(default=None, ge=1)
+    """Largest number of likely tokens that it reports; None for all that it has."""
     noise: float = Field(default=0.0, ge=0)
     """Standard deviation of the noise on each verdict, in logits."""
     noise_tails: Tails = "normal"
