@@ -52,9 +52,12 @@ def pool_rules(
 
 
 def _bias(key: PassKey, config: RunConfig, prompts: Sequence[PooledPrompt]) -> PositionBias:
-    passes = (s for prompt in prompts for s in prompt.sittings if (s.rules, s.again) == key)
-    matchups = (matchup for judging_pass in passes for matchup in judging_pass.matchups)
-    return PositionBias.measure(matchups, config.judging.min_label_mass)
+    """Measure the position bias of one pass; the matchups of one prompt depend on one another."""
+    by_prompt = (
+        [matchup for one in prompt.sittings if (one.rules, one.again) == key for matchup in one.matchups]
+        for prompt in prompts
+    )
+    return PositionBias.measure_prompts(by_prompt, config.judging.min_label_mass)
 
 
 def judge_all(pool: PooledPrompt, rules: Mapping[PassKey, Rule]) -> dict[PassKey, tuple[Judgement, ...]]:

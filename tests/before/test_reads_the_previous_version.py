@@ -258,10 +258,20 @@ def assert_same(was: Any, now: Any) -> None:
     assert list(differences(as_named_now(was, now), now)) == []
 
 
+def without_prompts(bias: dict[str, Any]) -> dict[str, Any]:
+    """Return a position bias without the numbers of prompts of its intervals."""
+    intervals = [bias["overall_interval"] or {}, *bias["intervals"].values()]
+    assert all(interval.get("prompts", 1) > 0 for interval in intervals)
+    overall, *others = ({key: one for key, one in each.items() if key != "prompts"} for each in intervals)
+    return bias | {"overall_interval": overall, "intervals": dict(zip(bias["intervals"], others, strict=True))}
+
+
 def without_recomputed(value: Any) -> Any:
     """Return a value without the ends of the intervals of estimates; the estimates themselves stay."""
     if isinstance(value, dict):
-        gone = RECOMPUTED if {"value", "n", "prompts"} <= value.keys() else set()
+        if "overall_interval" in value:  # of a comparison: its matchups counted as prompts of their own
+            value = without_prompts(value)
+        gone = RECOMPUTED if {"value", "n", "low"} <= value.keys() else set()
         return {key: without_recomputed(one) for key, one in value.items() if key not in gone}
     if isinstance(value, list):
         return [without_recomputed(one) for one in value]
