@@ -130,7 +130,7 @@ async def _rate_aspect(
     )
     request = ChatRequest(messages=(user(after_preamble(judge.config.preamble, question)),), max_tokens=1)
     numbers = [str(number) for number in range(aspect.scale[0], aspect.scale[1] + 1)]
-    read, stored = await judge.critic.choose(request, tuple(numbers), priority=candidates.priority)
+    read, stored = await judge.critic.choose(request, tuple(numbers), priority=candidates.priority, one_token=False)
     masses = [0.0 if logprob is None else math.exp(logprob) for logprob in read.logprobs]
     replies = [stored]
     if "10" in numbers and not masses[-1] and masses[numbers.index("1")] > UNLIKELY_ONE:

@@ -73,17 +73,20 @@ class Model:
         return await self._once(request, priority, labels=labels, step=step)
 
     async def choose(
-        self, request: ChatRequest, labels: tuple[str, ...], *, priority: int = 0
+        self, request: ChatRequest, labels: tuple[str, ...], *, priority: int = 0, one_token: bool = True
     ) -> tuple["LabelLogprobs", StoredReply]:
         """Return (log-probabilities of the labels as the first token, reply).
 
         They are exact where the server reports named tokens; else a label may be too rare to be among the most likely.
+        With `one_token`, raises UsageError for a label that is known to be several tokens.
         """
         reported = self.client.config.top_logprobs or USUAL_LOGPROBS
         asked = request.model_copy(
             update={"max_tokens": 1, "logprobs": True, "top_logprobs": reported, "temperature": 0.0}
         )
         reply = await self.chat(asked, priority=priority, labels=labels)
+        if one_token:
+            await self.client.refuse_long_labels(labels)
         return read_labels(labels, reply.reply.choices[0].first_token), reply
 
     async def reward(self, messages: tuple[Message, ...], *, priority: int = 0) -> StoredReply:
