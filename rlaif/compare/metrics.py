@@ -24,7 +24,7 @@ from rlaif.preferences.judgement import Abstention, Rule
 from rlaif.records import Usage
 from rlaif.runs.reader import Run
 from rlaif.stats.estimates import Array, Bootstrap, Estimate, Key, Tally, kappa_of
-from rlaif.stats.share_difference import unseen
+from rlaif.stats.jackknife import unseen
 
 FEWEST_FOR_A_CONFLICT = 5
 """Least number of prompts in which both principles name a winner; with fewer, the conflict is not reported."""

@@ -23,7 +23,7 @@ import numpy as np
 from rlaif.preferences.logits import TIE_LOGIT
 from rlaif.records import Record
 from rlaif.stats.estimates import Array, Estimate, student_t
-from rlaif.stats.share_difference import unseen
+from rlaif.stats.jackknife import unseen
 
 MOST_BINS = 10
 ITEMS_IN_BIN = 20

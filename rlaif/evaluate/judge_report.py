@@ -135,7 +135,7 @@ def _overlap(one: str, other: str, of_one: Sequence[JudgedItem], of_other: Seque
         agree=found.ratio("agree", "n"),
         both_wrong=found.ratio("both", "n"),
         by_chance=first * second / n**2 if n else None,
-        correlation=found.function(_phi, ("n", "first", "second", "both"), of=("n",)),
+        correlation=found.function(_phi, ("n", "first", "second", "both"), of=("n",), scale="correlation"),
     )
 
 

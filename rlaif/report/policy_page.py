@@ -9,6 +9,7 @@ from rlaif.evaluate.policy.gains_and_losses import (
     HEADINGS,
     difference_text,
     expected_by_chance,
+    own_interval,
     sentences,
     value_text,
 )
@@ -61,7 +62,7 @@ def _groups(found: PolicyEvaluation) -> Iterator[ShownGroup]:
                     value_text(line.base, line.unit),
                     value_text(line.tuned, line.unit),
                     difference_text(line),
-                    line.finding + (f" ({line.note})" if line.note else ""),
+                    line.finding + own_interval(line) + (f" ({line.note})" if line.note else ""),
                 )
                 for line in lines
             )

@@ -65,8 +65,8 @@ def shares_plot(lines: Sequence[Line]) -> Plot:
     colours = {"loss": TWO, "gain": ONE, "change": THREE}
     plot = row_plot(
         ("shares", f"Of {len(lines)} shares, shown to differ: {found or 'none'}"),
-        "Orange: a loss; blue: a gain; green: a change that is neither; grey: the interval contains zero, so no "
-        "difference is shown.",
+        "Orange: a loss; blue: a gain; green: a change that is neither; grey: no difference is shown, because the "
+        "interval contains zero or excludes it as one of many may by chance.",
         ("what", [line.label for line in lines]),
         [
             Panel(

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from pydantic import Field
 
 from rlaif.base import Record
-from rlaif.stats.jackknife import ALPHA, FEWEST, Scale, Weights, jackknife_interval, spread_of
-from rlaif.stats.share_difference import share_difference, unseen
+from rlaif.stats.jackknife import ALPHA, FEWEST, Scale, Weights, jackknife_interval, spread_of, unseen
+from rlaif.stats.share_difference import share_difference
 
 Array = npt.NDArray[np.float64]
 Key = Hashable
@@ -106,8 +106,9 @@ class Bootstrap:
 
         scale = "share" if share else self._scale(above, below)
         estimate = self.function(divided, (*above, *below), of=below, scale=scale)
-        if not share or estimate.value not in {0.0, 1.0}:
+        if not share or estimate.low is not None or estimate.value not in {0.0, 1.0}:
             return estimate
+        # The exact bound holds for any number of prompts.
         slack = unseen(estimate.prompts)
         ends = {"low": 0.0, "high": slack} if estimate.value == 0 else {"low": 1 - slack, "high": 1.0}
         return estimate.model_copy(update=ends)

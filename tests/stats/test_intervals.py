@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import ttest_1samp
+from scipy.stats import binomtest, ttest_1samp
 
 from rlaif.stats.estimates import Bootstrap, Estimate, Tally, apart, highest_is_shown, kappa_of, wilson
 
@@ -107,6 +107,21 @@ def test_ends_stay_where_the_estimate_can_be() -> None:
     assert 0 < mass.low < mass.high < 1
     assert 0 < rate.low < rate.high
     assert -1 < tau.low < tau.high < 1
+
+
+def test_the_interval_of_a_share_is_not_wider_than_the_exact_one_of_as_many_prompts() -> None:
+    one_of_8 = Bootstrap([Tally({"yes": 4 * (n == 0), "all": 4}) for n in range(8)]).ratio("yes", "all")
+    exact = binomtest(1, 8).proportion_ci()
+    assert (one_of_8.low, one_of_8.high) == pytest.approx((exact.low, exact.high), rel=0.5)
+    assert exact.low <= one_of_8.low < one_of_8.high <= exact.high
+    won = Bootstrap([Tally({"yes": n < 23, "all": 1}) for n in range(24)]).ratio("yes", "all")
+    assert won.p == pytest.approx(binomtest(23, 24).pvalue, rel=0.1)
+
+
+def test_a_share_that_is_the_same_in_all_prompts_is_not_certain() -> None:
+    found = Bootstrap([Tally({"yes": 1, "all": 4})] * 20).ratio("yes", "all")
+    unseen = 1 - 0.025 ** (1 / 20)
+    assert (found.low, found.high) == pytest.approx((0.25 * (1 - unseen), 0.25 + 0.75 * unseen))
 
 
 def test_fewer_than_five_prompts_have_no_interval_and_the_reason_is_given() -> None:

@@ -61,8 +61,9 @@ def policy_command(  # noqa: PLR0913, PLR0917  (a command line's flags)
 
     Both models get the same prompts with the same seeds, and the project's own probes: needless refusals, harmful
     requests, false claims, questions with four options, neutral texts. Every line is a difference with a 95 % interval
-    over prompts. Servers that are started here run one after the other. Replies are kept in the reply store: the same
-    command continues where it was stopped. What the lines mean: docs/policy-evaluation.md.
+    over prompts; gains and losses are decided for all lines together. Servers that are started here run one after the
+    other. Replies are kept in the reply store: the same command continues where it was stopped. What the lines mean:
+    docs/policy-evaluation.md.
 
     \b
     Examples:

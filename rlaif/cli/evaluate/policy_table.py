@@ -16,6 +16,7 @@ from rlaif.evaluate.policy.gains_and_losses import (
     Finding,
     difference_text,
     expected_by_chance,
+    own_interval,
     sentences,
     value_text,
 )
@@ -84,7 +85,7 @@ def _lines(found: PolicyEvaluation) -> Table:
             value_text(line.base, line.unit),
             value_text(line.tuned, line.unit),
             difference_text(line),
-            Text(line.finding, style=STYLES[line.finding]),
+            Text(line.finding + own_interval(line), style=STYLES[line.finding]),
         )
     return table
 

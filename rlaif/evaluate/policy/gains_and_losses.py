@@ -1,9 +1,12 @@
 """The table of gains and losses: one line per measure, with the base, the tuned model and their difference.
 
 The input is tallies of prompts with keys ("base", key) and ("tuned", key). Both models respond to the same prompts,
-which are resampled together, so the intervals of differences are paired. A line is a gain or a loss when the interval
-of its difference excludes zero; otherwise nothing is shown. If nothing changed, one line in twenty is expected to
-exclude zero. The texts of a line are the same on the terminal and on the page.
+which are left out together, so the intervals of differences are paired.
+
+Each line has the 95 % interval of its difference. Of two dozen such intervals, one excludes zero in most evaluations of
+two equal models. So a line is a gain or a loss only if, in addition, its p is small enough for all lines together (Holm
+1979, Scandinavian Journal of Statistics 6): in at most one of twenty evaluations of equal models, any line is. The
+texts of a line are the same on the terminal and on the page.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +15,7 @@ from typing import Literal
 
 from rlaif.records import Record
 from rlaif.stats.estimates import Array, Bootstrap, Estimate, Key, OfTotals, Tally
+from rlaif.stats.jackknife import ALPHA
 
 Group = Literal["rules", "refusals", "flattery", "manner", "variety", "knowledge", "drift"]
 Unit = Literal["share", "number", "nats"]
@@ -71,6 +75,10 @@ class Line(Record):
     """Tuned minus base; for a win rate, the win rate minus one half; for a divergence, the divergence."""
     finding: Finding
     note: str = ""
+    p: float | None = None
+    """Two-sided p of no difference; None where it was not measured, or in files of older versions."""
+    p_of_all: float | None = None
+    """The same, adjusted for the number of lines: a gain, loss or change has at most 0.05."""
 
 
 def paired_bootstrap(tallies: Sequence[Mapping[Side, Tally]]) -> Bootstrap:
@@ -105,11 +113,12 @@ def function_line(found: Bootstrap, measure: Measure, of_totals: OfTotals, keys:
 
 
 def line_of(measure: Measure, base: Estimate | None, tuned: Estimate | None, difference: Estimate) -> Line:
-    """Return the line of a measure, with the finding from its difference."""
+    """Return the line of a measure, with the finding from its own interval."""
     finding = finding_of(difference, measure.better)
     if difference.value is not None and finding == "not measured" and not measure.note:
         measure = replace(measure, note=difference.no_interval)
-    return Line(base=base, tuned=tuned, difference=difference, finding=finding, **vars(measure))
+    p = None if finding == "not measured" else difference.p
+    return Line(base=base, tuned=tuned, difference=difference, finding=finding, p=p, **vars(measure))
 
 
 def not_measured(measure: Measure, why: str) -> Line:
@@ -126,6 +135,29 @@ def finding_of(difference: Estimate, better: Better | None) -> Finding:
     if better is None:
         return "change"
     return "gain" if (difference.value > 0) == (better == "higher") else "loss"
+
+
+def decided(lines: Sequence[Line]) -> tuple[Line, ...]:
+    """Return lines whose gains, losses and changes hold for all of them together."""
+    return tuple(
+        line.model_copy(update={"p_of_all": p, "finding": line.finding if p is None or p <= ALPHA else "nothing shown"})
+        for line, p in zip(lines, holm([line.p for line in lines]), strict=True)
+    )
+
+
+def holm(ps: Sequence[float | None]) -> list[float | None]:
+    """Return the p adjusted for their number (Holm 1979); None stays None and is not counted."""
+    known = sorted((p, place) for place, p in enumerate(ps) if p is not None)
+    adjusted: list[float | None] = [None] * len(ps)
+    largest = 0.0
+    for rank, (p, place) in enumerate(known):
+        adjusted[place] = largest = max(largest, min(1.0, (len(known) - rank) * p))
+    return adjusted
+
+
+def excludes_zero(line: Line) -> bool:
+    """Whether the line's own interval excludes zero."""
+    return finding_of(line.difference, line.better) in {"gain", "loss", "change"}
 
 
 def value_text(estimate: Estimate | None, unit: Unit) -> str:
@@ -166,15 +198,28 @@ def sentences(lines: Sequence[Line], finding: Finding) -> list[str]:
     if finding == "not measured":
         return [f"{line.label}: {line.note or 'there was no data'}" for line in shown]
     if finding == "nothing shown":
-        return [f"{line.label}: {difference_text(line)}" for line in shown]
+        return [f"{line.label}: {difference_text(line)}{own_interval(line)}" for line in shown]
     return [sentence(line) for line in shown]
 
 
+def own_interval(line: Line) -> str:
+    """Return a remark where nothing is shown although the line's own interval excludes zero, with a comma before it."""
+    if line.finding != "nothing shown" or not excludes_zero(line):
+        return ""
+    return ", its own interval excludes zero"
+
+
 def expected_by_chance(lines: Sequence[Line]) -> str:
-    """Return a sentence on how many intervals would exclude zero if nothing had changed."""
+    """Return a sentence on how often a line is called a gain, loss or change if nothing had changed."""
     measured = sum(line.difference.low is not None for line in lines)
     expected = max(1, round(0.05 * measured))
-    return f"if nothing had changed, about {expected} of {measured} intervals would exclude zero"
+    by_chance = f"about {expected} of {measured} intervals would exclude zero"
+    if all(line.p_of_all is None for line in lines):  # a file of an older version, or nothing was measured
+        return f"if nothing had changed, {by_chance}"
+    return (
+        f"if nothing had changed, {by_chance}; gains, losses and changes are therefore decided for all lines together: "
+        f"one or more would be named in at most one of twenty evaluations"
+    )
 
 
 def _number(value: float) -> str:

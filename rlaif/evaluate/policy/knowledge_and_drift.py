@@ -161,10 +161,11 @@ def _tally_text(scored: TextLogprobs) -> Tally:
 def divergence_lines(responses: Sequence[Mapping[Side, TextLogprobs]]) -> list[Line]:
     """Return the lines on the tuned model's responses, which both models scored."""
     found = Bootstrap([_tally_divergence(both) for both in responses])
-    return [
-        line_of(DIVERGENCE, None, None, found.ratio("divergence", "tokens", share=False)),
-        line_of(DIVERGENCE_ANSWER, None, None, found.ratio("divergence", "responses", share=False)),
-    ]
+
+    def mean(below: str) -> Estimate:
+        return found.function(lambda totals: totals[0] / totals[1], ["divergence", below], of=[below])
+
+    return [line_of(DIVERGENCE, None, None, mean("tokens")), line_of(DIVERGENCE_ANSWER, None, None, mean("responses"))]
 
 
 def _tally_divergence(both: Mapping[Side, TextLogprobs]) -> Tally:

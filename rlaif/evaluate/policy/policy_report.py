@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rlaif.config.judging import JudgingConfig
 from rlaif.config.run import SamplingConfig
-from rlaif.evaluate.policy.gains_and_losses import SIDES, Line, Side, not_measured
+from rlaif.evaluate.policy.gains_and_losses import SIDES, Line, Side, decided, not_measured
 from rlaif.evaluate.policy.knowledge_and_drift import (
     ACCURACY,
     DIVERGENCE,
@@ -111,14 +111,16 @@ def evaluation_of(test: PolicyTest, outputs: OutputsOfBoth, critic: CriticOutput
         sampling=test.sampling,
         judging=test.judging,
         seed=test.seed,
-        lines=(
-            *(line for metrics in wins for line in win_lines(metrics)),
-            *refusal_lines(test, outputs),
-            *(reading_lines(test, critic.readings) if test.second_opinion else ()),
-            *claim_lines(test, outputs),
-            *style_lines(responses),
-            *_knowledge_lines(test, outputs, choices),
-            *_drift_lines(test, outputs),
+        lines=decided(
+            [
+                *(line for metrics in wins for line in win_lines(metrics)),
+                *refusal_lines(test, outputs),
+                *(reading_lines(test, critic.readings) if test.second_opinion else ()),
+                *claim_lines(test, outputs),
+                *style_lines(responses),
+                *_knowledge_lines(test, outputs, choices),
+                *_drift_lines(test, outputs),
+            ]
         ),
         wins=wins,
         agreement=agreement_of(test, outputs.by_side, critic.readings) if test.second_opinion else None,

@@ -2,7 +2,18 @@
 
 import pytest
 
-from rlaif.evaluate.policy.gains_and_losses import Line, Measure, finding_of, paired_bootstrap, ratio_line
+from rlaif.evaluate.policy.gains_and_losses import (
+    Line,
+    Measure,
+    decided,
+    expected_by_chance,
+    finding_of,
+    holm,
+    own_interval,
+    paired_bootstrap,
+    ratio_line,
+    sentences,
+)
 from rlaif.evaluate.policy.knowledge_and_drift import (
     bootstrap_of_choices,
     choice_lines,
@@ -61,6 +72,25 @@ def test_a_difference_of_shares_never_has_an_interval_without_width() -> None:
     # A prompt that is not like the others would count for both models: 1 less twice the exact bound.
     assert (all_of_9.low, all_of_9.high) == (pytest.approx(2 * 0.025 ** (1 / 9) - 1), 1)
     assert [line_of_shares([(0, 1)] * n).finding for n in (5, 6)] == ["nothing shown", "loss"]  # as by a sign test
+
+
+def test_p_are_adjusted_as_by_holm() -> None:
+    # Smallest first: 3 x 0.01, 2 x 0.02, 1 x 0.03, which may not be below those before it.
+    assert holm([0.02, None, 0.01, 0.03]) == [pytest.approx(0.04), None, pytest.approx(0.03), pytest.approx(0.04)]
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+def test_a_line_is_a_loss_only_where_it_holds_for_all_lines_together() -> None:
+    seldom, often = [(0, 1)] * 7 + [(0, 0)] * 33, [(0, 1)] * 20 + [(0, 0)] * 20
+    alone = decided([line_of_shares(seldom)])
+    assert (alone[0].finding, own_interval(alone[0])) == ("loss", "")
+    assert alone[0].p == alone[0].p_of_all < 0.05
+    weak, strong, *_ = decided([line_of_shares(seldom), line_of_shares(often), *[line_of_shares([(1, 1)] * 40)] * 20])
+    assert (weak.finding, strong.finding) == ("nothing shown", "loss")
+    assert weak.p_of_all > 0.05 > weak.p
+    assert (weak.difference.low or 0) > 0
+    assert sentences([weak], "nothing shown")[0].endswith(", its own interval excludes zero")
+    assert "at most one of twenty evaluations" in expected_by_chance([weak, strong])
 
 
 def test_the_interval_of_a_difference_of_rare_shares_is_asymmetric() -> None:
