@@ -133,7 +133,7 @@ def test_the_probabilities_of_labels_are_exact_and_those_of_the_likely_tokens(ur
         with ReplyStore(tmp_path / f"{exact}.sqlite") as store:
             async with ModelClient(ModelConfig(url=url)) as client:
                 await client.connect()
-                client.reports_labels = exact
+                client.reports_labels = None if exact else False
                 request = ChatRequest(messages=(Message(role="user", content=question),), max_tokens=1)
                 read, _ = await Model(client, store, Meter()).choose(request, labels)
                 assert client.reports_labels is exact

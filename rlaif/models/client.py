@@ -76,8 +76,8 @@ class ModelClient:
         """Called when a request fails for good; returns why a managed server ended, or None."""
         for url in config.url:
             backend_of(url)  # refuses an unknown backend before any connection
-        self.reports_labels = True
-        """Whether its servers report the log-probabilities of named tokens; False once a reply shows the contrary."""
+        self.reports_labels: bool | None = None
+        """Whether its servers report the log-probabilities of named tokens; None until a reply shows it."""
         self._labels: dict[tuple[str, ...], asyncio.Future[Mapping[str, tuple[int, ...]] | None]] = {}
         self._key = api_key or api_key_of(config)
         self._session: aiohttp.ClientSession | None = None
@@ -139,17 +139,13 @@ class ModelClient:
     async def label_tokens(self, labels: tuple[str, ...]) -> Mapping[str, tuple[int, ...]] | None:
         """Return for each label the ids of the tokens that spell it; None where no server can say. Asked only once."""
         if labels not in self._labels and self.endpoints:
-            self._labels[labels] = asyncio.ensure_future(self._label_tokens(labels))
-        return await asyncio.shield(self._labels[labels]) if labels in self._labels else None
-
-    async def _label_tokens(self, labels: tuple[str, ...]) -> Mapping[str, tuple[int, ...]] | None:
-        for attempt in range(1, self.config.retries + 2):
-            endpoint = self.endpoints[attempt % len(self.endpoints)]
-            try:
-                return await tokens_of_labels(endpoint.backend, self.model, labels)
-            except TemporaryFault as fault:
-                await asyncio.sleep(self._wait(attempt, fault))
-        return None
+            asked = tokens_of_labels(self.endpoints[0].backend, self.model, labels)
+            self._labels[labels] = asyncio.ensure_future(asked)
+        try:
+            return await asyncio.shield(self._labels[labels]) if labels in self._labels else None
+        except TemporaryFault:  # asked again with the next question, whose own retries tell what is wrong
+            self._labels.pop(labels, None)
+            return None
 
     async def refuse_long_labels(self, labels: tuple[str, ...]) -> None:
         """Raise UsageError for a label that is more than one token, where a server that runs can say so."""

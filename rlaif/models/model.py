@@ -127,35 +127,40 @@ class Model:
         use = self._meter.of(step)
         use.asking += 1
         try:
-            reply = None
             if labels and isinstance(request, ChatRequest):
-                reply = await self._exact(request, labels, priority)
-            reply = reply or await self.client.post(request, priority=priority)
+                reply = await self._label_reply(request, labels, priority)
+            else:
+                reply = await self.client.post(request, priority=priority)
         finally:
             use.asking -= 1
         if isinstance(request, ChatRequest):
             self._check_complete(request, reply)
         return reply
 
-    async def _exact(self, request: ChatRequest, labels: tuple[str, ...], priority: int) -> Reply | None:
-        """Return a reply with the exact log-probabilities of the labels; None where the server does not report them.
+    async def _label_reply(self, request: ChatRequest, labels: tuple[str, ...], priority: int) -> Reply:
+        """Return a reply with the exact log-probabilities of the labels, or with the most likely tokens.
 
-        It answers the same question as the request for the most likely tokens, and is kept under the same key. A label
-        of several tokens (the number 10) has no log-probability.
+        Both answer the same question, and are kept under the same key. A label of several tokens (the number 10) has no
+        exact log-probability. The first replies show whether the server reports named tokens.
         """
-        tokens = await self.client.label_tokens(labels) if self.client.reports_labels else None
+        client = self.client
+        tokens = await client.label_tokens(labels) if client.reports_labels is not False else None
         ids = tuple(token for of_label in (tokens or {}).values() for token in of_label)
         if tokens is None or not ids:
-            return None
+            return await client.post(request, priority=priority)
         exact = request.model_copy(update={"top_logprobs": None, "logprob_token_ids": ids})
         try:
-            reply = await self.client.post(exact, priority=priority)
-        except RequestRejectedError:  # a server that knows /tokenize, but not the field
-            reply = None
-        reported = {entry.token.strip() for entry in reply.choices[0].first_token} if reply else set()
-        if reply is None or not reported.issuperset(label.strip() for label in labels if tokens[label]):
-            self.client.reports_labels = False
-            return None
+            reply = await client.post(exact, priority=priority)
+            reported = {entry.token.strip() for entry in reply.choices[0].first_token}
+        except RequestRejectedError:  # for another reason, or by a server that knows /tokenize, but not the field
+            if client.reports_labels:
+                raise
+            reported = set()
+        if reported.issuperset(label.strip() for label in labels if tokens[label]):
+            client.reports_labels = True
+            return reply
+        reply = await client.post(request, priority=priority)
+        client.reports_labels = client.reports_labels or False
         return reply
 
     def _check_complete(self, request: ChatRequest, reply: Reply) -> None:
