@@ -11,9 +11,9 @@ DRY_RUN_PROMPTS = 8
 
 
 def _by_the_critic(judging: JudgingConfig) -> JudgingConfig:
-    """Return judges that all use the simulated critic, without gate or recalibration, which measure a real critic."""
+    """Return judges that all use the simulated critic, without gate and corrections, which belong to a real one."""
     judges = tuple(judge.model_copy(update={"critic": None}) for judge in judging.judges)
-    return judging.model_copy(update={"judges": judges, "require": None, "recalibration": None})
+    return judging.model_copy(update={"judges": judges, "require": None, "recalibration": None, "shortcuts": None})
 
 
 def simulated_config(config: RunConfig, server: SimulatedServer, folder: Path) -> RunConfig:

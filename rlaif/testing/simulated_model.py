@@ -12,7 +12,7 @@ for the response shown first. Replies depend only on the request and the setting
 import math
 import random
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -144,7 +144,7 @@ class SimulatedModel(Record):
     """Distribution of the responses' quality."""
     quality_per_length: float = 0.0
     """Mean quality per unit of log length of a response, in logits, any number."""
-    features: dict[Manner, float] = Field(default_factory=dict)
+    features: dict[Manner, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
     """Shares of the samples that the policy writes with surface features, each in [0, 1]."""
     quality_per_feature: dict[Manner, float] = Field(default_factory=dict)
     """Mean quality that goes with a feature of `features`, in logits, any number."""

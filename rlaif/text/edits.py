@@ -99,7 +99,7 @@ _FRAGILE = re.compile(
 )
 """Marks of Markdown, HTML, mathematics or code, which more marks could damage."""
 _SENTENCE_END = re.compile(r"(?<=[.!?])[ ]+(?=[A-Z])")
-_ABBREVIATION = re.compile(r"(?:\b[A-Za-z]|\b(?:Mr|Mrs|Ms|Dr|St|Prof|No|vs|etc|cf|approx|e\.g|i\.e))\.$")
+_ABBREVIATION = re.compile(r"(?:\b[A-Za-z]|\b(?:Mr|Mrs|Ms|Dr|St|Sgt|Lt|Col|Gen|Capt|Prof|vs|cf|approx|e\.g|i\.e))\.$")
 _FIRST_WORDS = re.compile(r"^(\S+(?: \S+){0,2})")
 
 _FLATTERY = (

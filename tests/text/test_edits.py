@@ -59,6 +59,12 @@ def test_markdown_is_not_added_where_it_could_damage_something(text: str) -> Non
     assert edited("markdown", text, random.Random(0)) is None
 
 
+def test_markdown_is_a_list_of_the_sentences_with_bold_beginnings() -> None:
+    text = "No. Sgt. Pepper came out in 1967, e.g. in London.\n\nIt sold well."
+    laid_out = "- **No.**\n- **Sgt. Pepper came** out in 1967, e.g. in London.\n- **It sold well.**"
+    assert edited("markdown", text, random.Random(0)) == laid_out
+
+
 def test_words_are_not_appended_to_open_code_nor_put_into_the_first_item_of_a_list() -> None:
     assert edited("padding", "Run:\n```\nls", random.Random(0)) is None
     assert edited("answer", "Run:\n```\nls", random.Random(0)) is None
