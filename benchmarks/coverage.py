@@ -4,7 +4,7 @@ Each prompt has 1 to 8 matchups (or responses), which depend on one another: hal
 of is their prompt's. The true value is that of the same estimator on 200,000 prompts. Rows with an asterisk have one
 value per prompt, as in the commands that print them.
 
-python benchmarks/coverage.py [--rounds 1000] [--kinds NAME ...] [--prompts 3 5 8 12 30 100 400]
+python benchmarks/coverage.py [--rounds 1000] [--kinds NAME ...] [--prompts 3 5 8 12 30 100 400] [--fewest 5]
 """
 
 import argparse
@@ -17,6 +17,7 @@ from scipy.special import ndtri
 from rlaif.compare.metrics import beyond_noise
 from rlaif.evaluate.policy.gains_and_losses import SIDES, Measure, Unit, function_line, paired_bootstrap, ratio_line
 from rlaif.preferences.contributions import correlation_of
+from rlaif.stats import estimates, jackknife
 from rlaif.stats.estimates import Bootstrap, Estimate, Tally, kappa_of, median_interval, wilson
 from rlaif.stats.log_odds import sigmoid
 from rlaif.stats.regression import coefficient, linear, logistic
@@ -258,7 +259,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1000)
     parser.add_argument("--kinds", nargs="*", default=list(KINDS))
     parser.add_argument("--prompts", nargs="*", type=int, default=list(PROMPTS))
+    parser.add_argument(
+        "--fewest", type=int, default=jackknife.FEWEST, help="Fewest prompts for an interval; 4 or more."
+    )
     given = parser.parse_args()
+    jackknife.FEWEST = estimates.FEWEST = given.fewest
     print("| estimate | " + " | ".join(map(str, given.prompts)) + " |")
     print("|---" * (len(given.prompts) + 1) + "|")
     for kind in given.kinds:

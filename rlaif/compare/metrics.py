@@ -190,7 +190,7 @@ def compare_two(bootstrap: Bootstrap, one: str, other: str, constitutions: Mappi
 def _kappa(bootstrap: Bootstrap, cells: Sequence[tuple[str, ...]], both: tuple[str, ...]) -> Estimate:
     """Return Cohen's kappa; where no label differs, its lower end is from the share of flips that may be unseen."""
     kappa = bootstrap.function(kappa_of, cells, of=[both], scale="correlation")
-    if kappa.value != 1 or kappa.low != kappa.high:
+    if kappa.value != 1 or kappa.low is None:
         return kappa
     missed = unseen(kappa.prompts)
     total = bootstrap.total(both)
