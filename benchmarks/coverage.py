@@ -229,7 +229,7 @@ KINDS: dict[str, Callable[[World], Estimate]] = {
     "share of 3 %": share_of(0.03),
     "share of 97 %": share_of(0.97),
     "win rate*": one_value(win_rate),
-    "share by Wilson*": wilsons,
+    "share by Wilson* (exact below 5)": wilsons,
     "mean probability": probability,
     "label mass": label_mass,
     "Brier score": squared_error,

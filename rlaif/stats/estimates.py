@@ -228,12 +228,15 @@ def student_t(df: int | None) -> float:
 
 
 def wilson(hits: int, n: int) -> Estimate:
-    """Return the share of hits among n independent trials with its 95 % score interval (Wilson 1927, JASA 22)."""
+    """Return the share of hits among n independent trials with its 95 % score interval (Wilson 1927, JASA 22).
+
+    With fewer than FEWEST trials, of which Wilson's interval covers 90 %, it is the exact one (Clopper & Pearson).
+    """
     if n == 0:
         return Estimate(value=None)
     from scipy.stats import binomtest  # noqa: PLC0415  (half a second)
 
-    low, high = binomtest(hits, n).proportion_ci(1 - ALPHA, method="wilson")
+    low, high = binomtest(hits, n).proportion_ci(1 - ALPHA, method="wilson" if n >= FEWEST else "exact")
     return Estimate(value=hits / n, low=float(low), high=float(high), n=n, prompts=n)
 
 

@@ -53,8 +53,9 @@ def test_wilsons_interval_agrees_with_the_table_in_newcombe_1998(hits: int, n: i
     assert (other.low, other.high) == (pytest.approx(1 - high, abs=5e-5), pytest.approx(1 - low, abs=5e-5))
 
 
-def test_fewer_than_four_trials_all_hits_could_be_chance() -> None:
-    assert [wilson(n, n).holds(0.5) for n in (1, 2, 3, 4)] == [True, True, True, False]
+def test_fewer_than_five_trials_all_hits_could_be_chance() -> None:
+    assert [wilson(n, n).holds(0.5) for n in (1, 2, 3, 4, 5)] == [True, True, True, True, False]
+    assert wilson(3, 3).low == pytest.approx(0.025 ** (1 / 3))  # exact
     assert wilson(0, 0).value is None
 
 
