@@ -5,13 +5,28 @@ Both are frozen and refuse unknown keys. They have a module of their own so that
 
 from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+)
 
 
 class Record(BaseModel):
     """Base of everything that is written to disk or sent to a model."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SparseRecord(Record):
+    """A record that is written without its fields that are None, as it was before it had them."""
+
+    @model_serializer(mode="wrap")
+    def _without_nulls(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in write(self).items() if value is not None}
 
 
 class Section(BaseModel):

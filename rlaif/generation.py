@@ -37,6 +37,8 @@ from rlaif.runs.directory import (
     write_json,
 )
 from rlaif.runs.reader import Run
+from rlaif.runs.shortcuts import COPY as EFFECTS_COPY
+from rlaif.runs.shortcuts import effects_at
 from rlaif.runs.store import TraceReader, TraceWriter
 from rlaif.runs.summary import Summary, summarise
 from rlaif.templates import Templates
@@ -61,7 +63,7 @@ async def generate_async(
     constitution, templates = load_constitution(config.constitution), config.judging.load_templates(config.templates)
     config.check_usable(constitution)
     gate = None if make_gate is None else make_gate(config, constitution)
-    recalibrator = recalibrator_at(config)
+    recalibrator, effects = recalibrator_at(config), effects_at(config)
     given = None if _read_from_run(config, path) else read_prompts(config.prompts, config.seed)
     with locked(path):
         prompts = _prompts_of(path) if given is None else given
@@ -70,6 +72,8 @@ async def generate_async(
         manifest = prepare(path, config, constitution, templates, prompts)
         if recalibrator is not None:
             write_json(path / COPY, recalibrator.model_dump(mode="json"))
+        if effects is not None and config.judging.shortcuts != "run":
+            write_json(path / EFFECTS_COPY, effects.model_dump(mode="json"))
         del prompts, given  # they are on disk now
         screen.say(_headline(config, constitution, manifest.prompt_count, manifest.duplicates, resumed=resumed))
         try:
@@ -121,7 +125,7 @@ async def _finish_traces(
             return progress
         writer = TraceWriter(path / TRACES)
         try:
-            with ReplyStore(reply_store_path(config)) as store:
+            with ReplyStore(config.reply_store) as store:
                 access = ModelAccess(store, progress.meter, path / "logs", screen.say)
                 async with open_work(config, constitution, templates, access, clients) as work:
                     settle_models(path, ServedModels.of(work.clients), config, anew=progress.done == 0)
@@ -137,11 +141,6 @@ async def _finish_traces(
         finally:
             writer.close()
     return progress
-
-
-def reply_store_path(config: RunConfig) -> Path:
-    """Return the file of the run's reply store: by default beside its directory, shared by the runs of one folder."""
-    return Path(config.cache) if config.cache else Path(config.out).parent / "replies.sqlite"
 
 
 async def trace_all(

@@ -21,7 +21,7 @@ from rlaif.checks import NamedCheck
 from rlaif.config.run import RunConfig
 from rlaif.constitution.schema import Constitution, Principle
 from rlaif.judges.base import CandidateSet, Comparison, Judge, PointwiseResults
-from rlaif.judges.panel import check_responses, compare_pair, judge_pointwise, judges_through
+from rlaif.judges.panel import check_responses, compare_pair, judge_pointwise, judges_through, refuse_long_labels
 from rlaif.models.model import Meter, Model, StoredReply, total_usage
 from rlaif.models.reply_store import ReplyStore
 from rlaif.models.serving import Clients, asked_through, open_clients
@@ -82,6 +82,7 @@ async def open_work(
             clients = await stack.enter_async_context(opened)
         policy, critic = asked_through(clients, config.policy, config.critic, access.store, access.meter)
         judges = judges_through(clients, config.judging.panel, critic, access.store, access.meter)
+        await refuse_long_labels(judges)
         yield Work(config, constitution, templates, policy, critic, judges, clients)
 
 

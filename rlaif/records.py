@@ -5,14 +5,15 @@ are absent: `rlaif.preferences` computes them from traces when they are needed, 
 request.
 """
 
+import json
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from rlaif.base import Record
+from rlaif.base import Record, SparseRecord
 from rlaif.checks.check import CheckResult, NamedCheck
 from rlaif.seeds import content_hash
 
@@ -24,19 +25,54 @@ PROMPT_CHECK = "check:"
 """Prefix of the ids of checks that belong to a prompt; no principle's id contains a colon."""
 
 
-class Message(Record):
+class FunctionCall(Record):
+    """A function and the arguments that it is called with."""
+
+    name: str
+    arguments: dict[str, Any]
+
+
+class ToolCall(SparseRecord):
+    """A call of a tool by the assistant: as in OpenAI's API, but with the arguments as an object, as templates read
+    them."""
+
+    type: Literal["function"] = "function"
+    id: str | None = None
+    function: FunctionCall
+
+
+class Message(SparseRecord):
     """One turn of a conversation."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str
+    tool_calls: tuple[ToolCall, ...] | None = None
+    """Calls of tools in an assistant's turn; its text may then be empty."""
+    tool_call_id: str | None = None
+    """The call whose result a tool's turn is."""
+    name: str | None = None
+    """Name of the tool, or of who speaks."""
+    reasoning_content: str | None = None
+    """The reasoning before an assistant's turn."""
+
+    @property
+    def readable(self) -> str:
+        """The turn as the critic and people read it: its text, then its calls of tools, one in each line."""
+        calls = (
+            f"calls {call.function.name} with {json.dumps(call.function.arguments, ensure_ascii=False)}"
+            for call in self.tool_calls or ()
+        )
+        return "\n".join(filter(None, (self.content, *calls)))
 
 
-class Prompt(Record):
-    """A conversation that ends with a user's turn."""
+class Prompt(SparseRecord):
+    """A conversation that ends with a user's or a tool's turn."""
 
     id: str
     """From the prompts file, or a hash of the content; unique in a run."""
     messages: tuple[Message, ...]
+    tools: str | None = None
+    """The tools that the assistant can call, as JSON text: a list of function definitions as in OpenAI's API."""
     tags: tuple[str, ...] = ()
     checks: tuple[NamedCheck, ...] = ()
     """Checks of its responses only; each counts as a principle of weight 1 and priority 1."""
@@ -323,6 +359,7 @@ __all__ = [
     "Critique",
     "Dropped",
     "Failure",
+    "FunctionCall",
     "Matchup",
     "Message",
     "NamedCheck",
@@ -336,6 +373,7 @@ __all__ = [
     "Response",
     "Score",
     "Scored",
+    "ToolCall",
     "Trace",
     "Usage",
     "Verdict",

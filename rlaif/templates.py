@@ -4,10 +4,11 @@ Templates are sandboxed and strict: an unknown variable is an error, never an em
 inserted with the `fence` filter, whose tag their author cannot predict.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -86,7 +87,7 @@ def fence_tag(prompt: Prompt, *texts: str) -> str:
 
 def fence_tags(prompt: Prompt, *texts: str) -> list[str]:
     """Return the tags that occur in these texts and were skipped, then the one that fences them."""
-    conversation = [message.content for message in prompt.messages]
+    conversation = [*(message.readable for message in prompt.messages), *filter(None, [prompt.tools])]
     tags: list[str] = []
     while not tags or any(tags[-1] in text for text in (*conversation, *texts)):
         tags.append(content_hash(*conversation, str(len(tags)), digits=10))
@@ -119,11 +120,33 @@ def _fences(tags: Sequence[str]) -> str:
     return rf"[<\[({{]{other}{tag}(?:{other}[>\])}}])?"
 
 
+def prompt_text(prompt: Prompt) -> str:
+    """Return a prompt's conversation as text, after the tools that the assistant can call where there are any."""
+    if prompt.tools is None:
+        return conversation_text(prompt.messages)
+    tools = "\n".join(_described(tool["function"]) for tool in json.loads(prompt.tools))
+    return f"[tools that the assistant can call]\n{tools}\n\n{_turns(prompt.messages)}"
+
+
 def conversation_text(messages: Sequence[Message]) -> str:
     """Return a conversation as text, each turn under its role; a single turn without."""
-    if len(messages) == 1:
-        return messages[0].content
-    return "\n\n".join(f"[{message.role}]\n{message.content}" for message in messages)
+    return messages[0].readable if len(messages) == 1 else _turns(messages)
+
+
+def _turns(messages: Sequence[Message]) -> str:
+    called = {call.id: call.function.name for message in messages for call in message.tool_calls or () if call.id}
+    tool = (message.name or called.get(message.tool_call_id or "") for message in messages)
+    titles = (
+        f"tool {name}" if message.role == "tool" and name else message.role
+        for message, name in zip(messages, tool, strict=True)
+    )
+    return "\n\n".join(f"[{title}]\n{message.readable}" for title, message in zip(titles, messages, strict=True))
+
+
+def _described(function: Mapping[str, Any]) -> str:
+    parameters = function.get("parameters", {}).get("properties", {})
+    described = f": {function['description']}" if function.get("description") else ""
+    return f"{function['name']}{described}\n  parameters: {json.dumps(parameters, ensure_ascii=False)}"
 
 
 def _template_path(name: str, folder: Path | None) -> Path:

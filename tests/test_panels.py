@@ -1,6 +1,7 @@
 """Several judges in one run, and what is corrected of it, from the run file to the dataset and its card."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,10 @@ from tests.conftest import MakeConfig
 
 ALL = ["pairwise-logprob", "pairwise-reasoned", "rating", "listwise", "reward"]
 FREE = {"min_margin": 0.0, "allow_order_noise": True}
+
+
+def logit(p: float) -> float:
+    return math.log(p / (1 - p))
 
 
 async def test_all_kinds_at_once_make_one_dataset_with_everybodys_voice(make_config: MakeConfig) -> None:
@@ -137,17 +142,27 @@ async def test_a_recalibration_for_something_else_is_refused(
             await generate_async(make_config(server, judging={**FREE, "recalibration": str(file)}))
 
 
-@pytest.mark.slow
-async def test_length_is_measured_and_taken_out_where_that_is_asked_for(make_config: MakeConfig) -> None:
+async def test_a_length_effect_that_is_known_is_taken_out_and_one_of_the_run_itself_is_refused(
+    make_config: MakeConfig,
+) -> None:
     async with SimulatedServer(SimulatedModel(length_bias=2.0, words=30)) as server:
-        run = await generate_async(make_config(server, 40, judging={**FREE, "length_effect": "run"}))
-        given = await generate_async(make_config(server, 40, judging={**FREE, "length_effect": 2.0}))
-    summary = summarise(run)
-    assert summary.length is not None
-    assert summary.length.linear.holds(2.0)
-    assert summary.corrected.length_effect == summary.length.linear.value
+        given = await generate_async(make_config(server, 10, judging={**FREE, "length_effect": 2.0}))
+        with pytest.raises(ConfigError, match=r"length_effect: run is refused.*rlaif evaluate shortcuts"):
+            await generate_async(make_config(server, 10, judging={**FREE, "length_effect": "run"}))
     assert summarise(given).corrected.length_effect == 2.0
-    assert "measured over this run" in (run.path / "dataset" / "README.md").read_text() or run.path == given.path
+    for pair in (pair for _, concluded in given.conclusions() for pair in concluded.pairs):
+        assert pair.subtracted == pytest.approx(logit(pair.p_raw) - logit(pair.p_chosen))
+    assert "+2.00 logits per unit of log length ratio subtracted" in (given.path / "dataset" / "README.md").read_text()
+
+
+async def test_a_run_of_an_earlier_version_with_its_own_length_effect_opens_without_it(make_config: MakeConfig) -> None:
+    async with SimulatedServer(SimulatedModel(length_bias=2.0)) as server:
+        made = await generate_async(make_config(server, 3, judging=FREE))
+    settings = made.path / "run.yaml"
+    settings.write_text(settings.read_text().replace("length_effect: null", "length_effect: run"))
+    summary = summarise(Run(made.path))
+    assert summary.corrected.length_effect is None
+    assert any("length_effect: run is not applied any more" in note for note in summary.notes)
 
 
 @pytest.mark.parametrize("setting", [{}, {"recalibration": "noise"}], ids=["by default", "as it was asked for once"])
@@ -208,14 +223,6 @@ async def test_rows_and_card_name_the_models_that_judged_and_say_where_the_rules
     card = (run.path / "dataset" / "README.md").read_text()
     assert "judged by **elsewhere**" in card
     assert "These labels do not depend on the constitution" in card
-
-
-async def test_a_length_effect_that_is_not_shown_is_not_taken_out_and_that_is_said(make_config: MakeConfig) -> None:
-    async with SimulatedServer() as server:
-        run = await generate_async(make_config(server, 2, judging={**FREE, "length_effect": "run"}))
-    summary = summarise(run)
-    assert summary.corrected.length_effect is None
-    assert any("length_effect: run was not applied" in note for note in summary.notes)
 
 
 async def test_a_run_keeps_the_recalibration_it_was_made_with(make_config: MakeConfig, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import os
 import re
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from rlaif.errors import RlaifError
 from rlaif.models.backend import ChatRequest
 from rlaif.models.client import ModelClient
 from rlaif.models.config import ModelConfig
-from rlaif.models.model import Meter, Model
+from rlaif.models.model import LabelLogprobs, Meter, Model
 from rlaif.models.model_files import model_source
 from rlaif.models.reply_store import ReplyStore
 from rlaif.models.serving import open_models
@@ -119,22 +121,37 @@ def test_a_seeded_request_is_answered_the_same_way_twice_and_n_answers_differ(ur
     assert len(set(first)) == 3
 
 
-def test_label_probabilities_are_read_from_one_token(url: str, tmp_path: Path) -> None:
-    async def ask() -> tuple[float, tuple[float | None, ...]]:
-        with ReplyStore(tmp_path / "replies.sqlite") as store:
+QUESTIONS = {
+    "Which letter comes first in the alphabet? Reply with A or B only.": ("A", "B"),
+    "Is the sea salty? Reply with Yes or No only.": ("Yes", "No"),
+    "Write a long poem about a river.": ("A", "B"),
+}
+
+
+def test_the_probabilities_of_labels_are_exact_and_those_of_the_likely_tokens(url: str, tmp_path: Path) -> None:
+    async def ask(question: str, labels: tuple[str, ...], *, exact: bool) -> LabelLogprobs:
+        with ReplyStore(tmp_path / f"{exact}.sqlite") as store:
             async with ModelClient(ModelConfig(url=url)) as client:
                 await client.connect()
-                model = Model(client, store, Meter())
-                question = Message(
-                    role="user", content="Which letter comes first in the alphabet? Reply with A or B only."
-                )
-                read, _ = await model.choose(ChatRequest(messages=(question,), max_tokens=1), ("A", "B"))
-                return read.label_mass, read.logprobs
+                client.reports_labels = exact
+                request = ChatRequest(messages=(Message(role="user", content=question),), max_tokens=1)
+                read, _ = await Model(client, store, Meter()).choose(request, labels)
+                assert client.reports_labels is exact
+                return read
 
-    mass, logprobs = run_in_loop(ask)
-    assert 0 < mass <= 1
-    assert logprobs[0] is not None
-    assert logprobs[0] < 0
+    compared = 0
+    for question, labels in QUESTIONS.items():
+        exact, likely = (run_in_loop(partial(ask, question, labels, exact=exact)) for exact in (True, False))
+        assert None not in exact.logprobs
+        assert 0 < exact.label_mass <= 1
+        for one, other in zip(exact.logprobs, likely.logprobs, strict=True):
+            if other is None:  # too rare to be among the likely ones: below the least likely one
+                assert likely.floor is not None
+                assert one <= likely.floor + 1e-3
+            else:
+                compared += 1
+                assert math.exp(one) == pytest.approx(math.exp(other), abs=1e-3)
+    assert compared >= 2
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +177,27 @@ def test_another_constitution_sends_no_sampling_request(run: Run, url: str) -> N
     assert session["from_store"] == 3
     for one, two in zip(run.traces(), second.traces(), strict=True):
         assert [r.text for r in one.responses[:2]] == [r.text for r in two.responses[:2]]
+
+
+def test_edits_of_responses_show_what_they_are_worth_to_the_critic(run: Run) -> None:
+    command = [sys.executable, "-m", "rlaif", "evaluate", "shortcuts", str(run.path), "--prompts", "3"]
+    command += ["--edits", "padding,answer"]
+
+    def said(*flags: str) -> dict[str, Any]:
+        done = subprocess.run([*command, *flags, "--json"], stdout=subprocess.PIPE, check=True)
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    plan = said("--dry-run")
+    assert plan["unedited_missing"] == 0
+    assert plan["requests"] == 6 * 4 * 2  # edited matchups, principles, orders
+    found = said()
+    assert (found["prompts"], found["failed"]) == (3, 0)
+    padding, answer = found["effects"]
+    assert padding["effect"]["n"] + answer["effect"]["n"] + found["unreadable"] == 6  # B may be too rare to be reported
+    assert all(effect["moved"] <= effect["effect"]["prompts"] for effect in (padding, answer))
+    assert said()["effects"] == found["effects"]
+    assert json.loads((run.path / "shortcuts.json").read_text())["effects"] == found["effects"]
 
 
 def test_three_rule_sets_are_compared_over_one_sampling(run: Run, url: str) -> None:

@@ -35,6 +35,10 @@ def generate(  # noqa: PLR0913, PLR0917  (a command line's flags)
     judging_principles: Annotated[str | None, typer.Option(help="`all`, or the number drawn per prompt.")] = None,
     select: Annotated[str | None, typer.Option(help="best-vs-worst, best-vs-random or revision-vs-parent.")] = None,
     min_margin: Annotated[float | None, typer.Option(help="Smallest |p - 0.5| that gives a label.")] = None,
+    shortcuts: Annotated[
+        str | None,
+        typer.Option(help="`run` or a shortcuts.json: subtract what surface features are worth to the judges."),
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Use only the first LIMIT prompts.")] = None,
     column: Annotated[list[str] | None, typer.Option(help="FIELD=NAME, such as prompt=instruction.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
@@ -73,6 +77,7 @@ def generate(  # noqa: PLR0913, PLR0917  (a command line's flags)
         ("judging", "judges"): judge or None,
         ("judging", "principles"): count_given(judging_principles),
         ("judging", "min_margin"): min_margin,
+        ("judging", "shortcuts"): shortcuts,
         ("pairs", "select"): select,
         ("seed",): seed,
         ("cache",): str(cache) if cache else None,

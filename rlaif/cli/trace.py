@@ -73,7 +73,7 @@ def print_trace(run: Run, trace: Trace, console: Console) -> None:
     )
     console.print(LEGEND, style="dim", markup=False)
     for message in trace.prompt.messages:
-        console.print(Text(f"{message.role}: ", style="bold").append(Text(message.content, style="default")))
+        console.print(Text(f"{message.role}: ", style="bold").append(Text(message.readable, style="default")))
     for response in trace.responses:
         _print_response(trace, conclusion, response, console)
     for dropped in trace.dropped:

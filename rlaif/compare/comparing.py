@@ -21,10 +21,10 @@ from rlaif.compare.pool import PooledPrompt, PoolJudging, build_pool, judge_pool
 from rlaif.datasets.prompts import read_prompts
 from rlaif.errors import ConfigError, RunDirectoryError, RunError
 from rlaif.evaluate.gate import gate_of
-from rlaif.generation import generate_async, reply_store_path, trace_all
+from rlaif.generation import generate_async, trace_all
 from rlaif.judges import PAIRWISE
 from rlaif.judges.base import Judge
-from rlaif.judges.panel import judges_through
+from rlaif.judges.panel import judges_through, refuse_long_labels
 from rlaif.models.model import Model
 from rlaif.models.reply_store import ReplyStore
 from rlaif.models.serving import Clients, open_clients
@@ -98,10 +98,11 @@ def _check_usable(config: CompareConfig) -> None:
             f"judge {not_pairwise[0]} does not compare two responses under a rule, so its verdicts do not depend on "
             f"the rule set; leave it out (pairwise judges: {', '.join(PAIRWISE)})"
         )
-    if config.run.judging.length_effect is not None or config.run.judging.recalibration is not None:
+    judging = config.run.judging
+    if any(one is not None for one in (judging.length_effect, judging.shortcuts, judging.recalibration)):
         raise ConfigError(
-            "a comparison uses uncorrected labels; leave judging.length_effect and judging.recalibration out of its "
-            "settings"
+            "a comparison uses uncorrected labels; leave judging.length_effect, judging.shortcuts and "
+            "judging.recalibration out of its settings"
         )
     for rules in config.rule_sets:
         if not config.constitution(rules).comparing:
@@ -151,9 +152,10 @@ async def _judge(
         refuse_other_critic(runs, clients.critic.identity, {n: c.identity for n, c in clients.judges.items()})
         writer = TraceWriter(path / POOL)
         try:
-            with ReplyStore(reply_store_path(config.run)) as store:
+            with ReplyStore(config.run.reply_store) as store:
                 critic = Model(clients.critic, store, progress.meter, config.run.critic.chat_template_kwargs)
                 judges = judges_through(clients, config.run.judging.panel, critic, store, progress.meter)
+                await refuse_long_labels(judges)
                 judge = partial(_judge_prompt, _pool_judging(config, runs, judges, prompts), runs)
                 await trace_all(reader.todo(), judge, writer, progress, screen, config.run.open_prompts)
                 store.flush()

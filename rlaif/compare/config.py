@@ -83,9 +83,8 @@ def compare_config(sources: list[str], run: RunConfig | None, out: str, floor_pr
 
 def _uncorrected(run: RunConfig) -> RunConfig:
     """Return a run's settings without corrections, because rule sets are compared by uncorrected verdicts."""
-    return run.model_copy(
-        update={"judging": run.judging.model_copy(update={"length_effect": None, "recalibration": None})}
-    )
+    corrections = dict.fromkeys(("length_effect", "shortcuts", "recalibration"))
+    return run.model_copy(update={"judging": run.judging.model_copy(update=corrections)})
 
 
 def _rule_set(source: str, out: str, taken: set[str]) -> RuleSet:

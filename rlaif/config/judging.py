@@ -24,6 +24,13 @@ from rlaif.templates import AGAIN, TEMPLATE_NAMES, Templates
 AnyPrinciple = TypeVar("AnyPrinciple")
 
 
+CONFOUNDED = (
+    "estimated over a run, it contains what longer responses are really better by, and subtracting it makes p_chosen "
+    "worse; measure the effect by intervention (rlaif evaluate shortcuts RUN) and set judging.shortcuts: run"
+)
+"""Why a length effect from a run's own verdicts is not a correction."""
+
+
 class RequireConfig(Section):
     """What the judges must reach on gold labels before anything is generated."""
 
@@ -31,8 +38,9 @@ class RequireConfig(Section):
     """`cases` for the constitution's own cases, or a file of gold labels as `rlaif evaluate judge` reads it."""
     limit: int | None = Field(default=None, ge=1)
     """Maximum number of labelled pairs to use; all by default."""
-    accuracy: float | None = Field(default=0.65, ge=0, le=1)
-    """Minimum share of the judges' labels that are right."""
+    accuracy: float | None = Field(default=0.65, ge=0, lt=1)
+    """Minimum share of the judges' labels that are right, reached by the lower end of its exact 95 % interval: with few
+    labelled pairs, more of them must be right, and with too few the run is refused before anything is asked."""
     labelled: float | None = Field(default=0.2, ge=0, le=1)
     """Minimum share of the pairs that get a label under the run's thresholds."""
     order_agreement: float | None = Field(default=None, ge=0, le=1)
@@ -40,7 +48,7 @@ class RequireConfig(Section):
     label_mass: float | None = Field(default=None, ge=0, le=1)
     """Minimum mean probability of the two labels together."""
     calibration_error: float | None = Field(default=None, ge=0, le=1)
-    """Maximum calibration error of the probabilities."""
+    """Maximum calibration error of the probabilities, without the part that chance makes of few pairs."""
 
 
 class JudgingConfig(Section):
@@ -67,8 +75,13 @@ class JudgingConfig(Section):
     allow_order_noise: bool = False
     """Let a matchup count although its orders disagree by more than the critic's constant position bias."""
     length_effect: Annotated[float, Field(ge=-1000, le=1000, allow_inf_nan=False)] | Literal["run"] | None = None
-    """Subtracted from the log-odds of every label: the critic's length effect in logits per unit of log length ratio,
-    as measured by `rlaif evaluate judge`, or `run` to estimate it over this run. The uncorrected p is kept, too."""
+    """Subtracted from the judges' log-odds: a length effect that you know, in logits per unit of log length ratio. The
+    uncorrected p is kept, too. `run`, which estimated it over the run, is refused: it also took away what longer
+    responses are really better by. `shortcuts` measures the effect by intervention."""
+    shortcuts: str | None = None
+    """Subtract what the judges give for surface features (length, Markdown, flattery, hedges, claims of authority, an
+    appended answer): `run` for the effects that `rlaif evaluate shortcuts` measured on this run, or the file
+    `shortcuts.json` of another run with the same judges. The uncorrected p is kept, too."""
     recalibration: str | None = None
     """A file from `rlaif evaluate judge --recalibrate`, which corrects a critic that is over- or underconfident; the
     uncorrected p is kept, too. (Noise of the verdicts is corrected without it; `noise`, which asked for that, is still
@@ -114,6 +127,17 @@ class JudgingConfig(Section):
         repeated = next((name for name in names if names.count(name) > 1), None)
         if repeated is not None:
             raise ValueError(f'two judges have the name "{repeated}"; give each its own `name`')
+        return self
+
+    @model_validator(mode="after")
+    def _shortcuts_stand_alone(self) -> Self:
+        if self.shortcuts is not None and self.length_effect is not None:
+            raise ValueError("`shortcuts` contains the effect of length; leave `length_effect` out")
+        if self.shortcuts is not None and self.recalibration is not None:
+            raise ValueError(
+                "`shortcuts` cannot be combined with `recalibration`: that file was fitted on log-odds with the "
+                "effects in them; leave one of them out"
+            )
         return self
 
     @property
@@ -205,6 +229,28 @@ class JudgingConfig(Section):
                     f"judging.min_margin {self.min_margin:g} is too large for the judges' clamp, which keeps p within "
                     f"{reach:g} of 0.5; lower min_margin or widen clamp"
                 )
+
+    def refuse_confounded_length(self) -> None:
+        """Raise ConfigError for a length effect that is estimated over the run, where quality is not held fixed."""
+        if self.length_effect == "run":
+            raise ConfigError(f"judging.length_effect: run is refused: {CONFOUNDED}")
+
+    def refuse_unmeasurable_shortcuts(self) -> None:
+        """Raise ConfigError for `shortcuts` with judges whose effects cannot be measured on single matchups."""
+        if self.shortcuts is not None and (why := self.no_shortcuts):
+            raise ConfigError(f"judging.shortcuts: {why}")
+
+    @property
+    def no_shortcuts(self) -> str | None:
+        """Why the effects of surface features cannot be measured on these judges; None where they can."""
+        if not self.panel:
+            return "judging.kind none has no judge, so nothing can be measured or corrected"
+        if any(kind.has_order and kind.ask_pair is None for kind in (KINDS[judge.kind] for judge in self.panel)):
+            return (
+                "a listwise judge sees all candidates at once, so the effect of an edit on one matchup cannot be "
+                "measured; use other kinds of judges"
+            )
+        return None
 
     @property
     def without_thresholds(self) -> Self:

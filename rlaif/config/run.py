@@ -108,6 +108,11 @@ class RunConfig(Section):
     def _a_name_is_enough(cls, model: object) -> object:
         return model_from_text(model) if isinstance(model, str) else model
 
+    @property
+    def reply_store(self) -> Path:
+        """The file of the reply store: by default beside the run's directory, shared by the runs of one folder."""
+        return Path(self.cache) if self.cache else Path(self.out).parent / "replies.sqlite"
+
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read a run file. Raises ConfigError with file and line."""
@@ -141,11 +146,8 @@ class RunConfig(Section):
                 "with one sample and no revision there is nothing to compare; raise sampling.n or revision.rounds"
             )
         self.judging.refuse_idle_margin()
-        if judged and self.judging.require is not None and self.judging.length_effect == "run":
-            raise ConfigError(
-                "judging.require measures the judges before the run, when length_effect: run is not known yet; set "
-                "length_effect to a number"
-            )
+        self.judging.refuse_confounded_length()
+        self.judging.refuse_unmeasurable_shortcuts()
         if self.pairs.select == "revision-vs-parent" and self.revision.rounds == 0:
             raise ConfigError("pairs.select revision-vs-parent needs revision.rounds of at least 1")
 

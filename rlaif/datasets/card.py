@@ -1,6 +1,7 @@
 """The dataset card: the constitution, the models, the method, what was left out, and the limits."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from huggingface_hub import DatasetCard, DatasetCardData
@@ -15,33 +16,40 @@ from rlaif.runs.reader import Run
 from rlaif.runs.summary import Summary
 
 
-def dataset_card(
-    run: Run, summary: Summary, counts: Mapping[str, int], contents: Mapping[str, str], tables: Mapping[str, Table]
-) -> str:
-    """Return the card as Markdown with a YAML head.
+@dataclass(frozen=True)
+class Contents:
+    """What was written of a dataset."""
 
-    `counts`: the number of rows by `table/split`. `contents`: a hash of the rows by table.
-    """
+    counts: Mapping[str, int]
+    """Number of rows by `table/split`."""
+    hashes: Mapping[str, str]
+    """A hash of the rows by table."""
+    tools: bool
+    """Whether a prompt has tools, or a turn has calls of them."""
+
+
+def dataset_card(run: Run, summary: Summary, contents: Contents, tables: Mapping[str, Table]) -> str:
+    """Return the card as Markdown with a YAML head."""
     certificate = certificate_in_force(run)
     body = "\n\n".join(
         [
             f"# Preference pairs under the constitution `{run.constitution.name}`",
             _intro(run, summary, certificate),
             *([_warnings(summary)] if summary.warnings else []),
-            _rows_table(counts),
+            _rows_table(contents.counts),
             *(["## Certificate\n\n" + _certificate(run, certificate)] if certificate else []),
             "## Constitution\n\n" + _rules(run),
             "## How it was made\n\n" + _method(run, summary),
             "## What was left out\n\n" + _left_out(summary),
             "## The critic\n\n" + _critic(summary),
-            "## Columns\n\n" + _columns(tables),
+            "## Columns\n\n" + _columns(tables, tools=contents.tools),
             "## Limits\n\n" + _LIMITS.format(checked=_checked(summary, certificate)),
         ]
     )
-    return str(DatasetCard(f"---\n{_head(counts, contents).to_yaml()}\n---\n\n{body}\n"))
+    return str(DatasetCard(f"---\n{_head(contents).to_yaml()}\n---\n\n{body}\n"))
 
 
-def _head(counts: Mapping[str, int], contents: Mapping[str, str]) -> DatasetCardData:
+def _head(contents: Contents) -> DatasetCardData:
     # load_dataset caches a folder by its path and these lines: without the hash it would return the rows of an earlier
     # export to the same folder.
     configs: list[dict[str, Any]] = []
@@ -49,10 +57,10 @@ def _head(counts: Mapping[str, int], contents: Mapping[str, str]) -> DatasetCard
         files = [
             {"split": split, "path": f"{name}/{split}.parquet"}
             for split in ("train", "test")
-            if counts.get(f"{name}/{split}")
+            if contents.counts.get(f"{name}/{split}")
         ]
         if files:
-            config = {"config_name": name, "description": f"rows {contents[name]}", "data_files": files}
+            config = {"config_name": name, "description": f"rows {contents.hashes[name]}", "data_files": files}
             configs.append(config | ({"default": True} if not configs else {}))
     return DatasetCardData(
         pretty_name="Constitutional preference pairs",
@@ -203,8 +211,8 @@ def _reasons(counts: dict[str, int]) -> str:
     return f" ({', '.join(f'{reason} {count}' for reason, count in sorted(counts.items()))})" if counts else ""
 
 
-def _columns(tables: Mapping[str, Table]) -> str:
-    return "\n\n".join(f"### `{name}`\n\n{column_table(table.row)}" for name, table in tables.items())
+def _columns(tables: Mapping[str, Table], *, tools: bool) -> str:
+    return "\n\n".join(f"### `{name}`\n\n{column_table(table.row, tools=tools)}" for name, table in tables.items())
 
 
 def _checked(summary: Summary, certificate: Certificate | None) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rlaif.datasets.card import dataset_card
-from rlaif.datasets.columns import features
+from rlaif.datasets.card import Contents, dataset_card
+from rlaif.datasets.columns import column_names, features, uses_tools, with_empty_calls
 from rlaif.datasets.formats import FORMATS, TRL, Format, Table
 from rlaif.errors import StorageError, UsageError
 from rlaif.runs.certified import CertifiedRun
@@ -68,12 +68,10 @@ def write_dataset(run: Run, format_: Format, folder: Path, *, card: Summary | No
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
-        counts = _write_tables(unfinished, run, format_)
+        written = _write_tables(unfinished, run, format_)
         if card is not None:
-            contents = {name: _hash_of_files(unfinished / name) for name in format_.tables}
-            text = dataset_card(run, card, counts, contents, format_.tables)
-            (unfinished / "README.md").write_text(text, encoding="utf-8")
-        mark = {"run": run.manifest.model_dump(), "rows": counts, "warnings": warnings_of(run)}
+            (unfinished / "README.md").write_text(dataset_card(run, card, written, format_.tables), encoding="utf-8")
+        mark = {"run": run.manifest.model_dump(), "rows": written.counts, "warnings": warnings_of(run)}
         (unfinished / MARK).write_text(json.dumps(mark, indent=2))
         shutil.rmtree(folder, ignore_errors=True)
         unfinished.rename(folder)
@@ -81,18 +79,21 @@ def write_dataset(run: Run, format_: Format, folder: Path, *, card: Summary | No
         raise StorageError(f"{folder}: cannot be written: {error.strerror or error}") from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    return counts
+    return dict(written.counts)
 
 
-def _write_tables(folder: Path, run: Run, format_: Format) -> dict[str, int]:
+def _write_tables(folder: Path, run: Run, format_: Format) -> Contents:
     counts: dict[str, int] = {}
+    tools = False
     for name, table in format_.tables.items():
-        for split, rows in _by_split(table, run).items():
+        by_split = _by_split(table, run)
+        tools |= any(uses_tools(row) for rows in by_split.values() for row in rows)
+        for split, rows in by_split.items():
             counts["/".join(filter(None, (name, split)))] = len(rows)
             if rows:
                 (folder / name).mkdir(exist_ok=True)
-                _write_rows(folder / name / f"{split}.{format_.suffix}", table.row, rows)
-    return counts
+                _write_rows(folder / name / f"{split}.{format_.suffix}", table.row, rows, tools=tools)
+    return Contents(counts, {name: _hash_of_files(folder / name) for name in format_.tables}, tools)
 
 
 def _by_split(table: Table, run: Run) -> Mapping[str, list[dict[str, Any]]]:
@@ -103,14 +104,17 @@ def _by_split(table: Table, run: Run) -> Mapping[str, list[dict[str, Any]]]:
     return by_split
 
 
-def _write_rows(path: Path, table: type[Row], rows: list[dict[str, Any]]) -> None:
+def _write_rows(path: Path, table: type[Row], rows: list[dict[str, Any]], *, tools: bool) -> None:
+    columns = column_names(table, tools=tools)
+    rows = [{name: row[name] for name in columns} for row in rows]
     if path.suffix == ".jsonl":
         path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     else:
         import datasets  # noqa: PLC0415
 
         datasets.disable_progress_bars()
-        datasets.Dataset.from_list(rows, features=features(table)).to_parquet(path)
+        rows = with_empty_calls(rows) if tools else rows
+        datasets.Dataset.from_list(rows, features=features(table, tools=tools)).to_parquet(path)
 
 
 def _hash_of_files(folder: Path) -> str:

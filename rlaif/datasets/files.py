@@ -1,7 +1,7 @@
-"""Read rows of JSONL, JSON and CSV (each also .gz), Parquet, or a hub dataset, and the conversations in their cells.
+"""Read rows of JSONL, JSON and CSV (each also .gz), Parquet, or a hub dataset.
 
-Each row comes with its place (`file:line`). A conversation is a text, a list of messages, or a list of messages that
-ends with the response. The rows may be prompts, gold labels, verdicts or training examples: the caller knows which.
+Each row comes with its place (`file:line`). The rows may be prompts, gold labels, verdicts or training examples: the
+caller knows which; `conversation.py` reads the conversations in their cells.
 """
 
 import csv
@@ -13,10 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from rlaif.errors import PromptsError
-from rlaif.records import Message
 
 SourceRow = tuple[str, Any]
 """(place such as `file:line`, contents of the row)."""
@@ -113,42 +110,3 @@ def _text(path: Path) -> str:
     if not text.strip():
         raise PromptsError(f"{path}: the file is empty")
     return text
-
-
-def conversation_of(where: str, value: object, column: str = "prompt") -> tuple[Message, ...]:
-    """Return a prompt's turns; a text is one turn of the user. Raises PromptsError that begins with `where`."""
-    turns = _turns(where, column, value, role="user")
-    if not turns or turns[-1].role != "user":
-        raise PromptsError(f"{where}: the prompt's last message must be the user's")
-    if not turns[-1].content.strip():
-        raise PromptsError(f"{where}: the prompt has no text")
-    return turns
-
-
-def response_of(where: str, column: str, value: object) -> tuple[tuple[Message, ...], str]:
-    """Return (turns before the response, often none; the response). Raises PromptsError that begins with `where`."""
-    turns = _turns(where, column, value, role="assistant")
-    if not turns or turns[-1].role != "assistant":
-        raise PromptsError(f"{where}: the last message of `{column}` must be the assistant's")
-    if not turns[-1].content.strip():
-        raise PromptsError(f"{where}: `{column}` has no text")
-    return turns[:-1], turns[-1].content
-
-
-def _turns(where: str, column: str, value: object, *, role: str) -> tuple[Message, ...]:
-    if value is None:
-        raise PromptsError(f"{where}: has no `{column}`")
-    if isinstance(value, str):
-        value = [{"role": role, "content": value}]
-    if not isinstance(value, list | tuple):
-        raise PromptsError(f"{where}: `{column}` must be a text or a list of messages")
-    try:
-        return tuple(Message.model_validate(_bare(turn)) for turn in value)
-    except ValidationError as error:
-        detail = error.errors()[0]
-        part = detail["loc"][0] if detail["loc"] else "shape"
-        raise PromptsError(f"{where}: the {part} of a message in `{column}` is wrong: {detail['msg']}") from None
-
-
-def _bare(turn: object) -> object:
-    return {"role": turn.get("role"), "content": turn.get("content")} if isinstance(turn, dict) else turn

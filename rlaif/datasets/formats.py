@@ -205,7 +205,6 @@ class RankingRow(Row):
 
 def ranking_rows(concluded: Concluded) -> Iterator[RankingRow]:
     """Yield one row for each prompt with at least two scored responses."""
-    names = {"user": "Human", "assistant": "Assistant", "system": "System"}
     for trace, conclusion in concluded:
         scores = conclusion.scores
         if len(scores) < 2:
@@ -220,7 +219,8 @@ def ranking_rows(concluded: Concluded) -> Iterator[RankingRow]:
             for name in sorted(scores, key=lambda name: (-scores[name], name))
         )
         yield RankingRow(
-            prompt="".join(f"\n\n{names[turn.role]}: {turn.content}" for turn in turns) + "\n\nAssistant: ",
+            prompt="".join(map(_as_said, turns)) + "\n\nAssistant: ",
+            tools=trace.prompt.tools,
             answers=answers,
             turns=sum(turn.role == "user" for turn in turns),
             num_responses=len(answers),
@@ -229,8 +229,16 @@ def ranking_rows(concluded: Concluded) -> Iterator[RankingRow]:
         )
 
 
+def _as_said(turn: Message) -> str:
+    return f"\n\n{'Human' if turn.role == 'user' else turn.role.capitalize()}: {turn.readable}"
+
+
 def _of_pairs(row: type[RowOfPair]) -> Table:
-    return Table(row, lambda run: (one for pair in run.preference_rows() for one in row.of(pair)), of_pairs=True)
+    def rows_of(run: Run) -> Iterator[Row]:
+        for pair in run.preference_rows():
+            yield from (one.model_copy(update={"tools": pair.tools}) for one in row.of(pair))
+
+    return Table(row, rows_of, of_pairs=True)
 
 
 PREFERENCE = Table(PreferenceRow, lambda run: run.preference_rows(), of_pairs=True)

@@ -14,14 +14,15 @@ from pydantic import ValidationError
 
 from rlaif.checks import Check, NamedCheck
 from rlaif.config.run import PromptsConfig
-from rlaif.datasets.files import conversation_of, read_rows
+from rlaif.datasets.conversation import conversation_of, tools_of
+from rlaif.datasets.files import read_rows
 from rlaif.errors import PromptsError
 from rlaif.records import PROMPT_CHECK, Message, Prompt, PromptSet
 from rlaif.seeds import canonical_json, content_hash, derive_seed
 from rlaif.shipped import DATA, SEED_PROMPTS
 from rlaif.yaml_file import explain_validation
 
-_FIELDS = ("prompt", "messages", "id", "tags", "checks")
+_FIELDS = ("prompt", "messages", "id", "tags", "checks", "tools")
 
 
 def read_prompts(config: PromptsConfig, run_seed: int = 0) -> PromptSet:
@@ -33,7 +34,7 @@ def read_prompts(config: PromptsConfig, run_seed: int = 0) -> PromptSet:
     duplicates = 0
     for where, row in read_rows(source, config.split):
         prompt = prompt_of_row(where, row, config.columns)
-        content = canonical_json(prompt.model_dump(mode="json", include={"messages", "checks"}))
+        content = canonical_json(prompt.model_dump(mode="json", include={"messages", "tools", "checks"}))
         if content in contents:
             duplicates += 1
             continue
@@ -80,13 +81,15 @@ def prompt_of_row(where: str, row: object, columns: Mapping[Any, str]) -> Prompt
         fields["messages"] = None
     messages = _messages(where, fields["prompt"], fields["messages"], row)
     checks = read_checks(where, fields["checks"])
+    tools = tools_of(where, fields["tools"])
     given = fields["id"]
-    turns = [f"{message.role}\n{message.content}" for message in messages]
-    hash_id = content_hash(*turns, *(canonical_json(check.model_dump(mode="json")) for check in checks))
+    turns = [f"{message.role}\n{message.readable}" for message in messages]
+    parts = (*turns, *filter(None, [tools]), *(canonical_json(check.model_dump(mode="json")) for check in checks))
     try:
         prompt = Prompt(
-            id=hash_id if given is None or given == "" else str(given),
+            id=content_hash(*parts) if given is None or given == "" else str(given),
             messages=messages,
+            tools=tools,
             tags=_tags(fields["tags"]),
             checks=checks,
         )
@@ -110,7 +113,7 @@ def _messages(where: str, prompt: object, messages: object, row: dict[str, Any])
 
 def _check_encodable(where: str, prompt: Prompt) -> None:
     try:
-        for text in (prompt.id, *prompt.tags, *(message.content for message in prompt.messages)):
+        for text in (prompt.id, *prompt.tags, prompt.tools or "", *(message.readable for message in prompt.messages)):
             text.encode("utf-8")
     except UnicodeEncodeError:
         raise PromptsError(f"{where}: the text contains an unpaired surrogate, which no server accepts") from None

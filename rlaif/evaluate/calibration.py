@@ -1,17 +1,18 @@
 """Measure how calibrated a judge is: of its verdicts with probability 0.7, 70 % should be right.
 
 The input is, per item, the probability of the better response before any threshold. The result is the Brier score, a
-reliability table with its expected calibration error, and the slope that calibrates the log-odds.
+reliability table, and the slope that calibrates the log-odds.
 
 Which response is called `a` is arbitrary, so confidence max(p, 1 - p) is compared with accuracy, in bins from 0.5 to 1.
-A tie counts as half right. The calibration error (Naeini, Cooper & Hauskrecht 2015) is never negative, so it and its
-interval are above 0 even for a calibrated judge; fewer items give a larger error.
+A tie counts as half right. `confidence.py` has the calibration error and a test.
 """
 
 from collections.abc import Hashable, Sequence
+from statistics import fmean
 
 import numpy as np
 
+from rlaif.evaluate.confidence import calibration_error
 from rlaif.preferences.logits import TIE_LOGIT
 from rlaif.records import Record
 from rlaif.seeds import content_hash
@@ -85,11 +86,6 @@ def _bin(found: Bootstrap, number: int) -> Bin:
     )
 
 
-def calibration_error(found: Bootstrap) -> Estimate:
-    """Return the expected calibration error: mean |confidence - share right| over the bins, weighted by items."""
-    return found.function(error_of_totals, [*ERROR_KEYS, "scored"], of=("scored",))
-
-
 ERROR_KEYS: list[Key] = [(name, number) for name in ("confidence", "right") for number in range(BINS)]
 
 
@@ -104,14 +100,12 @@ def recalibrate(logits: Sequence[float], prompts: Sequence[str]) -> Recalibratio
     x, y = np.array(logits, dtype=float)[:, None], np.ones(len(logits))
     slope = coefficient(logistic, x, y, prompts)
     recalibrated = _cross_fitted(x, prompts)
-    found = None
-    if recalibrated:
-        found = Bootstrap([tally_probability(sigmoid(logit)) for logit in recalibrated])
+    p = [sigmoid(logit) for logit in recalibrated or ()]
     return Recalibration(
         slope=slope,
         temperature=1 / slope.value if slope.value is not None and slope.value > 0 else None,
-        brier=found.total("squared") / found.total("scored") if found else None,
-        calibration_error=calibration_error(found).value if found else None,
+        brier=fmean((1 - one) ** 2 for one in p) if p else None,
+        calibration_error=calibration_error(p, prompts).value if p else None,
     )
 
 

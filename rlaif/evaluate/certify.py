@@ -115,7 +115,7 @@ def _numbers(rows: Sequence[PreferenceRow]) -> dict[str, Floats]:
         np.array([len(response[0].content) for response in responses], dtype=float)
         for responses in ([row.chosen for row in rows], [row.rejected for row in rows])
     )
-    prompts = [sum(len(turn.content) for turn in row.prompt) for row in rows]
+    prompts = [sum(len(turn.readable) for turn in row.prompt) for row in rows]
     return {
         "p_chosen": scores_of(rows),
         "log length ratio of chosen to rejected": np.log(np.maximum(chosen, 1) / np.maximum(rejected, 1)),

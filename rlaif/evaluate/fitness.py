@@ -24,14 +24,21 @@ ACCURACY = 0.65
 """Least share of right labels; its interval must also exclude 50 %."""
 FEWEST_LABELLED = 0.2
 """Least share of the items that must get a label; below it, most requests are wasted."""
-CALIBRATION_ERROR = 0.1
-"""Largest calibration error; if the interval is above it, there is a note, as the labels may still be good."""
+CALIBRATION_ERROR = 0.05
+"""A larger calibration error is noted if the test shows that the probabilities are not right; the labels may still be
+good."""
+SIGNIFICANT = 0.05
+"""p-value of the test of calibration below which the probabilities are shown not to be right."""
+CONFIDENCE = 0.65
+"""An AUROC of the confidence that a useful source of soft labels reaches. Confidence means nothing where the interval
+holds one half and is below this value; where it holds both, there are too few labels to tell."""
 LENGTH_BIAS = 0.7
 """Logits per unit of log length ratio; if the interval is above it, there is a note."""
 MARGINS = (0.1, 0.2, 0.3, 0.4)
 """Values of `min_margin` that are tried where the labels are not good enough."""
 
 FitnessVerdict = Literal["fit", "fit with these settings", "not fit"]
+SoftLabels = Literal["fit", "unfit", "unknown"]
 
 
 class Fitness(Record):
@@ -44,6 +51,9 @@ class Fitness(Record):
     """Why it is not fit, or not fit without the settings."""
     notes: tuple[str, ...]
     """Warnings that do not change the conclusion."""
+    soft_labels: SoftLabels = "unknown"
+    """Whether its probabilities can serve as soft labels: whether it is surer where it is right. `unknown`: there are
+    too few labels, or too few errors, to tell."""
 
 
 def fitness(
@@ -51,16 +61,26 @@ def fitness(
 ) -> Fitness:
     """Return the conclusion for one critic."""
     notes = tuple(_notes(metrics, recalibration))
+    soft = soft_labels(metrics.confidence_auroc)
     general, order = _against_the_critic(metrics, judging), _against_one_order(metrics)
     reasons = [*general, *against_labels(metrics.labelled, metrics.accuracy_labels, metrics.longer_on_labels)]
     settings: dict[str, float | str] = {"judging.orders": "both"} if order else {}
     if reasons:
         margin = None if general else _margin_that_helps(judged, judging.min_margin)
         if margin is None:
-            return Fitness(verdict="not fit", settings={}, reasons=(*reasons, *order), notes=notes)
+            return Fitness(verdict="not fit", settings={}, reasons=(*reasons, *order), notes=notes, soft_labels=soft)
         settings["judging.min_margin"] = margin
     verdict: FitnessVerdict = "fit with these settings" if settings else "fit"
-    return Fitness(verdict=verdict, settings=settings, reasons=(*reasons, *order), notes=notes)
+    return Fitness(verdict=verdict, settings=settings, reasons=(*reasons, *order), notes=notes, soft_labels=soft)
+
+
+def soft_labels(auroc: Estimate) -> SoftLabels:
+    """Return whether a critic's confidence means anything, by the AUROC of its confidence for being right."""
+    if auroc.value is None or auroc.low is None or auroc.high is None:
+        return "unknown"
+    if auroc.low > 0.5:
+        return "fit"
+    return "unfit" if auroc.high < CONFIDENCE else "unknown"
 
 
 def against_labels(labelled: Estimate, accuracy: Estimate, longer: Estimate) -> list[str]:
@@ -124,10 +144,14 @@ def _labels_at(judged: JudgedItem, margin: float) -> Tally:
 
 def _notes(metrics: JudgeMetrics, recalibration: Recalibration) -> list[str]:
     found = []
-    error, slope = metrics.calibration_error, recalibration.slope.value
-    if (error.low or 0.0) > CALIBRATION_ERROR:
-        confidence = "" if slope is None else " (overconfident)" if slope < 1 else " (underconfident)"
-        found.append(f"its calibration error is {error.value:.2f}{confidence}: do not rely on its probabilities")
+    error, test = metrics.calibration_error.value, metrics.calibration_test
+    if (error or 0.0) > CALIBRATION_ERROR and test.z is not None and (test.p_value or 0.0) < SIGNIFICANT:
+        confidence = "overconfident" if test.z < 0 else "underconfident"
+        slope = "" if recalibration.slope.value is None else f", slope {recalibration.slope.value:.2f}"
+        found.append(
+            f"its probabilities are off: it is {confidence} (calibration error {error:.2f}{slope}; if they were right, "
+            f"this would be seen with a probability of {chance(test.p_value)})"
+        )
     length = metrics.length_bias
     if (length.low or 0.0) > LENGTH_BIAS or (length.high or 0.0) < -LENGTH_BIAS:
         favoured = "longer" if (length.value or 0.0) > 0 else "shorter"
@@ -135,6 +159,11 @@ def _notes(metrics: JudgeMetrics, recalibration: Recalibration) -> list[str]:
     if metrics.outcomes.get("failed"):
         found.append(f"the requests of {metrics.outcomes['failed']} of {metrics.items} items failed")
     return found
+
+
+def chance(p_value: float | None) -> str:
+    """Return a p-value as text."""
+    return "–" if p_value is None else "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
 def _range(estimate: Estimate) -> str:

@@ -5,6 +5,8 @@ before anything is generated. The run's own judges and thresholds are measured o
 cases, each under its own principle, or a file of gold labels.
 """
 
+import math
+from bisect import bisect_left
 from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from pathlib import Path
@@ -14,7 +16,6 @@ from rlaif.config.judging import JudgingConfig, RequireConfig
 from rlaif.config.run import RunConfig
 from rlaif.constitution.schema import Constitution
 from rlaif.errors import ConfigError, RunError, UnfitJudgeError
-from rlaif.evaluate.case_report import FEWEST_FOR_PROOF
 from rlaif.evaluate.comparisons import MOST_FAILED
 from rlaif.evaluate.gold import Gold, GoldItem, read_gold
 from rlaif.evaluate.judge_evaluation import Contender, JudgeTest, measure_contender
@@ -28,6 +29,7 @@ from rlaif.runs.calibrate import recalibrator_at
 from rlaif.runs.directory import write_text
 from rlaif.seeds import content_hash
 from rlaif.stats.estimates import Estimate
+from rlaif.stats.jackknife import ALPHA
 from rlaif.templates import Templates
 
 CASES = "cases"
@@ -50,8 +52,21 @@ def gate_of(config: RunConfig, constitution: Constitution) -> JudgeGate | None:
 def gold_for(config: RunConfig, constitution: Constitution) -> Gold:
     """Return the labelled pairs of the gate. Raises ConfigError or GoldError where there are none."""
     require = config.judging.require or RequireConfig()
-    if require.gold != CASES:
-        return read_gold(Path(require.gold), limit=require.limit)
+    gold = _cases_of(config, constitution, require) if require.gold == CASES else _read(require)
+    if require.accuracy is not None and needed(require.accuracy, len(gold.items)) is None:
+        raise ConfigError(
+            f"judging.require: the {len(gold.items)} labelled pairs ({gold.file}) cannot show an accuracy of "
+            f"{require.accuracy:.0%}: that takes at least {_fewest(require.accuracy)}, all judged right. Add cases, "
+            "give a larger file of gold labels with `gold:`, or lower the requirement"
+        )
+    return gold
+
+
+def _read(require: RequireConfig) -> Gold:
+    return read_gold(Path(require.gold), limit=require.limit)
+
+
+def _cases_of(config: RunConfig, constitution: Constitution, require: RequireConfig) -> Gold:
     items = tuple(_cases(constitution, config.judging))[: require.limit]
     if not items:
         raise ConfigError(
@@ -82,7 +97,7 @@ async def pass_gate(
     contender = Contender(name, called, config.critic, config.judging)
     out = Path(config.out)
     test = JudgeTest(gold, constitution, [contender], config.judging, templates, store.path, out / "logs")
-    screen.say(f"measuring the judges on {len(gold.items)} labelled pairs ({gold.file}) before generating anything")
+    screen.say(_announced(gold, require))
     recalibrator = recalibrator_at(config)
     recalibrate = None if recalibrator is None else recalibrator.apply
     report, _ = await measure_contender(test, contender, clients, store, screen, recalibrate)
@@ -103,6 +118,12 @@ async def pass_gate(
         )
     right, labelled = report.overall.accuracy_labels, report.overall.labelled
     screen.say(f"the judges meet judging.require: {_range(labelled)} of the pairs get a label, {_range(right)} right")
+    if report.fitness.soft_labels == "unfit":
+        auroc = report.overall.confidence_auroc
+        screen.say(
+            "! the judges are unfit as a source of soft labels: how sure they are does not say whether they are right "
+            f"(AUROC {auroc.value:.2f}{auroc.ends('.2f')}); train with --labels hard"
+        )
     return report
 
 
@@ -124,13 +145,10 @@ def _cases(constitution: Constitution, judging: JudgingConfig) -> Iterator[GoldI
 
 
 def _missed(found: JudgeMetrics, require: RequireConfig) -> Iterator[str]:
-    if require.accuracy is not None and found.accuracy_labels.n < FEWEST_FOR_PROOF:
-        n, items = found.accuracy_labels.n, found.items
-        yield f"only {n:g} of {items} pairs get a label; at least {FEWEST_FOR_PROOF} are needed to measure accuracy"
-        return
+    if require.accuracy is not None:
+        yield from _not_accurate(found, require.accuracy)
     least: list[tuple[str, Estimate, float | None]] = [
         ("pairs that get a label", found.labelled, require.labelled),
-        ("labels that are right", found.accuracy_labels, require.accuracy),
         ("orders that agree", found.order_agreement, require.order_agreement),
         ("label mass", found.label_mass, require.label_mass),
     ]
@@ -141,6 +159,48 @@ def _missed(found: JudgeMetrics, require: RequireConfig) -> Iterator[str]:
     if most is not None and (error.value is None or error.value > most):
         shown = "unknown" if error.value is None else f"{error.value:.3f}"
         yield f"calibration error {shown}, required at most {most:g}"
+
+
+def _announced(gold: Gold, require: RequireConfig) -> str:
+    """Return what is measured, and how many labels must be right."""
+    least = None if require.accuracy is None else needed(require.accuracy, len(gold.items))
+    bar = (
+        ""
+        if least is None
+        else f"; of as many labels, {least} must be right to show an accuracy of {require.accuracy:.0%}"
+    )
+    return f"measuring the judges on {len(gold.items)} labelled pairs ({gold.file}) before generating anything{bar}"
+
+
+def _not_accurate(found: JudgeMetrics, bar: float) -> Iterator[str]:
+    """Yield why the share of right labels is not shown to reach a bar; nothing where it is."""
+    right = found.accuracy_labels
+    labels, least = int(right.n), needed(bar, int(right.n))
+    if least is None:
+        yield f"only {labels} of {found.items} pairs get a label; to show {bar:.0%} right takes at least {_fewest(bar)}"
+    elif round((right.value or 0) * labels) < least or (right.low or 0.0) < bar:
+        yield (
+            f"labels that are right {_range(right)}, required {bar:.0%} at the lower end of the interval: "
+            f"{least} of {labels} must be right"
+        )
+
+
+def needed(bar: float, labels: int) -> int | None:
+    """Return the least number of right labels that shows a share of at least `bar`; None where no number does.
+
+    Shown is what the lower end of the exact 95 % interval reaches (Clopper & Pearson 1934): a critic below the bar
+    passes with a probability of at most 2.5 %.
+    """
+    from scipy.stats import beta  # noqa: PLC0415  (half a second)
+
+    right = range(1, labels + 1)
+    reached = bisect_left(right, bar, key=lambda hits: float(beta.ppf(ALPHA / 2, hits, labels - hits + 1)))
+    return 0 if bar == 0 else right[reached] if reached < labels else None
+
+
+def _fewest(bar: float) -> int:
+    """Return the least number of labels that can show a share of right ones, which is below 1."""
+    return math.ceil(math.log(ALPHA / 2) / math.log(bar)) if bar else 1
 
 
 def _range(estimate: Estimate) -> str:

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rlaif.datasets.files import read_rows, response_of
+from rlaif.datasets.conversation import response_of
+from rlaif.datasets.files import read_rows
 from rlaif.datasets.prompts import prompt_of_row
 from rlaif.errors import GoldError
 from rlaif.records import Message, Prompt, Record
@@ -36,7 +37,7 @@ class GoldItem(Record):
     @property
     def conversation(self) -> str:
         """Hash of the prompt's messages; items with the same prompt are not independent."""
-        return content_hash(*(f"{message.role}\n{message.content}" for message in self.prompt.messages))
+        return content_hash(*(f"{message.role}\n{message.readable}" for message in self.prompt.messages))
 
 
 class Gold(Record):

@@ -21,7 +21,7 @@ from rlaif.evaluate.gold import Gold, GoldItem
 from rlaif.evaluate.judge_metrics import BETTER, WORSE, JudgedItem, bootstrap_over_prompts, judge_item, measure
 from rlaif.evaluate.judge_report import Cost, CriticReport, JudgeEvaluation, baselines_of, overlaps
 from rlaif.judges.base import Comparison, Judge
-from rlaif.judges.panel import judge_pair, judges_through
+from rlaif.judges.panel import judge_pair, judges_through, refuse_long_labels
 from rlaif.models.config import ModelConfig
 from rlaif.models.model import Model, StoredReply, total_usage
 from rlaif.models.reply_store import ReplyStore
@@ -134,6 +134,7 @@ async def measure_contender(
     progress = Progress(unit="items")
     critic = Model(clients.critic, store, progress.meter, contender.critic.chat_template_kwargs)
     judges = judges_through(clients, contender.judging.panel, critic, store, progress.meter)
+    await refuse_long_labels(judges)
     started = time.monotonic()
 
     async def compare(comparison: Comparison) -> tuple[Matchup, list[StoredReply]]:

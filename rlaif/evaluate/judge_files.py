@@ -135,7 +135,7 @@ def _log_odds_of_better(judged: JudgedItem) -> float | None:
     judgement = judged.judgement
     if judgement is None or judgement.logit is None:
         return None
-    logit = judgement.logit if judgement.raw_logit is None else judgement.raw_logit - judgement.length_shift
+    logit = judgement.logit if judgement.raw_logit is None else judgement.raw_logit - judgement.subtracted
     return logit if judgement.a == BETTER else -logit
 
 

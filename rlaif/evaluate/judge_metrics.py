@@ -1,6 +1,7 @@
 """Measure a critic on gold items: accuracy, order agreement, position and length bias, calibration.
 
-Every estimate has a 95 % interval from a bootstrap over prompts, not items. The keys of a tally:
+Estimates have a 95 % interval over prompts, not items, most of them from a bootstrap; the metrics of the probabilities
+are in `confidence.py`. The keys of a tally:
 
     items, failed                 all items; those whose request failed after all retries
     labelled, right               items that get a label under the thresholds; of these, the right ones
@@ -26,8 +27,9 @@ import numpy as np
 
 from rlaif.config.judging import JudgingConfig
 from rlaif.constitution.schema import Constitution
-from rlaif.evaluate.calibration import calibration_error, tally_probability
+from rlaif.evaluate.calibration import tally_probability
 from rlaif.evaluate.comparisons import Compared, log_odds_of
+from rlaif.evaluate.confidence import CalibrationTest, calibration_error, confidence_auroc, spiegelhalter
 from rlaif.evaluate.gold import GoldItem
 from rlaif.preferences.judgement import Judgement, judge_matchup
 from rlaif.preferences.logits import TIE_LOGIT
@@ -107,6 +109,12 @@ class JudgeMetrics(Record):
     brier: Estimate
     """Mean squared error of the better response's probability; 0.25 if that is always 0.5."""
     calibration_error: Estimate
+    """Distance of confidence and share right, without what chance alone makes of few items; without an interval."""
+    calibration_test: CalibrationTest = CalibrationTest()
+    """Of the hypothesis that all its probabilities are right."""
+    confidence_auroc: Estimate = Estimate(value=None)
+    """Probability that it is surer of an item that it has right than of one that it has wrong; 0.5 where confidence
+    means nothing. `n` counts the wrong items."""
     label_mass: Estimate
     """Mean probability of the two labels together."""
     longer_wins: Estimate
@@ -128,13 +136,16 @@ def judge_item(
     effect = judging.length_effect if isinstance(judging.length_effect, float) else 0.0
     length_ratio = math.log(len(item.chosen) / len(item.rejected)) * (1 if matchup.a == BETTER else -1)
     rule = judging.rule(constitution.weights, constitution.priorities, bias, recalibrate)
-    judgement = judge_matchup(matchup, rule, length_shift=effect * length_ratio)
+    judgement = judge_matchup(matchup, rule, shift=effect * length_ratio)
     return JudgedItem(item, compared, judgement, log_odds_of(BETTER, matchup, constitution, judging))
 
 
 def measure(judged: Sequence[JudgedItem]) -> JudgeMetrics:
     """Return all metrics of some items."""
     found = bootstrap_over_prompts(judged)
+    read = [(one.logit, one.item.conversation) for one in judged if one.logit is not None]
+    logits, prompts = [logit for logit, _ in read], [prompt for _, prompt in read]
+    ps = [sigmoid(logit) for logit in logits]
     return JudgeMetrics(
         items=len(judged),
         prompts=found.prompts,
@@ -151,7 +162,9 @@ def measure(judged: Sequence[JudgedItem]) -> JudgeMetrics:
         length_bias=length_bias(judged, linear),
         length_choice=length_bias(judged, logistic),
         brier=found.ratio("squared", "scored", share=False),
-        calibration_error=calibration_error(found),
+        calibration_error=calibration_error(ps, prompts),
+        calibration_test=spiegelhalter(ps, prompts),
+        confidence_auroc=confidence_auroc(logits, prompts),
         label_mass=found.ratio("mass", "verdicts", share=False),
         longer_wins=found.ratio("longer", "items"),
     )

@@ -29,7 +29,7 @@ def pair_id(conversation: Iterable[Message], one: str, other: str) -> str:
 
     It begins with a word, because a spreadsheet would read a hash such as 12e456789012 as a number.
     """
-    turns = (f"{turn.role}\n{plain(turn.content)}" for turn in conversation)
+    turns = (f"{turn.role}\n{plain(turn.readable)}" for turn in conversation)
     return f"pair-{content_hash(*turns, *sorted((plain(one), plain(other))))}"
 
 
@@ -69,7 +69,7 @@ def hash_of_pairs(rows: Sequence[PreferenceRow]) -> str:
 def _sample_row(place: int, row: PreferenceRow, min_p: float, drawn_from: str) -> SampleRow:
     responses = (row.chosen[0].content, row.rejected[0].content)
     first, second = responses if chosen_is_first(row) else responses[::-1]
-    turns = [turn.content if len(row.prompt) == 1 else f"{turn.role}: {turn.content}" for turn in row.prompt]
+    turns = [turn.readable if len(row.prompt) == 1 else f"{turn.role}: {turn.readable}" for turn in row.prompt]
     values = (place, id_of(row), min_p, drawn_from, "\n\n".join(turns), first, second, "")
     return dict(zip(COLUMNS, values, strict=True))
 

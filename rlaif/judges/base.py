@@ -197,6 +197,8 @@ class JudgeKind:
     """Name of its template."""
     stand_ins: Mapping[str, object] = field(default_factory=dict)
     """Placeholder values of its template's variables, to test the template."""
+    one_token: Callable[[Any], tuple[str, ...]] = lambda _: ()
+    """From a configuration to the labels that must each be one token."""
     asks_rules: bool = True
     """Whether it judges under the constitution's principles."""
     has_order: bool = True

@@ -20,7 +20,7 @@ from rlaif.preferences.logits import PrincipleLogit, from_orders, ranking_logits
 from rlaif.records import Matchup, Ranking, Response
 from rlaif.seeds import derive_seed
 from rlaif.tasks import together
-from rlaif.templates import Templates, conversation_text, fence_tag
+from rlaif.templates import Templates, fence_tag, prompt_text
 
 USUAL_LENGTH = 128
 """Tokens; a weak critic keeps writing after its ranking, or instead of one."""
@@ -81,7 +81,7 @@ async def _rank_once(
     texts = [response.text for response in shown]
     question = templates.render(
         "rank",
-        conversation=conversation_text(candidates.prompt.messages),
+        conversation=prompt_text(candidates.prompt),
         responses=texts,
         question=principle.compare,
         tag=fence_tag(candidates.prompt, *texts),

@@ -9,7 +9,7 @@ from rlaif.judges.base import THINKING, Comparison, Given, Judge, JudgeConfigBas
 from rlaif.judges.pairwise import STAND_INS, Labels, after_preamble, check_labels, continued, pairwise_logits
 from rlaif.models.backend import ChatRequest, user
 from rlaif.records import Message, Order, Verdict
-from rlaif.templates import AGAIN, Templates, conversation_text, fence_tag
+from rlaif.templates import AGAIN, Templates, conversation_text, fence_tag, prompt_text
 
 
 class PairwiseLogprobConfig(JudgeConfigBase):
@@ -110,7 +110,7 @@ def compare_messages(
     # The right label alternates in the same way for both orders: the effect of the cases on a label's odds is then a
     # constant position bias, which averaging over both orders cancels.
     shots = [turn for place, case in enumerate(cases) for turn in worked(case, better_first=place % 2 == 0)]
-    return (*shots, ask(conversation_text(comparison.prompt.messages), first.text, second.text))
+    return (*shots, ask(prompt_text(comparison.prompt), first.text, second.text))
 
 
 def describe(config: PairwiseLogprobConfig) -> str:
@@ -127,6 +127,7 @@ KIND = JudgeKind(
     describe=describe,
     unanswered=lambda _, mass: f"only {mass:.0%} of its probability falls on the two labels {THINKING}",
     ask_pair=compare,
+    one_token=lambda config: config.labels,
     template="compare",
     stand_ins=STAND_INS,
 )

@@ -17,7 +17,7 @@ from rlaif.judges.pairwise import STAND_INS, Labels, after_preamble, check_label
 from rlaif.models.backend import ChatRequest, Choice, user
 from rlaif.records import Order, Verdict
 from rlaif.seeds import derive_seed
-from rlaif.templates import Templates, conversation_text, fence_tag
+from rlaif.templates import Templates, fence_tag, prompt_text
 
 USUAL_TEMPERATURE = 0.7
 USUAL_LENGTH = 1024
@@ -160,7 +160,7 @@ def _question(
     first, second = comparison.shown(order)
     question = templates.render(
         "deliberate",
-        conversation=conversation_text(comparison.prompt.messages),
+        conversation=prompt_text(comparison.prompt),
         first=first.text,
         second=second.text,
         labels=config.labels,
@@ -190,6 +190,7 @@ KIND = JudgeKind(
     describe=describe,
     unanswered=unanswered,
     ask_pair=deliberate,
+    one_token=lambda config: config.labels if config.read == "logprob" else (),
     template="deliberate",
     stand_ins=STAND_INS,
 )

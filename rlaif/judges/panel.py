@@ -76,6 +76,13 @@ def judges_through(
     return tuple(Judge(judge, model_of(judge)) for judge in panel)
 
 
+async def refuse_long_labels(judges: Sequence[Judge]) -> None:
+    """Raise UsageError for a label that must be one token and is more, where a server that runs already can say so."""
+    for judge in judges:
+        if labels := KINDS[judge.config.kind].one_token(judge.config):
+            await judge.critic.client.refuse_long_labels(labels)
+
+
 def judges_of(panel: Sequence[JudgeConfig], critic: Model) -> tuple[Judge, ...]:
     """Return the judges with one model for all."""
     return tuple(Judge(judge, critic) for judge in panel)

@@ -20,7 +20,7 @@ from rlaif.preferences.logits import PrincipleLogit
 from rlaif.records import Matchup, Response, Score, Scored
 from rlaif.shipped import TEMPLATES
 from rlaif.tasks import together
-from rlaif.templates import Templates, conversation_text, fence_tag
+from rlaif.templates import Templates, fence_tag, prompt_text
 
 UNLIKELY_ONE = 0.002
 """Where the token `1` is less likely than this, the probability of a 10 (written `1`, `0`) is not measured."""
@@ -123,14 +123,14 @@ async def _rate_aspect(
 ) -> tuple[Score | None, list[StoredReply]]:
     question = templates.render(
         "rate",
-        conversation=conversation_text(candidates.prompt.messages),
+        conversation=prompt_text(candidates.prompt),
         response=response.text,
         aspect=aspect,
         tag=fence_tag(candidates.prompt, response.text),
     )
     request = ChatRequest(messages=(user(after_preamble(judge.config.preamble, question)),), max_tokens=1)
     numbers = [str(number) for number in range(aspect.scale[0], aspect.scale[1] + 1)]
-    read, stored = await judge.critic.choose(request, tuple(numbers), priority=candidates.priority)
+    read, stored = await judge.critic.choose(request, tuple(numbers), priority=candidates.priority, one_token=False)
     masses = [0.0 if logprob is None else math.exp(logprob) for logprob in read.logprobs]
     replies = [stored]
     if "10" in numbers and not masses[-1] and masses[numbers.index("1")] > UNLIKELY_ONE:

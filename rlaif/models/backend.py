@@ -6,7 +6,7 @@ balancing and limits on concurrency are the same for all backends and are in `cl
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -41,6 +41,9 @@ class ChatRequest(ModelRequest):
     """A chat completion, without the model's name."""
 
     messages: tuple[Message, ...]
+    tools: str | None = None
+    """Tools that the model may write calls of, as JSON text; the server is not asked to parse the calls, so that they
+    stay in the reply's text as the model wrote them."""
     max_tokens: int
     n: int = 1
     temperature: float = 0.0
@@ -49,6 +52,9 @@ class ChatRequest(ModelRequest):
     stop: tuple[str, ...] = ()
     logprobs: bool | None = None
     top_logprobs: int | None = None
+    logprob_token_ids: tuple[int, ...] = ()
+    """Tokens whose log-probabilities are reported, however rare they are, in place of the most likely ones (vLLM; other
+    servers ignore it or refuse it)."""
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
     continue_final_message: bool | None = None
     """Whether the reply continues the last message, an assistant's (vLLM; other servers may not support it)."""
@@ -60,8 +66,13 @@ class ChatRequest(ModelRequest):
     @cached_property
     def body(self) -> str:
         """The OpenAI body as canonical JSON without unset and empty fields. Reply keys are hashes of it."""
-        values = self.model_dump(mode="json", exclude_none=True)
-        return canonical_json({key: value for key, value in values.items() if value not in ([], {}, ())})
+        values = self.model_dump(mode="json", exclude_none=True) | {"messages": openai_messages(self.messages)}
+        tools = values.pop("tools", None)
+        if tools is not None:
+            values["tool_choice"] = "none"
+        body = canonical_json({key: value for key, value in values.items() if value not in ([], {}, ())})
+        # Tools keep the order of their keys, in which a chat template writes them.
+        return body if tools is None else f'{body[:-1]},"tools":{tools}}}'
 
 
 class RewardRequest(ModelRequest):
@@ -75,7 +86,7 @@ class RewardRequest(ModelRequest):
     @cached_property
     def body(self) -> str:
         """The body of /classify as canonical JSON. Reply keys are hashes of it."""
-        values = self.model_dump(mode="json")
+        values = self.model_dump(mode="json") | {"messages": openai_messages(self.messages)}
         return canonical_json({key: value for key, value in values.items() if value != {}})
 
 
@@ -133,6 +144,15 @@ def reply_key(identity: str, body: str) -> str:
     return content_hash(identity, body, digits=32)
 
 
+def openai_messages(messages: Iterable[Message]) -> list[dict[str, Any]]:
+    """Return messages as OpenAI's API takes them: the arguments of calls as JSON text."""
+    turns = [message.model_dump(mode="json") for message in messages]
+    for turn in turns:
+        for call in turn.get("tool_calls", ()):
+            call["function"]["arguments"] = json.dumps(call["function"]["arguments"], ensure_ascii=False)
+    return turns
+
+
 def user(text: str) -> Message:
     """Return a user's turn."""
     return Message(role="user", content=text)
@@ -182,9 +202,23 @@ class Backend(Protocol):
         the API refuses, ReplyError for a reply that cannot be read, EndpointError when no request can succeed.
         """
 
+    async def token_ids(self, model: str, text: str) -> tuple[int, ...] | None:
+        """Return the ids of a text's tokens, without special ones; None where the API cannot say."""
+
+    async def text_of(self, model: str, ids: Sequence[int]) -> str | None:
+        """Return the text of tokens; None where the API cannot say."""
+
 
 class HttpBackend:
     """Base of backends over HTTP: one request to one URL, where every failure becomes one of the errors above."""
+
+    async def token_ids(self, model: str, text: str) -> tuple[int, ...] | None:
+        """Return the ids of a text's tokens; None, as here, where the API cannot say."""
+        return None
+
+    async def text_of(self, model: str, ids: Sequence[int]) -> str | None:
+        """Return the text of tokens; None, as here, where the API cannot say."""
+        return None
 
     def __init__(self, url: str, session: aiohttp.ClientSession, api_key: str | None, timeout_s: float) -> None:
         self.url, self.api_key, self._session = url, api_key, session

@@ -21,6 +21,7 @@ import aiohttp
 from rlaif.errors import EndpointError, RetriesExhaustedError, UsageError
 from rlaif.models.backend import Backend, Reply, Request, TemporaryFault
 from rlaif.models.config import ModelConfig
+from rlaif.models.label_tokens import tokens_of_labels
 from rlaif.models.model_files import fingerprint
 from rlaif.models.openai import OpenAIBackend
 from rlaif.seeds import content_hash
@@ -75,6 +76,9 @@ class ModelClient:
         """Called when a request fails for good; returns why a managed server ended, or None."""
         for url in config.url:
             backend_of(url)  # refuses an unknown backend before any connection
+        self.reports_labels = True
+        """Whether its servers report the log-probabilities of named tokens; False once a reply shows the contrary."""
+        self._labels: dict[tuple[str, ...], asyncio.Future[Mapping[str, tuple[int, ...]] | None]] = {}
         self._key = api_key or api_key_of(config)
         self._session: aiohttp.ClientSession | None = None
         self._jitter = random.Random()
@@ -131,6 +135,30 @@ class ModelClient:
     async def ready(self) -> float:
         """Return the seconds that the server took to start; 0 for one that runs already."""
         return 0.0
+
+    async def label_tokens(self, labels: tuple[str, ...]) -> Mapping[str, tuple[int, ...]] | None:
+        """Return for each label the ids of the tokens that spell it; None where no server can say. Asked only once."""
+        if labels not in self._labels and self.endpoints:
+            self._labels[labels] = asyncio.ensure_future(self._label_tokens(labels))
+        return await asyncio.shield(self._labels[labels]) if labels in self._labels else None
+
+    async def _label_tokens(self, labels: tuple[str, ...]) -> Mapping[str, tuple[int, ...]] | None:
+        for attempt in range(1, self.config.retries + 2):
+            endpoint = self.endpoints[attempt % len(self.endpoints)]
+            try:
+                return await tokens_of_labels(endpoint.backend, self.model, labels)
+            except TemporaryFault as fault:
+                await asyncio.sleep(self._wait(attempt, fault))
+        return None
+
+    async def refuse_long_labels(self, labels: tuple[str, ...]) -> None:
+        """Raise UsageError for a label that is more than one token, where a server that runs can say so."""
+        for label, tokens in (await self.label_tokens(labels) or {}).items():
+            if not tokens:
+                raise UsageError(
+                    f"the label {label!r} is more than one token for {self.model}, so its probability cannot be read; "
+                    "choose other `labels`, such as [A, B]"
+                )
 
     async def post(self, request: Request, *, priority: int = 0) -> Reply:
         """Send one request, with retries after temporary faults, and return its reply.

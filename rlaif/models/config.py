@@ -23,9 +23,9 @@ class ModelConfig(Section):
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
     """Passed to the chat template, such as {enable_thinking: false}."""
     top_logprobs: int | None = Field(default=None, ge=2, le=1000)
-    """Number of tokens whose log-probabilities are requested with each verdict; with a label that is not among them,
-    the verdict is bounded or unreadable. By default 100 for a managed server and 20 for others, vLLM's limit unless it
-    is started with --max-logprobs."""
+    """Number of likely tokens whose log-probabilities are requested with each verdict, where a server does not report
+    named tokens; with a label that is not among them, the verdict is bounded or unreadable. By default 100 for a
+    managed server and 20 for others, vLLM's limit unless it is started with --max-logprobs."""
     concurrency: int = Field(default=64, ge=1, le=4096)
     """Maximum number of requests in flight at each URL."""
     timeout_s: float = Field(default=600, gt=0)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rlaif.base import Record
-from rlaif.errors import ReplyError
+from rlaif.errors import ReplyError, RequestRejectedError
 from rlaif.models.backend import (
     USUAL_LOGPROBS,
     ChatRequest,
@@ -73,14 +73,20 @@ class Model:
         return await self._once(request, priority, labels=labels, step=step)
 
     async def choose(
-        self, request: ChatRequest, labels: tuple[str, ...], *, priority: int = 0
+        self, request: ChatRequest, labels: tuple[str, ...], *, priority: int = 0, one_token: bool = True
     ) -> tuple["LabelLogprobs", StoredReply]:
-        """Return (log-probabilities of the labels as the first token, reply)."""
+        """Return (log-probabilities of the labels as the first token, reply).
+
+        They are exact where the server reports named tokens; else a label may be too rare to be among the most likely.
+        With `one_token`, raises UsageError for a label that is known to be several tokens.
+        """
         reported = self.client.config.top_logprobs or USUAL_LOGPROBS
         asked = request.model_copy(
             update={"max_tokens": 1, "logprobs": True, "top_logprobs": reported, "temperature": 0.0}
         )
         reply = await self.chat(asked, priority=priority, labels=labels)
+        if one_token:
+            await self.client.refuse_long_labels(labels)
         return read_labels(labels, reply.reply.choices[0].first_token), reply
 
     async def reward(self, messages: tuple[Message, ...], *, priority: int = 0) -> StoredReply:
@@ -105,7 +111,7 @@ class Model:
                     raise
                 # The prompt that sent the request was cancelled, so it is sent again here.
         if reply is None:
-            task = self._open[key] = asyncio.ensure_future(self._ask(request, priority, step))
+            task = self._open[key] = asyncio.ensure_future(self._ask(request, priority, step, labels))
             try:
                 reply, stored = await task, False
                 reply = keep_labels(reply, labels) if labels else reply
@@ -115,17 +121,41 @@ class Model:
         self._meter.count(reply, step, stored=stored)
         return StoredReply(reply, key)
 
-    async def _ask(self, request: Request, priority: int, step: Step) -> Reply:
+    async def _ask(self, request: Request, priority: int, step: Step, labels: tuple[str, ...]) -> Reply:
         with self._meter.waiting_for_start():
             self._meter.starting_s += await self.client.ready()
         use = self._meter.of(step)
         use.asking += 1
         try:
-            reply = await self.client.post(request, priority=priority)
+            reply = None
+            if labels and isinstance(request, ChatRequest):
+                reply = await self._exact(request, labels, priority)
+            reply = reply or await self.client.post(request, priority=priority)
         finally:
             use.asking -= 1
         if isinstance(request, ChatRequest):
             self._check_complete(request, reply)
+        return reply
+
+    async def _exact(self, request: ChatRequest, labels: tuple[str, ...], priority: int) -> Reply | None:
+        """Return a reply with the exact log-probabilities of the labels; None where the server does not report them.
+
+        It answers the same question as the request for the most likely tokens, and is kept under the same key. A label
+        of several tokens (the number 10) has no log-probability.
+        """
+        tokens = await self.client.label_tokens(labels) if self.client.reports_labels else None
+        ids = tuple(token for of_label in (tokens or {}).values() for token in of_label)
+        if tokens is None or not ids:
+            return None
+        exact = request.model_copy(update={"top_logprobs": None, "logprob_token_ids": ids})
+        try:
+            reply = await self.client.post(exact, priority=priority)
+        except RequestRejectedError:  # a server that knows /tokenize, but not the field
+            reply = None
+        reported = {entry.token.strip() for entry in reply.choices[0].first_token} if reply else set()
+        if reply is None or not reported.issuperset(label.strip() for label in labels if tokens[label]):
+            self.client.reports_labels = False
+            return None
         return reply
 
     def _check_complete(self, request: ChatRequest, reply: Reply) -> None:

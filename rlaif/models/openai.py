@@ -5,11 +5,12 @@ with `prompt_logprobs`) and reward models (/classify) work with vLLM only.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from pydantic import AliasPath, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from rlaif.errors import ReplyError
+from rlaif.errors import EndpointError, ReplyError, RequestRejectedError
 from rlaif.models.backend import (
     ChatRequest,
     Choice,
@@ -47,6 +48,25 @@ class OpenAIBackend(HttpBackend):
                 raw = await self.post("classify", payload, base=self.url.removesuffix("/v1"))
                 return self._read(raw, Classification, "score")
 
+    async def token_ids(self, model: str, text: str) -> tuple[int, ...] | None:
+        """Return the ids of a text's tokens, without special ones (vLLM's /tokenize)."""
+        asked = {"model": model, "prompt": text, "add_special_tokens": False}
+        found = await self._about_tokens("tokenize", asked, _Tokens)
+        return None if found is None else found.tokens
+
+    async def text_of(self, model: str, ids: Sequence[int]) -> str | None:
+        """Return the text of tokens (vLLM's /detokenize)."""
+        found = await self._about_tokens("detokenize", {"model": model, "tokens": list(ids)}, _TextOfTokens)
+        return None if found is None else found.prompt
+
+    async def _about_tokens(self, page: str, asked: dict[str, Any], shape: "type[Shape]") -> "Shape | None":
+        """Return what a server says of tokens; None where it has no such page."""
+        try:
+            raw = await self.post(page, json.dumps(asked).encode(), base=self.url.removesuffix("/v1"))
+            return shape.model_validate_json(raw)
+        except (EndpointError, RequestRejectedError, ValidationError):
+            return None
+
     def _read(
         self, raw: bytes, shape: "type[ChatCompletion] | type[ScoredCompletion] | type[Classification]", called: str
     ) -> Reply:
@@ -61,6 +81,17 @@ class OpenAIBackend(HttpBackend):
 
 class _Loose(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+Shape = TypeVar("Shape", bound=_Loose)
+
+
+class _Tokens(_Loose):
+    tokens: tuple[int, ...] = Field(min_length=1)
+
+
+class _TextOfTokens(_Loose):
+    prompt: str
 
 
 class _Usage(_Loose):

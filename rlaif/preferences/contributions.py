@@ -37,10 +37,10 @@ def tally_each_principle(judgement: Judgement, rule: Rule) -> Tally:
     """Return the same without the pairs of principles, which take most of the time and memory."""
     tally: Tally = Tally()
     parts = judgement.principles
-    label = decide(parts, rule, judgement.length_shift).label
+    label = decide(parts, rule, judgement.shift).label
     for part in parts:
         k = part.principle
-        rest = decide([other for other in parts if other is not part], rule, judgement.length_shift)
+        rest = decide([other for other in parts if other is not part], rule, judgement.shift)
         tally["read", k] += 1
         tally["labelled", k] += label is not None
         tally["decisive", k] += label is not None and rest.label != label
@@ -89,10 +89,10 @@ class Panel(Record):
 def tally_panel(judgement: Judgement, rule: Rule) -> Tally:
     """Return the counts and sums of one matchup for each judge and each pair of judges."""
     tally = Tally()
-    label = decide(judgement.principles, rule, judgement.length_shift).label
+    label = decide(judgement.principles, rule, judgement.shift).label
     own = {judge: logit for judge in _judges(judgement) if (logit := _own_logit(judgement, judge, rule)) is not None}
     for judge, logit in own.items():
-        rest = decide(without(judgement.principles, judge, rule), rule, judgement.length_shift)
+        rest = decide(without(judgement.principles, judge, rule), rule, judgement.shift)
         tally["read", judge] += 1
         tally["labelled", judge] += label is not None
         tally["changed", judge] += label is not None and rest.label != label

@@ -13,8 +13,9 @@ label mass. Where both pass or both fail it is left out of the mean; if nothing 
 unreadable where a judge was asked and nothing could be read.
 
 Where several judges were asked under one principle, their weighted mean counts. With priority levels the mean is taken
-within a level, and a lower level decides only where the higher ones abstain. Corrections come last: the shift for the
-two lengths is subtracted, then the log-odds are recalibrated. docs/arithmetic.md has the whole.
+within a level, and a lower level decides only where the higher ones abstain. Corrections come last: what the judges
+give for surface features is subtracted from their share of the mean, then the log-odds are recalibrated.
+docs/arithmetic.md has the whole.
 """
 
 import math
@@ -119,8 +120,10 @@ class Judgement(Record):
     was readable."""
     raw_logit: float | None = None
     """The same before corrections; None where there are none."""
-    length_shift: float = 0.0
-    """Log-odds that the judges give for the lengths; subtracted unless checks alone decide."""
+    shift: float = 0.0
+    """Log-odds that the judges give for surface features of the two responses, such as their lengths."""
+    subtracted: float = 0.0
+    """The part of it that was subtracted: the shift times the judges' share of the mean, as checks have no bias."""
     priority: int | None = None
     """The level that decided; None when none did."""
     position_bias: float | None
@@ -149,24 +152,25 @@ class Judgement(Record):
         return None if not turned else 1 - sum(turned) / len(turned)
 
 
-def judge_matchup(matchup: Matchup, rule: Rule, *, length_shift: float = 0.0) -> Judgement:
+def judge_matchup(matchup: Matchup, rule: Rule, *, shift: float = 0.0) -> Judgement:
     """Return the judgement of one matchup.
 
     Without a position bias measured over the whole run (while the run is going on) no matchup abstains for order noise.
-    `length_shift` (log-odds for a) is subtracted from the mean before the rule's recalibration is applied.
+    `shift` (log-odds for a) is subtracted from the judges' part of the mean before the rule's recalibration is applied.
     """
     parts = tuple(_parts(matchup, rule))
-    decision = decide(parts, rule, length_shift)
+    decision = decide(parts, rule, shift)
     if all(part.silent for part in parts) and (matchup.verdicts or matchup.scores or matchup.rankings):
         decision = _UNREADABLE  # the reason is that no judge was readable, not that the checks see no difference
-    corrected = length_shift != 0 or rule.recalibrate is not None
+    corrected = shift != 0 or rule.recalibrate is not None
     return Judgement(
         a=matchup.a,
         b=matchup.b,
         purpose=matchup.purpose,
         logit=decision.logit,
         raw_logit=decision.raw_logit if corrected else None,
-        length_shift=length_shift,
+        shift=shift,
+        subtracted=decision.subtracted,
         priority=decision.priority,
         position_bias=decision.position_bias,
         label_mass=sum(v.label_mass for v in matchup.verdicts) / len(matchup.verdicts) if matchup.verdicts else None,
@@ -186,6 +190,8 @@ class Decision:
     priority: int | None
     raw_logit: float | None = None
     """Before corrections."""
+    subtracted: float = 0.0
+    """Log-odds for a that were subtracted for surface features."""
 
     @property
     def label(self) -> Literal["a", "b"] | None:
@@ -195,14 +201,14 @@ class Decision:
         return "a" if self.logit > 0 else "b"
 
 
-def decide(parts: Collection[PrincipleJudgement], rule: Rule, length_shift: float = 0.0) -> Decision:
+def decide(parts: Collection[PrincipleJudgement], rule: Rule, shift: float = 0.0) -> Decision:
     """Return the decision of the highest level that does not abstain, or the abstention of the highest level."""
     if rule.strategy == "weighted":
-        return _at_level(1, parts, rule, length_shift) if parts else _UNREADABLE
+        return _at_level(1, parts, rule, shift) if parts else _UNREADABLE
     first: Decision | None = None
     for level in sorted({rule.priorities.get(part.principle, 1) for part in parts}):
         of_level = [part for part in parts if rule.priorities.get(part.principle, 1) == level]
-        decision = _at_level(level, of_level, rule, length_shift)
+        decision = _at_level(level, of_level, rule, shift)
         if decision.abstention is None:
             return decision
         first = first or decision
@@ -286,19 +292,20 @@ def _among_judges(parts: Collection[PrincipleJudgement], rule: Rule) -> tuple[fl
     return freedom * spread * q / (1 - q), freedom
 
 
-def _at_level(level: int, parts: Collection[PrincipleJudgement], rule: Rule, length_shift: float) -> Decision:
+def _at_level(level: int, parts: Collection[PrincipleJudgement], rule: Rule, shift: float) -> Decision:
     logits = [part for part in parts if not part.silent] or parts
     raw = weighted_mean([(rule.weight(part.principle), part.logit) for part in logits])
     position_bias = weighted_mean(
         [(rule.weight(part.principle), part.position_bias) for part in logits if part.position_bias is not None]
     )
     # Where checks alone decide, corrections of the judges do not apply.
-    by_critic = not all(part.by_program for part in logits)
-    logit = None if raw is None else raw - length_shift * by_critic
-    if logit is not None and rule.recalibrate is not None and by_critic:
+    share = weighted_mean([(rule.weight(part.principle), 0.0 if part.by_program else 1.0) for part in logits]) or 0.0
+    subtracted = shift * share
+    logit = None if raw is None else raw - subtracted
+    if logit is not None and rule.recalibrate is not None and share:
         logit = rule.recalibrate(logit)
     abstention = _abstention(raw, logit, logits, rule)
-    return Decision(logit, position_bias, abstention, None if abstention else level, raw)
+    return Decision(logit, position_bias, abstention, None if abstention else level, raw, subtracted)
 
 
 def _parts(matchup: Matchup, rule: Rule) -> list[PrincipleJudgement]:

@@ -42,6 +42,8 @@ class Pair(Record):
     where the noise is not known or a check is in its mean. `checks`: from programs alone."""
     p_raw: Probability
     """From the pair's own matchup, before corrections."""
+    subtracted: float | None = None
+    """Log-odds for the chosen response that were subtracted for surface features; None where no correction is made."""
     margin: float
     """p_chosen - 0.5: how far from a tie, above 0 and at most 0.5."""
     score_chosen: float
@@ -132,11 +134,11 @@ def conclude(
 
 def judge_trace(trace: Trace, rule: Rule, correction: Correction) -> Iterator[Judgement]:
     """Yield the judgement of each matchup of a trace."""
-    lengths = {response.id: len(response.text) for response in trace.responses}
+    texts = {response.id: response.text for response in trace.responses}
     corrected = replace(rule, recalibrate=correction.recalibrate)
     for matchup in trace.matchups:
-        shift = correction.shift(math.log(lengths[matchup.a] / lengths[matchup.b]))
-        yield judge_matchup(matchup, corrected, length_shift=shift)
+        shift = correction.shift_between(texts[matchup.a], texts[matchup.b])
+        yield judge_matchup(matchup, corrected, shift=shift)
 
 
 def pairs_seed(run_seed: int, prompt_id: str) -> int:
@@ -194,7 +196,8 @@ def _pair(judged: _Judged, first: str, second: str, *, free: bool) -> Pair | str
     if p_chosen - 0.5 < rule.min_margin - ROUNDING or p_chosen == 0.5:
         return "too close"
     raw = judgement.logit if judgement.raw_logit is None else judgement.raw_logit
-    p_raw = sigmoid((raw or 0.0) if winner == judgement.a else -(raw or 0.0))
+    side = 1 if winner == judgement.a else -1
+    p_raw = sigmoid(side * (raw or 0.0))
     return Pair(
         prompt_id=judged.prompt_id,
         chosen=winner,
@@ -202,6 +205,7 @@ def _pair(judged: _Judged, first: str, second: str, *, free: bool) -> Pair | str
         p_chosen=p_chosen,
         p_chosen_from=basis,
         p_raw=p_raw,
+        subtracted=side * judgement.subtracted if judged.correction.shifts else None,
         margin=p_chosen - 0.5,
         score_chosen=strengths[winner].value,
         score_rejected=strengths[loser].value,

@@ -1,8 +1,9 @@
-"""Corrections of a run's log-odds: length, noise of the verdicts, and confidence by gold labels.
+"""Corrections of a run's log-odds: surface features, noise of the verdicts, and confidence by gold labels.
 
-Every matchup's log-odds first lose the effect of the lengths. The posterior of the difference in quality
-(`posterior.py`) then takes the noise of the verdicts out of p_chosen. Whether the critic is over- or underconfident
-throughout, only gold labels show. They give a `Recalibrator`, valid only for that critic and those rules:
+Every matchup's log-odds first lose what the judges give for surface features (`shortcuts.py`). The posterior of the
+difference in quality (`posterior.py`) then takes the noise of the verdicts out of p_chosen. Whether the critic is over-
+or underconfident throughout, only gold labels show. They give a `Recalibrator`, valid only for that critic and those
+rules:
 
     temperature     differences times one slope (Platt 1999 without an intercept): needs few labels, keeps the order
     isotonic        an increasing step function of log-odds (Zadrozny & Elkan 2002): needs hundreds
@@ -16,13 +17,15 @@ both orientations of each item, so that p(a beats b) = 1 - p(b beats a) and no w
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from rlaif.errors import GoldError
+from rlaif.preferences.judged_with import JudgedWith
 from rlaif.preferences.posterior import Difference, Evidence, Noise, Observation, QualityModel
+from rlaif.preferences.shortcuts import Effect, shift_of
 from rlaif.records import Record
 from rlaif.stats.estimates import Array, Estimate
 from rlaif.stats.log_odds import sigmoid
@@ -34,22 +37,12 @@ FEWEST_ITEMS = {"temperature": 30, "isotonic": 200}
 only a tenth of the items."""
 
 
-class FittedOn(Record):
+class FittedOn(JudgedWith):
     """What a recalibrator was fitted on, and so what it may be used for."""
 
     gold: str
     """File of the gold labels."""
     gold_hash: str
-    critic: str
-    """Name the critic is served under."""
-    constitution: str
-    constitution_hash: str
-    asked: dict[str, Any]
-    """How the critic was asked: kinds of judges, orders, principles, length correction."""
-    identities: dict[str, str] = Field(default_factory=dict)
-    """By the judges' names, the identity of the model behind each."""
-    words: dict[str, str] = Field(default_factory=dict)
-    """Hashes of the templates, and of the cases shown."""
 
 
 class Recalibrator(Record):
@@ -178,7 +171,11 @@ class Corrected(Record):
     length_effect: float | None = None
     """Subtracted, in logits per unit of log length ratio."""
     length_measured: Estimate | None = None
-    """The same with its interval, where it was measured over this run."""
+    """In runs of earlier versions: the same with its interval, measured over the run without holding quality fixed."""
+    shortcuts: tuple[Effect, ...] = ()
+    """Effects of surface features, measured by intervention; those that are shown were subtracted."""
+    shortcuts_of: str | None = None
+    """The run whose responses were edited to measure them."""
     noise: Noise | None = None
     """Variances over the run, which p_chosen is calibrated with; None where it is not calibrated."""
     recalibrator: Recalibrator | None = None
@@ -201,6 +198,16 @@ class Correction:
     def shift(self, ln_ratio: float) -> float:
         """Return the log-odds to subtract for length; `ln_ratio` is ln(characters of a / characters of b)."""
         return (self.what.length_effect or 0.0) * ln_ratio
+
+    def shift_between(self, a: str, b: str) -> float:
+        """Return the log-odds for the text `a` to subtract: for the lengths, and for other surface features."""
+        lengths = self.shift(math.log(len(a) / len(b))) if self.what.length_effect else 0.0
+        return lengths + shift_of(self.what.shortcuts, a, b)
+
+    @property
+    def shifts(self) -> bool:
+        """Whether anything is subtracted for surface features."""
+        return self.what.length_effect is not None or any(effect.shown for effect in self.what.shortcuts)
 
     @property
     def recalibrate(self) -> Callable[[float], float] | None:

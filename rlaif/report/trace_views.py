@@ -148,7 +148,7 @@ def _compact(view: TraceView, place: Mapping[str, int]) -> dict[str, Any]:
 
 def turns_of(prompt: Prompt) -> tuple[tuple[str, str], ...]:
     """Return (role, text) of every turn of a prompt."""
-    return tuple((message.role, message.content) for message in prompt.messages)
+    return tuple((message.role, message.readable) for message in prompt.messages)
 
 
 def _response(trace: Trace, response: Response, conclusion: Conclusion) -> ResponseView:

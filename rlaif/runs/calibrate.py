@@ -1,4 +1,4 @@
-"""The correction of a run's log-odds (length, noise, overconfidence) from its settings and traces."""
+"""The correction of a run's log-odds (surface features, noise, overconfidence) from its settings and traces."""
 
 import math
 from array import array
@@ -8,10 +8,11 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
-from rlaif.config.judging import JudgingConfig
+from rlaif.config.judging import CONFOUNDED, JudgingConfig
 from rlaif.config.run import RunConfig
 from rlaif.constitution.schema import Constitution
 from rlaif.errors import ConfigError
+from rlaif.preferences.judged_with import JudgedWith
 from rlaif.preferences.judgement import Judgement, judge_matchup
 from rlaif.preferences.length import LengthEffect, LengthReading, length_readings
 from rlaif.preferences.logits import TIE_LOGIT
@@ -21,8 +22,8 @@ from rlaif.preferences.posterior import FEWEST, Evidence, Noise, fit_quality
 from rlaif.preferences.recalibration import Corrected, Correction, Recalibrator, on_quality_scale
 from rlaif.records import Trace
 from rlaif.runs.directory import Manifest, shown_cases, with_own_options
+from rlaif.runs.shortcuts import effects_at
 from rlaif.seeds import canonical_json
-from rlaif.stats.estimates import Estimate
 from rlaif.stats.log_odds import sigmoid
 
 
@@ -57,14 +58,20 @@ class RunFacts(Protocol):
 def correction_of(run: RunFacts) -> Correction:
     """Return the correction of a run's log-odds. Raises ConfigError for a recalibration fitted on other judges."""
     judging = run.config.judging
-    measured = run.length_effect.linear if judging.length_effect == "run" else None
-    effect = judging.length_effect if isinstance(judging.length_effect, float) else None
-    if measured is not None and _is_shown(measured):
-        effect = measured.value
-    recalibrator = recalibrator_at(run.config, run.path)
+    recalibrator, effects = recalibrator_at(run.config, run.path), effects_at(run.config, run.path)
     if recalibrator is not None:
-        _refuse_other_judges(Path(judging.recalibration or ""), recalibrator, run)
-    what = Corrected(length_effect=effect, length_measured=measured, recalibrator=recalibrator)
+        here = judged_with(run)
+        _refuse_other_judges(f"{judging.recalibration} was fitted on", recalibrator.fitted_on, here, FIT_ANOTHER)
+    if effects is not None:
+        here = judged_with(run, uncorrected=True)
+        source = f"judging.shortcuts: the effects of {effects.run} were measured on"
+        _refuse_other_judges(source, effects.measured_on, here, MEASURE_AGAIN)
+    what = Corrected(
+        length_effect=judging.length_effect if isinstance(judging.length_effect, float) else None,
+        shortcuts=effects.effects if effects else (),
+        shortcuts_of=effects.run if effects else None,
+        recalibrator=recalibrator,
+    )
     # A file of an earlier version is valid for the log-odds of one matchup only.
     if not judging.has_order or (recalibrator is not None and not recalibrator.logits):
         return Correction(what)
@@ -72,15 +79,15 @@ def correction_of(run: RunFacts) -> Correction:
 
 
 def _with_quality(run: RunFacts, what: Corrected) -> Correction:
-    """Add the distribution of noise and quality over the run, after the length correction; reads all traces once."""
+    """Add the distribution of noise and quality over the run, after the shift; reads all traces once."""
     rules = run.constitution
     rule = run.config.judging.rule(rules.weights, rules.priorities, run.position_bias)
-    length = Correction(Corrected(length_effect=what.length_effect))
+    shifted = Correction(Corrected(length_effect=what.length_effect, shortcuts=what.shortcuts))
     ps = array("d")
 
     def evidence() -> Iterator[Evidence]:
         for trace in run.traces():
-            judgements = list(judge_trace(trace, rule, length))
+            judgements = list(judge_trace(trace, rule, shifted))
             ps.extend(_ps_of_revisions(trace, judgements))
             if (found := evidence_of(trace.prompt.id, judgements, rule)) is not None:
                 yield found
@@ -111,26 +118,20 @@ def _ps_of_revisions(trace: Trace, judgements: Iterable[Judgement]) -> Iterator[
                 yield sigmoid(-judgement.logit)
 
 
-FEWEST_FOR_LENGTH = 50
-"""Least number of matchups from which a measured length effect is applied."""
-
-
-def _is_shown(effect: Estimate) -> bool:
-    """Whether a measured effect is applied: enough matchups, and an interval that excludes zero."""
-    return effect.n >= FEWEST_FOR_LENGTH and effect.low is not None and not effect.holds(0.0)
-
-
-def not_applied(judging: JudgingConfig, made: Correction) -> list[str]:
+def not_applied(run: RunFacts, made: Correction) -> list[str]:
     """Return a message for each correction that was not applied although it is usual or asked for."""
+    judging = run.config.judging
     messages = []
     if made.quality is None:
         messages.append(
             f"p_chosen is that of the pair's own matchup, not calibrated for noise: {_why_not(judging, made)}"
         )
-    if judging.length_effect == "run" and made.what.length_effect is None:
+    if judging.length_effect == "run":  # in runs of earlier versions
+        messages.append(f"length_effect: run is not applied any more: {CONFOUNDED}")
+    if judging.shortcuts == "run" and not made.what.shortcuts:
         messages.append(
-            f"length_effect: run was not applied: it needs at least {FEWEST_FOR_LENGTH} matchups and an interval that "
-            "excludes zero"
+            f"judging.shortcuts: run was not applied: nothing was measured on this run yet; run `rlaif evaluate "
+            f"shortcuts {run.path}`, then `rlaif generate` again"
         )
     return messages
 
@@ -222,26 +223,39 @@ def load_recalibrator(path: Path) -> Recalibrator:
         raise ConfigError(f"{path}: is not a recalibration: {where}{first['msg']}; {again}") from None
 
 
-def _refuse_other_judges(path: Path, recalibrator: Recalibrator, run: RunFacts) -> None:
-    """Raise ConfigError for a recalibration fitted on another critic, constitution, or set of judges."""
-    source = recalibrator.fitted_on
+def judged_with(run: RunFacts, *, uncorrected: bool = False) -> JudgedWith:
+    """Return the judges of a run; `uncorrected` leaves out the settings that change no verdict."""
+    asked = run.config.judging.asked()
+    if uncorrected:
+        del asked["length_effect"]
+    return JudgedWith(
+        critic=run.judged_with,
+        constitution=run.constitution.name,
+        constitution_hash=run.manifest.constitution_hash,
+        asked=asked,
+        identities=run.judge_identities,
+        words=words_of(run),
+    )
+
+
+FIT_ANOTHER = "A recalibration is valid for the same {valid} only: fit one with rlaif evaluate judge --recalibrate"
+MEASURE_AGAIN = "Effects are valid for the same {valid} only: measure them with rlaif evaluate shortcuts"
+
+
+def _refuse_other_judges(source: str, measured: JudgedWith, here: JudgedWith, advice: str) -> None:
+    """Raise ConfigError for what was measured on another critic, constitution, or set of judges."""
     facts = [
-        ("the critic", source.critic, run.judged_with),
-        ("the constitution", source.constitution_hash, run.manifest.constitution_hash),
-        (
-            "the judges",
-            canonical_json(with_own_options(source.asked)),
-            canonical_json(run.config.judging.asked()),
-        ),
-        ("the models", canonical_json(source.identities), canonical_json(run.judge_identities)),
-        ("the templates", canonical_json(source.words), canonical_json(words_of(run))),
+        ("the critic", measured.critic, here.critic),
+        ("the constitution", measured.constitution_hash, here.constitution_hash),
+        ("the judges", canonical_json(with_own_options(measured.asked)), canonical_json(here.asked)),
+        ("the models", canonical_json(measured.identities), canonical_json(here.identities)),
+        ("the templates", canonical_json(measured.words), canonical_json(here.words)),
     ]
-    for what, fitted, used in facts:
-        if fitted != used:
+    for what, then, now in facts:
+        if then != now:
+            valid = "critic, constitution, judges and templates"
             raise ConfigError(
-                f"{path} was fitted on other judges; what differs: {what}: {fitted}, in this run {used}. A "
-                "recalibration is valid for the same critic, constitution, judges and templates only: fit one with "
-                "rlaif evaluate judge --recalibrate"
+                f"{source} other judges; what differs: {what}: {then}, in this run {now}. {advice.format(valid=valid)}"
             )
 
 

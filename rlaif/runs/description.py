@@ -8,6 +8,7 @@ from rlaif.preferences.contributions import Panel
 from rlaif.preferences.recalibration import Corrected
 from rlaif.runs.summary import Summary
 from rlaif.stats.estimates import Estimate
+from rlaif.text.shortcuts import UNITS
 from rlaif.text.wording import counted
 
 
@@ -31,12 +32,12 @@ def corrected_words(corrected: Corrected) -> list[str]:
     """Return one phrase for each correction of the log-odds, with its source."""
     phrases = []
     if corrected.length_effect is not None:
-        measured = corrected.length_measured.ends("+.2f") if corrected.length_measured else ""
-        source = "measured over this run" if corrected.length_measured else "given in the run file"
         phrases.append(
-            f"length: {corrected.length_effect:+.2f} logits{measured} per unit of log length "
-            f"ratio subtracted ({source}); this also removes any real advantage of longer responses"
+            f"length: {corrected.length_effect:+.2f} logits per unit of log length ratio subtracted (given in the run "
+            "file)"
         )
+    if corrected.shortcuts:
+        phrases.append(_shortcuts(corrected))
     if corrected.noise is not None:
         noise = corrected.noise
         source = {
@@ -56,6 +57,18 @@ def corrected_words(corrected: Corrected) -> list[str]:
             f"confidence: {what}, fitted on {fitted.items} labelled items of {gold.gold} (hash {gold.gold_hash})"
         )
     return phrases
+
+
+def _shortcuts(corrected: Corrected) -> str:
+    shown = [
+        f"{effect.effect.value:+.2f} logits{effect.effect.ends('+.2f')} per {UNITS[effect.edit]}"
+        for effect in corrected.shortcuts
+        if effect.shown
+    ]
+    rest = [effect.edit for effect in corrected.shortcuts if not effect.shown]
+    not_shown = f"; not shown, so not subtracted: {', '.join(rest)}" if rest else ""
+    how = f"measured by editing responses of {corrected.shortcuts_of}"
+    return f"shortcuts: {', '.join(shown) or 'nothing'} subtracted ({how}){not_shown}"
 
 
 def panel_words(panel: Panel) -> list[str]:

@@ -157,4 +157,5 @@ class Run:
         import pandas  # noqa: PLC0415
 
         rows = [row.model_dump(mode="json") for row in self.preference_rows()]
-        return pandas.DataFrame(rows, columns=list(PreferenceRow.model_fields))
+        tools = any(row["tools"] for row in rows)
+        return pandas.DataFrame(rows, columns=[name for name in PreferenceRow.model_fields if tools or name != "tools"])

@@ -19,6 +19,9 @@ class Row(Record):
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
+    tools: str | None = None
+    """The tools that the assistant can call, as JSON text; only in datasets where a prompt has tools."""
+
 
 class PrincipleProbability(Record):
     """The probability of a pair under one principle."""
@@ -50,6 +53,9 @@ class PreferenceRow(PairRow):
     the pair."""
     p_raw: Probability
     """Probability from the pair's own matchup, averaged over both orders, without any correction."""
+    subtracted: float | None = None
+    """Log-odds in favour of `chosen` that were subtracted from its matchup with `rejected` because the judges give them
+    for length or other surface features; empty without such a correction."""
     p_margin: float
     """`p_chosen` - 0.5: the distance from a tie, above 0 and at most 0.5. It is not called `margin`, because trainers
     of reward models expect log-odds in a column of that name."""
@@ -190,6 +196,7 @@ def _preference_row(provenance: Provenance, trace: Trace, pair: Pair) -> Prefere
         by_name
         | {
             "prompt": trace.prompt.messages,
+            "tools": trace.prompt.tools,
             "chosen": response_turn(chosen.text),
             "rejected": response_turn(rejected.text),
             "p_margin": pair.margin,
@@ -216,6 +223,7 @@ def _revision_row(provenance: Provenance, trace: Trace, conclusion: Conclusion, 
     matching = (j for j in conclusion.judgements if {j.a, j.b} == {response.id, compared})
     return RevisionRow(
         prompt=trace.prompt.messages,
+        tools=trace.prompt.tools,
         completion=response_turn(response.text),
         p_better=next((j.p_of(response.id) for j in matching), None),
         score=strength.value if strength else None,

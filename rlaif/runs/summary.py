@@ -127,7 +127,7 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
         panel=panel_estimates(bootstrap_of(tallies), _members(run)) if several else None,
         notes=[
             *_notes(run),
-            *(not_applied(run.config.judging, run.correction) if judged else []),
+            *(not_applied(run, run.correction) if judged else []),
         ],
         warnings=warnings_of(run),
         usage=usage,

@@ -62,26 +62,35 @@ def _solved(a: Array, b: Array) -> Array:
 
 
 def coefficient(fit: Fit, x: Array, y: Array, clusters: Sequence[Hashable]) -> Estimate:
-    """Return the first coefficient with its 95 % interval; whole clusters (prompts) are left out.
+    """Return the first coefficient with its 95 % interval; whole clusters (prompts) are left out."""
+    return coefficients(fit, x, y, clusters)[0]
+
+
+def coefficients(fit: Fit, x: Array, y: Array, clusters: Sequence[Hashable]) -> tuple[Estimate, ...]:
+    """Return all k coefficients, each with its 95 % interval; whole clusters (prompts) are left out.
 
     Without a cluster, the coefficients are those of one Newton step from the estimate: exact for the linear regression,
     CV3L of MacKinnon, Nielsen & Webb 2023 (Journal of Applied Econometrics 38) for the logistic one.
     """
     names = {name: place for place, name in enumerate(dict.fromkeys(clusters))}
-    n = len(names)
-    b = fit(x, y, np.ones((1, len(y))))[0] if n else np.full(1, np.nan)
+    n, k = len(names), x.shape[1]
+    b = fit(x, y, np.ones((1, len(y))))[0] if n else np.full(k, np.nan)
     if not np.isfinite(b).all():
-        return Estimate(value=None, n=len(y), prompts=n)
+        return tuple(Estimate(value=None, n=len(y), prompts=n) for _ in range(k))
     places = np.array([names[cluster] for cluster in clusters])
     expected = 1 / (1 + np.exp(-np.clip(x @ b, -500, 500))) if fit is logistic else x @ b
     curve = expected * (1 - expected) if fit is logistic else np.ones(len(y))
     curves = _sums(curve[:, None, None] * x[:, :, None] * x[:, None, :], places, n)
     slopes = _sums(x * (y - expected)[:, None], places, n)
     whole = curves.sum(axis=0)
-    left_out = b[0] - _solved(whole - curves, slopes)[:, 0]
-    weights = (x * curve[:, None] ** 0.5) @ _solved(whole[None], np.eye(1, len(whole)))[0]
-    shares = Weights(_sums(weights, places, n), _sums(weights**2, places, n))
-    return estimate_of(float(b[0]), left_out, shares, len(y))
+    left_out = b - _solved(whole - curves, slopes)
+    weights = (x * curve[:, None] ** 0.5) @ _solved(np.stack([whole] * k), np.eye(k)).T
+    return tuple(
+        estimate_of(
+            float(b[one]), left_out[:, one], Weights(*(_sums(w, places, n) for w in (of_one, of_one**2))), len(y)
+        )
+        for one, of_one in enumerate(weights.T)
+    )
 
 
 def _sums(values: Array, places: Sequence[int] | npt.NDArray[np.int64], n: int) -> Array:

@@ -9,7 +9,7 @@ from rlaif.models.backend import ChatRequest, user
 from rlaif.models.model import Model, StoredReply
 from rlaif.records import Critique, Message, Prompt, Response
 from rlaif.seeds import derive_seed
-from rlaif.templates import Templates, conversation_text, fence_tag, unfenced
+from rlaif.templates import Templates, fence_tag, prompt_text, unfenced
 
 
 def worked(principles: Sequence[Principle], turn: Callable[[Example], tuple[str, str]]) -> list[Message]:
@@ -56,7 +56,7 @@ async def critique(critic: Model, templates: Templates, turn: Round) -> tuple[Cr
     def shown(example: Example) -> tuple[str, str]:
         return ask(example.prompt, example.response), example.critique
 
-    question = ask(conversation_text(turn.prompt.messages), turn.response.text)
+    question = ask(prompt_text(turn.prompt), turn.response.text)
     stored = await critic.chat(
         ChatRequest(
             messages=(*worked(turn.principles, shown), user(question)),

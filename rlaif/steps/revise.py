@@ -8,7 +8,7 @@ from rlaif.models.backend import ChatRequest, user
 from rlaif.models.model import Model, StoredReply
 from rlaif.records import Critique, Response
 from rlaif.steps.critique import Round, worked
-from rlaif.templates import Templates, conversation_text, fence_tags, unfenced
+from rlaif.templates import Templates, fence_tags, prompt_text, unfenced
 
 RUN_OF_WORDS = 8
 """A run of this many words that occurs in both texts counts as copied."""
@@ -57,7 +57,7 @@ async def revise(reviser: Model, templates: Templates, turn: Round, found: Criti
     def shown(example: Example) -> tuple[str, str]:
         return ask(example.prompt, example.response, example.critique), example.revision
 
-    conversation = conversation_text(turn.prompt.messages)
+    conversation = prompt_text(turn.prompt)
     asked = (*worked(turn.principles, shown), user(ask(conversation, turn.response.text, found.text)))
     stored = await reviser.chat(
         ChatRequest(

@@ -18,6 +18,7 @@ async def sample(
     stored = await policy.chat(
         ChatRequest(
             messages=prompt.messages,
+            tools=prompt.tools,
             n=sampling.n,
             seed=seed,
             temperature=sampling.temperature,

@@ -2,7 +2,8 @@
 
 The probabilities of ratings are centred on the number that corresponds to the quality. A ranking is sorted by quality
 and noise, with a position bias that falls from the first response to the last. A reward is scale * quality + noise, and
-so are the log-odds of the first of two labels for one response.
+so are the log-odds of the first of two labels for one response. What a response's surface features are worth to the
+critic (`shortcuts`) is added to all of these.
 """
 
 import math
@@ -53,7 +54,7 @@ def _whether_it_is_good(model: SimulatedModel, question: str, labels: tuple[str,
     """Return the probabilities of two labels for one response: the first's log-odds are scale * quality + noise."""
     rng = model.rng("one", question)
     mass = 0.001 if rng.random() < model.unreadable else model.label_mass
-    x = model.scale * model.quality(fenced(question).get("answer", "")) + model.noise * rng.gauss(0, 1)
+    x = _worth(model, fenced(question).get("answer", "")) + model.noise * rng.gauss(0, 1)
     found = [(labels[0], mass * sigmoid(x)), (labels[1], mass * sigmoid(-x)), ("well", 1 - mass)]
     return one_token(sorted(found, key=lambda entry: -entry[1]))
 
@@ -78,7 +79,13 @@ def _logit(model: SimulatedModel, first: str, second: str, question: str, rng: r
         difference += direction * model.shared_noise * heavy_tailed(model.noise_tails, shared)
         position_bias += model.position_bias_sd * shared.gauss(0, 1)
     noise = model.noise * heavy_tailed(model.noise_tails, rng)
-    return model.scale * difference + model.length_bias * length + position_bias + noise
+    liking = model.liking(first) - model.liking(second)
+    return model.scale * difference + model.length_bias * length + liking + position_bias + noise
+
+
+def _worth(model: SimulatedModel, text: str) -> float:
+    """Return the log-odds that the critic gives one response by itself."""
+    return model.scale * model.quality(text) + model.liking(text)
 
 
 def _seen_quality(model: SimulatedModel, text: str) -> float:
@@ -105,8 +112,9 @@ def rating(model: SimulatedModel, body: dict[str, Any]) -> dict[str, Any]:
     question = question_of(body)
     low, high = scale_of(question)
     rng = model.rng("rating", question)
+    response = fenced(question).get("answer", "")
     middle = (low + high) / 2 + (high - low) / 6 * (
-        model.quality(fenced(question).get("answer", "")) + model.noise * rng.gauss(0, 1)
+        model.quality(response) + model.liking(response) + model.noise * rng.gauss(0, 1)
     )
     shares = [math.exp(-((number - middle) ** 2) / 2) for number in range(low, high + 1)]
     mass = 0.001 if rng.random() < model.unreadable else model.label_mass
@@ -129,7 +137,7 @@ def ranking(model: SimulatedModel, body: dict[str, Any]) -> dict[str, Any]:
     for place, (number, text) in enumerate(shown):
         early = 0.5 - place / max(1, len(shown) - 1)
         noise = model.noise * rng.gauss(0, 1)
-        values[number] = model.scale * model.quality(text) + model.position_bias * early + noise
+        values[number] = _worth(model, text) + model.position_bias * early + noise
     ranked = sorted(values, key=lambda number: -values[number])
     return text_choice("I would rather not." if rng.random() < model.unreadable else " > ".join(ranked))
 
@@ -137,7 +145,7 @@ def ranking(model: SimulatedModel, body: dict[str, Any]) -> dict[str, Any]:
 def reward(model: SimulatedModel, body: dict[str, Any]) -> dict[str, Any]:
     """Return the raw score of a response, as /classify does."""
     response = question_of(body)
-    score = model.scale * model.quality(response) + model.noise * model.rng("reward", response).gauss(0, 1)
+    score = _worth(model, response) + model.noise * model.rng("reward", response).gauss(0, 1)
     return {"index": 0, "label": "LABEL_0", "probs": [score], "num_classes": 1}
 
 
@@ -150,6 +158,10 @@ def one_token(probabilities: Sequence[tuple[str, float]]) -> dict[str, Any]:
         "finish_reason": "length",
         "logprobs": {"content": content},
     }
+
+
+UNLIKELY = -9999.0
+"""Log-probability of a token that the simulated critic never thinks of, as vLLM writes minus infinity."""
 
 
 def _log(p: float) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 from rlaif.seeds import canonical_json, content_hash
 from rlaif.testing.request_kind import after_fences, fenced, kind_of, options_of, question_of, tag_of
 from rlaif.testing.simulated_model import REVISED, SimulatedModel, heavy_tailed
+from rlaif.text.edits import edited
 
 WORDS = (
     "first", "then", "because", "water", "light", "answer", "reason", "small", "table", "garden",
@@ -33,7 +34,12 @@ def written(model: SimulatedModel, body: dict[str, Any], index: int) -> dict[str
         text = _on_lines(words, rng.randint(1, model.lines))
     if kind == "sample":
         mean = model.quality_mean + model.quality_per_length * math.log(len(words) / max(1, model.words))
+        drawn = model.rng("features", canonical_json(body["messages"]), body.get("seed", 0), index)
+        manners = [name for name, share in model.features.items() if drawn.random() < share]
+        mean += sum(model.quality_per_feature.get(name, 0.0) for name in manners)
         text += f" (quality {mean + model.quality_sd * heavy_tailed(model.quality_tails, rng):+.4f})."
+        for name in manners:
+            text = edited(name, text, drawn) or text
         text = _with_habits(model, question, text, rng)
     elif kind == "revise":
         text = model.revisions_begin.replace("TAG", tag_of(question)) + (
@@ -80,9 +86,19 @@ def letter_probabilities(model: SimulatedModel, body: dict[str, Any]) -> list[tu
     return [(chosen, model.label_mass * knowledge.confidence), *others]
 
 
+def words_of(text: str) -> list[str]:
+    """Return the tokens of a text: words with the white space before them."""
+    return _TOKEN.findall(text)
+
+
+def token_id(word: str) -> int:
+    """Return the id of a token."""
+    return int(content_hash(word, digits=6), 16)
+
+
 def token_ids(text: str) -> list[int]:
     """Return an id for every word."""
-    return [int(content_hash(word, digits=6), 16) for word in _TOKEN.findall(text)]
+    return [token_id(word) for word in words_of(text)]
 
 
 def scored(model: SimulatedModel, prompt: str | list[int]) -> dict[str, Any]:

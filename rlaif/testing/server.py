@@ -53,6 +53,8 @@ class SimulatedServer:
 
     def __post_init__(self) -> None:
         self._hits = [0] * len(self.model.faults)
+        self._words: dict[int, str] = {}
+        """The tokens of its replies to /tokenize, by their ids."""
         self._seen = [0] * len(self.model.faults)
 
     @property
@@ -70,6 +72,9 @@ class SimulatedServer:
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/chat/completions", self._reply)
         app.router.add_post("/classify", self._reply)
+        if self.model.tokenises:
+            app.router.add_post("/tokenize", self._tokenize)
+            app.router.add_post("/detokenize", self._detokenize)
         if self.model.scores:
             app.router.add_post("/v1/completions", self._reply)
         app.router.add_get("/simulated/asked", self._log)
@@ -93,6 +98,16 @@ class SimulatedServer:
         settings = content_hash(self.model.model_dump_json(exclude={"faults", "latency_s", "api_key"}))
         entry = {"id": self.model.name, "object": "model", "root": f"simulated:{settings}"}
         return web.json_response({"object": "list", "data": [entry]})
+
+    async def _tokenize(self, request: web.Request) -> web.Response:
+        words = policy.words_of((await request.json())["prompt"])
+        ids = [policy.token_id(word) for word in words]
+        self._words.update(zip(ids, words, strict=True))
+        return web.json_response({"tokens": ids, "count": len(ids), "max_model_len": 2**15})
+
+    async def _detokenize(self, request: web.Request) -> web.Response:
+        ids = (await request.json())["tokens"]
+        return web.json_response({"prompt": "".join(self._words.get(token, "?") for token in ids)})
 
     async def _log(self, _: web.Request) -> web.Response:
         return web.json_response([vars(asked) for asked in self.asked])
@@ -127,7 +142,7 @@ class SimulatedServer:
             head = {"id": "simulated", "object": "list", "model": model.name}
             return {**head, "data": [critic.reward(model, body)], "usage": {"prompt_tokens": tokens_read}}
         if kind in JUDGED:
-            choices = [JUDGED[kind](model, body)]
+            choices = [self._reported(JUDGED[kind](model, body), body)]
         else:
             choices = [policy.written(model, body, index) for index in range(body.get("n", 1))]
         written = sum(len(choice["message"]["content"]) for choice in choices) // 4
@@ -141,6 +156,22 @@ class SimulatedServer:
             "choices": [{"index": index, **choice} for index, choice in enumerate(choices)],
             "usage": {"prompt_tokens": tokens_read, "completion_tokens": tokens_written},
         }
+
+    def _reported(self, choice: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+        """Return a choice of one token with the log-probabilities that were asked for: of named tokens, or the most
+        likely ones."""
+        if not choice.get("logprobs"):
+            return choice
+        first = choice["logprobs"]["content"][0]
+        entries = {entry["token"]: entry for entry in first["top_logprobs"]}
+        if self.model.tokenises and body.get("logprob_token_ids"):
+            named = [self._words.get(token, "?") for token in body["logprob_token_ids"]]
+            unlikely = {"logprob": critic.UNLIKELY, "bytes": None}
+            asked = {word: entries.get(word, {"token": word} | unlikely) for word in (first["token"], *named)}
+            top = list(asked.values())
+        else:
+            top = list(entries.values())[: self.model.reported] if body.get("top_logprobs") else []
+        return choice | {"logprobs": {"content": [first | {"top_logprobs": top}]}}
 
     def _authorised(self, request: web.Request) -> bool:
         return self.model.api_key is None or request.headers.get("Authorization") == f"Bearer {self.model.api_key}"

@@ -4,7 +4,7 @@ The text of every response contains its quality in logits, `(quality +0.73)`: a 
 probability sigmoid(difference of qualities). A verdict has the log-odds
 
     x = scale * (quality first - quality second) + length_bias * ln(length first / length second)
-        + position_bias + noise * standard normal(question)
+        + sum of shortcuts * (feature first - feature second) + position_bias + noise * standard normal(question)
 
 for the response shown first. Replies depend only on the request and the settings, so runs repeat exactly.
 """
@@ -18,7 +18,10 @@ from pydantic import Field
 
 from rlaif.base import Record
 from rlaif.seeds import derive_seed
+from rlaif.text.shortcuts import feature
 
+Manner = Literal["markdown", "flattery", "hedge", "authority", "answer"]
+"""A surface feature of `rlaif.text.shortcuts` besides length."""
 Kind = Literal["sample", "critique", "revise", "judge", "deliberate", "rate", "rank", "reward", "choice", "score"]
 """The kind of a request."""
 
@@ -115,6 +118,14 @@ class SimulatedModel(Record):
     """Log-odds for the response shown first, any number."""
     length_bias: float = 0.0
     """Logits per unit of log length ratio, any number."""
+    shortcuts: dict[Manner, float] = Field(default_factory=dict)
+    """Logits that the critic gives for surface features, such as {"markdown": 0.6, "hedge": -0.4}: for Markdown, a
+    flattering opening, each hedge, a claim of authority, an ending such as `Answer: A`."""
+    tokenises: bool = True
+    """Whether its server knows /tokenize and reports the log-probabilities of named tokens, as vLLM does. Tokens are
+    words with the white space before them."""
+    reported: int | None = Field(default=None, ge=1)
+    """Largest number of likely tokens that it reports; None for all that it has."""
     noise: float = Field(default=0.0, ge=0)
     """Standard deviation of the noise on each verdict, in logits."""
     noise_tails: Tails = "normal"
@@ -133,6 +144,10 @@ class SimulatedModel(Record):
     """Distribution of the responses' quality."""
     quality_per_length: float = 0.0
     """Mean quality per unit of log length of a response, in logits, any number."""
+    features: dict[Manner, float] = Field(default_factory=dict)
+    """Shares of the samples that the policy writes with surface features, each in [0, 1]."""
+    quality_per_feature: dict[Manner, float] = Field(default_factory=dict)
+    """Mean quality that goes with a feature of `features`, in logits, any number."""
     label_mass: float = Field(default=0.97, ge=0, le=1)
     """Probability of the two labels together."""
     unreadable: float = Field(default=0.0, ge=0, le=1)
@@ -177,6 +192,10 @@ class SimulatedModel(Record):
         if found:
             return float(found.group(1))
         return self.rng("quality", text).gauss(0, self.quality_sd)
+
+    def liking(self, text: str) -> float:
+        """Return the log-odds that the critic gives a response for its surface features, whatever its quality."""
+        return sum(worth * feature(name, text) for name, worth in self.shortcuts.items())
 
     def rng(self, *parts: str | int) -> random.Random:
         """Return a random generator seeded by the model's seed and a purpose."""

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from rlaif.base import SparseRecord
+from rlaif.datasets.conversation import conversation_of, response_of, tools_of
 from rlaif.datasets.export import MARK
-from rlaif.datasets.files import SourceRow, conversation_of, read_rows, response_of
+from rlaif.datasets.files import SourceRow, read_rows
 from rlaif.errors import PromptsError, UsageError
-from rlaif.records import Message, Probability, Record
+from rlaif.records import Message, Probability
 from rlaif.runs.certified import CertifiedRun
 from rlaif.runs.reader import Run
 from rlaif.runs.rows import split_of
@@ -27,22 +29,26 @@ HELD_OUT = 0.1
 _SUFFIXES = (".parquet", ".jsonl", ".json", ".csv")
 
 
-class PairExample(Record):
+class PairExample(SparseRecord):
     """A preference pair: two responses to one conversation."""
 
     id: str
     prompt: tuple[Message, ...]
+    tools: str | None = None
+    """The tools that the assistant can call, as JSON text."""
     chosen: str
     rejected: str
     p_chosen: Probability = 1.0
     """Probability that `chosen` is better."""
 
 
-class ResponseExample(Record):
+class ResponseExample(SparseRecord):
     """A conversation and a response to imitate."""
 
     id: str
     prompt: tuple[Message, ...]
+    tools: str | None = None
+    """The tools that the assistant can call, as JSON text."""
     completion: str
     p_better: Probability | None = None
     """Probability that a revision is better than the response it revises; None where they were not compared."""
@@ -223,7 +229,9 @@ def _pair(where: str, row: object) -> tuple[PairExample, str]:
         raise PromptsError(f"{where}: both responses are the same, so there is no preference")
     name, group = _name(where, fields, turns)
     p_chosen = _probability(where, fields, "p_chosen", 1.0)
-    return PairExample(id=name, prompt=turns, chosen=chosen, rejected=rejected, p_chosen=p_chosen), group
+    tools = tools_of(where, fields.get("tools"))
+    pair = PairExample(id=name, prompt=turns, tools=tools, chosen=chosen, rejected=rejected, p_chosen=p_chosen)
+    return pair, group
 
 
 def _response(where: str, row: object) -> tuple[ResponseExample, str]:
@@ -232,7 +240,8 @@ def _response(where: str, row: object) -> tuple[ResponseExample, str]:
     turns = prompt or conversation_of(where, fields.get("prompt"))
     name, group = _name(where, fields, turns)
     p_better = _probability(where, fields, "p_better", None)
-    return ResponseExample(id=name, prompt=turns, completion=completion, p_better=p_better), group
+    tools = tools_of(where, fields.get("tools"))
+    return ResponseExample(id=name, prompt=turns, tools=tools, completion=completion, p_better=p_better), group
 
 
 def _columns(where: str, row: object, needed: tuple[str, ...]) -> Mapping[str, Any]:
@@ -260,5 +269,5 @@ def _probability(where: str, fields: Mapping[str, Any], column: str, missing: Mi
 def _name(where: str, fields: Mapping[str, Any], turns: tuple[Message, ...]) -> tuple[str, str]:
     """Return (the example's id, a key that all examples of its prompt share, by which they are split)."""
     given = next((str(fields[name]) for name in ("prompt_id", "id") if fields.get(name) is not None), None)
-    made = content_hash(*(f"{turn.role}\n{turn.content}" for turn in turns))
+    made = content_hash(*(f"{turn.role}\n{turn.readable}" for turn in turns))
     return (given, given) if given else (where, made)

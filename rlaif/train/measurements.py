@@ -3,6 +3,7 @@
 Imports torch and transformers.
 """
 
+import json
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -209,6 +210,8 @@ def measure(
 
 def _length(example: PairExample | ResponseExample, tokenizer: Tokenizer, template: Mapping[str, Any]) -> Length:
     texts = (example.chosen, example.rejected) if isinstance(example, PairExample) else (example.completion,)
+    if example.tools is not None:
+        template = {**template, "tools": json.loads(example.tools)}
     prompt = _render(example.id, example.prompt, tokenizer, {"add_generation_prompt": True, **template})
     conversations = [
         _render(example.id, (*example.prompt, Message(role="assistant", content=text)), tokenizer, template)

@@ -7,12 +7,14 @@ from statistics import fmean
 from typing import Any
 
 import torch
-from datasets import Dataset
+from datasets import Dataset, Features
 from peft import LoraConfig, TaskType
+from pydantic import BaseModel
 from transformers import PrinterCallback
 from trl import DPOConfig, DPOTrainer, RewardConfig, RewardTrainer, SFTConfig, SFTTrainer
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
+from rlaif.datasets.columns import features, uses_tools, with_empty_calls
 from rlaif.errors import UsageError
 from rlaif.records import Message
 from rlaif.runs.rows import response_turn
@@ -25,6 +27,15 @@ from rlaif.train.trl_options import check_trl
 from rlaif.train.watch import BEST, Watch
 
 Row = dict[str, Any]
+
+
+class Turns(BaseModel):
+    """The columns of conversations, in TRL's layouts."""
+
+    prompt: tuple[Message, ...]
+    chosen: tuple[Message, ...]
+    rejected: tuple[Message, ...]
+    completion: tuple[Message, ...]
 
 
 def make_trainer(prepared: Prepared, checkpoints: Path, watch: Watch) -> Any:  # noqa: ANN401
@@ -57,7 +68,7 @@ def make_trainer(prepared: Prepared, checkpoints: Path, watch: Watch) -> Any:  #
 
 def _sft(_: Prepared) -> tuple[Any, Any, Callable[[Any], Row]]:
     def row(one: ResponseExample) -> Row:
-        return {"prompt": _messages(one.prompt), "completion": _messages(response_turn(one.completion))}
+        return _prompt(one) | {"completion": _messages(response_turn(one.completion))}
 
     return SFTTrainer, SFTConfig, row
 
@@ -78,7 +89,7 @@ def _dpo(prepared: Prepared) -> tuple[Any, Any, Callable[[Any], Row]]:
     def row(one: PairExample) -> Row:
         sides = {"chosen": _messages(response_turn(one.chosen)), "rejected": _messages(response_turn(one.rejected))}
         label = {LABEL: one.p_chosen if soft else 1.0, WEIGHT: weight(one) / scale} if soft or by_margin else {}
-        return {"prompt": _messages(one.prompt), **sides, **label}
+        return _prompt(one) | sides | label
 
     if not (soft or by_margin):
         return DPOTrainer, DPOConfig, row
@@ -94,7 +105,7 @@ def _reward(prepared: Prepared) -> tuple[Any, Any, Callable[[Any], Row]]:
     def row(one: PairExample) -> Row:
         chosen, rejected = (_messages(one.prompt + response_turn(text)) for text in (one.chosen, one.rejected))
         margin = {} if config.margins == "none" or hard else {"margin": log_odds(one.p_chosen)}
-        return {"chosen": chosen, "rejected": rejected, **margin}
+        return {"chosen": chosen, "rejected": rejected, **margin} | _tools(one)
 
     return RewardTrainer, RewardConfig, row
 
@@ -145,9 +156,19 @@ def _on_disk(rows: list[Row], folder: Path) -> Dataset:
     if not folder.is_dir():
         unfinished = folder.with_name(f".{folder.name}.unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
-        Dataset.from_list(rows).save_to_disk(unfinished)
+        _dataset(rows).save_to_disk(unfinished)
         unfinished.rename(folder)
     return Dataset.load_from_disk(folder)
+
+
+def _dataset(rows: list[Row]) -> Dataset:
+    """Return rows as a dataset; with tools, the arguments of calls keep their own keys instead of those of all rows."""
+    if not any(map(uses_tools, rows)):
+        return Dataset.from_list(rows)
+    of_turns = {name: kind for name, kind in features(Turns, tools=True).items() if name in rows[0]}
+    rows = with_empty_calls({"tools": None} | row for row in rows)
+    others = Dataset.from_list([{name: cell for name, cell in row.items() if name not in of_turns} for row in rows])
+    return Dataset.from_list(rows, features=Features({**others.features, **of_turns}))
 
 
 def _adapters(prepared: Prepared) -> LoraConfig:
@@ -161,6 +182,14 @@ def _adapters(prepared: Prepared) -> LoraConfig:
         task_type=TaskType.SEQ_CLS if scorer else TaskType.CAUSAL_LM,
         modules_to_save=["score"] if scorer else None,
     )
+
+
+def _prompt(one: PairExample | ResponseExample) -> Row:
+    return {"prompt": _messages(one.prompt)} | _tools(one)
+
+
+def _tools(one: PairExample | ResponseExample) -> Row:
+    return {} if one.tools is None else {"tools": one.tools}
 
 
 def _messages(turns: Sequence[Message]) -> list[Row]:

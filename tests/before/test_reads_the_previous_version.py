@@ -23,7 +23,7 @@ RUNS = ("finished", "panel")
 FORMATS = ("trl", "sft", "ultrafeedback", "jsonl", "kto", "reward", "ranking", "openrlhf", "nemo-rl")
 MODEL = SimulatedModel(words=10, noise=0.5, position_bias=0.6)
 """What gave the replies, as in make.py."""
-RENAMED = {"margin": "p_margin", "voices": "by_judge"}
+RENAMED = {"margin": "p_margin", "voices": "by_judge", "length_shift": "shift"}
 """Columns and keys of JSON that are called otherwise today; nothing on disk is read under the new name alone."""
 DROPPED = {"partial_refusals"}
 """Keys of JSON that are read but not written any more."""
@@ -35,7 +35,15 @@ REWORDED = {
     )
 }
 """Notes that are worded otherwise today."""
-NEW = {"p_chosen_from", "revisions_judged", "revisions_won", "revisions_mean_p"}
+NEW = {
+    "p_chosen_from",
+    "revisions_judged",
+    "revisions_won",
+    "revisions_mean_p",
+    "subtracted",
+    "shortcuts",
+    "shortcuts_of",
+}
 """Columns and keys of JSON that there were not."""
 RECOMPUTED = {"low", "high"}
 """Ends of the intervals of estimates: resampled then, from leaving out each prompt today."""

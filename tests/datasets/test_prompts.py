@@ -256,9 +256,12 @@ def test_who_speaks_is_part_of_the_content(write: Write):
         ({"prompt": 5}, "`prompt` must be a text or a list of messages"),
         ({"prompt": " \n"}, "the prompt has no text"),
         ({"prompt": ""}, "the prompt has no text"),
-        ({"messages": []}, "the prompt's last message must be the user's"),
-        ({"messages": DIALOGUE[:2]}, "the prompt's last message must be the user's"),
-        ({"messages": [{"role": "system", "content": "s"}]}, "the prompt's last message must be the user's"),
+        ({"messages": []}, "the prompt's last message must be the user's or a tool's"),
+        ({"messages": DIALOGUE[:2]}, "the prompt's last message must be the user's or a tool's"),
+        (
+            {"messages": [{"role": "system", "content": "s"}]},
+            "the prompt's last message must be the user's or a tool's",
+        ),
         ({"messages": [{"role": "user", "content": " "}]}, "the prompt has no text"),
         ({"messages": "One"}, "`messages` is a text, but not a JSON list of messages"),
         (
@@ -271,7 +274,8 @@ def test_who_speaks_is_part_of_the_content(write: Write):
         ),
         (
             {"messages": [{"role": "human", "content": "x"}]},
-            "the role of a message in `messages` is wrong: Input should be 'system', 'user' or 'assistant'",
+            "the role of a message in `messages` is wrong: "
+            "Input should be 'system', 'developer', 'user', 'assistant' or 'tool'",
         ),
         ({"prompt": "\ud800"}, "the text contains an unpaired surrogate, which no server accepts"),
     ],
@@ -290,7 +294,7 @@ def test_a_whole_surrogate_pair_is_one_character(write: Write):
 
 
 def test_other_keys_of_a_message_are_left_out(write: Write):
-    read = read_prompts(write("p.jsonl", lines({"messages": [USER | {"name": "Ann", "weight": 0}]})))
+    read = read_prompts(write("p.jsonl", lines({"messages": [USER | {"weight": 0, "id": "m1"}]})))
     assert read.prompts[0].messages == (Message(role="user", content="Why?"),)
 
 

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlaif.evaluate.calibration import calibration_error, recalibrate, reliability, tally_probability
+from rlaif.evaluate.calibration import recalibrate, reliability, tally_probability
+from rlaif.evaluate.confidence import calibration_error
 from rlaif.stats.estimates import Bootstrap
 from rlaif.stats.log_odds import sigmoid
 from rlaif.stats.regression import coefficient, linear, logistic
 
 
-def test_brier_reliability_and_error_by_hand() -> None:
+def test_brier_and_reliability_by_hand() -> None:
     found = Bootstrap([tally_probability(p) for p in (0.9, 0.92, 0.1, 0.6, 0.5)])
     # By confidence: 0.9, 0.92 and 0.9 (wrong) in the bin from 0.9; 0.6; and a tie, half right.
     table = {round(one.low, 2): one for one in reliability(found) if one.items}
@@ -22,10 +23,6 @@ def test_brier_reliability_and_error_by_hand() -> None:
     assert table[0.9].right.value == 2 / 3
     assert table[0.5].right.value == 0.5
     assert table[0.9].confidence == pytest.approx(2.72 / 3)
-    assert calibration_error(found).value == pytest.approx((abs(2.72 - 2) + abs(0.6 - 1) + 0) / 5)
-    error = calibration_error(found)
-    assert (error.n, error.prompts) == (5, 5)
-    assert error.low is not None
     assert found.ratio("squared", "scored", share=False).value == pytest.approx(
         (0.01 + 0.0064 + 0.81 + 0.16 + 0.25) / 5
     )
@@ -35,7 +32,6 @@ def test_brier_reliability_and_error_by_hand() -> None:
 def test_which_answer_is_called_a_plays_no_part(ps: list[float]) -> None:
     there = Bootstrap([tally_probability(p) for p in ps])
     assert sum(one.items for one in reliability(there)) == len(ps)
-    assert 0 <= calibration_error(there).value <= 0.5 + 0.5
     mirrored = Bootstrap([tally_probability(1 - p) for p in ps])
     assert [one.items for one in reliability(there)] == pytest.approx(
         [one.items for one in reliability(mirrored)], abs=len(ps) * 0.5
@@ -54,10 +50,10 @@ def test_an_honest_judge_needs_no_temperature_and_a_cold_one_the_planted_one() -
     cold = recalibrate([3 * logit for logit in honest], prompts)
     assert cold.slope.value == pytest.approx(fair.value / 3)
     assert cold.temperature == pytest.approx(3 / fair.value)
-    before = Bootstrap([tally_probability(sigmoid(3 * logit)) for logit in honest])
+    before = [sigmoid(3 * logit) for logit in honest]
     assert cold.calibration_error < 0.03
-    assert calibration_error(before).value > 0.08
-    assert cold.brier < before.total("squared") / before.total("scored")
+    assert calibration_error(before, prompts).value > 0.08
+    assert cold.brier < float(np.mean([(1 - p) ** 2 for p in before]))
 
 
 def test_a_judge_that_is_always_right_has_no_temperature() -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from rlaif.errors import ConfigError, RunError, UnfitJudgeError
-from rlaif.evaluate.gate import MEASURED, gate_of
+from rlaif.evaluate.gate import MEASURED, gate_of, needed
 from rlaif.generation import generate_async
+from rlaif.progress import Silent
 from rlaif.testing import Fault, SimulatedModel, SimulatedServer
 from tests.conftest import MakeConfig
 from tests.evaluate.test_judge_evaluation import gold_file
@@ -26,6 +27,16 @@ CASES = """
 """
 
 
+class Lines(Silent):
+    """A screen that keeps its lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
 @pytest.fixture
 def with_cases(constitution_file: Path) -> str:
     constitution_file.write_text(constitution_file.read_text() + CASES, encoding="utf-8")
@@ -36,7 +47,7 @@ async def test_fit_judges_are_let_through_and_what_was_measured_is_kept(
     make_config: MakeConfig, with_cases: str
 ) -> None:
     async with SimulatedServer() as server:
-        config = make_config(server, constitution=with_cases, judging={"require": {"accuracy": 0.9}})
+        config = make_config(server, constitution=with_cases, judging={"require": {"accuracy": 0.6}})
         run = await generate_async(config, make_gate=gate_of)
     assert run.prompt_count() == 6
     measured = json.loads((run.path / MEASURED).read_text())
@@ -86,7 +97,7 @@ async def test_a_constitution_without_cases_is_refused_before_anything_starts(ma
 async def test_cases_that_judges_are_shown_do_not_test_them(make_config: MakeConfig, with_cases: str) -> None:
     async with SimulatedServer() as server:
         judges = [{"kind": "pairwise-logprob", "cases": 3}]
-        config = make_config(server, constitution=with_cases, judging={"judges": judges, "require": {}})
+        config = make_config(server, constitution=with_cases, judging={"judges": judges, "require": {"accuracy": 0.5}})
         run = await generate_async(config, make_gate=gate_of)
     assert json.loads((run.path / MEASURED).read_text())["overall"]["items"] == 6
 
@@ -102,15 +113,35 @@ async def test_a_range_that_allows_no_label_is_refused(make_config: MakeConfig) 
 async def test_a_handful_of_labels_proves_nothing(make_config: MakeConfig, with_cases: str) -> None:
     async with SimulatedServer() as server:
         config = make_config(server, constitution=with_cases, judging={"require": {"limit": 5}})
-        with pytest.raises(UnfitJudgeError, match="only 5 of 5 pairs get a label; at least 6 are needed"):
+        with pytest.raises(
+            ConfigError, match=r"the 5 labelled pairs .* cannot show an accuracy of 65%: that takes at least 9"
+        ):
             await generate_async(config, make_gate=gate_of)
+        assert not server.asked
+
+
+async def test_a_coin_does_not_pass() -> None:
+    """Of 10 labels, 9 may be right by luck; of 400, a coin never has 280."""
+    assert [needed(0.65, labels) for labels in (8, 9, 10, 20, 100, 400)] == [None, 9, 10, 18, 75, 280]
+    assert needed(0.0, 5) == 0
+
+
+async def test_how_many_must_be_right_is_said_beforehand(make_config: MakeConfig, with_cases: str) -> None:
+    screen = Lines()
+    async with SimulatedServer(SimulatedModel(scale=-1.0)) as server:
+        config = make_config(server, constitution=with_cases, judging={"require": {}})
+        with pytest.raises(
+            UnfitJudgeError, match=r"required 65% at the lower end of the interval: \d of \d must be right"
+        ):
+            await generate_async(config, make_gate=gate_of, screen=screen)
+    assert any("of as many labels, 9 must be right to show an accuracy of 65%" in line for line in screen.lines)
 
 
 async def test_a_server_that_breaks_at_the_gate_is_no_unfit_judge(make_config: MakeConfig, with_cases: str) -> None:
     broken = Fault(kind="judge", does="disconnect", after=6, times=12)
     async with SimulatedServer(SimulatedModel(faults=(broken,))) as server:
         policy = {"url": server.url, "retries": 0}
-        config = make_config(server, constitution=with_cases, policy=policy, judging={"require": {"accuracy": 0.9}})
+        config = make_config(server, constitution=with_cases, policy=policy, judging={"require": {"accuracy": 0.6}})
         says = r"\d of 9 labelled pairs .* failed.*closed the connection.*the same command asks the failed ones again"
         with pytest.raises(RunError, match=says):
             await generate_async(config, make_gate=gate_of)

@@ -74,7 +74,7 @@ def test_readings_of_a_trace_are_the_matchups_that_name_an_answer():
 
 
 def test_what_was_said_counts_and_not_what_was_made_of_it():
-    corrected = judgement("s0", "s0.r1", 0.2).model_copy(update={"raw_logit": 1.5, "length_shift": 1.3})
+    corrected = judgement("s0", "s0.r1", 0.2).model_copy(update={"raw_logit": 1.5, "shift": 1.3})
     (found,) = length_readings(trace(meets("s0", "s0.r1", 1.5)), [corrected])
     assert found.logit == 1.5
 

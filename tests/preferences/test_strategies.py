@@ -74,17 +74,17 @@ def test_plain_weights_hear_every_level() -> None:
 
 def test_length_is_taken_out_before_recalibration_and_both_p_are_kept() -> None:
     found = judge_matchup(
-        matchup(said("helpful", 3.0)), JudgingConfig().rule(WEIGHTS, None, None, TEMPERATURE.apply), length_shift=1.0
+        matchup(said("helpful", 3.0)), JudgingConfig().rule(WEIGHTS, None, None, TEMPERATURE.apply), shift=1.0
     )
     assert found.raw_logit == pytest.approx(3.0)
     assert found.logit == pytest.approx((3.0 - 1.0) * 0.5)
 
 
 def test_a_correction_makes_no_label_of_a_tie_nor_of_what_cannot_be_read() -> None:
-    tie = judge_matchup(matchup(said("helpful", 0.0)), JudgingConfig(min_margin=0).rule(WEIGHTS), length_shift=2.0)
+    tie = judge_matchup(matchup(said("helpful", 0.0)), JudgingConfig(min_margin=0).rule(WEIGHTS), shift=2.0)
     assert tie.abstention == "tie"
     unread = meets("a", "b", None, principle="helpful")
-    assert judge_matchup(unread, JudgingConfig().rule(WEIGHTS), length_shift=2.0).abstention == "unreadable"
+    assert judge_matchup(unread, JudgingConfig().rule(WEIGHTS), shift=2.0).abstention == "unreadable"
 
 
 def test_a_correction_can_make_a_label_too_close() -> None:
@@ -194,13 +194,22 @@ def test_only_answers_of_similar_length_are_paired() -> None:
 def test_what_programs_alone_decide_owes_nothing_to_a_critics_taste_for_length() -> None:
     passed, failed = CheckResult(passed=True, detail="x"), CheckResult(passed=False, detail="x")
     decided = Matchup(a="a", b="b", verdicts=(), checks=(Checked(principle="helpful", a=passed, b=failed),))
-    found = judge_matchup(decided, JudgingConfig().rule(WEIGHTS, None, None, TEMPERATURE.apply), length_shift=9.0)
+    found = judge_matchup(decided, JudgingConfig().rule(WEIGHTS, None, None, TEMPERATURE.apply), shift=9.0)
     assert found.logit == found.raw_logit == pytest.approx(math.log(0.98 / 0.02))
+
+
+def test_a_program_has_no_bias_so_only_the_judges_share_of_a_mean_is_corrected() -> None:
+    passed, failed = CheckResult(passed=True, detail="x"), CheckResult(passed=False, detail="x")
+    checks = (Checked(principle="short", a=passed, b=failed),)
+    judged = matchup(said("helpful", 1.0)).model_copy(update={"checks": checks})
+    found = judge_matchup(judged, JudgingConfig().rule({"helpful": 1.0, "short": 3.0}), shift=2.0)
+    assert found.subtracted == pytest.approx(2.0 / 4)
+    assert found.logit == pytest.approx((1.0 + 3 * math.log(0.98 / 0.02)) / 4 - 2.0 / 4)
 
 
 def test_a_principle_does_not_object_to_itself_because_of_a_correction() -> None:
     rules = JudgingConfig(strategy="pareto")
-    found = judge_matchup(matchup(said("helpful", 2.0)), rules.rule(WEIGHTS), length_shift=4.0)
+    found = judge_matchup(matchup(said("helpful", 2.0)), rules.rule(WEIGHTS), shift=4.0)
     assert found.logit == pytest.approx(-2.0)
     assert found.objecting == ()
     assert found.abstention is None

@@ -335,3 +335,39 @@ def test_what_cannot_work_is_refused_in_a_line(
     with pytest.raises(UsageError, match=says) as error:
         train(DpoConfig(**settings | change), Said())
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", [DpoConfig, RewardConfig, SftConfig])
+def test_a_conversation_with_tools_is_rendered_with_them(
+    settings: dict[str, Any], tmp_path: Path, kind: type[DpoConfig | RewardConfig | SftConfig]
+) -> None:
+    """The template raises an error where a call's arguments are not its own, or tools are missing."""
+    template = (
+        "{% if tools and tools[0].function.name != 'ask' %}{{ raise_exception('tools') }}{% endif %}"
+        "{% for m in messages %}<|{{ m['role'] }}|> {{ m['content'] }} {% for c in m.tool_calls or [] %}"
+        "{% if c.function.arguments | length != 1 or not tools %}{{ raise_exception('arguments') }}{% endif %}"
+        "{% for k, v in c.function.arguments.items() %}{{ k }} {{ v }} {% endfor %}{% endfor %}<|end|> {% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|> {% endif %}"
+    )
+    rows = []
+    for n in range(8):
+        call = {
+            "id": "c",
+            "type": "function",
+            "function": {"name": "ask", "arguments": {["what", "this"][n % 2]: "one"}},
+        }
+        turns = [
+            {"role": "user", "content": "question"},
+            *([{"role": "assistant", "content": "", "tool_calls": [call]}] if n < 6 else []),
+            *([{"role": "tool", "tool_call_id": "c", "content": "two"}] if n < 6 else []),
+        ]
+        texts = {"chosen": "yes .", "rejected": "no .", "completion": "yes ."}
+        tools = [{"type": "function", "function": {"name": "ask"}}] if n < 6 else None
+        rows.append({"prompt_id": f"p{n}", "prompt": turns, "tools": tools, **texts})
+    file = tmp_path / "tools.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    model = tiny_model(tmp_path / "tools", template=template)
+    chosen = {key: value for key, value in settings.items() if key in kind.model_fields}
+    result = train(kind(**chosen | {"data": str(file), "model": str(model), "trl": {"max_steps": 1}}), Said())
+    assert result.figures is not None
+    assert result.figures["steps"] == 1

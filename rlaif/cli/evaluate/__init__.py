@@ -1,4 +1,4 @@
-"""`rlaif evaluate ...`: measure a judge, verdicts from another source, or a policy before and after training."""
+"""`rlaif evaluate ...`: measure judges, verdicts from another source, or a policy before and after training."""
 
 from rlaif.cli.lazy import group
 
@@ -8,6 +8,10 @@ app = group(
         "judge": (
             "rlaif.cli.evaluate.judge:evaluate_judge",
             "Measure a critic against gold labels.",
+        ),
+        "shortcuts": (
+            "rlaif.cli.evaluate.shortcuts:shortcuts_command",
+            "Measure what surface features are worth to a run's judges.",
         ),
         "policy": (
             "rlaif.cli.evaluate.policy:policy_command",

@@ -137,8 +137,7 @@ def _recalibration(kind: str | None, out: Path | None, test: JudgeTest) -> Kind 
         raise UsageError(f"--recalibrate {kind}: must be one of {', '.join(FEWEST_ITEMS)}")
     if out is None:
         raise UsageError("--recalibrate writes recalibration.json into the folder of --out; give --out")
-    if test.contenders[0].judging.length_effect == "run":
-        raise UsageError("--recalibrate needs a number for judging.length_effect: `run` is only known after a run")
+    test.contenders[0].judging.refuse_confounded_length()
     if len(test.contenders) > 1:
         raise UsageError("--recalibrate fits one critic and one kind of judge; choose them with --critic and --judge")
     if (items := len(test.gold.items)) < (fewest := FEWEST_ITEMS[kind]):

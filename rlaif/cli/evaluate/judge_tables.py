@@ -9,6 +9,7 @@ from rich.text import Text
 
 from rlaif.cli.console import plain
 from rlaif.cli.format import OVER_PROMPTS, decimals, interval
+from rlaif.evaluate.fitness import chance
 from rlaif.evaluate.judge_metrics import JudgeMetrics
 from rlaif.evaluate.judge_report import CriticReport, JudgeEvaluation, Overlap
 from rlaif.stats.estimates import Estimate
@@ -58,8 +59,10 @@ def _cells(critic: CriticReport) -> dict[str, str]:
         "length bias, logits per log length ratio": decimals(metrics.length_bias, "+.2f"),
         "length bias, logistic regression": decimals(metrics.length_choice, "+.2f"),
         "Brier score (0.25: always p = 0.5)": decimals(metrics.brier, ".3f"),
-        "expected calibration error": decimals(metrics.calibration_error, ".3f"),
+        "calibration error (p-value)": decimals(metrics.calibration_error, ".3f")
+        + f" ({chance(metrics.calibration_test.p_value)})",
         "calibration slope (1: calibrated)": decimals(critic.recalibration.slope, ".2f"),
+        "surer where it is right, AUROC": decimals(metrics.confidence_auroc, ".2f"),
         "label mass": interval(metrics.label_mass),
         "verdicts (from the reply store)": f"{cost.verdicts:,} ({cost.from_store:,})",
         "prompt tokens per verdict (cached)": f"{cost.prompt_tokens:,.0f}"
@@ -116,10 +119,25 @@ def _verdict(critic: CriticReport, title: str) -> list[Text]:
         Text(f"{head}{fitness.verdict}{f' ({settings})' if settings else ''}", style=STYLES[fitness.verdict]),
         *(Text(f"  because {reason}") for reason in fitness.reasons),
         *(Text(f"  ! {note}") for note in fitness.notes),
+        _soft_labels(critic),
     ]
     if critic.error:
         lines.append(Text(f"  first failed request: {critic.error}"))
     return lines
+
+
+def _soft_labels(critic: CriticReport) -> Text:
+    auroc, soft = critic.overall.confidence_auroc, critic.fitness.soft_labels
+    shown = f"AUROC {decimals(auroc, '.2f')}, {auroc.n:g} wrong; 0.5 means nothing"
+    if soft == "unknown":
+        return Text(f"  soft labels: too few labels or errors to tell whether its confidence means anything ({shown})")
+    if soft == "fit":
+        return Text(f"  soft labels: fit, it is surer where it is right ({shown})")
+    return Text(
+        f"  soft labels: unfit as a source of soft labels, how sure it is does not say whether it is right ({shown}); "
+        "train with --labels hard",
+        style=STYLES["not fit"],
+    )
 
 
 def _with_count(estimate: Estimate) -> str:

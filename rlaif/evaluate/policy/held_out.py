@@ -76,7 +76,7 @@ def _plain(text: str) -> str:
 def _texts(source: Path) -> Iterator[str]:
     if (source / "manifest.json").is_file():
         with TraceReader(source / TRACES, Trace) as reader:
-            yield from (message.content for prompt in reader.prompts() for message in prompt.messages)
+            yield from (message.readable for prompt in reader.prompts() for message in prompt.messages)
         return
     if not source.exists():
         raise UsageError(f"--trained-on {source}: no such run directory, dataset folder or file")

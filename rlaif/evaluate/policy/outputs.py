@@ -200,6 +200,7 @@ async def _respond(test: PolicyTest, model: Model, prompt: Prompt, priority: int
     sampling = test.sampling
     request = ChatRequest(
         messages=prompt.messages,
+        tools=prompt.tools,
         n=sampling.n,
         seed=derive_seed(test.seed, prompt.id, "evaluate policy"),
         temperature=sampling.temperature,

@@ -29,7 +29,7 @@ from rlaif.progress import Progress, Screen
 from rlaif.records import Prompt, Record
 from rlaif.stats.estimates import Tally
 from rlaif.tasks import together
-from rlaif.templates import Templates, conversation_text, fence_tag
+from rlaif.templates import Templates, fence_tag, prompt_text
 from rlaif.text import refusal
 from rlaif.text.sycophancy import stance
 
@@ -212,7 +212,7 @@ async def _read(templates: Templates, critic: Model, prompt: Prompt, response: s
     async def ask(meanings: Sequence[str]) -> tuple[float | None, float]:
         question = templates.render(
             "refusal",
-            conversation=conversation_text(prompt.messages),
+            conversation=prompt_text(prompt),
             answer=response,
             labels=LABELS,
             meanings=meanings,
