@@ -77,7 +77,7 @@ class Estimate(Record):
         return self.low is not None and self.high is not None and self.low <= truth <= self.high
 
 
-class Bootstrap:
+class Tallies:
     """Tallies of all prompts, and estimates from their totals."""
 
     def __init__(self, tallies: Sequence[Tally]) -> None:
@@ -170,12 +170,12 @@ class Bootstrap:
         return self._columns[key]
 
 
-def bootstrap_of(tallies: Iterable[tuple[Hashable, Tally]]) -> Bootstrap:
+def tallies_of(tallies: Iterable[tuple[Hashable, Tally]]) -> Tallies:
     """Return the tallies by cluster: those of one cluster (one prompt, one item) are added up."""
     clusters: dict[Hashable, Tally] = {}
     for cluster, tally in tallies:
         clusters.setdefault(cluster, Tally()).add(tally)
-    return Bootstrap(list(clusters.values()))
+    return Tallies(list(clusters.values()))
 
 
 def estimate_of(value: float, left_out: Array, weights: Weights, n: float, scale: Scale = "plain") -> Estimate:
