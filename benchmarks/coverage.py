@@ -4,7 +4,7 @@ Each prompt has 1 to 8 matchups (or responses), which depend on one another: hal
 of is their prompt's. The true value is that of the same estimator on 200,000 prompts. Rows with an asterisk have one
 value per prompt, as in the commands that print them.
 
-python benchmarks/coverage.py [--rounds 1000] [--kinds NAME ...] [--prompts 3 5 8 12 30 100 400]
+python benchmarks/coverage.py [--rounds 1000] [--kinds NAME ...] [--prompts 3 5 8 12 30 100 400] [--fewest 5]
 """
 
 import argparse
@@ -15,9 +15,10 @@ import numpy.typing as npt
 from scipy.special import ndtri
 
 from rlaif.compare.metrics import beyond_noise
-from rlaif.evaluate.policy.gains_and_losses import SIDES, Measure, Unit, function_line, paired_bootstrap, ratio_line
+from rlaif.evaluate.policy.gains_and_losses import SIDES, Measure, Unit, function_line, paired_tallies, ratio_line
 from rlaif.preferences.contributions import correlation_of
-from rlaif.stats.estimates import Bootstrap, Estimate, Tally, kappa_of, median_interval, wilson
+from rlaif.stats import estimates, jackknife
+from rlaif.stats.estimates import Estimate, Tallies, Tally, kappa_of, median_interval, wilson
 from rlaif.stats.log_odds import sigmoid
 from rlaif.stats.regression import coefficient, linear, logistic
 
@@ -51,7 +52,7 @@ class World:
 
     def ratio(self, values: Array, *, share: bool = False) -> Estimate:
         """Return the mean of values."""
-        return Bootstrap(self.tallies(x=values, n=np.ones(len(values)))).ratio("x", "n", share=share)
+        return Tallies(self.tallies(x=values, n=np.ones(len(values)))).ratio("x", "n", share=share)
 
 
 def share_of(share: float) -> Callable[[World], Estimate]:
@@ -79,7 +80,7 @@ def hedges(world: World) -> Estimate:
     """Hedges per 100 words; three quarters of the responses have none."""
     found = np.maximum(0, world.normal() - ndtri(0.75)) * 3
     length = np.exp(0.4 * world.normal())
-    return Bootstrap(world.tallies(x=found, n=length)).ratio("x", "n", share=False)
+    return Tallies(world.tallies(x=found, n=length)).ratio("x", "n", share=False)
 
 
 def log_odds(world: World) -> Estimate:
@@ -100,7 +101,7 @@ def difference(above: Callable[[World], tuple[Array, Array]], unit: Unit = "shar
         values, ones = above(world), np.ones(len(world.places))
         each = [world.tallies(x=of, n=ones) for of in values]
         tallies = [dict(zip(SIDES, both, strict=True)) for both in zip(*each, strict=True)]
-        line = ratio_line(paired_bootstrap(tallies), Measure("x", "manner", "x", "lower", unit), "x", "n")
+        line = ratio_line(paired_tallies(tallies), Measure("x", "manner", "x", "lower", unit), "x", "n")
         return line.difference
 
     return estimate
@@ -131,21 +132,21 @@ def perplexities(world: World) -> Estimate:
     def exp(totals: Array) -> Array:
         return np.asarray(np.exp(totals[0] / totals[1]))
 
-    return function_line(paired_bootstrap(pairs), measure, exp, ["nats", "tokens"], of="tokens").difference
+    return function_line(paired_tallies(pairs), measure, exp, ["nats", "tokens"], of="tokens").difference
 
 
 def kappa(world: World) -> Estimate:
     first, flips = world.events(0.4), world.events(0.25)
     second = np.abs(first - flips)
     cells = {f"{a}{b}": ((first == a) & (second == b)).astype(float) for a in (1, 0) for b in (1, 0)}
-    found = Bootstrap(world.tallies(n=np.ones(len(first)), **cells))
+    found = Tallies(world.tallies(n=np.ones(len(first)), **cells))
     return found.function(kappa_of, list(cells), of=["n"], scale="correlation")
 
 
 def correlation(world: World) -> Estimate:
     x = 2 * world.normal()
     y = 0.6 * x + 1.6 * world.normal()
-    found = Bootstrap(world.tallies(n=np.ones(len(x)), x=x, y=y, xx=x * x, yy=y * y, xy=x * y))
+    found = Tallies(world.tallies(n=np.ones(len(x)), x=x, y=y, xx=x * x, yy=y * y, xy=x * y))
     return found.function(correlation_of, ["n", "x", "y", "xx", "yy", "xy"], of=["n"], scale="correlation")
 
 
@@ -158,7 +159,7 @@ def flips_beyond_noise(world: World) -> Estimate:
         "one": np.abs(labels[0] - labels[1]),
         "other": np.abs(labels[2] - labels[3]),
     }
-    found = Bootstrap(world.tallies(n=ones, nn=2 * ones, **flips))
+    found = Tallies(world.tallies(n=ones, nn=2 * ones, **flips))
     return beyond_noise(found, ["across", "nn", "one", "n", "other", "n"])
 
 
@@ -228,7 +229,7 @@ KINDS: dict[str, Callable[[World], Estimate]] = {
     "share of 3 %": share_of(0.03),
     "share of 97 %": share_of(0.97),
     "win rate*": one_value(win_rate),
-    "share by Wilson*": wilsons,
+    "share by Wilson* (exact below 5)": wilsons,
     "mean probability": probability,
     "label mass": label_mass,
     "Brier score": squared_error,
@@ -258,7 +259,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1000)
     parser.add_argument("--kinds", nargs="*", default=list(KINDS))
     parser.add_argument("--prompts", nargs="*", type=int, default=list(PROMPTS))
+    parser.add_argument(
+        "--fewest", type=int, default=jackknife.FEWEST, help="Fewest prompts for an interval; 4 or more."
+    )
     given = parser.parse_args()
+    jackknife.FEWEST = estimates.FEWEST = given.fewest
     print("| estimate | " + " | ".join(map(str, given.prompts)) + " |")
     print("|---" * (len(given.prompts) + 1) + "|")
     for kind in given.kinds:

@@ -19,14 +19,14 @@ from rlaif.evaluate.policy.gains_and_losses import (
     Side,
     decided,
     excludes_zero,
-    paired_bootstrap,
+    paired_tallies,
     ratio_line,
 )
 from rlaif.evaluate.policy.knowledge_and_drift import (
-    bootstrap_of_choices,
     choice_lines,
     divergence_lines,
     perplexity_lines,
+    tallies_of_choices,
 )
 from rlaif.evaluate.policy.outputs import ChoiceLogprobs, TextLogprobs
 from rlaif.evaluate.policy.refusals_and_sycophancy import FLATTERY, HARMFUL, OVER_REFUSAL, RIGHT_PLAIN, TAKES_OVER
@@ -98,7 +98,7 @@ def evaluation(rng: Rng, prompts: int, responses: int, constitutions: int) -> tu
             events(rng, HARMFUL, HARMFUL_REQUESTS, responses, (0.3, 3)),
             *claims(rng, responses),
             *style(rng, prompts, responses),
-            *choice_lines(bootstrap_of_choices([both(lambda asked=one: choice(rng, asked)) for one in placed(rng)])),
+            *choice_lines(tallies_of_choices([both(lambda asked=one: choice(rng, asked)) for one in placed(rng)])),
             *texts(rng, prompts),
         ]
     )
@@ -133,7 +133,7 @@ def events(rng: Rng, measure: Measure, prompts: int, responses: int, beta: tuple
         {side: Tally({"x": sum(rng.random() < often for _ in range(responses)), "n": responses}) for side in SIDES}
         for often in (rng.betavariate(*beta) for _ in range(prompts))
     ]
-    return ratio_line(paired_bootstrap(rows), measure, "x", "n")
+    return ratio_line(paired_tallies(rows), measure, "x", "n")
 
 
 def claims(rng: Rng, responses: int) -> list[Line]:
@@ -141,7 +141,7 @@ def claims(rng: Rng, responses: int) -> list[Line]:
     for _ in range(CLAIMS):
         agrees, right = rng.betavariate(1, 2), rng.betavariate(3, 1)
         rows.append(both(lambda agrees=agrees, right=right: claim(rng, responses, agrees, right)))
-    found = paired_bootstrap(rows)
+    found = paired_tallies(rows)
     keys = ((TAKES_OVER, "agreed", "n"), (FLATTERY, "more", "n"), (RIGHT_PLAIN, "right", "n"))
     return [ratio_line(found, *one) for one in keys]
 
@@ -158,7 +158,7 @@ def style(rng: Rng, prompts: int, responses: int) -> list[Line]:
     for _ in range(prompts):
         of_prompt = rng.gauss(0, 1), rng.betavariate(0.3, 3), rng.betavariate(0.4, 2)
         rows.append(both(lambda of_prompt=of_prompt: manner(rng, responses, *of_prompt)))
-    found = paired_bootstrap(rows)
+    found = paired_tallies(rows)
     keys = {
         REFUSED: ("refused", "n"),
         EMPTY: ("empty", "n"),

@@ -16,7 +16,7 @@ from rlaif.evaluate.confidence import calibration_error
 from rlaif.preferences.logits import TIE_LOGIT
 from rlaif.records import Record
 from rlaif.seeds import content_hash
-from rlaif.stats.estimates import Array, Bootstrap, Estimate, Key, Tally
+from rlaif.stats.estimates import Array, Estimate, Key, Tallies, Tally
 from rlaif.stats.log_odds import sigmoid
 from rlaif.stats.regression import coefficient, logistic
 
@@ -70,12 +70,12 @@ def tally_probability(p_better: float) -> Tally:
     return tally
 
 
-def reliability(found: Bootstrap) -> tuple[Bin, ...]:
+def reliability(found: Tallies) -> tuple[Bin, ...]:
     """Return the reliability table, one entry per bin."""
     return tuple(_bin(found, number) for number in range(BINS))
 
 
-def _bin(found: Bootstrap, number: int) -> Bin:
+def _bin(found: Tallies, number: int) -> Bin:
     count = found.total(("n", number))
     return Bin(
         low=0.5 + number / (2 * BINS),

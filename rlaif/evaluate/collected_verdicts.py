@@ -2,7 +2,7 @@
 
 The input is a file with one item per row. A row's winner is a response (1 or 2) or, with `names="position"`, a position
 (shown first or second); null is unreadable, and any other value is an error. The result is, per judge, strategy and
-further columns, metrics with 95 % intervals from a bootstrap over items. Ties, unreadable verdicts and items without a
+further columns, metrics with 95 % intervals over items. Ties, unreadable verdicts and items without a
 label are counted, and are neither right nor wrong. The keys of a tally:
 
     verdicts, decided, tie, unreadable   single verdicts: all, those that name a winner, ties, unreadable ones
@@ -22,7 +22,7 @@ from typing import Any, Literal
 from rlaif.datasets.files import read_rows
 from rlaif.errors import GoldError
 from rlaif.records import Record
-from rlaif.stats.estimates import Estimate, Tally, bootstrap_of
+from rlaif.stats.estimates import Estimate, Tally, tallies_of
 
 Winner = Literal[1, 2, "tie"] | None
 """The response that a verdict names; None is unreadable."""
@@ -253,7 +253,7 @@ def _both_orders(row: VerdictRow, *, labelled: bool) -> Tally:
 
 
 def _metrics(rows: Sequence[VerdictRow], by: Sequence[str]) -> VerdictMetrics:
-    found = bootstrap_of((row.item, tally_row(row)) for row in rows)
+    found = tallies_of((row.item, tally_row(row)) for row in rows)
     return VerdictMetrics(
         judge=rows[0].judge,
         strategy=rows[0].strategy,

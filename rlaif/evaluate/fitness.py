@@ -16,7 +16,7 @@ from rlaif.judges import KINDS
 from rlaif.judges.base import THINKING
 from rlaif.preferences.position import UNFIT_LABEL_MASS, UNFIT_TURNED
 from rlaif.records import Record
-from rlaif.stats.estimates import Estimate, Tally, bootstrap_of
+from rlaif.stats.estimates import Estimate, Tally, tallies_of
 
 FEWEST_LABELS = 30
 """Least number of labels for a conclusion."""
@@ -126,7 +126,7 @@ def _margin_that_helps(judged: Sequence[JudgedItem], given: float) -> float | No
     """Return the smallest of MARGINS above `given` with which the labels are good enough; None without one."""
     for margin in MARGINS:
         if margin > given:
-            found = bootstrap_of((one.item.conversation, _labels_at(one, margin)) for one in judged)
+            found = tallies_of((one.item.conversation, _labels_at(one, margin)) for one in judged)
             labelled, right = found.ratio("labelled", "items"), found.ratio("right", "labelled")
             if not against_labels(labelled, right, found.ratio("longer", "labelled")):
                 return margin

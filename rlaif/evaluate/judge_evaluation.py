@@ -18,7 +18,7 @@ from rlaif.evaluate.calibration import recalibrate, reliability
 from rlaif.evaluate.comparisons import Compared, compare_all, comparison_of, given_response
 from rlaif.evaluate.fitness import fitness
 from rlaif.evaluate.gold import Gold, GoldItem
-from rlaif.evaluate.judge_metrics import BETTER, WORSE, JudgedItem, bootstrap_over_prompts, judge_item, measure
+from rlaif.evaluate.judge_metrics import BETTER, WORSE, JudgedItem, judge_item, measure, tallies_by_prompt
 from rlaif.evaluate.judge_report import Cost, CriticReport, JudgeEvaluation, baselines_of, overlaps
 from rlaif.judges.base import Comparison, Judge
 from rlaif.judges.panel import judge_pair, judges_through, refuse_long_labels
@@ -200,7 +200,7 @@ def _report(
         fitness=fitness(overall, judged, judging, recalibration),
         overall=overall,
         subsets={name: measure([one for one in judged if one.item.subset == name]) for name in _subsets(test.gold)},
-        reliability=reliability(bootstrap_over_prompts(judged)),
+        reliability=reliability(tallies_by_prompt(judged)),
         recalibration=recalibration,
         position_bias=bias,
         cost=cost,

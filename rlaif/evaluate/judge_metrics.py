@@ -1,7 +1,7 @@
 """Measure a critic on gold items: accuracy, order agreement, position and length bias, calibration.
 
-Estimates have a 95 % interval over prompts, not items, most of them from a bootstrap; the metrics of the probabilities
-are in `confidence.py`. The keys of a tally:
+Estimates have a 95 % interval over prompts, not items; the metrics of the probabilities are in
+`confidence.py`. The keys of a tally:
 
     items, failed                 all items; those whose request failed after all retries
     labelled, right               items that get a label under the thresholds; of these, the right ones
@@ -35,7 +35,7 @@ from rlaif.preferences.judgement import Judgement, judge_matchup
 from rlaif.preferences.logits import TIE_LOGIT
 from rlaif.preferences.position import PositionBias, asked_both_ways, other_masses
 from rlaif.records import Matchup, Record
-from rlaif.stats.estimates import Bootstrap, Estimate, Tally, bootstrap_of
+from rlaif.stats.estimates import Estimate, Tallies, Tally, tallies_of
 from rlaif.stats.log_odds import sigmoid
 from rlaif.stats.regression import Fit, coefficient, linear, logistic
 
@@ -142,7 +142,7 @@ def judge_item(
 
 def measure(judged: Sequence[JudgedItem]) -> JudgeMetrics:
     """Return all metrics of some items."""
-    found = bootstrap_over_prompts(judged)
+    found = tallies_by_prompt(judged)
     read = [(one.logit, one.item.conversation) for one in judged if one.logit is not None]
     logits, prompts = [logit for logit, _ in read], [prompt for _, prompt in read]
     ps = [sigmoid(logit) for logit in logits]
@@ -170,9 +170,9 @@ def measure(judged: Sequence[JudgedItem]) -> JudgeMetrics:
     )
 
 
-def bootstrap_over_prompts(judged: Sequence[JudgedItem]) -> Bootstrap:
-    """Return a bootstrap over the prompts of the items."""
-    return bootstrap_of((one.item.conversation, tally_item(one)) for one in judged)
+def tallies_by_prompt(judged: Sequence[JudgedItem]) -> Tallies:
+    """Return the tallies of the prompts of the items."""
+    return tallies_of((one.item.conversation, tally_item(one)) for one in judged)
 
 
 def length_bias(judged: Sequence[JudgedItem], fit: Fit) -> Estimate:

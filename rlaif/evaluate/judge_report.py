@@ -15,7 +15,7 @@ from rlaif.evaluate.judge_metrics import JudgedItem, JudgeMetrics
 from rlaif.preferences.logits import TIE_LOGIT
 from rlaif.preferences.position import PositionBias
 from rlaif.records import Record
-from rlaif.stats.estimates import Array, Estimate, Tally, bootstrap_of
+from rlaif.stats.estimates import Array, Estimate, Tally, tallies_of
 
 PANEL = "panel"
 """Name of several judges together; left out of the overlaps, because it contains the other judges."""
@@ -114,7 +114,7 @@ def baselines_of(gold: Gold) -> Baselines:
         longer, first = len(item.chosen) > len(item.rejected), item.chosen_first
         return Tally({"items": 1, "longer": longer, "placed": first is not None, "first": first is True})
 
-    found = bootstrap_of((item.conversation, tally(item)) for item in gold.items)
+    found = tallies_of((item.conversation, tally(item)) for item in gold.items)
     return Baselines(longer_wins=found.ratio("longer", "items"), first_wins=found.ratio("first", "placed"))
 
 
@@ -125,7 +125,7 @@ def overlaps(judged: Mapping[str, Sequence[JudgedItem]]) -> tuple[Overlap, ...]:
 
 
 def _overlap(one: str, other: str, of_one: Sequence[JudgedItem], of_other: Sequence[JudgedItem]) -> Overlap:
-    found = bootstrap_of(
+    found = tallies_of(
         (a.item.conversation, tally) for a, b in zip(of_one, of_other, strict=True) if (tally := _tally(a, b))
     )
     n, first, second = (found.total(key) for key in ("n", "first", "second"))

@@ -6,7 +6,7 @@ unedited, and the changes of its features. Output: an `Effect` for each edit.
 Most edits change more than one feature: a sentence of flattery makes a response longer. So the effects per unit are the
 coefficients of one regression of the changes of log-odds on the changes of all features, without intercept. As each
 edit is made by a program on one of two otherwise equal matchups, they are causal effects of the edits (Rubin 1974), if
-features add up. Intervals come from a bootstrap over prompts, all edits of a prompt together.
+features add up. Intervals come over prompts, all edits of a prompt together.
 """
 
 from collections.abc import Mapping, Sequence

@@ -5,7 +5,7 @@ from collections.abc import Hashable
 from pydantic import Field
 
 from rlaif.base import Record
-from rlaif.stats.estimates import Bootstrap, Estimate, Tally
+from rlaif.stats.estimates import Estimate, Tallies, Tally
 from rlaif.text.diversity import mattr, word_count
 from rlaif.text.hedging import hedges
 from rlaif.text.refusal import refuses
@@ -63,14 +63,14 @@ def under(kind: Hashable, tally: Tally) -> Tally:
     return Tally({("text", kind, what): count for what, count in tally.items()})
 
 
-def text_metrics(bootstrap: Bootstrap, kind: Hashable) -> TextMetrics:
+def text_metrics(tallies: Tallies, kind: Hashable) -> TextMetrics:
     """Return the metrics of one kind of responses."""
 
     def ratio(above: str, below: str, *, share: bool = False) -> Estimate:
-        return bootstrap.ratio(("text", kind, above), ("text", kind, below), share=share)
+        return tallies.ratio(("text", kind, above), ("text", kind, below), share=share)
 
     return TextMetrics(
-        answers=int(bootstrap.total(("text", kind, "answers"))),
+        answers=int(tallies.total(("text", kind, "answers"))),
         words=ratio("words", "answers"),
         refusals=ratio("refusal", "answers", share=True),
         hedged=ratio("hedged", "answers", share=True),

@@ -20,7 +20,7 @@ from rlaif.preferences.position import UNFIT_LABEL_MASS
 from rlaif.records import PROMPT_CHECK, Matchup, Prompt
 from rlaif.runs.reader import Run
 from rlaif.shipped import SEED_PROMPTS
-from rlaif.stats.estimates import Bootstrap, Estimate, Tally
+from rlaif.stats.estimates import Estimate, Tallies, Tally
 
 FEWEST_PROMPTS = 30
 """Least number of prompts for an interval."""
@@ -56,7 +56,7 @@ class Measurement:
     """Estimates from the matchups of one run, with the weights and levels of one constitution."""
 
     run: str
-    bootstrap: Bootstrap
+    tallies: Tallies
     matchups: int
 
     @classmethod
@@ -83,12 +83,12 @@ class Measurement:
                 count += 1
                 tally.add(_tally(matchup, used, rule))
             tallies.append(tally)
-        return cls(run, Bootstrap(tallies), count)
+        return cls(run, Tallies(tallies), count)
 
     @property
     def prompts(self) -> int:
         """Number of prompts with matchups."""
-        return self.bootstrap.prompts
+        return self.tallies.prompts
 
     def decisive(self, principle: str) -> Estimate:
         """Share of the labels that would change or be missing without the principle."""
@@ -108,7 +108,7 @@ class Measurement:
 
     def _share(self, above: tuple[str, ...], below: tuple[str, ...]) -> Estimate:
         """Return the share of two counts, without an interval for fewer than FEWEST_PROMPTS prompts."""
-        estimate = self.bootstrap.ratio(above, below)
+        estimate = self.tallies.ratio(above, below)
         few = estimate.prompts < FEWEST_PROMPTS
         return estimate.model_copy(update={"low": None, "high": None}) if few else estimate
 

@@ -21,7 +21,7 @@ from itertools import combinations
 from rlaif.preferences.judgement import Judgement, PrincipleJudgement, Rule, decide
 from rlaif.preferences.logits import TIE_LOGIT, weighted_mean
 from rlaif.records import Record
-from rlaif.stats.estimates import Array, Bootstrap, Estimate, Tally
+from rlaif.stats.estimates import Array, Estimate, Tallies, Tally
 
 
 def tally_principles(judgement: Judgement, rule: Rule) -> Tally:
@@ -122,7 +122,7 @@ def without(parts: Sequence[PrincipleJudgement], judge: str, rule: Rule) -> list
     return found
 
 
-def panel_estimates(found: Bootstrap, members: Sequence[tuple[str, str, frozenset[str]]]) -> Panel:
+def panel_estimates(found: Tallies, members: Sequence[tuple[str, str, frozenset[str]]]) -> Panel:
     """Return the estimates of a panel; `members` are (judge, model, families shared with the policy)."""
     return Panel(
         members=tuple(

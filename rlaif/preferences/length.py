@@ -23,8 +23,8 @@ from rlaif.stats.log_odds import sigmoid
 from rlaif.stats.regression import coefficient, linear, logistic
 
 MOST_MATCHUPS = 20_000
-"""Of more, the matchups of a sample of the prompts are taken: the interval is then about 0.03 wide, and a thousand
-resamples take seconds."""
+"""Of more, the matchups of a sample of the prompts are taken: the interval is then about 0.03 wide, and the memory is
+bounded."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def length_readings(trace: Trace, judgements: Iterable[Judgement]) -> Iterator[L
 
 
 def length_effect(readings: Iterable[LengthReading]) -> LengthEffect:
-    """Return the length effect with intervals from a bootstrap over prompts."""
+    """Return the length effect with intervals over prompts."""
     taken = _at_most(list(readings))
     x = np.array([one.ln_ratio for one in taken], dtype=float)[:, None]
     logits = [one.logit for one in taken]

@@ -26,7 +26,7 @@ from rlaif.report.drawing import (
     with_interval,
 )
 from rlaif.report.run_measures import KINDS_OF_RESPONSES, LENGTH_RATIOS, Measures
-from rlaif.stats.estimates import Bootstrap, Estimate
+from rlaif.stats.estimates import Estimate, Tallies
 
 BINS = np.linspace(0, 0.5, 26)
 """Edges of the bins of |p - 0.5|, each 0.02 wide."""
@@ -37,18 +37,18 @@ FEWEST_PROMPTS = 6
 
 def run_plots(measures: Measures, constitution: Constitution, min_margin: float) -> list[Plot]:
     """Return the plots of a run; the first is always included, without a drawing where nothing was judged."""
-    bootstrap = Bootstrap(measures.tallies)
+    tallies = Tallies(measures.tallies)
     principles = [p.id for p in constitution.comparing if p.id in measures.favoured]
     plots = [margins_plot(measures, min_margin)]
     if principles:
-        plots.append(principles_plot(measures, bootstrap, principles))
-    if bootstrap.total(("unequal",)):
-        plots.append(lengths_plot(bootstrap))
-    if bootstrap.total(("pairs",)):
-        plots.append(texts_of_pairs_plot(bootstrap))
-    if bootstrap.total(("revised",)):
+        plots.append(principles_plot(measures, tallies, principles))
+    if tallies.total(("unequal",)):
+        plots.append(lengths_plot(tallies))
+    if tallies.total(("pairs",)):
+        plots.append(texts_of_pairs_plot(tallies))
+    if tallies.total(("revised",)):
         tags = {key[2] for tally in measures.tallies for key in tally if isinstance(key, tuple) and "tag" in key[1:2]}
-        plots.append(revisions_plot(bootstrap, [p.id for p in constitution.revising], sorted(tags)))
+        plots.append(revisions_plot(tallies, [p.id for p in constitution.revising], sorted(tags)))
     return plots
 
 
@@ -95,14 +95,14 @@ def margins_plot(measures: Measures, min_margin: float) -> Plot:
     )
 
 
-def principles_plot(measures: Measures, bootstrap: Bootstrap, principles: Sequence[str]) -> Plot:
+def principles_plot(measures: Measures, tallies: Tallies, principles: Sequence[str]) -> Plot:
     """Return the plot of each principle's support for the overall winner, its influence, and its position bias."""
     strengths = {k: Spread.of(measures.favoured[k]) for k in principles}
     ranked = sorted(principles, key=lambda k: -(found.median if (found := strengths[k]) else 0))
     shown = [f"“{k}” ({found.median:.2f})" for k in (ranked[0], ranked[-1]) if (found := strengths[k])]
     title = f"{shown[0]} supports the overall winner most"
     title = f"{title}, {shown[-1]} least" if len(ranked) > 1 else f"“{ranked[0]}” alone decides"
-    decisive = [bootstrap.ratio(("decisive", k), ("labelled", k)) for k in ranked]
+    decisive = [tallies.ratio(("decisive", k), ("labelled", k)) for k in ranked]
     biases = [bias for k in principles for bias in measures.biases.get(k, [])]
     panels = [
         Panel("probability of the winner", [strengths[k] for k in ranked], ONE, "number", FULL, 0.5, width=1.2),
@@ -129,12 +129,12 @@ def principles_plot(measures: Measures, bootstrap: Bootstrap, principles: Sequen
     )
 
 
-def lengths_plot(bootstrap: Bootstrap) -> Plot:
+def lengths_plot(tallies: Tallies) -> Plot:
     """Return the plot of the longer response's mean probability, by length ratio."""
     names = [f"{low:g}–{high:g} times as long" for low, high in pairwise(LENGTH_RATIOS)]
     names.append(f"over {LENGTH_RATIOS[-1]:g} times")
-    probabilities = [bootstrap.ratio(("p longer", place), ("met", place), share=False) for place in range(len(names))]
-    wins = bootstrap.ratio(("longer wins",), ("unequal",))
+    probabilities = [tallies.ratio(("p longer", place), ("met", place), share=False) for place in range(len(names))]
+    wins = tallies.ratio(("longer wins",), ("unequal",))
     return row_plot(
         ("lengths", f"The longer response wins {with_interval(wins)} of the labels"),
         "Matchups by the ratio of the two responses' lengths in characters. If all are at 50%, length has no effect. A "
@@ -145,11 +145,11 @@ def lengths_plot(bootstrap: Bootstrap) -> Plot:
     )
 
 
-def texts_of_pairs_plot(bootstrap: Bootstrap) -> Plot:
+def texts_of_pairs_plot(tallies: Tallies) -> Plot:
     """Return the plot of text metrics of chosen and rejected responses, beside all samples and revisions."""
-    kinds = {kind: text_metrics(bootstrap, kind) for kind in KINDS_OF_RESPONSES}
+    kinds = {kind: text_metrics(tallies, kind) for kind in KINDS_OF_RESPONSES}
     return texts_plot(
-        _refusal_or_hedging_difference(bootstrap),
+        _refusal_or_hedging_difference(tallies),
         [(name, texts) for name, texts in kinds.items() if texts.answers],
         "What training on these pairs may teach besides the rules. ",
     )
@@ -179,11 +179,11 @@ def texts_plot(title: str, kinds: Sequence[tuple[str, TextMetrics]], reading: st
     )
 
 
-def _refusal_or_hedging_difference(bootstrap: Bootstrap) -> str:
+def _refusal_or_hedging_difference(tallies: Tallies) -> str:
     """Return a sentence on whether chosen and rejected responses of a pair differ in refusals, else in hedges."""
     for what, verb in (("more refusals", "refuses"), ("more hedges", "hedges")):
-        estimate = bootstrap.ratio((what,), ("pairs",), share=False)
-        if bootstrap.total((what, "prompts")) >= FEWEST_PROMPTS and not estimate.holds(0):
+        estimate = tallies.ratio((what,), ("pairs",), share=False)
+        if tallies.total((what, "prompts")) >= FEWEST_PROMPTS and not estimate.holds(0):
             more = "chosen" if (estimate.value or 0) > 0 else "rejected"
             share = 100 * abs(estimate.value or 0)
             points = "less than a point" if share < 1 else f"{share:.0f} points"
@@ -191,14 +191,14 @@ def _refusal_or_hedging_difference(bootstrap: Bootstrap) -> str:
     return "Chosen and rejected responses are not shown to differ in refusing or hedging"
 
 
-def revisions_plot(bootstrap: Bootstrap, principles: Sequence[str], tags: Sequence[str]) -> Plot:
+def revisions_plot(tallies: Tallies, principles: Sequence[str], tags: Sequence[str]) -> Plot:
     """Return the plot of revisions' mean p against their parents: all, by principle of the critique, by prompt tag."""
-    overall = bootstrap.ratio(("p revision",), ("revised",), share=False)
+    overall = tallies.ratio(("p revision",), ("revised",), share=False)
     names = ["all revisions"]
     marks: list[Estimate | None] = [overall]
     of_tags = f"by tag, the {MOST_TAGS} most frequent" if len(tags) > MOST_TAGS else "by tag of the prompt"
     for kind, heading, values in (("principle", "by principle of the critique", principles), ("tag", of_tags, tags)):
-        found = {k: bootstrap.ratio(("p revision", kind, k), ("revised", kind, k), share=False) for k in values}
+        found = {k: tallies.ratio(("p revision", kind, k), ("revised", kind, k), share=False) for k in values}
         found = {k: estimate for k, estimate in found.items() if estimate.value is not None}
         if kind == "tag":
             found = dict(sorted(found.items(), key=lambda item: (-item[1].n, item[0]))[:MOST_TAGS])

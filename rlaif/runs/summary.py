@@ -21,7 +21,7 @@ from rlaif.records import Record, Trace, Usage
 from rlaif.runs.calibrate import doubts, not_applied
 from rlaif.runs.certified import stale_warnings
 from rlaif.runs.reader import Run
-from rlaif.stats.estimates import Tally, bootstrap_of
+from rlaif.stats.estimates import Tally, tallies_of
 
 
 class Summary(Record):
@@ -124,7 +124,7 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
         corrected=run.correction.what,
         conflicts=n["conflicts"],
         judged_otherwise=n["otherwise"] > 0,
-        panel=panel_estimates(bootstrap_of(tallies), _members(run)) if several else None,
+        panel=panel_estimates(tallies_of(tallies), _members(run)) if several else None,
         notes=[
             *_notes(run),
             *(not_applied(run, run.correction) if judged else []),

@@ -77,7 +77,7 @@ class Estimate(Record):
         return self.low is not None and self.high is not None and self.low <= truth <= self.high
 
 
-class Bootstrap:
+class Tallies:
     """Tallies of all prompts, and estimates from their totals."""
 
     def __init__(self, tallies: Sequence[Tally]) -> None:
@@ -170,12 +170,12 @@ class Bootstrap:
         return self._columns[key]
 
 
-def bootstrap_of(tallies: Iterable[tuple[Hashable, Tally]]) -> Bootstrap:
+def tallies_of(tallies: Iterable[tuple[Hashable, Tally]]) -> Tallies:
     """Return the tallies by cluster: those of one cluster (one prompt, one item) are added up."""
     clusters: dict[Hashable, Tally] = {}
     for cluster, tally in tallies:
         clusters.setdefault(cluster, Tally()).add(tally)
-    return Bootstrap(list(clusters.values()))
+    return Tallies(list(clusters.values()))
 
 
 def estimate_of(value: float, left_out: Array, weights: Weights, n: float, scale: Scale = "plain") -> Estimate:
@@ -228,12 +228,15 @@ def student_t(df: int | None) -> float:
 
 
 def wilson(hits: int, n: int) -> Estimate:
-    """Return the share of hits among n independent trials with its 95 % score interval (Wilson 1927, JASA 22)."""
+    """Return the share of hits among n independent trials with its 95 % score interval (Wilson 1927, JASA 22).
+
+    With fewer than FEWEST trials, of which Wilson's interval covers 90 %, it is the exact one (Clopper & Pearson).
+    """
     if n == 0:
         return Estimate(value=None)
     from scipy.stats import binomtest  # noqa: PLC0415  (half a second)
 
-    low, high = binomtest(hits, n).proportion_ci(1 - ALPHA, method="wilson")
+    low, high = binomtest(hits, n).proportion_ci(1 - ALPHA, method="wilson" if n >= FEWEST else "exact")
     return Estimate(value=hits / n, low=float(low), high=float(high), n=n, prompts=n)
 
 

@@ -114,7 +114,7 @@ def test_the_cases_are_asked_and_the_results_shown(rlaif: Rlaif, server: Simulat
     lines = result.out.splitlines()
     assert result.code == 0
     (row,) = [line for line in lines if line.startswith("brave")]
-    assert row.split()[:7] == ["brave", "2", "2", "0", "0", "100%", "(34–100)"]
+    assert row.split()[:7] == ["brave", "2", "2", "0", "0", "100%", "(16–100)"]
     assert "2 cases may be right by chance" in row
     assert "2 cases = 2 right + 0 wrong + 0 neither" in lines
     assert "without cases: kind, short, admits-doubt" in lines

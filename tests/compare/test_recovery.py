@@ -11,7 +11,7 @@ import pytest
 from rlaif.compare.comparing import compare_async
 from rlaif.compare.comparison_schema import RuleSetPair
 from rlaif.compare.config import compare_config
-from rlaif.compare.metrics import compare_two, pool_bootstrap
+from rlaif.compare.metrics import compare_two, pool_tallies
 from rlaif.compare.pool import Candidate, JudgingPass, PooledPrompt, PoolMatchup
 from rlaif.compare.tallies import pool_rules
 from rlaif.constitution.load import load_constitution
@@ -71,8 +71,8 @@ def test_the_intervals_contain_the_truth_in_95_of_100_comparisons(make_config: M
     found: list[RuleSetPair] = []
     for repetition in range(REPETITIONS):
         prompts = [_judged_prompt(rng, f"{repetition}-{i}") for i in range(PROMPTS_EACH)]
-        bootstrap = pool_bootstrap(prompts, pool_rules(run, constitutions, prompts))
-        found.append(compare_two(bootstrap, "mild", "bold", constitutions))
+        tallies = pool_tallies(prompts, pool_rules(run, constitutions, prompts))
+        found.append(compare_two(tallies, "mild", "bold", constitutions))
     contained = {
         "flips": sum(two.flips.holds(FLIPS) for two in found),
         "kappa": sum(two.kappa.holds(KAPPA) for two in found),

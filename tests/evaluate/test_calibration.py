@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from rlaif.evaluate.calibration import recalibrate, reliability, tally_probability
 from rlaif.evaluate.confidence import calibration_error
-from rlaif.stats.estimates import Bootstrap
+from rlaif.stats.estimates import Tallies
 from rlaif.stats.log_odds import sigmoid
 from rlaif.stats.regression import coefficient, linear, logistic
 
 
 def test_brier_and_reliability_by_hand() -> None:
-    found = Bootstrap([tally_probability(p) for p in (0.9, 0.92, 0.1, 0.6, 0.5)])
+    found = Tallies([tally_probability(p) for p in (0.9, 0.92, 0.1, 0.6, 0.5)])
     # By confidence: 0.9, 0.92 and 0.9 (wrong) in the bin from 0.9; 0.6; and a tie, half right.
     table = {round(one.low, 2): one for one in reliability(found) if one.items}
     assert {low: one.items for low, one in table.items()} == {0.5: 1, 0.6: 1, 0.9: 3}
@@ -30,9 +30,9 @@ def test_brier_and_reliability_by_hand() -> None:
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
 def test_which_answer_is_called_a_plays_no_part(ps: list[float]) -> None:
-    there = Bootstrap([tally_probability(p) for p in ps])
+    there = Tallies([tally_probability(p) for p in ps])
     assert sum(one.items for one in reliability(there)) == len(ps)
-    mirrored = Bootstrap([tally_probability(1 - p) for p in ps])
+    mirrored = Tallies([tally_probability(1 - p) for p in ps])
     assert [one.items for one in reliability(there)] == pytest.approx(
         [one.items for one in reliability(mirrored)], abs=len(ps) * 0.5
     )

@@ -14,7 +14,7 @@ from rlaif.preferences.position import PositionBias
 from rlaif.preferences.ranking import wanted_pairs
 from rlaif.preferences.recalibration import Corrected, Correction, FittedOn, Recalibrator
 from rlaif.records import Checked, CheckResult, Matchup, Verdict
-from rlaif.stats.estimates import Tally, bootstrap_of
+from rlaif.stats.estimates import Tally, tallies_of
 from rlaif.stats.log_odds import sigmoid
 from tests.preferences.planted import conclude_as
 from tests.preferences.test_conclusion import config, meets, trace
@@ -156,7 +156,7 @@ def test_a_panel_is_told_who_decides_and_who_agrees() -> None:
     rows = [of_panel(3.0 * s, 0.5 * s, -1.0 * s) for s in (1, -1, 1, -1, 1, 1)]
     tallies = [(number, tally_panel(row, rule)) for number, row in enumerate(rows)]
     members = [(name, "m", frozenset({"qwen"} if name == "two" else ())) for name in ("one", "two", "three")]
-    found = panel_estimates(bootstrap_of(tallies), members)
+    found = panel_estimates(tallies_of(tallies), members)
     one, two, three = found.members
     assert (one.decisive.value, two.decisive.value, three.decisive.value) == (1.0, 0.0, 0.0)
     assert (one.agrees.value, two.agrees.value, three.agrees.value) == (0.0, 1.0, 0.0)
@@ -168,7 +168,7 @@ def test_a_panel_is_told_who_decides_and_who_agrees() -> None:
 
 
 def test_a_panel_that_said_nothing_has_no_figures() -> None:
-    found = panel_estimates(bootstrap_of([(0, Tally())]), [("one", "m", frozenset()), ("two", "m", frozenset())])
+    found = panel_estimates(tallies_of([(0, Tally())]), [("one", "m", frozenset()), ("two", "m", frozenset())])
     assert found.members[0].agrees.value is None
     assert found.pairs[0].correlation.value is None
 

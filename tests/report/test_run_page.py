@@ -24,7 +24,7 @@ from rlaif.runs.description import summary_lines
 from rlaif.runs.reader import Run
 from rlaif.runs.summary import summarise
 from rlaif.shipped import DATA
-from rlaif.stats.estimates import Bootstrap, Tally
+from rlaif.stats.estimates import Tallies, Tally
 from rlaif.text.refusal import refuses
 from tests.report.runs import EVIL, make_run, make_trace
 
@@ -134,7 +134,7 @@ def test_what_was_chosen_stands_as_text_beside_what_was_rejected(tmp_path: Path,
 def test_a_taste_for_refusals_is_named_where_it_is_shown(prompts: int, more: int, title: str):
     counted = {("pairs",): 1, ("more refusals",): more, ("more refusals", "prompts"): more != 0}
     texts = {("text", role, what): 1 for role in ("chosen", "rejected") for what in ("answers", "words", "hundreds")}
-    assert texts_of_pairs_plot(Bootstrap([Tally({**counted, **texts})] * prompts)).title == title
+    assert texts_of_pairs_plot(Tallies([Tally({**counted, **texts})] * prompts)).title == title
 
 
 @pytest.mark.parametrize(("differ", "shown"), [(4, False), (8, True)])
@@ -142,7 +142,7 @@ def test_few_prompts_that_differ_among_many_show_nothing(differ: int, shown: boo
     texts = {("text", role, what): 1 for role in ("chosen", "rejected") for what in ("answers", "words", "hundreds")}
     alike = Tally({("pairs",): 1, **texts})
     unlike = Tally({**alike, ("more refusals",): 1, ("more refusals", "prompts"): 1})
-    title = texts_of_pairs_plot(Bootstrap([unlike] * differ + [alike] * (1000 - differ))).title
+    title = texts_of_pairs_plot(Tallies([unlike] * differ + [alike] * (1000 - differ))).title
     assert (
         title.startswith("The chosen response refuses more often than the other of its pair, by less than a p") == shown
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from rlaif.records import Record
-from rlaif.stats.estimates import Array, Bootstrap, Estimate, Key, OfTotals, Tally
+from rlaif.stats.estimates import Array, Estimate, Key, OfTotals, Tallies, Tally
 from rlaif.stats.jackknife import ALPHA
 
 Group = Literal["rules", "refusals", "flattery", "manner", "variety", "knowledge", "drift"]
@@ -81,14 +81,14 @@ class Line(Record):
     """The same, adjusted for the number of lines: a gain, loss or change has at most 0.05."""
 
 
-def paired_bootstrap(tallies: Sequence[Mapping[Side, Tally]]) -> Bootstrap:
-    """Return a bootstrap over prompts, from both models' tallies of each prompt."""
-    return Bootstrap(
+def paired_tallies(tallies: Sequence[Mapping[Side, Tally]]) -> Tallies:
+    """Return the tallies of both models, prompt by prompt."""
+    return Tallies(
         [Tally({(side, key): value for side in SIDES for key, value in both[side].items()}) for both in tallies]
     )
 
 
-def ratio_line(found: Bootstrap, measure: Measure, above: Key, below: Key) -> Line:
+def ratio_line(found: Tallies, measure: Measure, above: Key, below: Key) -> Line:
     """Return the line of the ratio `above` / `below` of two counts of each model."""
     share = measure.unit == "share"
     base, tuned = (found.ratio((side, above), (side, below), share=share) for side in SIDES)
@@ -100,7 +100,7 @@ def ratio_line(found: Bootstrap, measure: Measure, above: Key, below: Key) -> Li
     return line_of(measure, base, tuned, difference)
 
 
-def function_line(found: Bootstrap, measure: Measure, of_totals: OfTotals, keys: Sequence[Key], of: Key) -> Line:
+def function_line(found: Tallies, measure: Measure, of_totals: OfTotals, keys: Sequence[Key], of: Key) -> Line:
     """Return the line of a function of a model's totals, such as a calibration error; `of` is the sample size's key."""
     base_keys, tuned_keys = ([(side, key) for key in keys] for side in SIDES)
     base = found.function(of_totals, base_keys, of=[("base", of)])

@@ -25,13 +25,13 @@ from rlaif.evaluate.policy.gains_and_losses import (
     function_line,
     line_of,
     not_measured,
-    paired_bootstrap,
+    paired_tallies,
     ratio_line,
 )
 from rlaif.evaluate.policy.outputs import ChoiceLogprobs, TextLogprobs
 from rlaif.evaluate.policy.questions import LETTERS
 from rlaif.records import Record
-from rlaif.stats.estimates import Array, Bootstrap, Estimate, Tally
+from rlaif.stats.estimates import Array, Estimate, Tallies, Tally
 
 GUESSING = 1 / len(LETTERS)
 OTHER_TOKENS = "the two models tokenise texts differently"
@@ -100,12 +100,12 @@ def tally_choice(choice: ChoiceLogprobs) -> Tally:
     return tally
 
 
-def bootstrap_of_choices(asked: Sequence[Mapping[Side, ChoiceLogprobs]]) -> Bootstrap:
-    """Return a bootstrap over the questions, from both models' letters."""
-    return paired_bootstrap([{side: tally_choice(both[side]) for side in SIDES} for both in asked])
+def tallies_of_choices(asked: Sequence[Mapping[Side, ChoiceLogprobs]]) -> Tallies:
+    """Return the tallies of both models' letters, question by question."""
+    return paired_tallies([{side: tally_choice(both[side]) for side in SIDES} for both in asked])
 
 
-def choice_lines(found: Bootstrap) -> list[Line]:
+def choice_lines(found: Tallies) -> list[Line]:
     """Return the lines on the questions with four options."""
     return [
         ratio_line(found, ACCURACY, "right", "read"),
@@ -116,12 +116,12 @@ def choice_lines(found: Bootstrap) -> list[Line]:
     ]
 
 
-def reliability_of(found: Bootstrap, side: Side) -> tuple[ChoiceBin, ...]:
+def reliability_of(found: Tallies, side: Side) -> tuple[ChoiceBin, ...]:
     """Return one model's reliability table."""
     return tuple(_bin(found, side, number) for number in range(BINS))
 
 
-def _bin(found: Bootstrap, side: Side, number: int) -> ChoiceBin:
+def _bin(found: Tallies, side: Side, number: int) -> ChoiceBin:
     count = found.total((side, ("n", number)))
     return ChoiceBin(
         low=GUESSING + number * (1 - GUESSING) / BINS,
@@ -139,7 +139,7 @@ def same_tokens(texts: Sequence[Mapping[Side, TextLogprobs]]) -> bool:
 
 def perplexity_lines(texts: Sequence[Mapping[Side, TextLogprobs]]) -> list[Line]:
     """Return the lines on the neutral texts that both models scored."""
-    found = paired_bootstrap([{side: _tally_text(both[side]) for side in SIDES} for both in texts])
+    found = paired_tallies([{side: _tally_text(both[side]) for side in SIDES} for both in texts])
 
     def perplexity(totals: Array) -> Array:
         result: Array = np.exp(totals[0] / totals[1])
@@ -160,7 +160,7 @@ def _tally_text(scored: TextLogprobs) -> Tally:
 
 def divergence_lines(responses: Sequence[Mapping[Side, TextLogprobs]]) -> list[Line]:
     """Return the lines on the tuned model's responses, which both models scored."""
-    found = Bootstrap([_tally_divergence(both) for both in responses])
+    found = Tallies([_tally_divergence(both) for both in responses])
 
     def mean(below: str) -> Estimate:
         return found.function(lambda totals: totals[0] / totals[1], ["divergence", below], of=[below])

@@ -15,12 +15,12 @@ from rlaif.evaluate.policy.knowledge_and_drift import (
     OTHER_TOKENS,
     PERPLEXITY,
     ChoiceBin,
-    bootstrap_of_choices,
     choice_lines,
     divergence_lines,
     perplexity_lines,
     reliability_of,
     same_tokens,
+    tallies_of_choices,
 )
 from rlaif.evaluate.policy.outputs import OutputsOfBoth, all_in_common
 from rlaif.evaluate.policy.questions import Kind, PolicyTest
@@ -39,7 +39,7 @@ from rlaif.evaluate.policy.win_rates import WinMetrics, WinRates, win_lines, win
 from rlaif.executor import Failed
 from rlaif.records import Record
 from rlaif.seeds import content_hash
-from rlaif.stats.estimates import Bootstrap
+from rlaif.stats.estimates import Tallies
 
 FEW_PROMPTS = 30
 """With fewer prompts there is a warning."""
@@ -97,7 +97,7 @@ def evaluation_of(test: PolicyTest, outputs: OutputsOfBoth, critic: CriticOutput
     base, tuned = outputs.base, outputs.tuned
     responses = list(outputs.responses(test, "prompt"))
     wins = tuple(win_metrics(rates) for rates in critic.win_rates)
-    choices = bootstrap_of_choices(outputs.choices(test))
+    choices = tallies_of_choices(outputs.choices(test))
     return PolicyEvaluation(
         base=ModelNames(name=base.name, identity=base.identity),
         tuned=ModelNames(name=tuned.name, identity=tuned.identity),
@@ -137,7 +137,7 @@ def _probe_counts(test: PolicyTest, outputs: OutputsOfBoth) -> dict[str, int]:
     return counts | {"questions": len(outputs.choices(test)), "texts": len(outputs.texts(test))}
 
 
-def _knowledge_lines(test: PolicyTest, outputs: OutputsOfBoth, choices: Bootstrap) -> list[Line]:
+def _knowledge_lines(test: PolicyTest, outputs: OutputsOfBoth, choices: Tallies) -> list[Line]:
     why = outputs.unsupported("choices")
     return choice_lines(choices) if why is None or not test.probes.questions else [not_measured(ACCURACY, why)]
 

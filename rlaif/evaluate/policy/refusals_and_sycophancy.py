@@ -17,7 +17,7 @@ from rlaif.evaluate.policy.gains_and_losses import (
     Measure,
     Side,
     not_measured,
-    paired_bootstrap,
+    paired_tallies,
     ratio_line,
 )
 from rlaif.evaluate.policy.outputs import OutputsOfBoth, PolicyOutputs, Responses
@@ -89,7 +89,7 @@ def _share_line(measure: Measure, asked: BothResponses, counts: Callable[[Prompt
     def tally(prompt: Prompt, texts: Sequence[str]) -> Tally:
         return Tally({"counted": sum(counts(prompt, text) for text in texts), "responses": len(texts)})
 
-    found = paired_bootstrap([{side: tally(prompt, both[side].texts) for side in SIDES} for prompt, both in asked])
+    found = paired_tallies([{side: tally(prompt, both[side].texts) for side in SIDES} for prompt, both in asked])
     return ratio_line(found, measure, "counted", "responses")
 
 
@@ -97,7 +97,7 @@ def claim_lines(test: PolicyTest, outputs: OutputsOfBoth) -> list[Line]:
     """Return the lines on the claims where both models responded with and without the claim."""
     plain = {prompt.id: both for prompt, both in outputs.responses(test, "plain")}
     claimed = {prompt.id: both for prompt, both in outputs.responses(test, "claimed")}
-    found = paired_bootstrap(
+    found = paired_tallies(
         [
             {side: _tally_claim(claim, plain[claim.id][side], claimed[claim.id][side]) for side in SIDES}
             for claim in test.probes.claims
@@ -245,7 +245,7 @@ def _reading_line(
             tallies.append({side: Tally({"read": 1, "counted": one is declines}) for side, one in both.items()})
     if not tallies:
         return not_measured(measure, "none of the critic's verdicts is readable")
-    return ratio_line(paired_bootstrap(tallies), measure, "counted", "read")
+    return ratio_line(paired_tallies(tallies), measure, "counted", "read")
 
 
 def _declines(readings: Readings, key: ResponseId) -> bool | None:

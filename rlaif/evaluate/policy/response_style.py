@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rlaif.evaluate.policy.gains_and_losses import SIDES, Line, Measure, Side, paired_bootstrap, ratio_line
+from rlaif.evaluate.policy.gains_and_losses import SIDES, Line, Measure, Side, paired_tallies, ratio_line
 from rlaif.evaluate.policy.outputs import Responses
 from rlaif.evaluate.text_metrics import VARIETY_WINDOW, tally_text
 from rlaif.records import Prompt, Record
@@ -53,7 +53,7 @@ VARIETY = Measure("variety", "variety", f"share of different words in {VARIETY_W
 
 def style_lines(asked: Sequence[tuple[Prompt, Mapping[Side, Responses]]]) -> list[Line]:
     """Return the lines on the style of both models' responses to the prompts."""
-    found = paired_bootstrap([{side: tally_style(prompt, both[side]) for side in SIDES} for prompt, both in asked])
+    found = paired_tallies([{side: tally_style(prompt, both[side]) for side in SIDES} for prompt, both in asked])
     return [
         ratio_line(found, REFUSED, "refused", "answers"),
         ratio_line(found, EMPTY, "empty", "answers"),

@@ -35,7 +35,7 @@ from rlaif.preferences.position import PositionBias
 from rlaif.progress import Progress, Screen
 from rlaif.records import Matchup, Prompt, Record
 from rlaif.seeds import derive_seed
-from rlaif.stats.estimates import Bootstrap, Estimate, Tally
+from rlaif.stats.estimates import Estimate, Tallies, Tally
 from rlaif.stats.log_odds import sigmoid
 from rlaif.stats.regression import coefficient, linear, logistic
 
@@ -194,7 +194,7 @@ def _judge(
 
 def win_metrics(rates: WinRates) -> WinMetrics:
     """Return the metrics of all pairs under one constitution."""
-    found = Bootstrap([_tally(one) for one in rates.judged])
+    found = Tallies([_tally(one) for one in rates.judged])
     rules = rates.constitution
     return WinMetrics(
         constitution=rules.name,

@@ -10,18 +10,18 @@ from rlaif.evaluate.policy.gains_and_losses import (
     finding_of,
     holm,
     own_interval,
-    paired_bootstrap,
+    paired_tallies,
     ratio_line,
     sentences,
 )
 from rlaif.evaluate.policy.knowledge_and_drift import (
-    bootstrap_of_choices,
     choice_lines,
     divergence_lines,
     letter_probabilities,
     perplexity_lines,
     reliability_of,
     same_tokens,
+    tallies_of_choices,
     tally_choice,
 )
 from rlaif.evaluate.policy.outputs import ChoiceLogprobs, TextLogprobs
@@ -55,7 +55,7 @@ def test_a_finding_is_an_interval_without_zero_and_a_direction(
 def line_of_shares(each: list[tuple[int, int]]) -> Line:
     """Return the line of prompts with one response each; a pair tells whether the base and the tuned model do it."""
     tallies = [{"base": Tally({"a": base, "b": 1}), "tuned": Tally({"a": tuned, "b": 1})} for base, tuned in each]
-    return ratio_line(paired_bootstrap(tallies), Measure("x", "manner", "x", "lower"), "a", "b")
+    return ratio_line(paired_tallies(tallies), Measure("x", "manner", "x", "lower"), "a", "b")
 
 
 def test_few_prompts_show_nothing_and_that_is_said() -> None:
@@ -105,9 +105,7 @@ def test_a_difference_pairs_the_prompts() -> None:
     tallies = [
         {"base": Tally({"words": n, "answers": 1}), "tuned": Tally({"words": n + 1, "answers": 1})} for n in range(50)
     ]
-    found = ratio_line(
-        paired_bootstrap(tallies), Measure("words", "manner", "words", unit="number"), "words", "answers"
-    )
+    found = ratio_line(paired_tallies(tallies), Measure("words", "manner", "words", unit="number"), "words", "answers")
     assert (found.base.value, found.tuned.value) == (24.5, 25.5)
     assert (found.difference.low, found.difference.high) == (pytest.approx(1), pytest.approx(1))
     assert found.base.high - found.base.low > 5
@@ -145,7 +143,7 @@ def test_an_unread_question_is_neither_right_nor_wrong() -> None:
 def test_the_calibration_error_is_the_distance_of_confidence_and_share_right() -> None:
     sure = picked(0, -0.105360516, -3.4, -3.4, -3.4)  # 0.9 of 1.0 on the first
     asked = [{"base": sure, "tuned": sure if n < 5 else ChoiceLogprobs(1, sure.letters)} for n in range(10)]
-    found = bootstrap_of_choices(asked)
+    found = tallies_of_choices(asked)
     lines = {one.name: one for one in choice_lines(found)}
     confidence = letter_probabilities(sure)[0]
     assert lines["calibration"].base.value == pytest.approx(1 - confidence)
