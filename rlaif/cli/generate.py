@@ -12,6 +12,7 @@ from rlaif.cli.live import LiveScreen
 from rlaif.cli.options import Json, columns_given, count_given, run_settings
 from rlaif.cli.results import exported_rows, json_summary, judge_lines, print_summary
 from rlaif.config.run import RunConfig
+from rlaif.constitution.load import load_constitution
 from rlaif.evaluate.gate import gate_of
 from rlaif.generation import generate_async
 from rlaif.runs.description import summary_lines
@@ -101,7 +102,11 @@ def generate_job(config: RunConfig, *, as_json: bool) -> None:
 
 
 def dry_run_job(config: RunConfig, *, as_json: bool) -> None:
-    """Run a few prompts against a simulated model, print the summary and the cost, and keep nothing."""
+    """Run a few prompts against a simulated model, print the summary and the cost, and keep nothing.
+
+    The gate does not measure the simulated critic, but is refused where it has too few labelled pairs for any.
+    """
+    gate_of(config, load_constitution(config.constitution))
     with tempfile.TemporaryDirectory(prefix="rlaif-dry-run-") as folder, LiveScreen(quiet=as_json) as screen:
         run = run_stoppable(lambda: _simulated(config, Path(folder), screen))
         summary = summarise(run)

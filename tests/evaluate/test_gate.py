@@ -10,6 +10,7 @@ from rlaif.evaluate.gate import MEASURED, gate_of, needed
 from rlaif.generation import generate_async
 from rlaif.progress import Silent
 from rlaif.testing import Fault, SimulatedModel, SimulatedServer
+from tests.command import commands
 from tests.conftest import MakeConfig
 from tests.evaluate.test_judge_evaluation import gold_file
 
@@ -118,6 +119,16 @@ async def test_a_handful_of_labels_proves_nothing(make_config: MakeConfig, with_
         ):
             await generate_async(config, make_gate=gate_of)
         assert not server.asked
+
+
+def test_a_dry_run_says_so_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], with_cases: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "run.yaml"
+    run = f"constitution: {with_cases}\nprompts: seed\npolicy: none\nout: run\njudging: {{require: {{accuracy: 0.9}}}}"
+    file.write_text(run, encoding="utf-8")
+    said = commands(monkeypatch, capsys)("generate", str(file), "--dry-run")
+    assert said.complains(2, "the 9 labelled pairs", "cannot show an accuracy of 90%: that takes at least 36")
 
 
 async def test_a_coin_does_not_pass() -> None:
