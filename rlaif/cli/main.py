@@ -35,6 +35,7 @@ COMMANDS = {
 app = group(
     COMMANDS,
     name="rlaif",
+    add_completion=True,
     help="Constitutional AI / RLAIF preference data, from a constitution to a trained model.",
 )
 
