@@ -7,6 +7,8 @@ import typer
 from pydantic import ValidationError
 
 from rlaif.config.run import RunConfig
+from rlaif.datasets.shapes.known import COLUMNS
+from rlaif.datasets.shapes.recognition import OTHERS
 from rlaif.errors import ConfigError, UsageError
 from rlaif.evaluate.gold import FIELDS
 from rlaif.models.config import ModelConfig, model_from_text
@@ -29,6 +31,11 @@ def columns_given(entries: list[str] | None) -> dict[str, str] | None:
             raise UsageError(f"--column {entry}: must be FIELD=NAME with prompt, messages, id or tags as the field")
         columns[field] = name
     return columns
+
+
+def label_columns(entries: list[str] | None) -> dict[str, str] | None:
+    """Return FIELD=NAME entries for a file of responses as {FIELD: NAME}; None for none. Raises UsageError."""
+    return columns_of(entries, (*COLUMNS, *OTHERS)) if entries else None
 
 
 def count_given(text: str | None) -> str | int | None:
@@ -64,26 +71,31 @@ def columns_of(entries: list[str] | None, fields: tuple[str, ...] = FIELDS) -> d
     return columns
 
 
-def run_settings(source: Path | None, flags: dict[tuple[str, ...], Any], *, dry_run: bool) -> RunConfig:
+def run_settings(
+    source: Path | None, flags: dict[tuple[str, ...], Any], *, dry_run: bool, command: str = "generate"
+) -> RunConfig:
     """Return the configuration of a run file or run directory with the flags set over it.
 
     Raises UsageError or ConfigError.
     """
-
     if source is None:
         data: dict[str, Any] = {}
     elif source.is_dir():
         data = read_config(source).model_dump(mode="json")
-        if any(place[0] == "prompts" for place in flags) and ("out",) not in flags:
-            raise UsageError(
-                f"{source} already has its prompts; for other prompts choose a new --out (replies are reused)"
-            )
+        for given in ("prompts", "responses"):
+            if any(place[0] == given for place in flags) and ("out",) not in flags:
+                raise UsageError(
+                    f"{source} already has its {given}; for other {given} choose a new --out (replies are reused)"
+                )
     elif source.is_file():
         data = RunConfig.load(source).model_dump(mode="json", exclude_unset=True)
     else:
         raise UsageError(f"{source}: no such run file or run directory")
     if ("policy",) in flags and data.get("critic") == data.get("policy"):
         data.pop("critic", None)  # the critic was the policy; the new policy is the critic again
+    with_responses = "responses" in data or ("responses", "path") in flags
+    if with_responses and ("critic",) in flags and data.get("critic") == data.get("policy"):
+        data.pop("policy", None)  # without prompts the critic stands in for the policy
     for place, value in flags.items():
         *sections, key = place
         section = data
@@ -92,8 +104,12 @@ def run_settings(source: Path | None, flags: dict[tuple[str, ...], Any], *, dry_
         section[key] = value
     if dry_run:
         data.setdefault("out", "runs/dry-run")
-        data.setdefault("policy", {"model": "simulated"})
-    missing = [f"--{name}" for name in ("constitution", "prompts", "policy", "out") if name not in data]
+        data.setdefault("critic" if with_responses else "policy", {"model": "simulated"})
+    model = "policy" if with_responses and "policy" in data else "critic"
+    needed = ("constitution", model, "out") if with_responses else ("constitution", "prompts", "policy", "out")
+    missing = [f"--{name}" for name in needed if name not in data]
     if missing:
-        raise ConfigError(f"{', '.join(missing)} missing; give a run file or these flags (see `rlaif generate --help`)")
+        raise ConfigError(
+            f"{', '.join(missing)} missing; give a run file or these flags (see `rlaif {command} --help`)"
+        )
     return RunConfig.check(data)
