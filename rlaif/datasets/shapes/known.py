@@ -131,8 +131,7 @@ def _outputs(row: Row) -> ResponseRow:
     given = str(row.get("label")).strip()
     if row.get("label") is not None and (isinstance(row["label"], bool) or given not in known):
         raise RefusedRowError("unreadable label", f"label is {row['label']!r:.60}; must be 1, 2 or tie")
-    prompt = row.get("prompt") if row.get("input") is None else row["input"]
-    return _labelled_two(row, ("output_1", "output_2"), known.get(given), prompt, None)
+    return _labelled_two(row, ("output_1", "output_2"), known.get(given), None, None)
 
 
 def _labelled_two(

@@ -66,10 +66,11 @@ class ShapeReader:
         has = ", ".join(map(str, row)) or "no columns"
         if fitting:
             raise PromptsError(
-                f"{where}: has the columns of several shapes ({', '.join(fitting)}): {has}; choose one with --shape"
+                f"{where}: has the columns of several shapes ({', '.join(fitting)}): {has}; choose one with "
+                "--shape, or leave columns out"
             )
         known = "; ".join(f"{name}: {', '.join(shape.columns)}" for name, shape in SHAPES.items())
         raise PromptsError(
-            f"{where}: no shape has these columns: {has}. Known shapes: {known}. Give other names with --column "
-            "responses=NAME, or choose the shape of the other rows with --shape"
+            f"{where}: no shape has these columns: {has}. Known shapes: {known}. Map the file's names with --column "
+            "FIELD=NAME, such as chosen=preferred"
         )

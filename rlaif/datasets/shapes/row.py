@@ -175,7 +175,7 @@ def _asked(row: Row, before: tuple[Message, ...], prompt: object) -> dict[str, A
     kept = {name: row[name] for name in ("tags", "checks", "tools") if row.get(name) is not None}
     if before:
         return kept | {"messages": [turn.model_dump() for turn in before]}
-    prompt = row.get("prompt") if prompt is None else prompt
+    prompt = next((one for one in (prompt, row.get("prompt"), row.get("input")) if one is not None), None)
     messages = row.get("messages")
     if messages is None and isinstance(prompt, list | tuple):
         messages, prompt = prompt, None
