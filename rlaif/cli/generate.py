@@ -113,7 +113,8 @@ def dry_run_job(config: RunConfig, *, as_json: bool) -> None:
         if as_json:
             print(json_summary(run, summary, {}))
             return
-        screen.say("dry run: the model is simulated, its responses mean nothing, and nothing is kept")
+        what = "labels" if config.responses else "responses"
+        screen.say(f"dry run: the model is simulated, its {what} mean nothing, and nothing is kept")
         for line in (*given_lines(summary), *summary_lines(summary), *judge_lines(summary)):
             print(line)
         print(replies_line(summary.usage.requests, summary.traces))

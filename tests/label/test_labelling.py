@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rlaif import label
 from rlaif.runs.reader import Run
 from rlaif.runs.rows import split_of
 from rlaif.testing import SimulatedModel, SimulatedServer
@@ -189,6 +190,23 @@ def test_bad_input_is_one_clear_line(
     Path("prompts.yaml").write_text("{constitution: honesty, prompts: seed, policy: m, out: x}", encoding="utf-8")
     assert rlaif("label", *arguments, *flags).complains(2, *words)
     assert not Path("runs/one").exists()
+
+
+def test_the_python_api_labels_and_says_which_labels_are_likely_wrong(
+    rlaif: Rlaif, server: SimulatedServer, constitution_file: Path
+) -> None:
+    file = write({"question": "Why?", "chosen": BAD, "rejected": GOOD}, LAYOUTS["hh"][1]("How?"))
+    source = {"path": file, "columns": {"prompt": "question"}}
+    run = label(source, constitution=constitution_file, critic=server.url, out="runs/api", judging={"principles": 1})
+    assert [one.outcome for row in run.labelled_rows for one in row.labels] == ["flips", "agrees"]
+    assert [(one.row, one.worse_text) for one in run.likely_wrong()] == [("line 1", GOOD)]
+    assert run.config.revision.rounds == 0
+
+
+def test_a_comparison_of_given_responses_is_refused(rlaif: Rlaif, flags: tuple[str, ...]) -> None:
+    rlaif("label", write(LAYOUTS["llmbar"][1]("Why?")), *flags)
+    said = rlaif("compare", "runs/one", "minimal", "--run", "runs/one/run.yaml", "--out", "runs/c")
+    assert said.complains(2, "a comparison samples its responses")
 
 
 def test_a_missing_critic_is_said(rlaif: Rlaif) -> None:
