@@ -16,7 +16,7 @@ from rlaif.config.run import RunConfig
 from rlaif.constitution.load import load_constitution
 from rlaif.evaluate.gate import gate_of
 from rlaif.generation import generate_async
-from rlaif.runs.description import summary_lines
+from rlaif.runs.description import given_lines, summary_lines
 from rlaif.runs.reader import Run
 from rlaif.runs.summary import Summary, summarise
 from rlaif.testing import SimulatedServer
@@ -122,8 +122,9 @@ def dry_run_job(config: RunConfig, *, as_json: bool) -> None:
         if as_json:
             print(json_summary(run, summary, {}))
             return
-        screen.say("dry run: the model is simulated, its responses mean nothing, and nothing is kept")
-        for line in (*summary_lines(summary), *judge_lines(summary)):
+        what = "labels" if config.responses else "responses"
+        screen.say(f"dry run: the model is simulated, its {what} mean nothing, and nothing is kept")
+        for line in (*given_lines(summary), *summary_lines(summary), *judge_lines(summary)):
             print(line)
         print(replies_line(summary.usage.requests, summary.traces))
 

@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
+from rlaif.datasets.shapes.known import COLUMNS
+from rlaif.datasets.shapes.recognition import OTHERS
 from rlaif.errors import ConfigError, UsageError
 from rlaif.evaluate.gold import FIELDS
 from rlaif.models.config import ModelConfig, model_from_text
@@ -42,6 +44,11 @@ def columns_given(entries: list[str] | None) -> dict[str, str] | None:
             raise UsageError(f"--column {entry}: must be FIELD=NAME with prompt, messages, id or tags as the field")
         columns[field] = name
     return columns
+
+
+def label_columns(entries: list[str] | None) -> dict[str, str] | None:
+    """Return FIELD=NAME entries for a file of responses as {FIELD: NAME}; None for none. Raises UsageError."""
+    return columns_of(entries, (*COLUMNS, *OTHERS)) if entries else None
 
 
 def count_given(text: str | None) -> str | int | None:

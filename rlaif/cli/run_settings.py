@@ -23,7 +23,12 @@ def one_source(source: Path | None, config: Path | None) -> Path | None:
 
 
 def run_settings(
-    source: Path | None, flags: dict[tuple[str, ...], Any], *, dry_run: bool, set_values: list[str] | None = None
+    source: Path | None,
+    flags: dict[tuple[str, ...], Any],
+    *,
+    dry_run: bool,
+    set_values: list[str] | None = None,
+    command: str = "generate",
 ) -> RunConfig:
     """Return the configuration of a run file or run directory with the flags, then `set_values`, set over it.
 
@@ -32,21 +37,28 @@ def run_settings(
     data = _of_source(source, flags)
     if ("policy",) in flags and data.get("critic") == data.get("policy"):
         data.pop("critic", None)  # the critic was the policy; the new policy is the critic again
+    with_responses = "responses" in data or ("responses", "path") in flags
+    if with_responses and ("critic",) in flags and data.get("critic") == data.get("policy"):
+        data.pop("policy", None)  # without prompts the critic stands in for the policy
     for place, value in flags.items():
         *sections, key = place
         section = data
         for name in sections:
             section = section.setdefault(name, {})
         section[key] = value
-    if "policy" not in data:
-        data |= _default_policy(dry_run=dry_run)
+    if not data.keys() & ({"policy", "critic"} if with_responses else {"policy"}):
+        data |= _default_model("critic" if with_responses else "policy", dry_run=dry_run)
     for entry in set_values or []:
         set_value(data, entry)
     if dry_run:
         data.setdefault("out", "runs/dry-run")
-    missing = [f"--{name}" for name in ("constitution", "prompts", "policy", "out") if name not in data]
+    model = "policy" if with_responses and "policy" in data else "critic"
+    needed = ("constitution", model, "out") if with_responses else ("constitution", "prompts", "policy", "out")
+    missing = [f"--{name}" for name in needed if name not in data]
     if missing:
-        raise ConfigError(f"{', '.join(missing)} missing; give a run file or these flags (see `rlaif generate --help`)")
+        raise ConfigError(
+            f"{', '.join(missing)} missing; give a run file or these flags (see `rlaif {command} --help`)"
+        )
     return RunConfig.check(data)
 
 
@@ -54,22 +66,23 @@ def _of_source(source: Path | None, flags: dict[tuple[str, ...], Any]) -> Settin
     if source is None:
         return {}
     if source.is_dir():
-        if any(place[0] == "prompts" for place in flags) and ("out",) not in flags:
-            raise UsageError(
-                f"{source} already has its prompts; for other prompts choose a new --out (replies are reused)"
-            )
+        for given in ("prompts", "responses"):
+            if any(place[0] == given for place in flags) and ("out",) not in flags:
+                raise UsageError(
+                    f"{source} already has its {given}; for other {given} choose a new --out (replies are reused)"
+                )
         return read_config(source).model_dump(mode="json")
     if source.is_file():
         return RunConfig.load(source).model_dump(mode="json", exclude_unset=True)
     raise UsageError(f"{source}: no such run file or run directory")
 
 
-def _default_policy(*, dry_run: bool) -> Settings:
-    """Return the policy where none is named: the server that OPENAI_BASE_URL names, if it names one."""
+def _default_model(name: str, *, dry_run: bool) -> Settings:
+    """Return the policy or critic where none is named: the server that OPENAI_BASE_URL names, if it names one."""
     if url := os.environ.get(BASE_URL):
-        print(f"policy: the server of {BASE_URL}", file=sys.stderr)
-        return {"policy": model_from_text(url)}
-    return {"policy": {"model": "simulated"}} if dry_run else {}
+        print(f"{name}: the server of {BASE_URL}", file=sys.stderr)
+        return {name: model_from_text(url)}
+    return {name: {"model": "simulated"}} if dry_run else {}
 
 
 def set_value(data: Settings, entry: str) -> None:

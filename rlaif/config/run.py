@@ -7,7 +7,14 @@ conclusions; reuse and resuming depend on it.
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from rlaif.base import Section
 from rlaif.config.judging import JudgingConfig
@@ -32,6 +39,21 @@ class PromptsConfig(Section):
     """Maximum number of prompts; all by default."""
     shuffle: bool = False
     """Shuffle the prompts (by the run's seed) before the limit is applied."""
+
+
+class ResponsesConfig(Section):
+    """The source of responses that exist already; with it, none is sampled."""
+
+    path: str
+    """A JSONL, JSON, CSV or Parquet file, or a hub dataset id."""
+    shape: str | None = None
+    """Layout of the rows (`rlaif label --help`); by default it is recognised by the columns."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Names of the file's columns, by the layout's names for them, where they differ."""
+    split: str = "train"
+    """Split of a hub dataset."""
+    limit: int | None = Field(default=None, ge=1)
+    """Maximum number of rows that are labelled; all by default."""
 
 
 OPTIONAL = ("top_k", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty", "response_format")
@@ -119,6 +141,9 @@ class RunConfig(Section):
     constitution: str
     """Name of a shipped constitution, or a YAML file."""
     prompts: PromptsConfig
+    responses: ResponsesConfig | None = None
+    """Responses that exist already, in place of `prompts`; `policy` may then be left out, and `revision.rounds` is 0 if
+    it is not given."""
     policy: ModelConfig
     critic: ModelConfig = Field(default_factory=lambda fields: fields["policy"])
     """The model that criticises, revises and judges; by default the policy."""
@@ -145,7 +170,29 @@ class RunConfig(Section):
         refuse_mistaken(data, {"constitution", "prompts"}, {"principles", "extends"}, message)
         return data
 
-    @field_validator("prompts", mode="before")
+    @model_validator(mode="before")
+    @classmethod
+    def _responses_in_place_of_prompts(cls, data: object) -> object:
+        """Complete a run file with `responses`: its prompts are in the same file, and the critic is its only model."""
+        if not isinstance(data, dict) or data.get("responses") is None:
+            return data
+        if "prompts" in data:
+            raise ValueError("`responses` bring their prompts; give either `prompts` or `responses`")
+        responses = data["responses"]
+        path = responses.get("path") if isinstance(responses, dict) else responses
+        models = {"policy": data["critic"]} if "policy" not in data and "critic" in data else {}
+        revision = data.get("revision") or {}
+        if isinstance(revision, dict):
+            revision = {"rounds": 0} | revision
+        return data | models | {"prompts": {"path": path}, "revision": revision}
+
+    @model_serializer(mode="wrap")
+    def _prompts_or_responses(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write either `prompts` or `responses`, so that what is written can be read."""
+        left_out = "responses" if self.responses is None else "prompts"
+        return {name: value for name, value in write(self).items() if name != left_out}
+
+    @field_validator("prompts", "responses", mode="before")
     @classmethod
     def _a_path_is_enough(cls, prompts: object) -> object:
         return {"path": prompts} if isinstance(prompts, str) else prompts
@@ -188,7 +235,7 @@ class RunConfig(Section):
             )
         if not judged and self.revision.rounds == 0:
             raise ConfigError("with judging.kind none and no revision there is nothing to do; raise revision.rounds")
-        if judged and self.sampling.n == 1 and self.revision.rounds == 0:
+        if judged and self.sampling.n == 1 and self.revision.rounds == 0 and self.responses is None:
             raise ConfigError(
                 "with one sample and no revision there is nothing to compare; raise sampling.n or revision.rounds"
             )
@@ -200,8 +247,9 @@ class RunConfig(Section):
 
     def questions(self) -> dict[str, Any]:
         """Return the settings on which requests to models depend; changes of other settings keep all traces."""
-        return {
-            "sampling": self.sampling.questions(),
+        # Nothing is sampled where the responses are given.
+        sampling = {} if self.responses else {"sampling": self.sampling.questions()}
+        return sampling | {
             "revision": self.revision.model_dump(mode="json"),
             "judging": self.judging.questions(),
             "pairs": self.pairs.model_dump(mode="json", include={"select", "per_prompt"}),

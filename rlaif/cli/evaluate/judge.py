@@ -62,6 +62,9 @@ def evaluate_judge(  # noqa: PLR0913, PLR0917  (a command line's flags)
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Use only the first LIMIT rows.")] = None,
     column: Annotated[list[str] | None, typer.Option(help="FIELD=NAME, such as chosen=preferred.")] = None,
+    shape: Annotated[
+        str | None, typer.Option(help="Layout of the rows (rlaif label --help); recognised by the columns by default.")
+    ] = None,
     cache: Annotated[Path | None, typer.Option(help="Reply store; runs/replies.sqlite by default.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for evaluation.json, verdicts.parquet and the plot.")] = None,
     set_values: SetValues = None,
@@ -69,9 +72,10 @@ def evaluate_judge(  # noqa: PLR0913, PLR0917  (a command line's flags)
 ) -> None:
     """Measure a critic against gold labels, every pair in both orders, and report whether it is fit to judge.
 
-    A row has prompt (or messages), chosen and rejected, or input, output_1, output_2 and label (1 or 2); subset and id
-    are optional. Replies are kept in the reply store: the same command continues where it was stopped and asks nothing
-    again. The exit code does not depend on the verdicts. What the metrics mean: docs/judging.md.
+    A row has prompt (or messages), chosen and rejected, or input, output_1, output_2 and label (1 or 2), or another
+    layout of `rlaif label --help`; subset and id are optional. Replies are kept in the reply store: the same command
+    continues where it was stopped and asks nothing again. The exit code does not depend on the verdicts. What the
+    metrics mean: docs/judging.md.
 
     Which kind of judge suits which task: docs/judging.md. --recalibrate writes recalibration.json into --out; a run
     applies it with judging: {recalibration: FILE} and keeps the raw p, too.
@@ -97,7 +101,7 @@ def evaluate_judge(  # noqa: PLR0913, PLR0917  (a command line's flags)
         raise UsageError(f"{', '.join(missing)} missing; give the flag, or a run file that sets it with --run")
     store = cache or (Path(settings.cache) if settings and settings.cache else DEFAULT_CACHE)
     judging = _judging(settings, orders, principles)
-    labels = read_gold(gold, columns_of(column, FIELDS), limit)
+    labels = read_gold(gold, columns_of(column, FIELDS), limit, shape)
     if critic and len(labels.items) <= FEW_ITEMS:
         critics = [(text, short_job(config)) for text, config in critics]
     contenders = contenders_of(critics, judging, judge or [])
