@@ -16,16 +16,8 @@ import numpy.typing as npt
 from rlaif.datasets.files import SourceRow, read_rows
 from rlaif.errors import GoldError
 from rlaif.evaluate.gold import read_gold
-from rlaif.evaluate.label_sample import (
-    COLUMNS,
-    chosen_is_first,
-    hash_of_pairs,
-    id_of,
-    is_sample,
-    pair_id,
-    pairs_above,
-    plain,
-)
+from rlaif.evaluate.label_sample import COLUMNS, chosen_is_first, is_sample, pairs_above
+from rlaif.runs.pair_ids import hash_of_pairs, id_of, pair_id, plain
 from rlaif.runs.rows import PreferenceRow
 from rlaif.seeds import content_hash
 
