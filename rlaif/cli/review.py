@@ -16,6 +16,7 @@ import typer
 
 from rlaif.cli.console import run_stoppable
 from rlaif.cli.options import Json
+from rlaif.cli.review_results import results_job
 from rlaif.errors import StoppedError, UsageError
 from rlaif.evaluate.review_plan import Planned, queue, settle_plan
 from rlaif.review.server import review_server
@@ -34,6 +35,13 @@ def review_command(  # noqa: PLR0913, PLR0917  (a command line's flags)
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the random share and of the order.")] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; a free one by default.")] = 0,
+    results: Annotated[
+        bool, typer.Option("--results", help="Print what the reviewers say, and how far they agree.")
+    ] = False,
+    gold: Annotated[Path | None, typer.Option(help="With --results: write people's labels, as .jsonl.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="With --results: write the random share's labels for `rlaif certify`.")
+    ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address of the page.")] = False,
     json_: Json = False,
 ) -> None:
@@ -47,9 +55,19 @@ def review_command(  # noqa: PLR0913, PLR0917  (a command line's flags)
     Examples:
       rlaif review runs/first --reviewer ann --pairs 100
       rlaif review runs/first --reviewer ben             # the same pairs, other sides
+      rlaif review runs/first --results                  # counts, agreement with one another and with the critic
+      rlaif review runs/first --results --gold gold.jsonl
+      rlaif review runs/first --results --labels labels.csv && rlaif certify runs/first --gold labels.csv
     """
+    if results:
+        if reviewer is not None:
+            raise UsageError("--results prints the verdicts of all reviewers; leave out --reviewer")
+        results_job(run, gold, labels, as_json=json_)
+        return
+    if gold is not None or labels is not None:
+        raise UsageError("--gold and --labels are files of the results; give --results, too")
     if reviewer is None:
-        raise UsageError("--reviewer NAME is missing: who reviews?")
+        raise UsageError("--reviewer NAME is missing: who reviews? (or --results)")
     opened = open_review(run, reviewer, pairs, random, seed)
     serve_job(opened, port, open_it=not no_browser, as_json=json_)
 
@@ -92,6 +110,7 @@ def serve_job(opened: Opened, port: int, *, open_it: bool, as_json: bool) -> Non
             run_stoppable(serve)
     if not as_json:
         print(f"\nreviewed {session.done} of {counted(len(session.queue), 'pair')}: {file}")
+        print(f"next     rlaif review {opened.run.path} --results")
 
 
 def session_of(opened: Opened, verdicts: ReviewFile) -> Session:

@@ -22,7 +22,8 @@ from rlaif.runs.rows import PreferenceRow
 from rlaif.seeds import content_hash
 
 COLUMNS = ("place", "id", "min_p", "drawn_from", "prompt", "response_1", "response_2", "label")
-
+MARK_OF_GOLD = "votes"
+"""Column by which the gold labels of a review are recognised: ties are missing, so no certificate can rest on them."""
 
 SampleRow = dict[str, str | int | float]
 
