@@ -59,10 +59,11 @@ class Templates:
 
     def check(self, stand_ins: Mapping[str, Mapping[str, object]]) -> None:
         """Render every template once with placeholder values. Raises ConfigError for what would fail later."""
-        principle = {"critique": "x", "revise": "x"}
-        own = {
+        principle = {"critique": "x", "revise": "x", "compare": "x", "check": "x", "why": "x"}
+        own: dict[str, Mapping[str, object]] = {
             "critique": {"response": "x", "principles": [principle]},
             "revise": {"response": "x", "critique": "x", "principles": [principle]},
+            "system": {"principles": [principle]},
         }
         for name in self.sources:
             self.render(name, conversation="x", tag="0000000000", **(own | dict(stand_ins))[name])
