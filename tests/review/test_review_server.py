@@ -93,6 +93,14 @@ async def test_another_name_for_this_machine_is_refused(
         assert reply.status in {400, 403}
 
 
+async def test_the_server_listens_on_the_loopback_address_only(
+    review: tuple[Session, str], client: aiohttp.ClientSession
+):
+    # 127.0.0.2 is this machine, too: a server that listened on all addresses would answer there.
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await client.get(review[1].replace("127.0.0.1", "127.0.0.2"))
+
+
 async def test_a_forwarded_port_is_still_this_machine(review: tuple[Session, str], client: aiohttp.ClientSession):
     async with client.get(review[1], headers={"Host": "localhost:8080"}) as reply:
         assert reply.status == 200
