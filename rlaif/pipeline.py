@@ -31,6 +31,7 @@ from rlaif.preferences.ranking import design, rank, scores_of, wanted_pairs
 from rlaif.records import Critique, Dropped, Matchup, Prompt, Response, Trace, ancestors
 from rlaif.seeds import derive_seed
 from rlaif.steps.critique import Round, critique
+from rlaif.steps.given import given_responses
 from rlaif.steps.revise import revise
 from rlaif.steps.sample import sample
 from rlaif.tasks import together
@@ -88,7 +89,7 @@ async def open_work(
 
 async def trace_prompt(work: Work, prompt: Prompt, priority: int) -> Trace:
     """Return the trace of one prompt. Raises RequestError when a request to a model fails for good."""
-    samples, sampling_reply = await sample(work.policy, prompt, work.config.sampling, work.config.seed, priority)
+    samples, sampling_replies = await _first_responses(work, prompt, priority)
     chains = await together(*(_improve(work, prompt, response, priority) for response in samples))
     revisions = [revision for chain in chains for revision in chain.revisions]
     candidates, dropped = _candidates(work.config, samples, [chain.revisions for chain in chains])
@@ -97,7 +98,7 @@ async def trace_prompt(work: Work, prompt: Prompt, priority: int) -> Trace:
     checks = judging_checks(work.constitution, work.config, prompt)
     criteria = _Criteria(principles, checks, parents, priority)
     matchups, pointwise, judge_replies = await _judge(work, prompt, candidates, criteria)
-    replies = [sampling_reply, *(reply for chain in chains for reply in chain.replies), *judge_replies]
+    replies = [*sampling_replies, *(reply for chain in chains for reply in chain.replies), *judge_replies]
     return Trace(
         prompt=prompt,
         responses=(*samples, *revisions),
@@ -109,6 +110,14 @@ async def trace_prompt(work: Work, prompt: Prompt, priority: int) -> Trace:
         rankings=tuple(pointwise.rankings),
         usage=total_usage(replies),
     )
+
+
+async def _first_responses(work: Work, prompt: Prompt, priority: int) -> tuple[list[Response], list[StoredReply]]:
+    """Return the responses that the prompt's row brings, or else samples of the policy, and the replies behind them."""
+    if prompt.given is not None:
+        return given_responses(prompt), []
+    samples, reply = await sample(work.policy, prompt, work.config.sampling, work.config.seed, priority)
+    return samples, [reply]
 
 
 @dataclass(frozen=True)

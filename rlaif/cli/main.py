@@ -12,6 +12,7 @@ from rlaif.errors import RlaifError
 
 COMMANDS = {
     "generate": ("rlaif.cli.generate:generate", "Make a preference dataset: sample, criticise, revise, judge, pair."),
+    "label": ("rlaif.cli.label:label", "Judge responses that exist already; check the labels that they come with."),
     "compare": ("rlaif.cli.compare:compare", "Compare constitutions over the same responses."),
     "show": ("rlaif.cli.show:show", "Show a run's summary and prompts, or one prompt's whole trace."),
     "export": ("rlaif.cli.export:export_command", "Write a run's dataset in the format of a trainer or library."),
@@ -36,6 +37,7 @@ COMMANDS = {
 app = group(
     COMMANDS,
     name="rlaif",
+    add_completion=True,
     help="Constitutional AI / RLAIF preference data, from a constitution to a trained model.",
 )
 

@@ -90,6 +90,11 @@ async def compare_async(config: CompareConfig, *, screen: Screen | None = None) 
 
 
 def _check_usable(config: CompareConfig) -> None:
+    if config.run.responses is not None:
+        raise ConfigError(
+            "a comparison samples its responses, and these settings have `responses`; give settings with `prompts` and "
+            "`policy`, or label the file under each rule set (rlaif label) and compare the labels.jsonl"
+        )
     if config.run.judging.kind == "none":
         raise ConfigError("judging.kind none makes no labels to compare; leave it out of the run file")
     not_pairwise = [judge.called for judge in config.run.judging.panel if judge.kind not in PAIRWISE]

@@ -7,12 +7,20 @@ conclusions; reuse and resuming depend on it.
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from rlaif.base import Section
 from rlaif.config.judging import JudgingConfig
 from rlaif.constitution.schema import Constitution
 from rlaif.errors import ConfigError
+from rlaif.models.backend import ChatRequest
 from rlaif.models.config import ModelConfig, model_from_text
 from rlaif.preferences.ranking import PairsConfig
 from rlaif.yaml_file import explain_validation, read_yaml, refuse_mistaken
@@ -33,6 +41,27 @@ class PromptsConfig(Section):
     """Shuffle the prompts (by the run's seed) before the limit is applied."""
 
 
+class ResponsesConfig(Section):
+    """The source of responses that exist already; with it, none is sampled."""
+
+    path: str
+    """A JSONL, JSON, CSV or Parquet file, or a hub dataset id."""
+    shape: str | None = None
+    """Layout of the rows (`rlaif label --help`); by default it is recognised by the columns."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Names of the file's columns, by the layout's names for them, where they differ."""
+    split: str = "train"
+    """Split of a hub dataset."""
+    limit: int | None = Field(default=None, ge=1)
+    """Maximum number of rows that are labelled; all by default."""
+
+
+OPTIONAL = ("top_k", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty", "response_format")
+"""Settings of the sampling that are sent only where they are set."""
+SET_ELSEWHERE = {*ChatRequest.model_fields, *OPTIONAL, "model", "stream", "tool_choice", "max_completion_tokens"}
+"""Fields of a request that `extra_body` must not contain."""
+
+
 class SamplingConfig(Section):
     """The sampling of responses from the policy."""
 
@@ -40,8 +69,48 @@ class SamplingConfig(Section):
     """Responses to each prompt, in one request."""
     temperature: float = Field(default=1.0, ge=0, le=5)
     top_p: float = Field(default=1.0, gt=0, le=1)
+    top_k: int | None = Field(default=None, ge=1)
+    """Sample among the `top_k` most likely tokens (vLLM and others; not in OpenAI's API)."""
+    min_p: float | None = Field(default=None, ge=0, le=1)
+    """Leave out tokens less likely than this share of the most likely one (vLLM and others)."""
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
+    repetition_penalty: float | None = Field(default=None, gt=0)
+    """Above 1, tokens that were written before are less likely (vLLM and others)."""
     max_tokens: int = Field(default=512, ge=1)
     stop: tuple[str, ...] = ()
+    """Texts that end a response; they are not part of it. A single one needs no list."""
+    response_format: dict[str, Any] = Field(default_factory=dict)
+    """Form of the responses, as OpenAI's API takes it, such as {type: json_object}."""
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    """Further fields of the request, as the server takes them."""
+
+    @field_validator("stop", mode="before")
+    @classmethod
+    def _one_text_is_enough(cls, stop: object) -> object:
+        return (stop,) if isinstance(stop, str) else stop
+
+    @field_validator("extra_body")
+    @classmethod
+    def _only_further_fields(cls, extra: dict[str, Any]) -> dict[str, Any]:
+        if taken := sorted(extra.keys() & SET_ELSEWHERE):
+            raise ValueError(f"`{taken[0]}` is set by rlaif or by a setting of its own; leave it out of extra_body")
+        return extra
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """The fields of the request that are set here and that only sampling uses."""
+        own = {name: getattr(self, name) for name in OPTIONAL}
+        return {name: value for name, value in own.items() if value not in (None, {})} | self.extra_body
+
+    def questions(self) -> dict[str, Any]:
+        """Return the settings, without optional ones that are not set: a request without them is the same as before."""
+        settings = self.model_dump(mode="json")
+        return {
+            key: value
+            for key, value in settings.items()
+            if key not in {*OPTIONAL, "extra_body"} or value not in (None, {})
+        }
 
     @model_validator(mode="after")
     def _several_responses_differ(self) -> Self:
@@ -72,6 +141,9 @@ class RunConfig(Section):
     constitution: str
     """Name of a shipped constitution, or a YAML file."""
     prompts: PromptsConfig
+    responses: ResponsesConfig | None = None
+    """Responses that exist already, in place of `prompts`; `policy` may then be left out, and `revision.rounds` is 0 if
+    it is not given."""
     policy: ModelConfig
     critic: ModelConfig = Field(default_factory=lambda fields: fields["policy"])
     """The model that criticises, revises and judges; by default the policy."""
@@ -98,7 +170,29 @@ class RunConfig(Section):
         refuse_mistaken(data, {"constitution", "prompts"}, {"principles", "extends"}, message)
         return data
 
-    @field_validator("prompts", mode="before")
+    @model_validator(mode="before")
+    @classmethod
+    def _responses_in_place_of_prompts(cls, data: object) -> object:
+        """Complete a run file with `responses`: its prompts are in the same file, and the critic is its only model."""
+        if not isinstance(data, dict) or data.get("responses") is None:
+            return data
+        if "prompts" in data:
+            raise ValueError("`responses` bring their prompts; give either `prompts` or `responses`")
+        responses = data["responses"]
+        path = responses.get("path") if isinstance(responses, dict) else responses
+        models = {"policy": data["critic"]} if "policy" not in data and "critic" in data else {}
+        revision = data.get("revision") or {}
+        if isinstance(revision, dict):
+            revision = {"rounds": 0} | revision
+        return data | models | {"prompts": {"path": path}, "revision": revision}
+
+    @model_serializer(mode="wrap")
+    def _prompts_or_responses(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write either `prompts` or `responses`, so that what is written can be read."""
+        left_out = "responses" if self.responses is None else "prompts"
+        return {name: value for name, value in write(self).items() if name != left_out}
+
+    @field_validator("prompts", "responses", mode="before")
     @classmethod
     def _a_path_is_enough(cls, prompts: object) -> object:
         return {"path": prompts} if isinstance(prompts, str) else prompts
@@ -141,7 +235,7 @@ class RunConfig(Section):
             )
         if not judged and self.revision.rounds == 0:
             raise ConfigError("with judging.kind none and no revision there is nothing to do; raise revision.rounds")
-        if judged and self.sampling.n == 1 and self.revision.rounds == 0:
+        if judged and self.sampling.n == 1 and self.revision.rounds == 0 and self.responses is None:
             raise ConfigError(
                 "with one sample and no revision there is nothing to compare; raise sampling.n or revision.rounds"
             )
@@ -153,8 +247,9 @@ class RunConfig(Section):
 
     def questions(self) -> dict[str, Any]:
         """Return the settings on which requests to models depend; changes of other settings keep all traces."""
-        return {
-            "sampling": self.sampling.model_dump(mode="json"),
+        # Nothing is sampled where the responses are given.
+        sampling = {} if self.responses else {"sampling": self.sampling.questions()}
+        return sampling | {
             "revision": self.revision.model_dump(mode="json"),
             "judging": self.judging.questions(),
             "pairs": self.pairs.model_dump(mode="json", include={"select", "per_prompt"}),

@@ -11,7 +11,15 @@ from rlaif.datasets.columns import column_table
 from rlaif.datasets.formats import Table
 from rlaif.runs.certificate import Certificate, certificate_words, shares_of_tags
 from rlaif.runs.certified import CertifiedRun, certificate_in_force
-from rlaif.runs.description import corrected_words, judge_words, panel_words, people_words, strategy_words
+from rlaif.runs.description import (
+    corrected_words,
+    given_lines,
+    given_words,
+    judge_words,
+    panel_words,
+    people_words,
+    strategy_words,
+)
 from rlaif.runs.reader import Run
 from rlaif.runs.reviewed import People, ReviewedRun
 from rlaif.runs.summary import Summary
@@ -27,6 +35,8 @@ class Contents:
     """A hash of the rows by table."""
     tools: bool
     """Whether a prompt has tools, or a turn has calls of them."""
+    also: frozenset[str] = frozenset()
+    """Columns that only some datasets have (`columns.SOMETIMES`)."""
 
 
 def dataset_card(run: Run, summary: Summary, contents: Contents, tables: Mapping[str, Table]) -> str:
@@ -38,14 +48,14 @@ def dataset_card(run: Run, summary: Summary, contents: Contents, tables: Mapping
             f"# Preference pairs under the constitution `{run.constitution.name}`",
             _intro(run, summary, certificate),
             *([_warnings(summary)] if summary.warnings else []),
-            _rows_table(contents.counts),
+            _rows_table(contents.counts, "their turns" if summary.given else "their id"),
             *(["## Certificate\n\n" + _certificate(run, certificate)] if certificate else []),
             *(["## People\n\n" + _people(reviewed)] if reviewed else []),
             "## Constitution\n\n" + _rules(run),
             "## How it was made\n\n" + _method(run, summary),
             "## What was left out\n\n" + _left_out(summary),
             "## The critic\n\n" + _critic(summary),
-            "## Columns\n\n" + _columns(tables, tools=contents.tools),
+            "## Columns\n\n" + _columns(tables, contents),
             "## Limits\n\n"
             + _LIMITS.format(
                 these="Where people did not decide (see People), these" if reviewed else "These",
@@ -86,19 +96,26 @@ UNUSED_CONSTITUTION = (
 def _intro(run: Run, summary: Summary, certificate: Certificate | None) -> str:
     models = run.models
     people = (
-        "No person has labelled or checked these pairs."
+        ("No person has labelled or checked these pairs." if summary.given is None else _OF_A_FILE)
         if certificate is None
         else f"People have labelled {certificate.labels} of these pairs (see Certificate)."
     )
     if isinstance(run, ReviewedRun):
         people = f"People decided {run.people.by_people} of these pairs (see People)."
     unused = "" if run.config.judging.asks_rules or not run.config.judging.panel else UNUSED_CONSTITUTION
+    written_by = f"by **{models.policy}**" if summary.given is None else "from that file"
     return (
         f"{summary.pairs} pairs from {summary.traces} of {summary.prompts} prompts ({run.manifest.prompts}). "
-        f"Responses by **{models.policy}**, judged by **{run.judged_with}** under {summary.constitution} "
+        f"Responses {written_by}, judged by **{run.judged_with}** under {summary.constitution} "
         f"(`{summary.constitution_hash}`), made with rlaif {run.manifest.rlaif} on {run.manifest.created[:10]}, seed "
         f"{run.config.seed}. {people}{unused}"
     )
+
+
+_OF_A_FILE = (
+    "The labels are the judges', not those of the file, which are in the column `given_label` where it has any; no "
+    "person has checked where the two differ."
+)
 
 
 def _warnings(summary: Summary) -> str:
@@ -132,14 +149,14 @@ def _people(people: People) -> str:
     )
 
 
-def _rows_table(counts: Mapping[str, int]) -> str:
+def _rows_table(counts: Mapping[str, int], key: str) -> str:
     lines = [
         "| config / split | rows |",
         "|---|---|",
         *(f"| {name} | {rows} |" for name, rows in counts.items()),
     ]
     return (
-        "\n".join(lines) + "\n\nPrompts are split by a hash of their id, so the same prompt is in the same split in "
+        "\n".join(lines) + f"\n\nPrompts are split by a hash of {key}, so the same prompt is in the same split in "
         "every run with this test fraction."
     )
 
@@ -165,8 +182,7 @@ def _method(run: Run, summary: Summary) -> str:
     asked = f"{judged}, {how}" if config.judging.asks_rules else "each response by itself, without principles"
     return "\n".join(
         [
-            f"- Sampled: {config.sampling.n} responses per prompt, temperature {config.sampling.temperature:g}, "
-            f"at most {config.sampling.max_tokens} tokens; {summary.truncated} responses were cut there.",
+            _sampled(run, summary),
             f"- Revised: {config.revision.rounds} round(s) of critique and revision by the {config.revision.by}, "
             f"{config.revision.principles} principle(s) drawn for each.",
             f"- Judged: {asked}; {strategy_words(config.judging)}.",
@@ -175,6 +191,16 @@ def _method(run: Run, summary: Summary) -> str:
             f"- Paired: {config.pairs.select}; {_thresholds(config)}.",
             f"- Templates: {', '.join(f'{name} `{digest}`' for name, digest in run.manifest.templates.items())}.",
         ]
+    )
+
+
+def _sampled(run: Run, summary: Summary) -> str:
+    sampling = run.config.sampling
+    if summary.given is not None:
+        return f"- Responses: {given_words(summary.given.file)}. Their `origin` is `given`."
+    return (
+        f"- Sampled: {sampling.n} responses per prompt, temperature {sampling.temperature:g}, at most "
+        f"{sampling.max_tokens} tokens; {summary.truncated} responses were cut there."
     )
 
 
@@ -187,6 +213,7 @@ def _thresholds(config: RunConfig) -> str:
 
 def _left_out(summary: Summary) -> str:
     lines = [
+        *(f"- {line}." for line in given_lines(summary)),
         f"- {summary.matchups} matchups: {summary.decided} decided, "
         f"{summary.matchups - summary.decided} abstained{_reasons(summary.abstained)}.",
         f"- {summary.traces} traces: {summary.traces - sum(summary.traces_without_pair.values())} with a pair, "
@@ -231,8 +258,11 @@ def _reasons(counts: dict[str, int]) -> str:
     return f" ({', '.join(f'{reason} {count}' for reason, count in sorted(counts.items()))})" if counts else ""
 
 
-def _columns(tables: Mapping[str, Table], *, tools: bool) -> str:
-    return "\n\n".join(f"### `{name}`\n\n{column_table(table.row, tools=tools)}" for name, table in tables.items())
+def _columns(tables: Mapping[str, Table], contents: Contents) -> str:
+    tools, also = contents.tools, contents.also
+    return "\n\n".join(
+        f"### `{name}`\n\n{column_table(table.row, tools=tools, also=also)}" for name, table in tables.items()
+    )
 
 
 def _checked(summary: Summary, certificate: Certificate | None) -> str:

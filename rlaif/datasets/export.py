@@ -3,12 +3,12 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from rlaif.datasets.card import Contents, dataset_card
-from rlaif.datasets.columns import column_names, features, uses_tools, with_empty_calls
+from rlaif.datasets.columns import column_names, columns_used, features, uses_tools, with_empty_calls
 from rlaif.datasets.formats import FORMATS, TRL, Format, Table, with_votes
 from rlaif.errors import StorageError, UsageError
 from rlaif.runs.certified import CertifiedRun
@@ -99,28 +99,32 @@ def write_dataset(run: Run, format_: Format, folder: Path, *, card: Summary | No
 
 def _write_tables(folder: Path, run: Run, format_: Format) -> Contents:
     counts: dict[str, int] = {}
-    tools = False
+    tools, also = False, frozenset[str]()
     for name, table in format_.tables.items():
         by_split = _by_split(table, run)
         tools |= any(uses_tools(row) for rows in by_split.values() for row in rows)
+        also |= columns_used(row for rows in by_split.values() for row in rows)
         for split, rows in by_split.items():
             counts["/".join(filter(None, (name, split)))] = len(rows)
             if rows:
                 (folder / name).mkdir(exist_ok=True)
-                _write_rows(folder / name / f"{split}.{format_.suffix}", table.row, rows, tools=tools)
-    return Contents(counts, {name: _hash_of_files(folder / name) for name in format_.tables}, tools)
+                _write_rows(folder / name / f"{split}.{format_.suffix}", table.row, rows, tools=tools, also=also)
+    return Contents(counts, {name: _hash_of_files(folder / name) for name in format_.tables}, tools, also)
 
 
 def _by_split(table: Table, run: Run) -> Mapping[str, list[dict[str, Any]]]:
     by_split: dict[str, list[dict[str, Any]]] = {"train": [], "test": []}
     for row in table.rows_of(run):
         entry = row.model_dump(mode="json")
-        by_split[split_of(entry["prompt_id"], run.config.pairs.test_fraction)].append(entry)
+        prompt = entry["conversation"] or entry["prompt_id"]
+        by_split[split_of(prompt, run.config.pairs.test_fraction)].append(entry)
     return by_split
 
 
-def _write_rows(path: Path, table: type[Row], rows: list[dict[str, Any]], *, tools: bool) -> None:
-    columns = column_names(table, tools=tools)
+def _write_rows(
+    path: Path, table: type[Row], rows: list[dict[str, Any]], *, tools: bool, also: Collection[str]
+) -> None:
+    columns = column_names(table, tools=tools, also=also)
     rows = [{name: row[name] for name in columns} for row in rows]
     if path.suffix == ".jsonl":
         path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
@@ -129,7 +133,7 @@ def _write_rows(path: Path, table: type[Row], rows: list[dict[str, Any]], *, too
 
         datasets.disable_progress_bars()
         rows = with_empty_calls(rows) if tools else rows
-        datasets.Dataset.from_list(rows, features=features(table, tools=tools)).to_parquet(path)
+        datasets.Dataset.from_list(rows, features=features(table, tools=tools, also=also)).to_parquet(path)
 
 
 def _hash_of_files(folder: Path) -> str:

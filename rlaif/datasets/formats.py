@@ -222,6 +222,7 @@ def ranking_rows(concluded: Concluded) -> Iterator[RankingRow]:
         yield RankingRow(
             prompt="".join(map(_as_said, turns)) + "\n\nAssistant: ",
             tools=trace.prompt.tools,
+            conversation=None if trace.prompt.given is None else trace.prompt.conversation,
             answers=answers,
             turns=sum(turn.role == "user" for turn in turns),
             num_responses=len(answers),
@@ -234,10 +235,15 @@ def _as_said(turn: Message) -> str:
     return f"\n\n{'Human' if turn.role == 'user' else turn.role.capitalize()}: {turn.readable}"
 
 
+def shared(row: Row) -> dict[str, str | None]:
+    """Return the columns that all tables have, where any row has a value."""
+    return {name: getattr(row, name) for name in Row.model_fields}
+
+
 def _of_pairs(row: type[RowOfPair]) -> Table:
     def rows_of(run: Run) -> Iterator[Row]:
         for pair in run.preference_rows():
-            yield from (one.model_copy(update={"tools": pair.tools}) for one in row.of(pair))
+            yield from (one.model_copy(update=shared(pair)) for one in row.of(pair))
 
     return Table(row, rows_of, of_pairs=True)
 

@@ -6,6 +6,8 @@ from rlaif.config.judging import JudgingConfig
 from rlaif.judges import KINDS, JudgeConfig
 from rlaif.preferences.contributions import Panel
 from rlaif.preferences.recalibration import Corrected
+from rlaif.runs.file_labels import LabelAgreement
+from rlaif.runs.given import GivenFile
 from rlaif.runs.reviewed import People
 from rlaif.runs.summary import Summary
 from rlaif.stats.estimates import Estimate
@@ -122,6 +124,52 @@ def summary_lines(summary: Summary) -> list[str]:
     if summary.session.get("replies"):
         lines.append(_session_line(summary.session))
     return lines
+
+
+def given_words(file: GivenFile) -> str:
+    """Return in words where given responses come from, and which models wrote them."""
+    named = [f"{name} ({number:,})" for name, number in sorted(file.models.items(), key=lambda one: -one[1])]
+    shown = ", ".join(named[:MODELS_SHOWN]) + (f" and {len(named) - MODELS_SHOWN} more" * (len(named) > MODELS_SHOWN))
+    return (
+        f"given by {file.file}, shape {file.shape}; none sampled; written by {shown or 'models that it does not name'}"
+    )
+
+
+MODELS_SHOWN = 8
+
+
+def given_lines(summary: Summary) -> list[str]:
+    """Return the counts of a file of responses and of its labels as lines of text; none where none was given.
+
+    The first number of a sum is the sum of the others.
+    """
+    if summary.given is None:
+        return []
+    file, rest = summary.given.file, {"not reached": summary.open, "refused": sum(summary.given.file.refused.values())}
+    lines = [
+        f"{counted(file.rows, 'row')} of {file.file} = {summary.traces} judged + {counted(summary.failures, 'failure')}"
+        + "".join(f" + {number} {name}" for name, number in rest.items() if number or name == "refused")
+        + _reasons(file.refused)
+    ]
+    return lines + (_agreement_lines(summary.given.agreement) if summary.given.agreement else ["no row has a label"])
+
+
+def _agreement_lines(found: LabelAgreement) -> list[str]:
+    rest = {"not compared": found.not_compared, "not judged": found.not_judged}
+    sums = [
+        f"{counted(found.labels, 'label')} of the file = {found.agrees} the critic agrees with + {found.flips} it flips"
+        f" + {sum(found.abstained.values())} it does not decide{_reasons(found.abstained)}"
+        + "".join(f" + {number} {name}" for name, number in rest.items() if number)
+    ]
+    if found.ties:
+        sums.append(f"{counted(found.ties, 'tie')} in the file, not among these labels")
+    if found.agreement.value is not None:
+        share = f"{found.agreement.value:.0%}{found.agreement.ends_or_reason('.0%')}"
+        sums.append(
+            f"the critic agrees with {share} of the labels that it decides; the interval is over "
+            f"{counted(found.agreement.prompts, 'prompt')}"
+        )
+    return sums
 
 
 def _session_line(session: dict[str, float]) -> str:

@@ -12,17 +12,20 @@ shortcuts.json      effects of surface features on the judges, if `rlaif evaluat
 reviews/            people's verdicts on the pairs, if `rlaif review` was run
 certificate.json    pairs that agree with people's labels, if `rlaif certify` was run
 logs/               logs of managed servers
+responses.json      what the file of responses had in it, if there is one (`rlaif label`); likewise refused.jsonl,
+                    labels.jsonl and likely_wrong.jsonl
 dataset/            the exported dataset
 """
 
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import filelock
@@ -113,10 +116,16 @@ def locked(path: Path, own: str = "manifest.json") -> Iterator[None]:
 
 
 def prepare(
-    path: Path, config: RunConfig, constitution: Constitution, templates: Templates, prompts: PromptSet
+    path: Path,
+    config: RunConfig,
+    constitution: Constitution,
+    templates: Templates,
+    prompts: PromptSet,
+    also: Mapping[str, str] = MappingProxyType({}),
 ) -> Manifest:
     """Create a run directory, or check that the existing one has the same manifest; return the manifest.
 
+    `also` are texts of other files of a new directory, by their names.
     The lock must be held. Raises RunDirectoryError with the differences.
     """
     wanted = _manifest(config, constitution, templates, prompts)
@@ -127,7 +136,7 @@ def prepare(
         judging = _reached_as_before(config.judging, before.judging)
         _write_config(path, before.model_copy(update={"judging": judging, "pairs": config.pairs}))
         return existing
-    _create(path, config, constitution, templates, prompts, wanted)
+    _create(path, config, constitution, templates, prompts, wanted, also)
     return wanted
 
 
@@ -256,12 +265,15 @@ def _create(
     templates: Templates,
     prompts: PromptSet,
     manifest: Manifest,
+    also: Mapping[str, str],
 ) -> None:
     (path / _UNFINISHED).touch()
     for leftover in path.glob(f"{TRACES}*"):
         leftover.unlink()
     _write_config(path, config)
     write_text(path / "constitution.yaml", _yaml(constitution.model_dump(mode="json", exclude_defaults=True)))
+    for name, text in also.items():
+        write_text(path / name, text)
     for name, source in templates.sources.items():
         write_text(path / "prompts" / f"{name}.jinja", source)
     writer = TraceWriter(path / TRACES)

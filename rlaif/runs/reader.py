@@ -14,16 +14,20 @@ from rlaif.preferences.length import LengthEffect, length_effect
 from rlaif.preferences.pairs import Conclusion, conclude
 from rlaif.preferences.position import PositionBias
 from rlaif.preferences.recalibration import Correction
-from rlaif.records import Failure, Trace
+from rlaif.records import Failure, Prompt, Trace
 from rlaif.runs.calibrate import correction_of, uncorrected
 from rlaif.runs.certificate import mark_certified
 from rlaif.runs.directory import TRACES, Manifest, ServedModels, read_config, read_manifest, read_models, read_text
+from rlaif.runs.file_labels import LabelledRow, LikelyWrong, flips_of, judge_labels, with_texts
 from rlaif.runs.rows import PreferenceRow, Provenance, RevisionRow, preference_rows, revision_rows
 from rlaif.runs.store import TraceReader
 from rlaif.yaml_file import read_yaml
 
 if TYPE_CHECKING:
     import pandas
+
+SOMETIMES = {"tools", "conversation", "given_label"}
+"""Columns that only some runs have."""
 
 
 class Run:
@@ -84,6 +88,26 @@ class Run:
         """The rule by which the principles' log-odds become one judgement."""
         rules, recalibrate = self.constitution, self.correction.recalibrate
         return self.config.judging.rule(rules.weights, rules.priorities, self.position_bias, recalibrate)
+
+    @cached_property
+    def labelled_rows(self) -> list[LabelledRow]:
+        """Every row of the file of responses, in its order, with its labels and what the critic decides of them."""
+
+        def judged(prompt: Prompt, trace: Trace | None) -> LabelledRow:
+            return judge_labels(prompt, trace, self.rule, self.correction)
+
+        with TraceReader(self.path / TRACES, Trace) as reader:
+            finished = {trace.prompt.id: judged(trace.prompt, trace) for trace in reader.traces()}
+            open_rows = {prompt.id: judged(prompt, None) for _, prompt in reader.todo()}
+            return [(finished.get(name) or open_rows[name]) for name in reader.prompt_ids()]
+
+    def likely_wrong(self, most: int | None = None) -> Iterator[LikelyWrong]:
+        """Yield the labels of the file that the critic flips, the surest first, with their texts."""
+        with TraceReader(self.path / TRACES, Trace) as reader:
+            for one in flips_of(self.labelled_rows)[:most]:
+                trace = reader.trace(one.prompt_id)
+                assert trace is not None
+                yield with_texts(one, trace.prompt)
 
     def traces(self) -> Iterator[Trace]:
         """Yield all traces in the order of the prompts."""
@@ -157,5 +181,6 @@ class Run:
         import pandas  # noqa: PLC0415
 
         rows = [row.model_dump(mode="json") for row in self.preference_rows()]
-        tools = any(row["tools"] for row in rows)
-        return pandas.DataFrame(rows, columns=[name for name in PreferenceRow.model_fields if tools or name != "tools"])
+        used = {name for row in rows for name, value in row.items() if value is not None}
+        columns = [name for name in PreferenceRow.model_fields if name in used or name not in SOMETIMES]
+        return pandas.DataFrame(rows, columns=columns)

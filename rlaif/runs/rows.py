@@ -10,8 +10,9 @@ from typing import Literal
 from pydantic import ConfigDict
 
 from rlaif.preferences.pairs import Conclusion, Pair
-from rlaif.records import Message, Probability, Record, Trace
+from rlaif.records import Message, Probability, Record, Response, Trace, preference
 from rlaif.seeds import content_hash
+from rlaif.steps.given import response_id
 
 
 class Row(Record):
@@ -21,6 +22,9 @@ class Row(Record):
 
     tools: str | None = None
     """The tools that the assistant can call, as JSON text; only in datasets where a prompt has tools."""
+    conversation: str | None = None
+    """Hash of the prompt's turns: several rows may have the same prompt, and they are in the same split. Only in
+    datasets of responses that a file brought."""
 
 
 class PrincipleProbability(Record):
@@ -68,9 +72,9 @@ class PreferenceRow(PairRow):
     """Standard error of `score_chosen`, in logits; empty where there are too few matchups to estimate it."""
     score_rejected_se: float | None
     """Standard error of `score_rejected`, in logits."""
-    chosen_origin: Literal["sample", "revision"]
+    chosen_origin: Literal["sample", "revision", "given"]
     """`sample`: the policy's own response; `revision`: a response that was rewritten after a critique."""
-    rejected_origin: Literal["sample", "revision"]
+    rejected_origin: Literal["sample", "revision", "given"]
     """`sample` or `revision`, for the rejected response."""
     chosen_model: str
     """The model that wrote the chosen response."""
@@ -109,6 +113,9 @@ class PreferenceRow(PairRow):
     """Name of the constitution."""
     constitution_hash: str
     """Content hash of the constitution."""
+    given_label: Literal["chosen", "rejected", "tie"] | None = None
+    """The response that the file prefers, by its place here: `rejected` where the judges flip the file's label. Empty
+    for two responses without a label; only in datasets of responses that came with labels."""
     certified: bool | None = None
     """Whether the pair is among those that the run's certificate keeps, of which with high confidence few disagree with
     people's labels (`certificate.json`); empty where the run has no valid certificate."""
@@ -197,6 +204,8 @@ def _preference_row(provenance: Provenance, trace: Trace, pair: Pair) -> Prefere
         | {
             "prompt": trace.prompt.messages,
             "tools": trace.prompt.tools,
+            "conversation": None if trace.prompt.given is None else trace.prompt.conversation,
+            "given_label": _given_label(trace, chosen, rejected),
             "chosen": response_turn(chosen.text),
             "rejected": response_turn(rejected.text),
             "p_margin": pair.margin,
@@ -213,6 +222,13 @@ def _preference_row(provenance: Provenance, trace: Trace, pair: Pair) -> Prefere
     )
 
 
+def _given_label(trace: Trace, chosen: Response, rejected: Response) -> Literal["chosen", "rejected", "tie"] | None:
+    """Return which of two responses the file prefers; None for a revision, and where the file has no label."""
+    labels = {response_id(place): given.label for place, given in enumerate(trace.prompt.given or ())}
+    preferred = preference(labels.get(chosen.id), labels.get(rejected.id))
+    return None if preferred is None else {1: "chosen", -1: "rejected", 0: "tie"}[preferred]  # type: ignore[return-value]
+
+
 def _revision_row(provenance: Provenance, trace: Trace, conclusion: Conclusion, response_id: str) -> RevisionRow:
     response = trace.response(response_id)
     assert response.parent is not None
@@ -224,6 +240,7 @@ def _revision_row(provenance: Provenance, trace: Trace, conclusion: Conclusion, 
     return RevisionRow(
         prompt=trace.prompt.messages,
         tools=trace.prompt.tools,
+        conversation=None if trace.prompt.given is None else trace.prompt.conversation,
         completion=response_turn(response.text),
         p_better=next((j.p_of(response.id) for j in matching), None),
         score=strength.value if strength else None,

@@ -270,4 +270,4 @@ def _name(where: str, fields: Mapping[str, Any], turns: tuple[Message, ...]) -> 
     """Return (the example's id, a key that all examples of its prompt share, by which they are split)."""
     given = next((str(fields[name]) for name in ("prompt_id", "id") if fields.get(name) is not None), None)
     made = content_hash(*(f"{turn.role}\n{turn.readable}" for turn in turns))
-    return (given, given) if given else (where, made)
+    return (given, str(fields.get("conversation") or given)) if given else (where, made)
