@@ -125,8 +125,12 @@ def prompt_text(prompt: Prompt) -> str:
     """Return a prompt's conversation as text, after the tools that the assistant can call where there are any."""
     if prompt.tools is None:
         return conversation_text(prompt.messages)
-    tools = "\n".join(_described(tool["function"]) for tool in json.loads(prompt.tools))
-    return f"[tools that the assistant can call]\n{tools}\n\n{_turns(prompt.messages)}"
+    return f"[tools that the assistant can call]\n{tools_as_text(prompt.tools)}\n\n{_turns(prompt.messages)}"
+
+
+def tools_as_text(tools: str) -> str:
+    """Return the tools of a prompt, JSON text, as one line for each."""
+    return "\n".join(_described(tool["function"]) for tool in json.loads(tools))
 
 
 def conversation_text(messages: Sequence[Message]) -> str:
