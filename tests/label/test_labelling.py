@@ -158,14 +158,20 @@ def test_a_run_file_with_responses_and_a_stopped_run_are_continued_without_the_f
 def test_the_trace_the_report_and_the_card_say_that_the_responses_were_given(
     rlaif: Rlaif, flags: tuple[str, ...]
 ) -> None:
-    rlaif("label", write(LAYOUTS["binarized"][1]("Why?")), *flags)
-    shown = rlaif("show", "runs/one", "id of Why?")
-    assert "g0  given  unknown" in shown.out
+    flipped = {"prompt": "How?", "chosen": "A bad one. (quality -3.00)", "rejected": "<b>Good</b>. (quality +3.00)"}
+    rlaif("label", write(LAYOUTS["binarized"][1]("Why?"), flipped), *flags)
+    shown = " ".join(rlaif("show", "runs/one", "id of Why?").out.split())
+    assert "g0, g1: the responses of the file (line 1)" in shown
+    assert "g0 given unknown better according to the file score" in shown
     assert rlaif("report", "runs/one", "--out", "page.html").code == 0
     for page in ("page.html", "runs/one/dataset/README.md"):
         text = Path(page).read_text(encoding="utf-8")
         assert "given by rows.jsonl, shape pairs (chosen, rejected); none sampled" in text
         assert "temperature" not in text
+    page = Path("page.html").read_text(encoding="utf-8")
+    assert "1 of 1 labels of the file that the critic flips" in page
+    assert "&lt;b&gt;Good&lt;/b&gt;. (quality +3.00)" in page
+    assert "No person has labelled" not in page
     assert "No person has labelled" not in Path("runs/one/dataset/README.md").read_text(encoding="utf-8")
 
 
