@@ -1,6 +1,7 @@
 """`rlaif label` from end to end, against the simulated server: nothing sampled, every row accounted for."""
 
 import json
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from rlaif import label
 from rlaif.runs.reader import Run
 from rlaif.runs.rows import split_of
+from rlaif.stats.log_odds import sigmoid
 from rlaif.testing import SimulatedModel, SimulatedServer
 from tests.command import Rlaif, commands, serving
 from tests.label.rows import BAD, FAIR, GOOD, LAYOUTS
@@ -81,7 +83,10 @@ def test_flips_agreements_and_ties_are_told_apart_and_the_surest_flip_comes_firs
     assert found["agreement"]["low"] < 0.8 < found["agreement"]["high"]
     flips = lines_of("runs/one/likely_wrong.jsonl")
     assert [(one["row"], one["better_text"]) for one in flips] == [("line 10", BAD), ("line 9", FAIR)]
-    assert flips[0]["p_wrong"] > flips[1]["p_wrong"] > 0.5
+    assert flips[0]["p_critic"] < flips[1]["p_critic"] < 0.5
+    assert 0.5 < flips[1]["p_wrong"] < 1 - flips[1]["p_critic"]  # most labels are right, and that counts
+    assert found["likely_wrong"] == 2
+    assert 0.5 < found["reliability"]["value"] < 0.95
     assert [one["row"] for one in lines_of("runs/one/labels.jsonl")] == [f"line {n}" for n in (*range(1, 11), 12)]
     assert "12 rows of rows.jsonl = 12 judged + 0 failures + 0 refused" in said.out
     assert "1 tie in the file" in said.out
@@ -224,3 +229,33 @@ def test_other_responses_in_the_same_directory_are_refused(rlaif: Rlaif, flags: 
     rlaif("label", write(LAYOUTS["llmbar"][1]("Why?")), *flags)
     said = rlaif("label", write(LAYOUTS["llmbar"][1]("How?")), *flags)
     assert said.complains(2, "runs/one contains a run with other settings", "Choose another --out")
+
+
+@pytest.mark.slow
+def test_planted_wrong_labels_are_as_many_as_the_probabilities_say(
+    rlaif: Rlaif, constitution_file: Path, tmp_path: Path
+) -> None:
+    rng, truth, rows = random.Random(4), {}, []
+    for number in range(900):
+        qualities = [rng.gauss(0, 1.4) for _ in range(2)]
+        texts = [f"Response {place} to {number}. (quality {q:+.2f})" for place, q in enumerate(qualities)]
+        better = 0 if rng.random() < sigmoid(qualities[0] - qualities[1]) else 1
+        wrong = rng.random() < 0.15
+        labelled = better ^ wrong
+        truth[f"line {number + 1}"] = wrong
+        rows.append({"prompt": f"Question {number}?", "chosen": texts[labelled], "rejected": texts[1 - labelled]})
+    with serving(SimulatedServer(SimulatedModel(noise=0.7, position_bias=0.8))) as server:
+        flags = ("--constitution", str(constitution_file), "--critic", server.url, "--out", "runs/planted")
+        assert rlaif("label", write(*rows), *flags, "--min-margin", "0", "--json").code == 0
+    agreement = Run("runs/planted").label_agreement
+    assert agreement is not None
+    assert agreement.reliability.holds(0.85)
+    judged = [one for one in lines_of("runs/planted/labels.jsonl") if one["p_wrong"] is not None]
+    assert len(judged) > 500
+    judged.sort(key=lambda one: one["p_wrong"])
+    for part in (judged[-100:], judged[:-100]):
+        said, found = (
+            sum(values) / len(part) for values in ([o["p_wrong"] for o in part], [truth[o["row"]] for o in part])
+        )
+        assert abs(said - found) < 0.1, (said, found)
+    assert sum(truth[one["row"]] for one in judged[-100:]) > 3 * sum(truth[one["row"]] for one in judged[:100])
