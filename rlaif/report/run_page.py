@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rlaif.records import Record, Trace
 from rlaif.report.facts import facts_of, rules_of, sums_of
+from rlaif.report.flips import flips_of
 from rlaif.report.html_page import embedded, render, write_page
-from rlaif.report.likely_wrong import flips_of
 from rlaif.report.printed_traces import Printed, printed
 from rlaif.report.run_measures import Measures, Note, measure
 from rlaif.report.run_plots import run_plots

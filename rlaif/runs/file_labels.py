@@ -25,8 +25,8 @@ from rlaif.steps.given import response_id
 
 LABELS = "labels.jsonl"
 """File in the run directory: what the critic says of every label of the file, in the file's order."""
-LIKELY_WRONG = "likely_wrong.jsonl"
-"""File in the run directory: the labels that the critic flips, the surest first."""
+FLIPS = "flips.jsonl"
+"""File in the run directory: the labels that the critic flips, the likeliest wrong ones first."""
 
 Outcome = Literal["agrees", "flips", "abstains", "not compared", "not judged"]
 By = Literal["chosen", "label", "score"]
@@ -57,7 +57,7 @@ class JudgedLabel(Record):
     (`preferences/label_noise.py`); None where the critic does not decide."""
 
 
-class LikelyWrong(JudgedLabel):
+class FlippedLabel(JudgedLabel):
     """A label that the critic flips, with its texts."""
 
     prompt: tuple[Message, ...]
@@ -213,9 +213,9 @@ def flips_of(rows: Iterable[LabelledRow]) -> list[JudgedLabel]:
     return sorted(flips, key=lambda one: -(one.p_wrong or 0))
 
 
-def with_texts(one: JudgedLabel, prompt: Prompt) -> LikelyWrong:
+def with_texts(one: JudgedLabel, prompt: Prompt) -> FlippedLabel:
     """Return a label of a prompt's row with its texts."""
     texts = {response_id(place): given.text for place, given in enumerate(prompt.given or ())}
-    return LikelyWrong(
+    return FlippedLabel(
         **one.model_dump(), prompt=prompt.messages, better_text=texts[one.better], worse_text=texts[one.worse]
     )

@@ -20,9 +20,9 @@ from rlaif.runs.calibrate import correction_of, uncorrected
 from rlaif.runs.certificate import mark_certified
 from rlaif.runs.directory import TRACES, Manifest, ServedModels, read_config, read_manifest, read_models, read_text
 from rlaif.runs.file_labels import (
+    FlippedLabel,
     LabelAgreement,
     LabelledRow,
-    LikelyWrong,
     agreement_of,
     flips_of,
     judge_labels,
@@ -120,8 +120,8 @@ class Run:
             open_rows = {prompt.id: judged(prompt, None) for _, prompt in reader.todo()}
             return with_p_wrong([finished.get(name) or open_rows[name] for name in reader.prompt_ids()])
 
-    def likely_wrong(self, most: int | None = None) -> Iterator[LikelyWrong]:
-        """Yield the labels of the file that the critic flips, the surest first, with their texts."""
+    def flips(self, most: int | None = None) -> Iterator[FlippedLabel]:
+        """Yield the labels of the file that the critic flips, the likeliest wrong ones first, with their texts."""
         with TraceReader(self.path / TRACES, Trace) as reader:
             for one in flips_of(self.labelled_rows)[:most]:
                 trace = reader.trace(one.prompt_id)

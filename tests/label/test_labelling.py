@@ -81,7 +81,7 @@ def test_flips_agreements_and_ties_are_told_apart_and_the_surest_flip_comes_firs
     assert sum(found["abstained"].values()) == 1
     assert found["agreement"]["value"] == 0.8
     assert found["agreement"]["low"] < 0.8 < found["agreement"]["high"]
-    flips = lines_of("runs/one/likely_wrong.jsonl")
+    flips = lines_of("runs/one/flips.jsonl")
     assert [(one["row"], one["better_text"]) for one in flips] == [("line 10", BAD), ("line 9", FAIR)]
     assert flips[0]["p_critic"] < flips[1]["p_critic"] < 0.5
     assert 0.5 < flips[1]["p_wrong"] < 1 - flips[1]["p_critic"]  # most labels are right, and that counts
@@ -153,8 +153,9 @@ def test_a_run_file_with_responses_and_a_stopped_run_are_continued_without_the_f
     assert rlaif("label", "run.yaml", "--dry-run").code == 0
     said = rlaif("label", "run.yaml", "--json")
     assert json.loads(said.out)["traces"] == 4
-    Path("rows.jsonl").unlink()
     asked = len(server.asked)
+    assert "rows.jsonl = 4 judged" in rlaif("label", "run.yaml").out
+    Path("rows.jsonl").unlink()
     assert json.loads(rlaif("label", "runs/two", "--min-margin", "0.3", "--json").out)["given"]["file"]["rows"] == 4
     assert json.loads(rlaif("generate", "runs/two", "--json").out)["given"]["agreement"]["agrees"] == 4
     assert len(server.asked) == asked
@@ -174,7 +175,7 @@ def test_the_trace_the_report_and_the_card_say_that_the_responses_were_given(
         assert "given by rows.jsonl, shape pairs (chosen, rejected); none sampled" in text
         assert "temperature" not in text
     page = Path("page.html").read_text(encoding="utf-8")
-    assert "1 of 1 labels of the file that the critic flips" in page
+    assert "1 of 1 labels, the likeliest wrong ones first" in page
     assert "&lt;b&gt;Good&lt;/b&gt;. (quality +3.00)" in page
     assert "No person has labelled" not in page
     assert "No person has labelled" not in Path("runs/one/dataset/README.md").read_text(encoding="utf-8")
@@ -210,7 +211,7 @@ def test_the_python_api_labels_and_says_which_labels_are_likely_wrong(
     source = {"path": file, "columns": {"prompt": "question"}}
     run = label(source, constitution=constitution_file, critic=server.url, out="runs/api", judging={"principles": 1})
     assert [one.outcome for row in run.labelled_rows for one in row.labels] == ["flips", "agrees"]
-    assert [(one.row, one.worse_text) for one in run.likely_wrong()] == [("line 1", GOOD)]
+    assert [(one.row, one.worse_text) for one in run.flips()] == [("line 1", GOOD)]
     assert run.config.revision.rounds == 0
 
 

@@ -1,4 +1,4 @@
-"""The labels of a file of responses that are most likely wrong, as texts for a run's page."""
+"""The labels of a file of responses that the critic flips, as texts for a run's page."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from rlaif.runs.reader import Run
 from rlaif.runs.summary import Summary
 
 MOST = 20
-"""Labels on the page; all of them are in likely_wrong.jsonl."""
+"""Labels on the page; all of them are in flips.jsonl."""
 LONGEST = 600
 """Characters of a text on the page."""
 
@@ -24,7 +24,7 @@ class Flip:
 
 
 def flips_of(run: Run, summary: Summary) -> list[Flip]:
-    """Return the labels that the critic flips, the surest first; none where the responses were sampled."""
+    """Return the labels that the critic flips, the likeliest wrong ones first; none where the responses were sampled."""
     if summary.given is None or summary.given.agreement is None:
         return []
     return [
@@ -36,7 +36,7 @@ def flips_of(run: Run, summary: Summary) -> list[Flip]:
             file_prefers=_short(one.better_text),
             critic_prefers=_short(one.worse_text),
         )
-        for one in run.likely_wrong(MOST)
+        for one in run.flips(MOST)
     ]
 
 
