@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from rlaif.cli.generate import dry_run_job, generate_job
-from rlaif.cli.options import Json, count_given, label_columns, run_settings
+from rlaif.cli.options import Constitution, Json, SetValues, count_given, label_columns
+from rlaif.cli.run_settings import one_source, run_settings
 from rlaif.errors import UsageError
 
 RUN_FILES = {".yaml", ".yml"}
@@ -16,7 +17,7 @@ def label(  # noqa: PLR0913, PLR0917  (a command line's flags)
     source: Annotated[
         str, typer.Argument(help="JSONL, JSON, CSV, Parquet or hub dataset id; or a run file or run directory.")
     ],
-    constitution: Annotated[str | None, typer.Option(help="Shipped name or YAML file.")] = None,
+    constitution: Constitution = None,
     critic: Annotated[str | None, typer.Option(help="MODEL to start here, URL of a server, or MODEL@URL.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run directory.")] = None,
     shape: Annotated[str | None, typer.Option(help="Layout of the rows; recognised by the columns by default.")] = None,
@@ -36,6 +37,8 @@ def label(  # noqa: PLR0913, PLR0917  (a command line's flags)
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Try it with a simulated model on 8 rows; keep nothing.")
     ] = False,
+    config_file: Annotated[Path | None, typer.Option("--config", help="Run file for all that no flag sets.")] = None,
+    set_values: SetValues = None,
     json_: Json = False,
 ) -> None:
     """Judge responses that exist already, as a run does: both orders, abstentions, pairs with probabilities, a dataset.
@@ -59,14 +62,14 @@ def label(  # noqa: PLR0913, PLR0917  (a command line's flags)
     Examples:
       rlaif label answers.jsonl --constitution honesty --critic Qwen/Qwen3-8B --out runs/labelled
       rlaif label train.parquet --constitution harmlessness --critic http://127.0.0.1:8000/v1 --out runs/hh
+      rlaif label answers.jsonl --config label.yaml --set judging.min_margin=0.2
       rlaif label runs/labelled                      # continues where it was stopped
       rlaif label answers.jsonl --constitution honesty --critic Qwen/Qwen3-8B --out runs/revised --rounds 1
     """
-    given, path = Path(source), None
-    if given.is_dir() or given.suffix in RUN_FILES:
-        path = given
+    is_run = Path(source).is_dir() or Path(source).suffix in RUN_FILES
+    path = one_source(Path(source) if is_run else None, config_file)
     flags = {
-        ("responses", "path"): None if path else source,
+        ("responses", "path"): None if is_run else source,
         ("responses", "shape"): shape,
         ("responses", "columns"): label_columns(column),
         ("responses", "split"): split,
@@ -83,7 +86,7 @@ def label(  # noqa: PLR0913, PLR0917  (a command line's flags)
         ("cache",): str(cache) if cache else None,
     }
     settings = {place: value for place, value in flags.items() if value is not None}
-    config = run_settings(path, settings, dry_run=dry_run, command="label")
+    config = run_settings(path, settings, dry_run=dry_run, set_values=set_values, command="label")
     if config.responses is None:
         raise UsageError(f"{source} has `prompts`, whose responses are sampled; use rlaif generate {source}")
     (dry_run_job if dry_run else generate_job)(config, as_json=json_)

@@ -20,6 +20,7 @@ COMMANDS = {
         "rlaif.cli.certify:certify_command",
         "Keep the pairs whose labels people agree with, with a guarantee.",
     ),
+    "review": ("rlaif.cli.review:review_command", "Review a run's pairs by hand, and see how far people agree."),
     "report": ("rlaif.cli.report:report", "Write a run, a comparison or an evaluation as one HTML file."),
     "serve": ("rlaif.cli.serve:serve", "Run a managed vLLM server in the foreground, until Ctrl-C."),
     "doctor": (
@@ -36,6 +37,7 @@ COMMANDS = {
 app = group(
     COMMANDS,
     name="rlaif",
+    add_completion=True,
     help="Constitutional AI / RLAIF preference data, from a constitution to a trained model.",
 )
 

@@ -1,12 +1,11 @@
-"""Options that several commands share, and the run configuration from a run file or directory and flags."""
+"""Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 
-from rlaif.config.run import RunConfig
 from rlaif.datasets.shapes.known import COLUMNS
 from rlaif.datasets.shapes.recognition import OTHERS
 from rlaif.errors import ConfigError, UsageError
@@ -14,10 +13,24 @@ from rlaif.evaluate.gold import FIELDS
 from rlaif.models.config import ModelConfig, model_from_text
 from rlaif.models.managed import on_gpu
 from rlaif.models.model_files import SMOLLM2
-from rlaif.runs.directory import read_config
+from rlaif.shipped import constitution_names
 from rlaif.yaml_file import explain_validation
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+SetValues = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Any setting of a run file, such as sampling.top_k=20."),
+]
+
+
+def shipped_constitutions(incomplete: str) -> list[str]:
+    """Return the names of shipped constitutions that begin so, for the shell's completion."""
+    return [name for name in constitution_names() if name.startswith(incomplete)]
+
+
+Constitution = Annotated[
+    str | None, typer.Option(help="Shipped name or YAML file.", autocompletion=shipped_constitutions)
+]
 
 
 def columns_given(entries: list[str] | None) -> dict[str, str] | None:
@@ -69,47 +82,3 @@ def columns_of(entries: list[str] | None, fields: tuple[str, ...] = FIELDS) -> d
             raise UsageError(f"--column {entry}: must be FIELD=NAME with one of {', '.join(fields)} as the field")
         columns[field] = name
     return columns
-
-
-def run_settings(
-    source: Path | None, flags: dict[tuple[str, ...], Any], *, dry_run: bool, command: str = "generate"
-) -> RunConfig:
-    """Return the configuration of a run file or run directory with the flags set over it.
-
-    Raises UsageError or ConfigError.
-    """
-    if source is None:
-        data: dict[str, Any] = {}
-    elif source.is_dir():
-        data = read_config(source).model_dump(mode="json")
-        for given in ("prompts", "responses"):
-            if any(place[0] == given for place in flags) and ("out",) not in flags:
-                raise UsageError(
-                    f"{source} already has its {given}; for other {given} choose a new --out (replies are reused)"
-                )
-    elif source.is_file():
-        data = RunConfig.load(source).model_dump(mode="json", exclude_unset=True)
-    else:
-        raise UsageError(f"{source}: no such run file or run directory")
-    if ("policy",) in flags and data.get("critic") == data.get("policy"):
-        data.pop("critic", None)  # the critic was the policy; the new policy is the critic again
-    with_responses = "responses" in data or ("responses", "path") in flags
-    if with_responses and ("critic",) in flags and data.get("critic") == data.get("policy"):
-        data.pop("policy", None)  # without prompts the critic stands in for the policy
-    for place, value in flags.items():
-        *sections, key = place
-        section = data
-        for name in sections:
-            section = section.setdefault(name, {})
-        section[key] = value
-    if dry_run:
-        data.setdefault("out", "runs/dry-run")
-        data.setdefault("critic" if with_responses else "policy", {"model": "simulated"})
-    model = "policy" if with_responses and "policy" in data else "critic"
-    needed = ("constitution", model, "out") if with_responses else ("constitution", "prompts", "policy", "out")
-    missing = [f"--{name}" for name in needed if name not in data]
-    if missing:
-        raise ConfigError(
-            f"{', '.join(missing)} missing; give a run file or these flags (see `rlaif {command} --help`)"
-        )
-    return RunConfig.check(data)

@@ -20,6 +20,7 @@ from rlaif.base import Section
 from rlaif.config.judging import JudgingConfig
 from rlaif.constitution.schema import Constitution
 from rlaif.errors import ConfigError
+from rlaif.models.backend import ChatRequest
 from rlaif.models.config import ModelConfig, model_from_text
 from rlaif.preferences.ranking import PairsConfig
 from rlaif.yaml_file import explain_validation, read_yaml, refuse_mistaken
@@ -55,6 +56,12 @@ class ResponsesConfig(Section):
     """Maximum number of rows that are labelled; all by default."""
 
 
+OPTIONAL = ("top_k", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty", "response_format")
+"""Settings of the sampling that are sent only where they are set."""
+SET_ELSEWHERE = {*ChatRequest.model_fields, *OPTIONAL, "model", "stream", "tool_choice", "max_completion_tokens"}
+"""Fields of a request that `extra_body` must not contain."""
+
+
 class SamplingConfig(Section):
     """The sampling of responses from the policy."""
 
@@ -62,8 +69,48 @@ class SamplingConfig(Section):
     """Responses to each prompt, in one request."""
     temperature: float = Field(default=1.0, ge=0, le=5)
     top_p: float = Field(default=1.0, gt=0, le=1)
+    top_k: int | None = Field(default=None, ge=1)
+    """Sample among the `top_k` most likely tokens (vLLM and others; not in OpenAI's API)."""
+    min_p: float | None = Field(default=None, ge=0, le=1)
+    """Leave out tokens less likely than this share of the most likely one (vLLM and others)."""
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
+    repetition_penalty: float | None = Field(default=None, gt=0)
+    """Above 1, tokens that were written before are less likely (vLLM and others)."""
     max_tokens: int = Field(default=512, ge=1)
     stop: tuple[str, ...] = ()
+    """Texts that end a response; they are not part of it. A single one needs no list."""
+    response_format: dict[str, Any] = Field(default_factory=dict)
+    """Form of the responses, as OpenAI's API takes it, such as {type: json_object}."""
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    """Further fields of the request, as the server takes them."""
+
+    @field_validator("stop", mode="before")
+    @classmethod
+    def _one_text_is_enough(cls, stop: object) -> object:
+        return (stop,) if isinstance(stop, str) else stop
+
+    @field_validator("extra_body")
+    @classmethod
+    def _only_further_fields(cls, extra: dict[str, Any]) -> dict[str, Any]:
+        if taken := sorted(extra.keys() & SET_ELSEWHERE):
+            raise ValueError(f"`{taken[0]}` is set by rlaif or by a setting of its own; leave it out of extra_body")
+        return extra
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """The fields of the request that are set here and that only sampling uses."""
+        own = {name: getattr(self, name) for name in OPTIONAL}
+        return {name: value for name, value in own.items() if value not in (None, {})} | self.extra_body
+
+    def questions(self) -> dict[str, Any]:
+        """Return the settings, without optional ones that are not set: a request without them is the same as before."""
+        settings = self.model_dump(mode="json")
+        return {
+            key: value
+            for key, value in settings.items()
+            if key not in {*OPTIONAL, "extra_body"} or value not in (None, {})
+        }
 
     @model_validator(mode="after")
     def _several_responses_differ(self) -> Self:
@@ -201,7 +248,7 @@ class RunConfig(Section):
     def questions(self) -> dict[str, Any]:
         """Return the settings on which requests to models depend; changes of other settings keep all traces."""
         # Nothing is sampled where the responses are given.
-        sampling = {} if self.responses else {"sampling": self.sampling.model_dump(mode="json")}
+        sampling = {} if self.responses else {"sampling": self.sampling.questions()}
         return sampling | {
             "revision": self.revision.model_dump(mode="json"),
             "judging": self.judging.questions(),

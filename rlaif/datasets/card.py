@@ -11,8 +11,17 @@ from rlaif.datasets.columns import column_table
 from rlaif.datasets.formats import Table
 from rlaif.runs.certificate import Certificate, certificate_words, shares_of_tags
 from rlaif.runs.certified import CertifiedRun, certificate_in_force
-from rlaif.runs.description import corrected_words, given_lines, given_words, judge_words, panel_words, strategy_words
+from rlaif.runs.description import (
+    corrected_words,
+    given_lines,
+    given_words,
+    judge_words,
+    panel_words,
+    people_words,
+    strategy_words,
+)
 from rlaif.runs.reader import Run
+from rlaif.runs.reviewed import People, ReviewedRun
 from rlaif.runs.summary import Summary
 
 
@@ -32,7 +41,8 @@ class Contents:
 
 def dataset_card(run: Run, summary: Summary, contents: Contents, tables: Mapping[str, Table]) -> str:
     """Return the card as Markdown with a YAML head."""
-    certificate = certificate_in_force(run)
+    reviewed = run.people if isinstance(run, ReviewedRun) else None
+    certificate = None if reviewed else certificate_in_force(run)
     body = "\n\n".join(
         [
             f"# Preference pairs under the constitution `{run.constitution.name}`",
@@ -40,12 +50,17 @@ def dataset_card(run: Run, summary: Summary, contents: Contents, tables: Mapping
             *([_warnings(summary)] if summary.warnings else []),
             _rows_table(contents.counts, "their turns" if summary.given else "their id"),
             *(["## Certificate\n\n" + _certificate(run, certificate)] if certificate else []),
+            *(["## People\n\n" + _people(reviewed)] if reviewed else []),
             "## Constitution\n\n" + _rules(run),
             "## How it was made\n\n" + _method(run, summary),
             "## What was left out\n\n" + _left_out(summary),
             "## The critic\n\n" + _critic(summary),
             "## Columns\n\n" + _columns(tables, contents),
-            "## Limits\n\n" + _LIMITS.format(checked=_checked(summary, certificate)),
+            "## Limits\n\n"
+            + _LIMITS.format(
+                these="Where people did not decide (see People), these" if reviewed else "These",
+                checked=_checked(summary, certificate),
+            ),
         ]
     )
     return str(DatasetCard(f"---\n{_head(contents).to_yaml()}\n---\n\n{body}\n"))
@@ -85,6 +100,8 @@ def _intro(run: Run, summary: Summary, certificate: Certificate | None) -> str:
         if certificate is None
         else f"People have labelled {certificate.labels} of these pairs (see Certificate)."
     )
+    if isinstance(run, ReviewedRun):
+        people = f"People decided {run.people.by_people} of these pairs (see People)."
     unused = "" if run.config.judging.asks_rules or not run.config.judging.panel else UNUSED_CONSTITUTION
     written_by = f"by **{models.policy}**" if summary.given is None else "from that file"
     return (
@@ -118,6 +135,17 @@ def _certificate(run: Run, certificate: Certificate) -> str:
         f"{certificate.kept_labels} labelled pairs among the kept ones; a tie counts as a disagreement. The claim is "
         "about these pairs as a whole, not about any single one, and holds for no other prompts. Labels: hash "
         f"`{certificate.gold_hash}`.{by_tag}"
+    )
+
+
+def _people(people: People) -> str:
+    return (
+        f"{people_words(people)[0].upper()}{people_words(people)[1:]}. A pair has people's label (`p_chosen_from` is "
+        "`people`) where more than half of the votes name one response; a tie is a vote, who cannot tell has none. "
+        "`p_chosen` is then the probability that another person prefers `chosen`: (k + a) / (n + 2a) with k of n votes "
+        f"for it, a tie counting half, and a = (1 - A) / (2A - 1) for A = {people.agreement_used:.3f}, at which two "
+        "people prefer the same response. It holds on average over the pairs that were reviewed, many of which were "
+        f"chosen because they are doubtful. Verdicts: hash `{people.verdicts}`."
     )
 
 
@@ -246,7 +274,7 @@ def _checked(summary: Summary, certificate: Certificate | None) -> str:
     return " after its recalibration on labelled items, which may not hold for these prompts"
 
 
-_LIMITS = """These labels are the judgements of models under one constitution; they are neither human preferences nor
+_LIMITS = """{these} labels are the judgements of models under one constitution; they are neither human preferences nor
 facts about right and wrong. `p_chosen` is only as well calibrated as the critic{checked}.
 Principles written in one language by one group carry that group's values. Prompts may contain harmful requests, and
 responses may comply with them."""

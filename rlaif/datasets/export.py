@@ -9,10 +9,11 @@ from typing import Any
 
 from rlaif.datasets.card import Contents, dataset_card
 from rlaif.datasets.columns import column_names, columns_used, features, uses_tools, with_empty_calls
-from rlaif.datasets.formats import FORMATS, TRL, Format, Table
+from rlaif.datasets.formats import FORMATS, TRL, Format, Table, with_votes
 from rlaif.errors import StorageError, UsageError
 from rlaif.runs.certified import CertifiedRun
 from rlaif.runs.reader import Run
+from rlaif.runs.reviewed import ReviewedRun
 from rlaif.runs.rows import Row, split_of
 from rlaif.runs.summary import Summary, summarise, warnings_of
 from rlaif.seeds import content_hash
@@ -24,12 +25,14 @@ MARK = "rlaif.json"
 def export(run: Run, format_: str, out: Path | None = None) -> Path:
     """Write a run's dataset and return the folder. Raises UsageError for a folder with other files.
 
-    Of a `CertifiedRun`, only the certified pairs are written; raises UsageError for a format that is not made of pairs.
+    Of a `CertifiedRun`, only the certified pairs are written, of a `ReviewedRun`, pairs with people's labels; raises
+    UsageError for a format that is not made of pairs.
     """
     if format_ not in FORMATS:
         raise UsageError(f"no format {format_!r}; choose one of {', '.join(FORMATS)}")
-    if isinstance(run, CertifiedRun) and not any(table.of_pairs for table in FORMATS[format_].tables.values()):
-        raise UsageError(f"format {format_} is not made of pairs, so a certificate says nothing about its rows")
+    about = _about_pairs(run)
+    if about and not any(table.of_pairs for table in FORMATS[format_].tables.values()):
+        raise UsageError(f"format {format_} is not made of pairs, so {about} about its rows")
     folder = out or run.path / _place(run, format_)
     if format_ == "trl":
         export_trl(run, folder)
@@ -38,9 +41,18 @@ def export(run: Run, format_: str, out: Path | None = None) -> Path:
     return folder
 
 
+def _about_pairs(run: Run) -> str | None:
+    """Return what a run has that concerns its pairs only, as the beginning of a clause; None for a whole run."""
+    if isinstance(run, CertifiedRun):
+        return "a certificate says nothing"
+    return "people's labels of pairs say nothing" if isinstance(run, ReviewedRun) else None
+
+
 def _place(run: Run, format_: str) -> str:
     if isinstance(run, CertifiedRun):
         return f"exports/{format_}-certified"
+    if isinstance(run, ReviewedRun):
+        return f"exports/{format_}-people"
     return "dataset" if format_ == "trl" else f"exports/{format_}"
 
 
@@ -59,6 +71,8 @@ def write_dataset(run: Run, format_: Format, folder: Path, *, card: Summary | No
     A temporary folder is written and then replaces the old one, so that an export is either complete or absent. Raises
     UsageError for a folder with other files, StorageError when it cannot be written.
     """
+    people = run.people if isinstance(run, ReviewedRun) else None
+    format_ = with_votes(format_) if people else format_
     folder = folder.resolve()
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; choose another --out")
@@ -72,6 +86,7 @@ def write_dataset(run: Run, format_: Format, folder: Path, *, card: Summary | No
         if card is not None:
             (unfinished / "README.md").write_text(dataset_card(run, card, written, format_.tables), encoding="utf-8")
         mark = {"run": run.manifest.model_dump(), "rows": written.counts, "warnings": warnings_of(run)}
+        mark |= {"people": people.model_dump()} if people else {}
         (unfinished / MARK).write_text(json.dumps(mark, indent=2))
         shutil.rmtree(folder, ignore_errors=True)
         unfinished.rename(folder)

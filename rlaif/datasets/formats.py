@@ -7,11 +7,12 @@ the train or the test split; trainers ignore columns that they do not know.
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 from rlaif.records import Message, Probability, Record
 from rlaif.runs.reader import Run
+from rlaif.runs.reviewed import ReviewedRow
 from rlaif.runs.rows import Concluded, PairRow, PreferenceRow, RevisionRow, Row
 from rlaif.stats.log_odds import log_odds
 
@@ -262,3 +263,12 @@ FORMATS: Mapping[str, Format] = {
     "nemo-rl": Format("jsonl", {"": _of_pairs(NemoRlRow)}),
 }
 """All formats, by the value of `rlaif export --format`."""
+
+
+def with_votes(format_: Format) -> Format:
+    """Return a format whose tables of pairs have the columns of a reviewed run."""
+    tables = {
+        name: replace(table, row=ReviewedRow) if table is PREFERENCE else table
+        for name, table in format_.tables.items()
+    }
+    return replace(format_, tables=tables)

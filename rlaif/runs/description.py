@@ -8,6 +8,7 @@ from rlaif.preferences.contributions import Panel
 from rlaif.preferences.recalibration import Corrected
 from rlaif.runs.file_labels import LabelAgreement
 from rlaif.runs.given import GivenFile
+from rlaif.runs.reviewed import People
 from rlaif.runs.summary import Summary
 from rlaif.stats.estimates import Estimate
 from rlaif.text.shortcuts import UNITS
@@ -187,3 +188,18 @@ def _session_line(session: dict[str, float]) -> str:
 
 def _reasons(counts: dict[str, int]) -> str:
     return f" ({', '.join(f'{reason} {count}' for reason, count in sorted(counts.items()))})" if counts else ""
+
+
+def people_words(people: People) -> str:
+    """Return what people's verdicts changed in a dataset, and what their labels are worth."""
+    measured = (
+        "no pair has two votes for a response, so their agreement is assumed"
+        if people.agreement is None
+        else f"two reviewers prefer the same response in {people.agreement:.0%} of "
+        f"{counted(people.agreement_pairs, 'pair')}"
+    )
+    return (
+        f"{counted(people.reviewers, 'reviewer')} decided {counted(people.by_people, 'pair')}, "
+        f"{people.reversed} of them against the critic; {counted(people.left_out, 'pair')} on which people prefer "
+        f"neither response left out; {measured}, so a single vote counts as p = {people.agreement_used:.2f}"
+    )

@@ -9,6 +9,7 @@ run.sqlite          prompts, traces and failures with all their texts
 run.lock            locked by the process that writes
 summary.json        the counts and estimates of the run
 shortcuts.json      effects of surface features on the judges, if `rlaif evaluate shortcuts` was run
+reviews/            people's verdicts on the pairs, if `rlaif review` was run
 certificate.json    pairs that agree with people's labels, if `rlaif certify` was run
 logs/               logs of managed servers
 responses.json      what the file of responses had in it, if there is one (`rlaif label`); likewise refused.jsonl,

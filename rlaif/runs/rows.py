@@ -51,7 +51,7 @@ class PreferenceRow(PairRow):
     p_chosen: Probability
     """Probability that `chosen` is the better response under the constitution, according to the judges; use it as a
     soft label."""
-    p_chosen_from: Literal["posterior", "matchup", "checks"]
+    p_chosen_from: Literal["posterior", "matchup", "checks", "people"]
     """`posterior`: `p_chosen` is the posterior probability given all matchups of the prompt and the noise of the
     verdicts over the run. `matchup`: it is that of the pair's own matchup, not calibrated. `checks`: programs decided
     the pair."""

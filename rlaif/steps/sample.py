@@ -25,6 +25,7 @@ async def sample(
             top_p=sampling.top_p,
             max_tokens=sampling.max_tokens,
             stop=sampling.stop,
+            extra=sampling.extra,
         ),
         priority=priority,
         step="sampling",

@@ -10,7 +10,17 @@ from pydantic import ValidationError
 from rlaif.cli.console import run_stoppable, stdout_console
 from rlaif.cli.evaluate.judge_tables import print_evaluation
 from rlaif.cli.live import LiveScreen
-from rlaif.cli.options import DEFAULT_CACHE, Json, columns_of, connection_of, count_given, short_job
+from rlaif.cli.options import (
+    DEFAULT_CACHE,
+    Constitution,
+    Json,
+    SetValues,
+    columns_of,
+    connection_of,
+    count_given,
+    short_job,
+)
+from rlaif.cli.run_settings import run_settings
 from rlaif.config.judging import JudgingConfig
 from rlaif.config.run import RunConfig
 from rlaif.constitution.load import load_constitution
@@ -40,9 +50,10 @@ def evaluate_judge(  # noqa: PLR0913, PLR0917  (a command line's flags)
     judge: Annotated[
         list[str] | None, typer.Option(help=f"Kind of judge; give several to compare them: {', '.join(KINDS)}.")
     ] = None,
-    constitution: Annotated[str | None, typer.Option(help="Shipped name or YAML file.")] = None,
+    constitution: Constitution = None,
     run: Annotated[
-        Path | None, typer.Option(help="Run file for judging, templates, and whatever no flag sets.")
+        Path | None,
+        typer.Option("--run", "--config", help="Run file for judging, templates, and whatever no flag sets."),
     ] = None,
     principles: Annotated[str | None, typer.Option(help="`all`, or the number drawn per item.")] = None,
     orders: Annotated[str | None, typer.Option(help="`both`, or `one` to measure what one order alone gives.")] = None,
@@ -56,6 +67,7 @@ def evaluate_judge(  # noqa: PLR0913, PLR0917  (a command line's flags)
     ] = None,
     cache: Annotated[Path | None, typer.Option(help="Reply store; runs/replies.sqlite by default.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for evaluation.json, verdicts.parquet and the plot.")] = None,
+    set_values: SetValues = None,
     json_: Json = False,
 ) -> None:
     """Measure a critic against gold labels, every pair in both orders, and report whether it is fit to judge.
@@ -77,7 +89,9 @@ def evaluate_judge(  # noqa: PLR0913, PLR0917  (a command line's flags)
                            --judge pairwise-logprob --judge rating --judge pairwise-reasoned
       rlaif evaluate judge --run judges.yaml --gold llmbar/natural.json --json
     """
-    settings = RunConfig.load(run) if run is not None else None
+    if set_values and run is None:
+        raise UsageError("--set changes a run file; give one with --run")
+    settings = run_settings(run, {}, dry_run=False, set_values=set_values) if run is not None else None
     name = constitution or (settings.constitution if settings else None)
     critics = [(text, connection_of(text)) for text in dict.fromkeys(critic or [])]
     if not critics and settings is not None:
