@@ -35,8 +35,8 @@ def label(
     `responses` is a file or hub dataset id, or a dict with `path` and perhaps `shape`, `columns`, `split` and `limit`.
     `critic` is a model, a URL or MODEL@URL, or a dict. `sections` are those of a run file, such as
     `revision={"rounds": 1}` or `judging={"principles": 4}`. `run.labelled_rows` has the labels of the file and what the
-    critic decides of them; `run.likely_wrong()` yields those that it flips, the surest first. Raises what `generate`
-    raises.
+    critic decides of them; `run.flips()` yields those that it flips, the likeliest wrong ones first. Raises what
+    `generate` raises.
     """
     source = responses if isinstance(responses, dict) else str(responses)
     given = {"responses": source, "constitution": str(constitution), "critic": critic, "out": str(out)}

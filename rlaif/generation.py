@@ -38,7 +38,7 @@ from rlaif.runs.directory import (
     write_json,
     write_text,
 )
-from rlaif.runs.file_labels import LABELS, LIKELY_WRONG
+from rlaif.runs.file_labels import FLIPS, LABELS
 from rlaif.runs.given import given_files, json_lines
 from rlaif.runs.reader import Run
 from rlaif.runs.shortcuts import COPY as EFFECTS_COPY
@@ -118,7 +118,7 @@ def _write_results(run: Run, session: dict[str, float]) -> Summary:
     write_json(run.path / "summary.json", summary.model_dump(mode="json"))
     if summary.given is not None and summary.given.agreement is not None:
         write_text(run.path / LABELS, json_lines(one for row in run.labelled_rows for one in row.labels))
-        write_text(run.path / LIKELY_WRONG, json_lines(run.likely_wrong()))
+        write_text(run.path / FLIPS, json_lines(run.flips()))
     if summary.traces:
         export_trl(run, run.path / "dataset", summary)
     return summary

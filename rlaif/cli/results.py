@@ -10,7 +10,7 @@ from rlaif.cli.console import stdout_console
 from rlaif.runs.certificate import certificate_words, read_certification
 from rlaif.runs.certified import certificate_in_force, state_of
 from rlaif.runs.description import corrected_words, given_lines, panel_words, summary_lines
-from rlaif.runs.file_labels import LABELS, LIKELY_WRONG
+from rlaif.runs.file_labels import FLIPS, LABELS
 from rlaif.runs.given import REFUSED
 from rlaif.runs.reader import Run
 from rlaif.runs.reviews import read_reviews
@@ -30,7 +30,7 @@ def print_summary(run: Run, summary: Summary, rows: dict[str, int]) -> None:
     if summary.given is None:
         print_one_pair(run, console)
     else:
-        print_likely_wrong(run, summary, console)
+        print_flips(run, summary, console)
     shown = ", ".join(f"{name} {count}" for name, count in rows.items()) or "no rows"
     console.print(f"dataset  {run.path / 'dataset'}   ({shown}; card in README.md)", markup=False)
     console.print(f"next     rlaif show {run.path}", markup=False)
@@ -83,11 +83,11 @@ def print_one_pair(run: Run, console: Console) -> None:
 TOP_ROWS = 3
 
 
-def print_likely_wrong(run: Run, summary: Summary, console: Console) -> None:
-    """Print the labels of the file that are most likely wrong, and which files have all of it."""
+def print_flips(run: Run, summary: Summary, console: Console) -> None:
+    """Print the flips of the largest probability that the file is wrong, and the files that have all of them."""
     assert summary.given is not None
     agreement, refused = summary.given.agreement, sum(summary.given.file.refused.values())
-    for one in run.likely_wrong(TOP_ROWS) if agreement else ():
+    for one in run.flips(TOP_ROWS) if agreement else ():
         console.print(Text(f"\n{one.row}   p(the label is wrong) {one.p_wrong:.2f}", style="bold"))
         console.print(f"  prompt          {_short(one.prompt[-1].content)}", markup=False)
         for side, text, place in (("file", one.better_text, one.better), ("critic", one.worse_text, one.worse)):
@@ -95,8 +95,8 @@ def print_likely_wrong(run: Run, summary: Summary, console: Console) -> None:
     console.print()
     if agreement is not None:
         console.print(f"labels   {run.path / LABELS}   ({agreement.labels}, in the file's order)", markup=False)
-        flips = f"{agreement.flips} that the critic flips, the surest first"
-        console.print(f"flips    {run.path / LIKELY_WRONG}   ({flips})", markup=False)
+        flips = f"{agreement.flips} that the critic flips, the likeliest wrong ones first"
+        console.print(f"flips    {run.path / FLIPS}   ({flips})", markup=False)
     if refused:
         console.print(
             f"refused  {run.path / REFUSED}   ({counted(refused, 'row')}, with line and reason)", markup=False

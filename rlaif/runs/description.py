@@ -203,6 +203,11 @@ def _agreement_lines(found: LabelAgreement) -> list[str]:
             f"the critic agrees with {share} of the labels that it decides; the interval is over "
             f"{counted(found.agreement.prompts, 'prompt')}"
         )
+        right = f"{found.reliability.value:.0%}{found.reliability.ends_or_reason('.0%')}"
+        sums.append(
+            f"if the critic's probabilities are right, a label of the file is right with probability {right}, and "
+            f"{counted(found.likely_wrong, 'label')} more likely wrong than not"
+        )
     return sums
 
 

@@ -13,7 +13,7 @@ reviews/            people's verdicts on the pairs, if `rlaif review` was run
 certificate.json    pairs that agree with people's labels, if `rlaif certify` was run
 logs/               logs of managed servers
 responses.json      what the file of responses had in it, if there is one (`rlaif label`); likewise refused.jsonl,
-                    labels.jsonl and likely_wrong.jsonl
+                    labels.jsonl and flips.jsonl
 dataset/            the exported dataset
 """
 

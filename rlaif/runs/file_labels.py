@@ -3,17 +3,19 @@
 labels = agrees + flips + abstains (by reason) + not compared + not judged; ties in the file are counted apart
 
 A label is one pair of responses of a row of which the file says that one is better. What the critic decides of it is
-what a pair of the run would be: the same thresholds, corrections and posterior. Whether a label is wrong is asked of
-the critic alone: a flip is a contradiction, and who is right, only people can tell.
+what a pair of the run would be: the same thresholds, corrections and posterior. How likely a label is wrong follows
+from the critic's probability and from how reliable the file's labels are, as far as the critic shows that; who is
+right, only people can tell.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
 from rlaif.preferences.judgement import Rule
+from rlaif.preferences.label_noise import LabelNoise, fit_label_noise
 from rlaif.preferences.pairs import Decided, decisions
 from rlaif.preferences.recalibration import Correction
 from rlaif.records import GivenResponse, Message, Probability, Prompt, Record, Trace, preference
@@ -23,8 +25,8 @@ from rlaif.steps.given import response_id
 
 LABELS = "labels.jsonl"
 """File in the run directory: what the critic says of every label of the file, in the file's order."""
-LIKELY_WRONG = "likely_wrong.jsonl"
-"""File in the run directory: the labels that the critic flips, the surest first."""
+FLIPS = "flips.jsonl"
+"""File in the run directory: the labels that the critic flips, the likeliest wrong ones first."""
 
 Outcome = Literal["agrees", "flips", "abstains", "not compared", "not judged"]
 By = Literal["chosen", "label", "score"]
@@ -47,12 +49,15 @@ class JudgedLabel(Record):
     failed, or was not reached."""
     why: str | None = None
     """Why the critic abstains."""
+    p_critic: Probability | None = None
+    """Probability that the label is right, according to the critic alone (its `p_chosen`, or 1 minus that); None where
+    it does not decide."""
     p_wrong: Probability | None = None
-    """Probability that the response called worse is the better one, according to the critic (`p_chosen`); None where it
-    does not decide."""
+    """Probability that the label is wrong, given the critic's probability and how reliable the file's labels are
+    (`preferences/label_noise.py`); None where the critic does not decide."""
 
 
-class LikelyWrong(JudgedLabel):
+class FlippedLabel(JudgedLabel):
     """A label that the critic flips, with its texts."""
 
     prompt: tuple[Message, ...]
@@ -76,6 +81,10 @@ class LabelAgreement(Record):
     """Share of the labels with which the critic agrees, of those that it decides."""
     decided: Estimate
     """Share of the compared labels that the critic decides."""
+    reliability: Estimate
+    """Probability that a label of the file is right, if the critic's probabilities are."""
+    likely_wrong: int
+    """Labels that are wrong with a probability above one half."""
 
 
 class GivenSummary(Record):
@@ -131,7 +140,7 @@ def _judged_label(
     ids = response_id(better), response_id(worse)
     label = given[better].label
     assert label is not None
-    outcome, why, p_wrong = _outcome(None if decided is None else decided.get(frozenset(ids)), ids[0])
+    outcome, why, p_critic = _outcome(None if decided is None else decided.get(frozenset(ids)), ids[0])
     return JudgedLabel(
         row=prompt.row,
         prompt_id=prompt.id,
@@ -142,20 +151,33 @@ def _judged_label(
         worse_model=given[worse].model,
         outcome="not judged" if decided is None else outcome,
         why=why,
-        p_wrong=p_wrong,
+        p_critic=p_critic,
     )
 
 
 def _outcome(decided: Decided | str | None, better: str) -> tuple[Outcome, str | None, float | None]:
-    """Return (outcome, why the critic abstains, probability that the label is wrong)."""
+    """Return (outcome, why the critic abstains, the critic's probability that the label is right)."""
     if decided is None:
         return "not compared", None, None
     if isinstance(decided, str):
         return "abstains", decided, None
-    return ("agrees", None, 1 - decided.p) if decided.winner == better else ("flips", None, decided.p)
+    return ("agrees", None, decided.p) if decided.winner == better else ("flips", None, 1 - decided.p)
 
 
-def agreement_of(rows: Iterable[LabelledRow]) -> LabelAgreement | None:
+def with_p_wrong(rows: Sequence[LabelledRow]) -> tuple[list[LabelledRow], LabelNoise | None]:
+    """Return the rows with `p_wrong`, and the reliability of the file's labels that it comes from."""
+    decided = [(row.conversation, one) for row in rows for one in row.labels if one.p_critic is not None]
+    qs = [one.p_critic or 0.0 for _, one in decided]
+    noise = fit_label_noise(qs, [conversation for conversation, _ in decided])
+    ps = iter(noise.p_wrong(qs) if noise else ())
+
+    def judged(one: JudgedLabel) -> JudgedLabel:
+        return one if one.p_critic is None else one.model_copy(update={"p_wrong": next(ps)})
+
+    return [replace(row, labels=tuple(judged(one) for one in row.labels)) for row in rows], noise
+
+
+def agreement_of(rows: Sequence[LabelledRow], noise: LabelNoise | None) -> LabelAgreement | None:
     """Return the agreement over all rows; None where no two responses have a label or a tie."""
     outcomes, reasons, ties = Counter[Outcome](), Counter[str](), 0
     tallies = []
@@ -180,6 +202,8 @@ def agreement_of(rows: Iterable[LabelledRow]) -> LabelAgreement | None:
         not_judged=outcomes["not judged"],
         agreement=by_prompt.ratio("agrees", "decided"),
         decided=by_prompt.ratio("decided", "compared"),
+        reliability=noise.reliability if noise else Estimate(value=None),
+        likely_wrong=sum((one.p_wrong or 0) > 0.5 for row in rows for one in row.labels),
     )
 
 
@@ -189,9 +213,9 @@ def flips_of(rows: Iterable[LabelledRow]) -> list[JudgedLabel]:
     return sorted(flips, key=lambda one: -(one.p_wrong or 0))
 
 
-def with_texts(one: JudgedLabel, prompt: Prompt) -> LikelyWrong:
+def with_texts(one: JudgedLabel, prompt: Prompt) -> FlippedLabel:
     """Return a label of a prompt's row with its texts."""
     texts = {response_id(place): given.text for place, given in enumerate(prompt.given or ())}
-    return LikelyWrong(
+    return FlippedLabel(
         **one.model_dump(), prompt=prompt.messages, better_text=texts[one.better], worse_text=texts[one.worse]
     )

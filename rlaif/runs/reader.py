@@ -10,6 +10,7 @@ from rlaif.config.run import RunConfig
 from rlaif.constitution.schema import Constitution
 from rlaif.errors import RunDirectoryError, UsageError
 from rlaif.preferences.judgement import Rule
+from rlaif.preferences.label_noise import LabelNoise
 from rlaif.preferences.length import LengthEffect, length_effect
 from rlaif.preferences.pairs import Conclusion, conclude
 from rlaif.preferences.position import PositionBias
@@ -18,7 +19,16 @@ from rlaif.records import Failure, Prompt, Trace
 from rlaif.runs.calibrate import correction_of, uncorrected
 from rlaif.runs.certificate import mark_certified
 from rlaif.runs.directory import TRACES, Manifest, ServedModels, read_config, read_manifest, read_models, read_text
-from rlaif.runs.file_labels import LabelledRow, LikelyWrong, flips_of, judge_labels, with_texts
+from rlaif.runs.file_labels import (
+    FlippedLabel,
+    LabelAgreement,
+    LabelledRow,
+    agreement_of,
+    flips_of,
+    judge_labels,
+    with_p_wrong,
+    with_texts,
+)
 from rlaif.runs.rows import PreferenceRow, Provenance, RevisionRow, preference_rows, revision_rows
 from rlaif.runs.store import TraceReader
 from rlaif.yaml_file import read_yaml
@@ -89,9 +99,18 @@ class Run:
         rules, recalibrate = self.constitution, self.correction.recalibrate
         return self.config.judging.rule(rules.weights, rules.priorities, self.position_bias, recalibrate)
 
-    @cached_property
+    @property
     def labelled_rows(self) -> list[LabelledRow]:
         """Every row of the file of responses, in its order, with its labels and what the critic decides of them."""
+        return self._labels[0]
+
+    @cached_property
+    def label_agreement(self) -> LabelAgreement | None:
+        """The labels of the file of responses against what the critic decides; None where it has none."""
+        return agreement_of(*self._labels)
+
+    @cached_property
+    def _labels(self) -> tuple[list[LabelledRow], LabelNoise | None]:
 
         def judged(prompt: Prompt, trace: Trace | None) -> LabelledRow:
             return judge_labels(prompt, trace, self.rule, self.correction)
@@ -99,10 +118,10 @@ class Run:
         with TraceReader(self.path / TRACES, Trace) as reader:
             finished = {trace.prompt.id: judged(trace.prompt, trace) for trace in reader.traces()}
             open_rows = {prompt.id: judged(prompt, None) for _, prompt in reader.todo()}
-            return [(finished.get(name) or open_rows[name]) for name in reader.prompt_ids()]
+            return with_p_wrong([finished.get(name) or open_rows[name] for name in reader.prompt_ids()])
 
-    def likely_wrong(self, most: int | None = None) -> Iterator[LikelyWrong]:
-        """Yield the labels of the file that the critic flips, the surest first, with their texts."""
+    def flips(self, most: int | None = None) -> Iterator[FlippedLabel]:
+        """Yield the labels of the file that the critic flips, the likeliest wrong ones first, with their texts."""
         with TraceReader(self.path / TRACES, Trace) as reader:
             for one in flips_of(self.labelled_rows)[:most]:
                 trace = reader.trace(one.prompt_id)

@@ -21,7 +21,7 @@ from rlaif.preferences.recalibration import Corrected
 from rlaif.records import Record, Trace, Usage
 from rlaif.runs.calibrate import doubts, not_applied
 from rlaif.runs.certified import stale_warnings
-from rlaif.runs.file_labels import GivenSummary, agreement_of
+from rlaif.runs.file_labels import GivenSummary
 from rlaif.runs.given import read_given
 from rlaif.runs.policy_wins import PolicyWins, policy_wins, tally_policies
 from rlaif.runs.reader import Run
@@ -160,7 +160,7 @@ def _compared(run: Run) -> list[str]:
 def _given(run: Run) -> GivenSummary | None:
     if run.config.responses is None:
         return None
-    return GivenSummary(file=read_given(run.path), agreement=agreement_of(run.labelled_rows))
+    return GivenSummary(file=read_given(run.path), agreement=run.label_agreement)
 
 
 def _by_checks(rule: Rule, conclusion: Conclusion, pair: Pair) -> bool:
@@ -242,7 +242,7 @@ def warnings_of(run: Run) -> list[str]:
 
 def _chance(run: Run) -> list[str]:
     """Return a warning where the critic is not shown to agree with the file's labels more often than by chance."""
-    found = None if run.config.responses is None else agreement_of(run.labelled_rows)
+    found = None if run.config.responses is None else run.label_agreement
     if found is None or not found.agreement.n or (found.agreement.low or 0) > 0.5:
         return []
     return [

@@ -1,6 +1,7 @@
 """`rlaif label` from end to end, against the simulated server: nothing sampled, every row accounted for."""
 
 import json
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from rlaif import label
 from rlaif.runs.reader import Run
 from rlaif.runs.rows import split_of
+from rlaif.stats.log_odds import sigmoid
 from rlaif.testing import SimulatedModel, SimulatedServer
 from tests.command import Rlaif, commands, serving
 from tests.label.rows import BAD, FAIR, GOOD, LAYOUTS
@@ -79,9 +81,12 @@ def test_flips_agreements_and_ties_are_told_apart_and_the_surest_flip_comes_firs
     assert sum(found["abstained"].values()) == 1
     assert found["agreement"]["value"] == 0.8
     assert found["agreement"]["low"] < 0.8 < found["agreement"]["high"]
-    flips = lines_of("runs/one/likely_wrong.jsonl")
+    flips = lines_of("runs/one/flips.jsonl")
     assert [(one["row"], one["better_text"]) for one in flips] == [("line 10", BAD), ("line 9", FAIR)]
-    assert flips[0]["p_wrong"] > flips[1]["p_wrong"] > 0.5
+    assert flips[0]["p_critic"] < flips[1]["p_critic"] < 0.5
+    assert 0.5 < flips[1]["p_wrong"] < 1 - flips[1]["p_critic"]  # most labels are right, and that counts
+    assert found["likely_wrong"] == 2
+    assert 0.5 < found["reliability"]["value"] < 0.95
     assert [one["row"] for one in lines_of("runs/one/labels.jsonl")] == [f"line {n}" for n in (*range(1, 11), 12)]
     assert "12 rows of rows.jsonl = 12 judged + 0 failures + 0 refused" in said.out
     assert "1 tie in the file" in said.out
@@ -148,8 +153,9 @@ def test_a_run_file_with_responses_and_a_stopped_run_are_continued_without_the_f
     assert rlaif("label", "run.yaml", "--dry-run").code == 0
     said = rlaif("label", "run.yaml", "--json")
     assert json.loads(said.out)["traces"] == 4
-    Path("rows.jsonl").unlink()
     asked = len(server.asked)
+    assert "rows.jsonl = 4 judged" in rlaif("label", "run.yaml").out
+    Path("rows.jsonl").unlink()
     assert json.loads(rlaif("label", "runs/two", "--min-margin", "0.3", "--json").out)["given"]["file"]["rows"] == 4
     assert json.loads(rlaif("generate", "runs/two", "--json").out)["given"]["agreement"]["agrees"] == 4
     assert len(server.asked) == asked
@@ -158,14 +164,20 @@ def test_a_run_file_with_responses_and_a_stopped_run_are_continued_without_the_f
 def test_the_trace_the_report_and_the_card_say_that_the_responses_were_given(
     rlaif: Rlaif, flags: tuple[str, ...]
 ) -> None:
-    rlaif("label", write(LAYOUTS["binarized"][1]("Why?")), *flags)
-    shown = rlaif("show", "runs/one", "id of Why?")
-    assert "g0  given  unknown" in shown.out
+    flipped = {"prompt": "How?", "chosen": "A bad one. (quality -3.00)", "rejected": "<b>Good</b>. (quality +3.00)"}
+    rlaif("label", write(LAYOUTS["binarized"][1]("Why?"), flipped), *flags)
+    shown = " ".join(rlaif("show", "runs/one", "id of Why?").out.split())
+    assert "g0, g1: the responses of the file (line 1)" in shown
+    assert "g0 given unknown better according to the file score" in shown
     assert rlaif("report", "runs/one", "--out", "page.html").code == 0
     for page in ("page.html", "runs/one/dataset/README.md"):
         text = Path(page).read_text(encoding="utf-8")
         assert "given by rows.jsonl, shape pairs (chosen, rejected); none sampled" in text
         assert "temperature" not in text
+    page = Path("page.html").read_text(encoding="utf-8")
+    assert "1 of 1 labels, the likeliest wrong ones first" in page
+    assert "&lt;b&gt;Good&lt;/b&gt;. (quality +3.00)" in page
+    assert "No person has labelled" not in page
     assert "No person has labelled" not in Path("runs/one/dataset/README.md").read_text(encoding="utf-8")
 
 
@@ -199,7 +211,7 @@ def test_the_python_api_labels_and_says_which_labels_are_likely_wrong(
     source = {"path": file, "columns": {"prompt": "question"}}
     run = label(source, constitution=constitution_file, critic=server.url, out="runs/api", judging={"principles": 1})
     assert [one.outcome for row in run.labelled_rows for one in row.labels] == ["flips", "agrees"]
-    assert [(one.row, one.worse_text) for one in run.likely_wrong()] == [("line 1", GOOD)]
+    assert [(one.row, one.worse_text) for one in run.flips()] == [("line 1", GOOD)]
     assert run.config.revision.rounds == 0
 
 
@@ -218,3 +230,33 @@ def test_other_responses_in_the_same_directory_are_refused(rlaif: Rlaif, flags: 
     rlaif("label", write(LAYOUTS["llmbar"][1]("Why?")), *flags)
     said = rlaif("label", write(LAYOUTS["llmbar"][1]("How?")), *flags)
     assert said.complains(2, "runs/one contains a run with other settings", "Choose another --out")
+
+
+@pytest.mark.slow
+def test_planted_wrong_labels_are_as_many_as_the_probabilities_say(
+    rlaif: Rlaif, constitution_file: Path, tmp_path: Path
+) -> None:
+    rng, truth, rows = random.Random(4), {}, []
+    for number in range(900):
+        qualities = [rng.gauss(0, 1.4) for _ in range(2)]
+        texts = [f"Response {place} to {number}. (quality {q:+.2f})" for place, q in enumerate(qualities)]
+        better = 0 if rng.random() < sigmoid(qualities[0] - qualities[1]) else 1
+        wrong = rng.random() < 0.15
+        labelled = better ^ wrong
+        truth[f"line {number + 1}"] = wrong
+        rows.append({"prompt": f"Question {number}?", "chosen": texts[labelled], "rejected": texts[1 - labelled]})
+    with serving(SimulatedServer(SimulatedModel(noise=0.7, position_bias=0.8))) as server:
+        flags = ("--constitution", str(constitution_file), "--critic", server.url, "--out", "runs/planted")
+        assert rlaif("label", write(*rows), *flags, "--min-margin", "0", "--json").code == 0
+    agreement = Run("runs/planted").label_agreement
+    assert agreement is not None
+    assert agreement.reliability.holds(0.85)
+    judged = [one for one in lines_of("runs/planted/labels.jsonl") if one["p_wrong"] is not None]
+    assert len(judged) > 500
+    judged.sort(key=lambda one: one["p_wrong"])
+    for part in (judged[-100:], judged[:-100]):
+        said, found = (
+            sum(values) / len(part) for values in ([o["p_wrong"] for o in part], [truth[o["row"]] for o in part])
+        )
+        assert abs(said - found) < 0.1, (said, found)
+    assert sum(truth[one["row"]] for one in judged[-100:]) > 3 * sum(truth[one["row"]] for one in judged[:100])
