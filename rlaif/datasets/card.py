@@ -1,12 +1,11 @@
 """The dataset card: the constitution, the models, the method, what was left out, and the limits."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
-from huggingface_hub import DatasetCard, DatasetCardData
+from huggingface_hub import DatasetCard
 
 from rlaif.config.run import RunConfig
+from rlaif.datasets.card_head import LEAST_SHARE, Contents, card_head, prompts_name
 from rlaif.datasets.columns import column_table
 from rlaif.datasets.formats import Table
 from rlaif.runs.certificate import Certificate, certificate_words, shares_of_tags
@@ -14,18 +13,6 @@ from rlaif.runs.certified import CertifiedRun, certificate_in_force
 from rlaif.runs.description import corrected_words, judge_words, panel_words, strategy_words
 from rlaif.runs.reader import Run
 from rlaif.runs.summary import Summary
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What was written of a dataset."""
-
-    counts: Mapping[str, int]
-    """Number of rows by `table/split`."""
-    hashes: Mapping[str, str]
-    """A hash of the rows by table."""
-    tools: bool
-    """Whether a prompt has tools, or a turn has calls of them."""
 
 
 def dataset_card(run: Run, summary: Summary, contents: Contents, tables: Mapping[str, Table]) -> str:
@@ -36,7 +23,7 @@ def dataset_card(run: Run, summary: Summary, contents: Contents, tables: Mapping
             f"# Preference pairs under the constitution `{run.constitution.name}`",
             _intro(run, summary, certificate),
             *([_warnings(summary)] if summary.warnings else []),
-            _rows_table(contents.counts),
+            _rows_table(contents.counts) + _languages(contents.languages),
             *(["## Certificate\n\n" + _certificate(run, certificate)] if certificate else []),
             "## Constitution\n\n" + _rules(run),
             "## How it was made\n\n" + _method(run, summary),
@@ -46,28 +33,7 @@ def dataset_card(run: Run, summary: Summary, contents: Contents, tables: Mapping
             "## Limits\n\n" + _LIMITS.format(checked=_checked(summary, certificate)),
         ]
     )
-    return str(DatasetCard(f"---\n{_head(contents).to_yaml()}\n---\n\n{body}\n"))
-
-
-def _head(contents: Contents) -> DatasetCardData:
-    # load_dataset caches a folder by its path and these lines: without the hash it would return the rows of an earlier
-    # export to the same folder.
-    configs: list[dict[str, Any]] = []
-    for name in ("preference", "sft"):
-        files = [
-            {"split": split, "path": f"{name}/{split}.parquet"}
-            for split in ("train", "test")
-            if contents.counts.get(f"{name}/{split}")
-        ]
-        if files:
-            config = {"config_name": name, "description": f"rows {contents.hashes[name]}", "data_files": files}
-            configs.append(config | ({"default": True} if not configs else {}))
-    return DatasetCardData(
-        pretty_name="Constitutional preference pairs",
-        tags=["dpo", "preference", "rlaif", "constitutional-ai", "synthetic"],
-        task_categories=["text-generation"],
-        configs=configs,
-    )
+    return str(DatasetCard(f"---\n{card_head(run, contents, tables).to_yaml()}\n---\n\n{body}\n"))
 
 
 UNUSED_CONSTITUTION = (
@@ -85,7 +51,7 @@ def _intro(run: Run, summary: Summary, certificate: Certificate | None) -> str:
     )
     unused = "" if run.config.judging.asks_rules or not run.config.judging.panel else UNUSED_CONSTITUTION
     return (
-        f"{summary.pairs} pairs from {summary.traces} of {summary.prompts} prompts ({run.manifest.prompts}). "
+        f"{summary.pairs} pairs from {summary.traces} of {summary.prompts} prompts ({prompts_name(run)}). "
         f"Responses by **{models.policy}**, judged by **{run.judged_with}** under {summary.constitution} "
         f"(`{summary.constitution_hash}`), made with rlaif {run.manifest.rlaif} on {run.manifest.created[:10]}, seed "
         f"{run.config.seed}. {people}{unused}"
@@ -122,6 +88,16 @@ def _rows_table(counts: Mapping[str, int]) -> str:
         "\n".join(lines) + "\n\nPrompts are split by a hash of their id, so the same prompt is in the same split in "
         "every run with this test fraction."
     )
+
+
+def _languages(shares: Mapping[str, float]) -> str:
+    """Return a paragraph on the languages of the rows; empty where none was found."""
+    if not shares:
+        return ""
+    shown = ", ".join(f"{code} {share:.1%}" for code, share in shares.items() if share >= LEAST_SHARE)
+    others = 1 - sum(share for share in shares.values() if share >= LEAST_SHARE)
+    rest = f", others or none {others:.1%}" if others > 0.0005 else ""
+    return f"\n\nLanguages of the rows, by a classifier that is often wrong on short texts (py3langid): {shown}{rest}."
 
 
 def _rules(run: Run) -> str:
