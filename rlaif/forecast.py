@@ -57,13 +57,13 @@ def plan_prompt(config: RunConfig, constitution: Constitution, given: float = 0)
 
     `given` is the mean number of given responses, where none are sampled.
     """
-    sampling, revision = config.sampling, config.revision
-    responses = round(given) or sampling.n
-    sample = LENGTH_OF_LIMIT * sampling.max_tokens
+    asked, revision = config.sampled_by, config.revision
+    responses = round(given) or config.samples
+    sample = LENGTH_OF_LIMIT * sum(one.sampling.n * one.sampling.max_tokens for one in asked) / config.samples
     critique, revised = LENGTH_OF_LIMIT * revision.critique_max_tokens, LENGTH_OF_LIMIT * revision.max_tokens
     rounds = responses * revision.rounds
     plan: dict[Step, PlannedStep] = {
-        "sampling": PlannedStep(0 if given else 1, TOKENS_AROUND, sampling.n * sample),
+        "sampling": PlannedStep(0 if given else len(asked), TOKENS_AROUND, responses * sample / len(asked)),
         "critique": PlannedStep(rounds, 2 * TOKENS_AROUND + sample, critique),
         "revision": PlannedStep(rounds, 2 * TOKENS_AROUND + sample + critique, revised),
     }

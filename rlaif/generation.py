@@ -64,7 +64,8 @@ async def generate_async(
     screen = screen or Silent()
     path = Path(config.out)
     resumed = (path / "manifest.json").is_file()
-    constitution, templates = load_constitution(config.constitution), config.judging.load_templates(config.templates)
+    constitution = load_constitution(config.constitution)
+    templates = config.judging.load_templates(config.templates, also=config.own_templates)
     config.check_usable(constitution)
     gate = None if make_gate is None else make_gate(config, constitution)
     recalibrator, effects = recalibrator_at(config), effects_at(config)
@@ -224,11 +225,17 @@ def _headline(config: RunConfig, constitution: Constitution, prompts: int, dupli
             f"{constitution.name} v{constitution.version} ({principles} principle{'s' * (principles != 1)})",
             f"{prompts} prompt{'s' * (prompts != 1)}"
             + (f" ({duplicates} duplicate{'s' * (duplicates != 1)} dropped)" if duplicates else ""),
-            "responses given" if config.responses else f"policy {config.policy.model or config.policy.url[0]}",
+            "responses given" if config.responses else _policies(config),
             f"critic {config.critic.model or config.critic.url[0]}",
             config.out + (" (continued)" if resumed else ""),
         ]
     )
+
+
+def _policies(config: RunConfig) -> str:
+    if config.policies:
+        return f"policies {', '.join(policy.name for policy in config.policies)}"
+    return f"policy {config.policy.model or config.policy.url[0]}"
 
 
 __all__ = ["Progress", "Run", "Screen", "Silent", "Summary", "generate_async"]

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from rlaif.base import Record, SparseRecord
 from rlaif.checks.check import CheckResult, NamedCheck
@@ -142,6 +142,9 @@ class Response(Record):
     parent: str | None = None
     """The response this one revises."""
     model: str
+    policy: str | None = None
+    """The policy that wrote it, by the name in the run file, where a run has several; a revision has that of the
+    response it revises."""
     seed: int
     finish_reason: str
     """`stop`, or `length` when the response was cut at max_tokens."""
@@ -154,6 +157,11 @@ class Response(Record):
     candidate."""
     reply: str
     """Key of the raw reply in the reply store."""
+
+    @model_serializer(mode="wrap")
+    def _without_policy(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the policy where a run has one only."""
+        return {name: value for name, value in write(self).items() if name != "policy" or value is not None}
 
 
 class Critique(Record):

@@ -25,6 +25,7 @@ def simulated_config(config: RunConfig, server: SimulatedServer, folder: Path) -
     return config.model_copy(
         update={
             "policy": endpoint,
+            "policies": tuple(one.model_copy(update={"model": endpoint}) for one in config.policies),
             "critic": endpoint,
             "judging": _by_the_critic(config.judging),
             "prompts": config.prompts.model_copy(update={"limit": limit}),

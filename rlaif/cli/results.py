@@ -13,6 +13,7 @@ from rlaif.runs.description import corrected_words, given_lines, panel_words, su
 from rlaif.runs.file_labels import FLIPS, LABELS
 from rlaif.runs.given import REFUSED
 from rlaif.runs.reader import Run
+from rlaif.runs.reviews import read_reviews
 from rlaif.runs.summary import Summary
 from rlaif.text.wording import counted
 
@@ -52,6 +53,14 @@ def certificate_lines(run: Run) -> list[str]:
     if certificate is None and read_certification(run.path).attempts:
         return ["certified  nothing: no attempt to certify this run succeeded"]
     return [f"certified  {certificate_words(certificate)}"] if certificate and valid else []
+
+
+def review_lines(run: Run) -> list[str]:
+    """Return a line on the people who reviewed the run; none where nobody has."""
+    verdicts = [f"{name} {len(found)}" for name, found in read_reviews(run.path).items() if found]
+    if not verdicts:
+        return []
+    return [f"reviewed   by people, pairs: {', '.join(verdicts)}; rlaif review {run.path} --results"]
 
 
 def print_one_pair(run: Run, console: Console) -> None:

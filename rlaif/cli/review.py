@@ -130,7 +130,8 @@ def _announce(opened: Opened, session: Session, url: str, *, as_json: bool) -> N
     sampled = sum(one.drawn == "random" for one in session.queue)
     total, done, path = len(session.queue), session.done, session.file.path
     if as_json:
-        print(json.dumps({"url": url, "reviewer": opened.reviewer, "pairs": total, "done": done}), flush=True)
+        found = {"url": url, "reviewer": opened.reviewer, "pairs": total, "done": done, "changes": opened.changes}
+        print(json.dumps(found, ensure_ascii=False), flush=True)
         return
     if opened.changes:
         print(f"! the plan of this review changed: {'; '.join(opened.changes)}; verdicts are kept")

@@ -41,18 +41,25 @@ def results_job(path: Path, gold: Path | None, labels: Path | None, *, as_json: 
 def result_lines(found: ReviewResults) -> list[str]:
     """Return counts, agreement of the reviewers, and agreement with the critic."""
     foreign = f"; {counted(found.not_of_the_run, 'reviewed pair')} not of the run now" if found.not_of_the_run else ""
-    shared, alpha = f"{counted(int(found.alpha.n), 'pair')} with two votes or more", _number(found.alpha, ".2f")
     return [
         f"reviewed   {found.reviewed} of {found.planned} planned of {counted(found.pairs, 'pair')}; random share "
         f"{found.random_reviewed} of {found.random_planned}{foreign}",
         f"labels     {found.decided} by more than half of the votes, {found.undecided} by none, "
         f"{found.without_vote} without a vote; {found.overturned} against the critic",
         *(line for name, one in found.reviewers.items() for line in _reviewer_lines(name, one)),
-        f"agreement  alpha {alpha}, the same verdict in {_number(found.same, '.0%')}, on {shared}",
-        f"           random share: alpha {_number(found.alpha_random, '.2f')}, the same verdict in "
-        f"{_number(found.same_random, '.0%')}, on {int(found.alpha_random.n)}",
+        *(_agreement_lines(found) if found.reviewed_by_several else []),
         _critic_line(found),
     ]
+
+
+def _agreement_lines(found: ReviewResults) -> list[str]:
+    measured = ((found.alpha, found.same), (found.alpha_random, found.same_random))
+    every, random = (
+        f"alpha {_number(alpha, '.2f')}, the same verdict in {_number(same, '.0%')}, on "
+        f"{counted(int(alpha.n), 'pair')} with two votes or more"
+        for alpha, same in measured
+    )
+    return [f"agreement  {every}", f"           random share: {random}"]
 
 
 def _critic_line(found: ReviewResults) -> str:
@@ -65,11 +72,12 @@ def _critic_line(found: ReviewResults) -> str:
 
 def _reviewer_lines(name: str, one: Reviewer) -> list[str]:
     seconds = "" if one.median_seconds is None else f", median {one.median_seconds:.0f} s"
+    with_others = _number(one.agrees_with_others, ".0%")
+    others = "" if one.agrees_with_others.value is None else f"with the others in {with_others}, "
     return [
         f"reviewer   {name}: {counted(one.verdicts, 'verdict')} (1: {one.first}, 2: {one.second}, tie: {one.ties}, "
         f"can't tell: {one.cannot_tell}), {one.words} with words{seconds}",
-        f"           agrees with the others in {_number(one.agrees_with_others, '.0%')}, with the critic in "
-        f"{_number(one.agrees_with_critic, '.0%')} of the random share",
+        f"           agrees {others}with the critic in {_number(one.agrees_with_critic, '.0%')} of the random share",
     ]
 
 

@@ -180,12 +180,12 @@ class JudgingConfig(Section):
         own = [kind.template for name, kind in KINDS.items() if name in kinds and kind.template]
         return tuple(dict.fromkeys([*own, *(name for judge in self.panel for name in judge.more_templates)]))
 
-    def load_templates(self, folder: str | None, *, again: bool = False) -> Templates:
+    def load_templates(self, folder: str | None, *, again: bool = False, also: Sequence[str] = ()) -> Templates:
         """Return the templates that a run needs, from `folder` where it has them, after rendering each once.
 
-        `again` adds the comparison question in other words. Raises ConfigError.
+        `again` adds the comparison question in other words, `also` further ones. Raises ConfigError.
         """
-        names = dict.fromkeys((*TEMPLATE_NAMES, *self.judge_templates, *((AGAIN,) if again else ())))
+        names = dict.fromkeys((*TEMPLATE_NAMES, *self.judge_templates, *((AGAIN,) if again else ()), *also))
         templates = Templates(Path(folder) if folder else None, names=tuple(names))
         stand_ins = {kind.template: kind.stand_ins for kind in KINDS.values() if kind.template}
         templates.check(stand_ins | {AGAIN: stand_ins["compare"]})

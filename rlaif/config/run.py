@@ -18,9 +18,9 @@ from pydantic import (
 
 from rlaif.base import Section
 from rlaif.config.judging import JudgingConfig
+from rlaif.config.sampling import CONSTITUTION, PolicyConfig, PolicySampling, SamplingConfig, samplings_of
 from rlaif.constitution.schema import Constitution
 from rlaif.errors import ConfigError
-from rlaif.models.backend import ChatRequest
 from rlaif.models.config import ModelConfig, model_from_text
 from rlaif.preferences.ranking import PairsConfig
 from rlaif.yaml_file import explain_validation, read_yaml, refuse_mistaken
@@ -56,69 +56,6 @@ class ResponsesConfig(Section):
     """Maximum number of rows that are labelled; all by default."""
 
 
-OPTIONAL = ("top_k", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty", "response_format")
-"""Settings of the sampling that are sent only where they are set."""
-SET_ELSEWHERE = {*ChatRequest.model_fields, *OPTIONAL, "model", "stream", "tool_choice", "max_completion_tokens"}
-"""Fields of a request that `extra_body` must not contain."""
-
-
-class SamplingConfig(Section):
-    """The sampling of responses from the policy."""
-
-    n: int = Field(default=4, ge=1, le=64)
-    """Responses to each prompt, in one request."""
-    temperature: float = Field(default=1.0, ge=0, le=5)
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    top_k: int | None = Field(default=None, ge=1)
-    """Sample among the `top_k` most likely tokens (vLLM and others; not in OpenAI's API)."""
-    min_p: float | None = Field(default=None, ge=0, le=1)
-    """Leave out tokens less likely than this share of the most likely one (vLLM and others)."""
-    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
-    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
-    repetition_penalty: float | None = Field(default=None, gt=0)
-    """Above 1, tokens that were written before are less likely (vLLM and others)."""
-    max_tokens: int = Field(default=512, ge=1)
-    stop: tuple[str, ...] = ()
-    """Texts that end a response; they are not part of it. A single one needs no list."""
-    response_format: dict[str, Any] = Field(default_factory=dict)
-    """Form of the responses, as OpenAI's API takes it, such as {type: json_object}."""
-    extra_body: dict[str, Any] = Field(default_factory=dict)
-    """Further fields of the request, as the server takes them."""
-
-    @field_validator("stop", mode="before")
-    @classmethod
-    def _one_text_is_enough(cls, stop: object) -> object:
-        return (stop,) if isinstance(stop, str) else stop
-
-    @field_validator("extra_body")
-    @classmethod
-    def _only_further_fields(cls, extra: dict[str, Any]) -> dict[str, Any]:
-        if taken := sorted(extra.keys() & SET_ELSEWHERE):
-            raise ValueError(f"`{taken[0]}` is set by rlaif or by a setting of its own; leave it out of extra_body")
-        return extra
-
-    @property
-    def extra(self) -> dict[str, Any]:
-        """The fields of the request that are set here and that only sampling uses."""
-        own = {name: getattr(self, name) for name in OPTIONAL}
-        return {name: value for name, value in own.items() if value not in (None, {})} | self.extra_body
-
-    def questions(self) -> dict[str, Any]:
-        """Return the settings, without optional ones that are not set: a request without them is the same as before."""
-        settings = self.model_dump(mode="json")
-        return {
-            key: value
-            for key, value in settings.items()
-            if key not in {*OPTIONAL, "extra_body"} or value not in (None, {})
-        }
-
-    @model_validator(mode="after")
-    def _several_responses_differ(self) -> Self:
-        if self.n > 1 and self.temperature == 0:
-            raise ValueError("temperature 0 gives the same response every time; set n to 1 or raise temperature")
-        return self
-
-
 class RevisionConfig(Section):
     """Critique and revision of responses."""
 
@@ -145,6 +82,8 @@ class RunConfig(Section):
     """Responses that exist already, in place of `prompts`; `policy` may then be left out, and `revision.rounds` is 0 if
     it is not given."""
     policy: ModelConfig
+    policies: tuple[PolicyConfig, ...] = ()
+    """Several policies in place of one; `policy` is then the first of them."""
     critic: ModelConfig = Field(default_factory=lambda fields: fields["policy"])
     """The model that criticises, revises and judges; by default the policy."""
     sampling: SamplingConfig = SamplingConfig()
@@ -186,11 +125,51 @@ class RunConfig(Section):
             revision = {"rounds": 0} | revision
         return data | models | {"prompts": {"path": path}, "revision": revision}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _policies_in_place_of_one(cls, data: object) -> object:
+        """Make the first of several policies the policy, for what needs one."""
+        policies = data.get("policies") if isinstance(data, dict) else None
+        if not isinstance(data, dict) or not isinstance(policies, list | tuple) or not policies:
+            return data
+        first = policies[0]
+        model = first.get("model") if isinstance(first, dict) else first
+        return {"policy": model} | data
+
+    @model_validator(mode="after")
+    def _policies_have_names_of_their_own(self) -> Self:
+        names = [policy.name for policy in self.policies]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"two policies are named {twice!r}; give each a `name` of its own")
+        if self.policies and self.policy != self.policies[0].model:
+            raise ValueError("give either `policy` or `policies`")
+        if self.policies and self.responses is not None:
+            raise ValueError("nothing is sampled where `responses` are given; leave out `policies`")
+        _ = self.sampled_by  # which raises where a policy would write nothing
+        return self
+
     @model_serializer(mode="wrap")
-    def _prompts_or_responses(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write either `prompts` or `responses`, so that what is written can be read."""
-        left_out = "responses" if self.responses is None else "prompts"
-        return {name: value for name, value in write(self).items() if name != left_out}
+    def _without_unused(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write either `prompts` or `responses`, so that what is written can be read, and `policies` where used."""
+        left_out = {"responses" if self.responses is None else "prompts", *([] if self.policies else ["policies"])}
+        return {name: value for name, value in write(self).items() if name not in left_out}
+
+    @property
+    def sampled_by(self) -> list[PolicySampling]:
+        """What each policy is asked for each prompt."""
+        if not self.policies:
+            return [PolicySampling(None, self.policy, self.sampling)]
+        return samplings_of(self.policies, self.sampling)
+
+    @property
+    def samples(self) -> int:
+        """Number of responses that are sampled for each prompt."""
+        return sum(one.sampling.n for one in self.sampled_by)
+
+    @property
+    def own_templates(self) -> tuple[str, ...]:
+        """Templates that the policies need."""
+        return ("system",) * any(policy.system == CONSTITUTION for policy in self.policies)
 
     @field_validator("prompts", "responses", mode="before")
     @classmethod
@@ -235,7 +214,7 @@ class RunConfig(Section):
             )
         if not judged and self.revision.rounds == 0:
             raise ConfigError("with judging.kind none and no revision there is nothing to do; raise revision.rounds")
-        if judged and self.sampling.n == 1 and self.revision.rounds == 0 and self.responses is None:
+        if judged and self.samples == 1 and self.revision.rounds == 0 and self.responses is None:
             raise ConfigError(
                 "with one sample and no revision there is nothing to compare; raise sampling.n or revision.rounds"
             )
@@ -244,15 +223,42 @@ class RunConfig(Section):
         self.judging.refuse_unmeasurable_shortcuts()
         if self.pairs.select == "revision-vs-parent" and self.revision.rounds == 0:
             raise ConfigError("pairs.select revision-vs-parent needs revision.rounds of at least 1")
+        if self.pairs.select == "policy-vs-policy":
+            self._check_two_policies(judged=judged)
+
+    def _check_two_policies(self, *, judged: bool) -> None:
+        names = [policy.name for policy in self.policies]
+        if len(names) < 2:
+            raise ConfigError("pairs.select policy-vs-policy needs two `policies`")
+        if not judged:
+            raise ConfigError(
+                "pairs.select policy-vs-policy needs judges: that a policy is the stronger one does not make each of "
+                "its responses the better one; set judging.kind"
+            )
+        for setting in ("chosen_policy", "rejected_policy"):
+            wanted = getattr(self.pairs, setting)
+            if wanted is not None and wanted not in names:
+                raise ConfigError(f"pairs.{setting} {wanted!r} is not one of the policies: {', '.join(names)}")
+        if len(set(self.against)) < 2:
+            raise ConfigError("pairs.chosen_policy and pairs.rejected_policy are the same; name two policies")
+
+    @property
+    def against(self) -> tuple[str, str]:
+        """The policies of the chosen and of the rejected responses under policy-vs-policy."""
+        first, second = self.policies[0].name, self.policies[1].name
+        chosen = self.pairs.chosen_policy or (second if self.pairs.rejected_policy == first else first)
+        return chosen, self.pairs.rejected_policy or (second if chosen == first else first)
 
     def questions(self) -> dict[str, Any]:
         """Return the settings on which requests to models depend; changes of other settings keep all traces."""
         # Nothing is sampled where the responses are given.
         sampling = {} if self.responses else {"sampling": self.sampling.questions()}
+        if self.policies:
+            sampling = {"policies": {str(one.name): one.questions() for one in self.sampled_by}}
         return sampling | {
             "revision": self.revision.model_dump(mode="json"),
             "judging": self.judging.questions(),
-            "pairs": self.pairs.model_dump(mode="json", include={"select", "per_prompt"}),
+            "pairs": self.pairs.questions(),
             "policy": self.policy.chat_template_kwargs,
             "critic": self.critic.chat_template_kwargs,
             "seed": self.seed,

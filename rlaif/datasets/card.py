@@ -18,6 +18,7 @@ from rlaif.runs.description import (
     judge_words,
     panel_words,
     people_words,
+    sampling_words,
     strategy_words,
 )
 from rlaif.runs.reader import Run
@@ -103,7 +104,7 @@ def _intro(run: Run, summary: Summary, certificate: Certificate | None) -> str:
     if isinstance(run, ReviewedRun):
         people = f"People decided {run.people.by_people} of these pairs (see People)."
     unused = "" if run.config.judging.asks_rules or not run.config.judging.panel else UNUSED_CONSTITUTION
-    written_by = f"by **{models.policy}**" if summary.given is None else "from that file"
+    written_by = f"by **{models.written_by}**" if summary.given is None else "from that file"
     return (
         f"{summary.pairs} pairs from {summary.traces} of {summary.prompts} prompts ({run.manifest.prompts}). "
         f"Responses {written_by}, judged by **{run.judged_with}** under {summary.constitution} "
@@ -195,13 +196,10 @@ def _method(run: Run, summary: Summary) -> str:
 
 
 def _sampled(run: Run, summary: Summary) -> str:
-    sampling = run.config.sampling
     if summary.given is not None:
         return f"- Responses: {given_words(summary.given.file)}. Their `origin` is `given`."
-    return (
-        f"- Sampled: {sampling.n} responses per prompt, temperature {sampling.temperature:g}, at most "
-        f"{sampling.max_tokens} tokens; {summary.truncated} responses were cut there."
-    )
+    asked = "; ".join(sampling_words(one) for one in run.config.sampled_by)
+    return f"- Sampled: {asked}; {summary.truncated} responses were cut there."
 
 
 def _thresholds(config: RunConfig) -> str:

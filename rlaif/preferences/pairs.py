@@ -22,7 +22,7 @@ from rlaif.preferences.logits import weighted_mean
 from rlaif.preferences.posterior import Evidence
 from rlaif.preferences.ranking import PairsConfig, Strength, rank, scores_of, wanted_pairs
 from rlaif.preferences.recalibration import NO_CORRECTION, Correction
-from rlaif.records import Probability, Record, Trace
+from rlaif.records import Probability, Record, Response, Trace
 from rlaif.seeds import derive_seed
 from rlaif.stats.log_odds import sigmoid
 
@@ -105,12 +105,15 @@ def conclude(
     judgements = tuple(judge_trace(trace, rule, correction))
     strengths = rank(judgements)
     scores = scores_of(strengths)
-    wanted = wanted_pairs(scores, trace.ancestors(scores), pairs, pairs_seed(run_seed, trace.prompt.id), lengths)
+    sides, seed = sides_of(trace.responses, pairs), pairs_seed(run_seed, trace.prompt.id)
+    wanted = wanted_pairs(scores, trace.ancestors(scores), pairs, seed, lengths, sides)
     judged = _judged(trace.prompt.id, judgements, strengths, rule, correction)
     found: list[Pair] = []
     refused: list[str] = []
     for first, second in wanted:
         outcome = _pair(judged, first, second, free=pairs.select == "revision-vs-parent")
+        if outcome == CONTRADICTION and pairs.select == "policy-vs-policy":
+            outcome = OTHER_POLICY
         if isinstance(outcome, Pair):
             found.append(outcome)
         else:
@@ -140,6 +143,17 @@ def pairs_seed(run_seed: int, prompt_id: str) -> int:
 
 
 CONTRADICTION = "ranking and direct verdict disagree"
+OTHER_POLICY = "the other policy's response is better"
+
+
+def sides_of(responses: Sequence[Response], pairs: PairsConfig) -> tuple[list[str], list[str]]:
+    """Return the samples of the two policies of `policy-vs-policy`: those to be chosen, and those to be rejected."""
+    samples = [response for response in responses if response.origin == "sample"]
+    names = list(dict.fromkeys(response.policy for response in samples))
+    chosen = pairs.chosen_policy or next((name for name in names if name != pairs.rejected_policy), None)
+    rejected = pairs.rejected_policy or next((name for name in names if name != chosen), None)
+    one, other = ([r.id for r in samples if r.policy == side] for side in (chosen, rejected))
+    return one, other
 
 
 def evidence_of(prompt_id: str, judgements: Sequence[Judgement], rule: Rule) -> Evidence | None:

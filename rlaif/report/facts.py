@@ -11,6 +11,7 @@ from rlaif.runs.description import (
     given_words,
     judge_words,
     panel_words,
+    sampling_words,
     strategy_words,
     summary_lines,
 )
@@ -140,21 +141,16 @@ def _models(run: Run) -> list[Fact]:
         return [Fact("Models", "no model has replied yet")]
     critic_judges = run.judged_with == models.critic
     return [
-        *([] if run.config.responses else [Fact("Policy", f"{models.policy}, which writes the responses")]),
+        *([] if run.config.responses else [Fact("Policy", f"{models.written_by}, which writes the responses")]),
         Fact("Critic", f"{models.critic}, which criticises" + (" and judges" if critic_judges else "")),
         *([] if critic_judges else [Fact("Judged by", run.judged_with)]),
     ]
 
 
 def _sampled(run: Run, summary: Summary) -> Fact:
-    sampling = run.config.sampling
     if summary.given is not None:
         return Fact("Responses", given_words(summary.given.file))
-    return Fact(
-        "Sampled",
-        f"{sampling.n} responses per prompt, temperature {sampling.temperature:g}, top-p {sampling.top_p:g}, at most "
-        f"{sampling.max_tokens:,} tokens",
-    )
+    return Fact("Sampled", "; ".join(sampling_words(one) for one in run.config.sampled_by))
 
 
 def _revised(run: Run) -> str:

@@ -50,7 +50,7 @@ async def review_server(session: Session, port: int = 0, token: str | None = Non
     `token` is for tests; otherwise it is random.
     """
     token = token or secrets.token_urlsafe(32)
-    runner = web.AppRunner(make_app(session, token), access_log=None)
+    runner = web.AppRunner(make_app(session, token), access_log=None, shutdown_timeout=1)
     await runner.setup()
     try:
         try:

@@ -14,6 +14,8 @@ from rlaif.errors import UsageError
 from rlaif.evaluate.review_plan import Planned, sides
 from rlaif.records import Record
 from rlaif.runs.reviews import LONGEST_WORDS, Choice, PersonVerdict, ReviewFile
+from rlaif.runs.rows import PreferenceRow
+from rlaif.templates import tools_as_text
 
 
 class RuleText(Record):
@@ -106,7 +108,7 @@ class Session:
         return Shown(
             place=place,
             id=planned.id,
-            conversation=tuple(Turn(role=turn.role, text=turn.readable) for turn in row.prompt),
+            conversation=_conversation(row),
             first=texts[first],
             second=texts[second],
             verdict=before.verdict if before else None,
@@ -138,3 +140,9 @@ class Session:
         if not 0 <= place < len(self.queue):
             raise UsageError(f"there is no pair {place + 1}; reload the page")
         return self.queue[place]
+
+
+def _conversation(row: PreferenceRow) -> tuple[Turn, ...]:
+    """Return the turns before the responses, after the tools that the assistant can call where there are any."""
+    tools = [Turn(role="tools that the assistant can call", text=tools_as_text(row.tools))] if row.tools else []
+    return (*tools, *(Turn(role=turn.role, text=turn.readable) for turn in row.prompt))

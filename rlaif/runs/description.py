@@ -3,11 +3,13 @@
 import math
 
 from rlaif.config.judging import JudgingConfig
+from rlaif.config.sampling import CONSTITUTION, PolicySampling
 from rlaif.judges import KINDS, JudgeConfig
 from rlaif.preferences.contributions import Panel
 from rlaif.preferences.recalibration import Corrected
 from rlaif.runs.file_labels import LabelAgreement
 from rlaif.runs.given import GivenFile
+from rlaif.runs.policy_wins import PolicyWins
 from rlaif.runs.reviewed import People
 from rlaif.runs.summary import Summary
 from rlaif.stats.estimates import Estimate
@@ -20,6 +22,20 @@ def judge_words(judge: JudgeConfig) -> str:
     how = KINDS[judge.kind].describe(judge)
     weight = "" if judge.weight == 1 else f"; weight {judge.weight:g}"
     return f"{judge.called}: {how}{weight}"
+
+
+def sampling_words(asked: PolicySampling) -> str:
+    """Return what a policy is asked for each prompt."""
+    sampling = asked.sampling
+    more = "".join(f", {name} {value}" for name, value in sampling.extra.items())
+    nucleus = "" if sampling.top_p == 1 else f", top-p {sampling.top_p:g}"
+    system = {None: "", CONSTITUTION: ", with the constitution as system prompt"}.get(
+        asked.system, ", with a system prompt of its own"
+    )
+    return (
+        f"{f'{asked.name}: ' if asked.name else ''}{counted(sampling.n, 'response')} per prompt, temperature "
+        f"{sampling.temperature:g}{nucleus}{more}{system}, at most {sampling.max_tokens:,} tokens"
+    )
 
 
 def strategy_words(judging: JudgingConfig) -> str:
@@ -117,6 +133,7 @@ def summary_lines(summary: Summary) -> list[str]:
         lines.append(f"{counted(sum(summary.dropped.values()), 'response')} not compared{_reasons(summary.dropped)}")
     if summary.revision_wins is not None:
         lines.append(f"a revision beats its parent with a mean probability of {summary.revision_wins:.0%}")
+    lines += [line for wins in summary.policies for line in policy_lines(wins)]
     if summary.conflicts:
         lines.append(
             f"in {summary.conflicts} of the decided matchups, a principle on its own would choose the other response"
@@ -124,6 +141,23 @@ def summary_lines(summary: Summary) -> list[str]:
     if summary.session.get("replies"):
         lines.append(_session_line(summary.session))
     return lines
+
+
+def policy_lines(found: PolicyWins) -> list[str]:
+    """Return which of two policies wins, over all and under each principle, as lines of text."""
+    if found.wins.value is None:
+        return [f"policies {found.policy} and {found.other}: no label in {counted(found.matchups, 'matchup')}"]
+    first = (
+        f"policy {found.policy} wins {share(found.wins)} of {found.wins.n:g} decided matchups with {found.other} "
+        f"({found.matchups} judged)"
+    )
+    by = [f"{name} {share(estimate)}" for name, estimate in found.by_principle.items()]
+    return [first, *([f"  under one rule alone: {', '.join(by)}"] if len(by) > 1 else [])]
+
+
+def share(estimate: Estimate) -> str:
+    """Return a share in percent with its interval."""
+    return "unknown" if estimate.value is None else f"{estimate.value:.0%}{estimate.ends_or_reason('.0%')}"
 
 
 def given_words(file: GivenFile) -> str:

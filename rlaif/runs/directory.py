@@ -30,13 +30,14 @@ from typing import Any, Self
 
 import filelock
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from rlaif.config.judging import JudgingConfig
 from rlaif.config.run import RunConfig
 from rlaif.constitution.schema import Constitution
 from rlaif.errors import RunDirectoryError, StorageError
 from rlaif.judges import own_options
+from rlaif.models.model_files import families
 from rlaif.models.serving import Clients
 from rlaif.records import PromptSet, Record
 from rlaif.runs.store import TraceWriter
@@ -47,6 +48,8 @@ from rlaif.version import __version__
 TRACES = "run.sqlite"
 COMPARISON = "comparison.yaml"
 """File by which the folder of a comparison is recognised."""
+CHANGEABLE = ("policy", "policies", "critic", "judging", "cache", "open_prompts")
+"""Settings of run.yaml that are replaced when a run goes on: how its models are reached, and conclusions."""
 _UNFINISHED = ".unfinished"
 """File that exists while a run directory is being created: its other files may then be overwritten."""
 
@@ -77,6 +80,28 @@ class ServedModels(Record):
     """By a judge's name: the served name of its own critic, for judges that have one."""
     judge_identities: dict[str, str] = Field(default_factory=dict)
     """By a judge's name: the identity of its own critic."""
+    policies: dict[str, str] = Field(default_factory=dict)
+    """By a policy's name: its served name, where a run has several."""
+    policy_identities: dict[str, str] = Field(default_factory=dict)
+    """By a policy's name: its identity."""
+
+    @model_serializer(mode="wrap")
+    def _without_policies(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the policies where a run has one only."""
+        return {name: value for name, value in write(self).items() if value or not name.startswith("polic")}
+
+    @property
+    def written_by(self) -> str:
+        """The policies in words."""
+        several = [name if name == served else f"{name} ({served})" for name, served in self.policies.items()]
+        return ", ".join(several) or self.policy
+
+    @property
+    def families(self) -> frozenset[str]:
+        """The families of all policies, as far as they are known."""
+        served = {**self.policies, "": self.policy}
+        identities = {**self.policy_identities, "": self.policy_identity}
+        return frozenset().union(*(families(name, identities[policy]) for policy, name in served.items()))
 
     @classmethod
     def of(cls, clients: Clients) -> Self:
@@ -88,6 +113,8 @@ class ServedModels(Record):
             critic_identity=clients.critic.identity,
             judges={name: client.model for name, client in clients.judges.items()},
             judge_identities={name: client.identity for name, client in clients.judges.items()},
+            policies={name: client.model for name, client in clients.policies.items()},
+            policy_identities={name: client.identity for name, client in clients.policies.items()},
         )
 
 
@@ -203,15 +230,14 @@ def settle_models(path: Path, served: ServedModels, config: RunConfig, *, anew: 
                 f"{path} was made with the {role} {was}, but the {role} is {now} now; "
                 "a run cannot change its models: choose another --out"
             )
-    reached = RunConfig.load(path / "run.yaml").model_copy(
-        update={name: getattr(config, name) for name in ("policy", "critic", "judging", "cache", "open_prompts")}
-    )
+    reached = RunConfig.load(path / "run.yaml").model_copy(update={name: getattr(config, name) for name in CHANGEABLE})
     _write_config(path, reached)
 
 
 def _identities(served: ServedModels) -> dict[str, str]:
     judges = {f"judge {name}": identity for name, identity in served.judge_identities.items()}
-    return {"policy": served.policy_identity, "critic": served.critic_identity, **judges}
+    policies = {f"policy {name}": identity for name, identity in served.policy_identities.items()}
+    return {"policy": served.policy_identity, "critic": served.critic_identity, **judges, **policies}
 
 
 def read_models(path: Path) -> ServedModels:

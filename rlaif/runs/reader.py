@@ -36,7 +36,7 @@ from rlaif.yaml_file import read_yaml
 if TYPE_CHECKING:
     import pandas
 
-SOMETIMES = {"tools", "conversation", "given_label"}
+SOMETIMES = {"tools", "conversation", "given_label", "chosen_policy", "rejected_policy"}
 """Columns that only some runs have."""
 
 

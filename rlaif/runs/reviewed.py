@@ -157,6 +157,7 @@ def _reversed(row: PreferenceRow, least: float) -> dict[str, Any]:
     }
     principles = [one.model_copy(update={"p": 1 - one.p}) for one in row.principles]
     return swapped | {
+        "given_label": {"chosen": "rejected", "rejected": "chosen"}.get(row.given_label or "", row.given_label),
         "p_raw": 1 - row.p_raw,
         "subtracted": None if row.subtracted is None else -row.subtracted,
         "principles": principles,

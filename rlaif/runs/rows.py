@@ -80,6 +80,10 @@ class PreferenceRow(PairRow):
     """The model that wrote the chosen response."""
     rejected_model: str
     """The model that wrote the rejected response."""
+    chosen_policy: str | None = None
+    """The policy that wrote the chosen response, by its name in the run file; only in datasets of several policies."""
+    rejected_policy: str | None = None
+    """The policy that wrote the rejected response."""
     chosen_id: str
     """Id of the chosen response in the prompt's trace."""
     rejected_id: str
@@ -213,6 +217,8 @@ def _preference_row(provenance: Provenance, trace: Trace, pair: Pair) -> Prefere
             "rejected_origin": rejected.origin,
             "chosen_model": chosen.model,
             "rejected_model": rejected.model,
+            "chosen_policy": chosen.policy,
+            "rejected_policy": rejected.policy,
             "chosen_id": chosen.id,
             "rejected_id": rejected.id,
             "tags": list(trace.prompt.tags),

@@ -23,6 +23,7 @@ from rlaif.runs.calibrate import doubts, not_applied
 from rlaif.runs.certified import stale_warnings
 from rlaif.runs.file_labels import GivenSummary
 from rlaif.runs.given import read_given
+from rlaif.runs.policy_wins import PolicyWins, policy_wins, tally_policies
 from rlaif.runs.reader import Run
 from rlaif.stats.estimates import Tally, tallies_of
 
@@ -70,14 +71,16 @@ class Summary(Record):
     """Reasons not to trust the pairs."""
     given: GivenSummary | None = None
     """The file that the responses came from, and the agreement with its labels; left out where they were sampled."""
+    policies: tuple[PolicyWins, ...] = ()
+    """Which of several policies wins; left out where a run has one."""
     usage: Usage
     """Requests and tokens of all traces, replies from the reply store included."""
     session: dict[str, float] = Field(default_factory=dict)
     """Seconds, traces, replies, from_store and tokens of the last session that worked on the run."""
 
     @model_serializer(mode="wrap")
-    def _without_given(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {name: value for name, value in write(self).items() if name != "given" or value is not None}
+    def _without_unused(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in write(self).items() if value or name not in {"given", "policies"}}
 
 
 def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
@@ -88,6 +91,8 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
     n = counts["n"]
     several = len(run.config.judging.panel) > 1
     tallies: list[tuple[str, Tally]] = []
+    by_policy: list[tuple[str, Tally]] = []
+    policies = [policy.name for policy in run.config.policies]
     for trace, conclusion in run.conclusions():
         n["traces"] += 1
         n["pairs"] += len(conclusion.pairs)
@@ -102,6 +107,8 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
         n["otherwise"] += sum(bool(m.scores or m.rankings) for m in trace.matchups)
         n["conflicts"] += sum(bool(j.objecting) and j.abstention is None for j in conclusion.judgements)
         wins += _revision_wins(trace, conclusion.judgements)
+        if policies:
+            by_policy.append((trace.prompt.id, tally_policies(trace, conclusion, policies)))
         if several:
             tallies.append((trace.prompt.id, _panel_tally(conclusion.judgements, run.rule)))
     failures = run.failures()
@@ -140,9 +147,14 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
         ],
         warnings=warnings_of(run),
         given=_given(run),
+        policies=tuple(policy_wins(tallies_of(by_policy), policies, _compared(run))) if policies else (),
         usage=usage,
         session=session or {},
     )
+
+
+def _compared(run: Run) -> list[str]:
+    return [principle.id for principle in run.constitution.comparing]
 
 
 def _given(run: Run) -> GivenSummary | None:
@@ -174,7 +186,7 @@ def _panel_tally(judgements: tuple[Judgement, ...], rule: Rule) -> Tally:
 def _members(run: Run) -> list[tuple[str, str, frozenset[str]]]:
     """Return (judge, model, model families shared with the policy) for every judge."""
     models = run.models
-    policy = families(models.policy, models.policy_identity)
+    policy = models.families
     members = []
     for judge in run.config.judging.panel:
         name = models.judges.get(judge.called, models.critic)

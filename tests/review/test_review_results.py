@@ -147,6 +147,7 @@ def test_a_reviewer_who_always_names_one_side_is_warned_of(opened: Opened, rows:
     from rlaif.evaluate.review_plan import sides
 
     review_all(opened, "ann", lambda row, drawn: sides(row, "ann")[0], until=20)
+    assert "by people, pairs: ann 20" in rlaif("show", str(opened.run.path)).out
     said = rlaif("review", str(opened.run.path), "--results")
     assert said.code == 0
     assert "! ann names response 1 in 100% of 20 verdicts for one response, though the sides are shuffled" in said.out

@@ -5,6 +5,7 @@ import resource
 import shutil
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ import aiohttp
 import pytest
 
 from rlaif.errors import StorageError
+from rlaif.records import FunctionCall, Message, ToolCall
 from rlaif.review.session import Given, Session
 from rlaif.runs.reader import Run
 from rlaif.runs.reviews import REVIEWS, ReviewFile, file_of, read_verdicts
@@ -93,6 +95,14 @@ async def test_another_name_for_this_machine_is_refused(
         assert reply.status in {400, 403}
 
 
+async def test_the_server_listens_on_the_loopback_address_only(
+    review: tuple[Session, str], client: aiohttp.ClientSession
+):
+    # 127.0.0.2 is this machine, too: a server that listened on all addresses would answer there.
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await client.get(review[1].replace("127.0.0.1", "127.0.0.2"))
+
+
 async def test_a_forwarded_port_is_still_this_machine(review: tuple[Session, str], client: aiohttp.ClientSession):
     async with client.get(review[1], headers={"Host": "localhost:8080"}) as reply:
         assert reply.status == 200
@@ -137,6 +147,27 @@ async def test_a_pair_is_shown_blind(review: tuple[Session, str], client: aiohtt
         assert {shown["first"], shown["second"]} == texts
         chosen_first += shown["first"] == planned.row.chosen[0].content
     assert 0 < chosen_first < PAIRS
+
+
+def test_the_whole_conversation_is_shown_with_tools_and_their_calls(run: Run):
+    asked = session(run, "ann", PAIRS)
+    call = ToolCall(function=FunctionCall(name="weather", arguments={"city": "Rome"}))
+    turns = (
+        Message(role="user", content="Weather?"),
+        Message(role="assistant", content="", tool_calls=(call,)),
+        Message(role="tool", content="Sunny"),
+    )
+    tools = json.dumps([{"type": "function", "function": {"name": "weather", "description": "Looks it up."}}])
+    row = asked.queue[0].row.model_copy(update={"prompt": turns, "tools": tools})
+    shown = replace(asked, queue=[replace(asked.queue[0], row=row)]).show(0)
+    assert [turn.role for turn in shown.conversation] == [
+        "tools that the assistant can call",
+        "user",
+        "assistant",
+        "tool",
+    ]
+    assert "Looks it up." in shown.conversation[0].text
+    assert shown.conversation[2].text == 'calls weather with {"city": "Rome"}'
 
 
 async def test_sides_belong_to_the_pair_and_the_reviewer(run: Run):

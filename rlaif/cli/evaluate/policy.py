@@ -13,7 +13,8 @@ from rlaif.cli.evaluate.policy_table import print_policy_evaluation
 from rlaif.cli.live import LiveScreen
 from rlaif.cli.options import DEFAULT_CACHE, Json, count_given
 from rlaif.config.judging import JudgingConfig
-from rlaif.config.run import PromptsConfig, SamplingConfig
+from rlaif.config.run import PromptsConfig
+from rlaif.config.sampling import SamplingConfig
 from rlaif.constitution.load import load_constitution
 from rlaif.datasets.prompts import read_prompts
 from rlaif.errors import ConfigError

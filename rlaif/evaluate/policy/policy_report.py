@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rlaif.config.judging import JudgingConfig
-from rlaif.config.run import SamplingConfig
+from rlaif.config.sampling import SamplingConfig
 from rlaif.evaluate.policy.gains_and_losses import SIDES, Line, Side, decided, not_measured
 from rlaif.evaluate.policy.knowledge_and_drift import (
     ACCURACY,

@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from rlaif.config.judging import JudgingConfig
-from rlaif.config.run import SamplingConfig
+from rlaif.config.sampling import SamplingConfig
 from rlaif.constitution.schema import Constitution
 from rlaif.models.config import ModelConfig
 from rlaif.records import Message, Prompt, Record

@@ -22,7 +22,10 @@ class Review {
   listen() {
     document.addEventListener("keydown", (event) => this.key(event));
     for (const button of document.querySelectorAll("[data-verdict]")) {
-      button.addEventListener("click", () => this.give(button.dataset.verdict));
+      button.addEventListener("click", (event) => {
+        if (event.detail) button.blur(); // clicked with a pointer: a space that is meant to scroll must not click again
+        this.give(button.dataset.verdict);
+      });
     }
     for (const id of ["back", "back-again"]) part(id).addEventListener("click", () => this.back());
     part("write").addEventListener("click", () => this.write());
@@ -171,6 +174,7 @@ async function send(path, given) {
 function openDialog(id) {
   for (const other of document.querySelectorAll("dialog[open]")) other.close();
   part(id).showModal();
+  part(id).scrollTop = 0; // its focus is on the button at the end
 }
 
 async function start() {
