@@ -72,8 +72,10 @@ def name_of(value: object) -> str | None:
     return None if value is None or value == "" else str(value)
 
 
-def response_text(column: str, value: object) -> tuple[tuple[Message, ...], str]:
-    """Return (turns before a response, its text) of a text or of messages; the text may be empty.
+def read_response(
+    column: str, value: object, *, model: str | None = None, label: FileLabel | None = None
+) -> tuple[tuple[Message, ...], GivenResponse]:
+    """Return (turns before a response, the response) of a cell: a text, or messages; the text may be empty.
 
     Raises RefusedRowError.
     """
@@ -94,7 +96,8 @@ def response_text(column: str, value: object) -> tuple[tuple[Message, ...], str]
         raise RefusedRowError(
             "unreadable response", f"`{column}` contains half a surrogate pair, which no server accepts"
         )
-    return before, text
+    reasoning = turns[-1].get("reasoning_content") if isinstance(turns, list | tuple) else None
+    return before, GivenResponse(text=text, model=model, reasoning=reasoning or None, label=label)
 
 
 def _is_empty_turn(turns: object) -> bool:
