@@ -79,7 +79,7 @@ def read_response(
 
     Raises RefusedRowError.
     """
-    turns = [value] if isinstance(value, Mapping) and "role" in value else value
+    turns = [value] if isinstance(value, Mapping) and "role" in value else messages_in(value)
     before: tuple[Message, ...] = ()
     if isinstance(turns, str):
         text = turns
@@ -98,6 +98,18 @@ def read_response(
         )
     reasoning = turns[-1].get("reasoning_content") if isinstance(turns, list | tuple) else None
     return before, GivenResponse(text=text, model=model, reasoning=reasoning or None, label=label)
+
+
+def messages_in(value: object) -> object:
+    """Return a cell, as messages where it is the JSON text of some, as CSV files have them; other JSON stays a text."""
+    if isinstance(value, str) and value.lstrip().startswith("[{"):
+        try:
+            found = json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+        if all(isinstance(one, Mapping) and "role" in one for one in found):
+            return found
+    return value
 
 
 def _is_empty_turn(turns: object) -> bool:
@@ -179,7 +191,7 @@ def _asked(row: Row, before: tuple[Message, ...], prompt: object) -> dict[str, A
     if before:
         return kept | {"messages": [turn.model_dump() for turn in before]}
     prompt = next((one for one in (prompt, row.get("prompt"), row.get("input")) if one is not None), None)
-    messages = row.get("messages")
+    prompt, messages = messages_in(prompt), row.get("messages")
     if messages is None and isinstance(prompt, list | tuple):
         messages, prompt = prompt, None
     if prompt is None and messages is None:
