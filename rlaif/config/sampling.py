@@ -114,13 +114,21 @@ class PolicyConfig(Section):
     def _one_number(self) -> Self:
         if self.n is not None and self.share is not None:
             raise ValueError("give `n` or `share`, not both")
-        if self.sampling is not None and "n" in self.sampling.model_fields_set:
-            raise ValueError("give the number of responses as `n` of the policy, not of its sampling")
         return self
+
+    @field_validator("sampling", mode="before")
+    @classmethod
+    def _number_is_not_its_part(cls, sampling: object) -> object:
+        """Refuse `n`; 1 stands in for it, with which every temperature is valid."""
+        if not isinstance(sampling, dict):
+            return sampling
+        if "n" in sampling:
+            raise ValueError("give the number of responses as `n` of the policy, not of its sampling")
+        return {"n": 1} | sampling
 
     @field_serializer("sampling", mode="wrap")
     def _only_what_is_set(self, sampling: SamplingConfig | None, _: SerializerFunctionWrapHandler) -> Any:  # noqa: ANN401
-        return None if sampling is None else sampling.model_dump(mode="json", exclude_unset=True)
+        return None if sampling is None else sampling.model_dump(mode="json", exclude_unset=True, exclude={"n"})
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ class Flip:
 
 
 def flips_of(run: Run, summary: Summary) -> list[Flip]:
-    """Return the labels that the critic flips, likeliest wrong first; none where the responses were sampled."""
+    """Return the labels that the critic flips, the likeliest wrong ones first; none for sampled responses."""
     if summary.given is None or summary.given.agreement is None:
         return []
     return [
