@@ -14,6 +14,8 @@ GIVEN = "responses.json"
 REFUSED = "refused.jsonl"
 """File in the run directory with the rows that were refused, and why."""
 
+_SUFFIXES = {".jsonl", ".ndjson", ".json", ".csv", ".parquet", ".gz"}
+
 
 class RefusedRow(Record):
     """A row of a file that cannot be labelled."""
@@ -36,6 +38,11 @@ class GivenFile(Record):
     """Refused rows by reason."""
     models: dict[str, int]
     """Responses by the model that the file names."""
+
+    @property
+    def name(self) -> str:
+        """The file's name without its folders, which are not to be published; the id of a hub dataset as it is."""
+        return Path(self.file).name if Path(self.file).suffix.lower() in _SUFFIXES else self.file
 
 
 def given_files(file: GivenFile, refused: Iterable[RefusedRow]) -> dict[str, str]:
