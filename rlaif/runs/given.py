@@ -7,14 +7,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rlaif.errors import RunDirectoryError
+from rlaif.models.hub_id import dataset_id
 from rlaif.records import Record
 
 GIVEN = "responses.json"
 """File in the run directory: what the file of responses had in it."""
 REFUSED = "refused.jsonl"
 """File in the run directory with the rows that were refused, and why."""
-
-_SUFFIXES = {".jsonl", ".ndjson", ".json", ".csv", ".parquet", ".gz"}
 
 
 class RefusedRow(Record):
@@ -42,7 +41,7 @@ class GivenFile(Record):
     @property
     def name(self) -> str:
         """The file's name without its folders, which are not to be published; the id of a hub dataset as it is."""
-        return Path(self.file).name if Path(self.file).suffix.lower() in _SUFFIXES else self.file
+        return dataset_id(self.file) or Path(self.file).name
 
 
 def given_files(file: GivenFile, refused: Iterable[RefusedRow]) -> dict[str, str]:
