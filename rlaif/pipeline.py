@@ -225,7 +225,8 @@ def _candidates(
     dropped = []
     for response in wanted:
         if not response.text:
-            dropped.append(Dropped(response=response.id, reason="empty"))
+            cut = response.reasoning is not None and response.finish_reason == "length"
+            dropped.append(Dropped(response=response.id, reason="cut off while reasoning" if cut else "empty"))
         elif response.copied is not None:
             dropped.append(Dropped(response=response.id, reason="copied"))
         elif response.text in kept:
@@ -254,11 +255,10 @@ async def _judge(
         return [], PointwiseResults(), []
     findings = await check_responses(criteria.checks, prompt, candidates)
     both_orders = work.config.judging.orders == "both"
-    candidate_set = CandidateSet(
-        prompt, candidates, criteria.principles, both_orders, criteria.priority, work.config.seed
-    )
+    shown = [_as_shown(work, response) for response in candidates]
+    candidate_set = CandidateSet(prompt, shown, criteria.principles, both_orders, criteria.priority, work.config.seed)
     pointwise = await judge_pointwise(work.judges, work.templates, candidate_set)
-    by_id = {response.id: response for response in candidates}
+    by_id = {response.id: response for response in shown}
     seed = derive_seed(work.config.seed, prompt.id, "matchups")
 
     def comparison(a: str, b: str, purpose: Literal["design", "final"]) -> Comparison:
@@ -287,6 +287,13 @@ async def _judge(
     compared = [*designed, *final]
     replies = [reply for _, given in compared for reply in given]
     return [matchup for matchup, _ in compared], pointwise, [*pointwise.replies, *replies]
+
+
+def _as_shown(work: Work, response: Response) -> Response:
+    """Return a candidate as the judges see it: without its reasoning, unless the run's settings ask for it."""
+    if not work.config.judging.see_reasoning or not response.reasoning:
+        return response
+    return response.model_copy(update={"text": f"<think>\n{response.reasoning}\n</think>\n\n{response.text}"})
 
 
 def _wanted(

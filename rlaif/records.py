@@ -322,8 +322,9 @@ class Dropped(Record):
     """A response that did not become a candidate, and why."""
 
     response: str
-    reason: Literal["empty", "identical", "copied"]
-    """`copied`: it repeats a worked example, the instructions or a fence instead of revising the response."""
+    reason: Literal["empty", "cut off while reasoning", "identical", "copied"]
+    """`cut off while reasoning`: the limit of tokens was reached before the response began. `copied`: it repeats a
+    worked example, the instructions or a fence instead of revising the response."""
 
 
 class Usage(Record):

@@ -64,6 +64,8 @@ class JudgingConfig(Section):
     """`one` shows each matchup in one order only: half the cost, but labels contain the position bias."""
     labels: Labels = ("A", "B")
     """The labels of the first and second response; each must be a single token for the model."""
+    see_reasoning: bool = False
+    """Show the judges a thinking policy's reasoning before each response; by default they see the response alone."""
     strategy: Strategy = "by-priority"
     """How principles become one label. `by-priority`: their weighted mean, level by level. `weighted`: the mean of all,
     regardless of their level. `pareto`: as `by-priority`, but no label where a single principle prefers the other
@@ -278,4 +280,5 @@ class JudgingConfig(Section):
     def questions(self) -> dict[str, Any]:
         """Return the settings on which requests depend."""
         settings = self.model_dump(mode="json", include={"kind", "principles", "orders", "labels"})
+        settings |= {"see_reasoning": True} if self.see_reasoning else {}
         return settings | ({"judges": [judge.questions() for judge in self.judges]} if self.judges else {})

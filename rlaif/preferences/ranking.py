@@ -183,14 +183,16 @@ class PairsConfig(Section):
     first one."""
     rejected_policy: str | None = None
     """The policy whose responses are rejected; by default the second one."""
+    reasoning: bool = False
+    """Write the reasoning of a thinking model into the dataset, as `reasoning_content` of the response's turn."""
     max_length_ratio: float | None = Field(default=None, gt=1)
     """Pair only responses of similar length: the longer at most so many times as long, in characters."""
     test_fraction: float = Field(default=0.1, ge=0, lt=1)
     """Share of the prompts that go to the test split; the same prompts in every run."""
 
     @model_serializer(mode="wrap")
-    def _without_policies(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        unset = {name for name in ("chosen_policy", "rejected_policy") if getattr(self, name) is None}
+    def _without_unused(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        unset = {name for name in ("chosen_policy", "rejected_policy", "reasoning") if not getattr(self, name)}
         return {name: value for name, value in write(self).items() if name not in unset}
 
     def questions(self) -> dict[str, Any]:
@@ -198,7 +200,7 @@ class PairsConfig(Section):
         return {
             name: value
             for name, value in self.model_dump(mode="json").items()
-            if name not in {"max_length_ratio", "test_fraction"}
+            if name not in {"max_length_ratio", "test_fraction", "reasoning"}
         }
 
 

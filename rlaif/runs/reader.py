@@ -180,11 +180,12 @@ class Run:
 
     def preference_rows(self) -> Iterator[PreferenceRow]:
         """Yield the preference pairs as rows of the dataset."""
-        return mark_certified(self.path, preference_rows(self.conclusions(), self._provenance))
+        rows = preference_rows(self.conclusions(), self._provenance, reasoning=self.config.pairs.reasoning)
+        return mark_certified(self.path, rows)
 
     def revision_rows(self) -> Iterator[RevisionRow]:
         """Yield the revisions as rows of the dataset for supervised fine-tuning."""
-        return revision_rows(self.conclusions(), self._provenance)
+        return revision_rows(self.conclusions(), self._provenance, reasoning=self.config.pairs.reasoning)
 
     @property
     def _provenance(self) -> Provenance:

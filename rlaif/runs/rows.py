@@ -171,21 +171,23 @@ class Provenance(Record):
 Concluded = Iterable[tuple[Trace, Conclusion]]
 
 
-def preference_rows(concluded: Concluded, provenance: Provenance) -> Iterator[PreferenceRow]:
-    """Yield one row for each pair, in the order of the traces."""
+def preference_rows(
+    concluded: Concluded, provenance: Provenance, *, reasoning: bool = False
+) -> Iterator[PreferenceRow]:
+    """Yield one row for each pair, in the order of the traces; with `reasoning`, that of a thinking model is in it."""
     for trace, conclusion in concluded:
         for pair in conclusion.pairs:
-            yield _preference_row(provenance, trace, pair)
+            yield _preference_row(provenance, trace, pair, reasoning=reasoning)
 
 
-def revision_rows(concluded: Concluded, provenance: Provenance) -> Iterator[RevisionRow]:
+def revision_rows(concluded: Concluded, provenance: Provenance, *, reasoning: bool = False) -> Iterator[RevisionRow]:
     """Yield the last revision of every sample that is neither empty nor the same as another response."""
     for trace, conclusion in concluded:
         left_out = {dropped.response for dropped in trace.dropped}
         revised = {r.parent for r in trace.responses if r.parent is not None and r.id not in left_out}
         for response in trace.responses:
             if response.origin == "revision" and response.id not in left_out | revised:
-                yield _revision_row(provenance, trace, conclusion, response.id)
+                yield _revision_row(provenance, trace, conclusion, response.id, reasoning=reasoning)
 
 
 def split_of(prompt_id: str, test_fraction: float) -> Literal["train", "test"]:
@@ -194,12 +196,12 @@ def split_of(prompt_id: str, test_fraction: float) -> Literal["train", "test"]:
     return "test" if int(content_hash("split", prompt_id, digits=8), 16) / 2**32 < test_fraction else "train"
 
 
-def response_turn(text: str) -> tuple[Message, ...]:
+def response_turn(text: str, reasoning: str | None = None) -> tuple[Message, ...]:
     """Return a response as one turn of the assistant."""
-    return (Message(role="assistant", content=text),)
+    return (Message(role="assistant", content=text, reasoning_content=reasoning),)
 
 
-def _preference_row(provenance: Provenance, trace: Trace, pair: Pair) -> PreferenceRow:
+def _preference_row(provenance: Provenance, trace: Trace, pair: Pair, *, reasoning: bool) -> PreferenceRow:
     chosen, rejected = trace.response(pair.chosen), trace.response(pair.rejected)
     columns = PreferenceRow.model_fields
     by_name = {name: value for name, value in [*pair, *provenance] if name in columns}
@@ -210,8 +212,8 @@ def _preference_row(provenance: Provenance, trace: Trace, pair: Pair) -> Prefere
             "tools": trace.prompt.tools,
             "conversation": None if trace.prompt.given is None else trace.prompt.conversation,
             "given_label": _given_label(trace, chosen, rejected),
-            "chosen": response_turn(chosen.text),
-            "rejected": response_turn(rejected.text),
+            "chosen": response_turn(chosen.text, chosen.reasoning if reasoning else None),
+            "rejected": response_turn(rejected.text, rejected.reasoning if reasoning else None),
             "p_margin": pair.margin,
             "chosen_origin": chosen.origin,
             "rejected_origin": rejected.origin,
@@ -235,7 +237,9 @@ def _given_label(trace: Trace, chosen: Response, rejected: Response) -> Literal[
     return None if preferred is None else {1: "chosen", -1: "rejected", 0: "tie"}[preferred]  # type: ignore[return-value]
 
 
-def _revision_row(provenance: Provenance, trace: Trace, conclusion: Conclusion, response_id: str) -> RevisionRow:
+def _revision_row(
+    provenance: Provenance, trace: Trace, conclusion: Conclusion, response_id: str, *, reasoning: bool
+) -> RevisionRow:
     response = trace.response(response_id)
     assert response.parent is not None
     parent = trace.response(response.parent)
@@ -247,7 +251,7 @@ def _revision_row(provenance: Provenance, trace: Trace, conclusion: Conclusion, 
         prompt=trace.prompt.messages,
         tools=trace.prompt.tools,
         conversation=None if trace.prompt.given is None else trace.prompt.conversation,
-        completion=response_turn(response.text),
+        completion=response_turn(response.text, response.reasoning if reasoning else None),
         p_better=next((j.p_of(response.id) for j in matching), None),
         score=strength.value if strength else None,
         score_se=strength.se if strength else None,

@@ -148,7 +148,7 @@ class SimulatedServer:
             choices = [self._reported(JUDGED[kind](model, body), body)]
         else:
             choices = [policy.written(model, body, index) for index in range(body.get("n", 1))]
-        written = sum(len(choice["message"]["content"]) for choice in choices) // 4
+        written = sum(len(choice["message"]["content"] or "") for choice in choices) // 4
         tokens_written = 1 if kind in {"judge", "rate", "choice"} else written
         ids = {"prompt_token_ids": policy.token_ids(question_of(body))} if body.get("return_token_ids") else {}
         return {
