@@ -165,7 +165,7 @@ def given_words(file: GivenFile) -> str:
     named = [f"{name} ({number:,})" for name, number in sorted(file.models.items(), key=lambda one: -one[1])]
     shown = ", ".join(named[:MODELS_SHOWN]) + (f" and {len(named) - MODELS_SHOWN} more" * (len(named) > MODELS_SHOWN))
     return (
-        f"given by {file.file}, shape {file.shape}; none sampled; written by {shown or 'models that it does not name'}"
+        f"given by {file.name}, shape {file.shape}; none sampled; written by {shown or 'models that it does not name'}"
     )
 
 
@@ -181,7 +181,7 @@ def given_lines(summary: Summary) -> list[str]:
         return []
     file, rest = summary.given.file, {"not reached": summary.open, "refused": sum(summary.given.file.refused.values())}
     lines = [
-        f"{counted(file.rows, 'row')} of {file.file} = {summary.traces} judged + {counted(summary.failures, 'failure')}"
+        f"{counted(file.rows, 'row')} of {file.name} = {summary.traces} judged + {counted(summary.failures, 'failure')}"
         + "".join(f" + {number} {name}" for name, number in rest.items() if number or name == "refused")
         + _reasons(file.refused)
     ]
