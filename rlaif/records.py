@@ -88,6 +88,8 @@ class GivenResponse(SparseRecord):
     text: str
     model: str | None = None
     """The model that wrote it, as the file names it."""
+    reasoning: str | None = None
+    """Its `reasoning_content`, where it is a message with one; never shown to the critic."""
     label: FileLabel | None = None
 
 

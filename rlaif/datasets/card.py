@@ -1,12 +1,11 @@
 """The dataset card: the constitution, the models, the method, what was left out, and the limits."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
-from huggingface_hub import DatasetCard, DatasetCardData
+from huggingface_hub import DatasetCard
 
 from rlaif.config.run import RunConfig
+from rlaif.datasets.card_head import LEAST_SHARE, Contents, card_head, prompts_name
 from rlaif.datasets.columns import column_table
 from rlaif.datasets.formats import Table
 from rlaif.runs.certificate import Certificate, certificate_words, shares_of_tags
@@ -26,20 +25,6 @@ from rlaif.runs.reviewed import People, ReviewedRun
 from rlaif.runs.summary import Summary
 
 
-@dataclass(frozen=True)
-class Contents:
-    """What was written of a dataset."""
-
-    counts: Mapping[str, int]
-    """Number of rows by `table/split`."""
-    hashes: Mapping[str, str]
-    """A hash of the rows by table."""
-    tools: bool
-    """Whether a prompt has tools, or a turn has calls of them."""
-    also: frozenset[str] = frozenset()
-    """Columns that only some datasets have (`columns.SOMETIMES`)."""
-
-
 def dataset_card(run: Run, summary: Summary, contents: Contents, tables: Mapping[str, Table]) -> str:
     """Return the card as Markdown with a YAML head."""
     reviewed = run.people if isinstance(run, ReviewedRun) else None
@@ -49,7 +34,8 @@ def dataset_card(run: Run, summary: Summary, contents: Contents, tables: Mapping
             f"# Preference pairs under the constitution `{run.constitution.name}`",
             _intro(run, summary, certificate),
             *([_warnings(summary)] if summary.warnings else []),
-            _rows_table(contents.counts, "their turns" if summary.given else "their id"),
+            _rows_table(contents.counts, "their turns" if summary.given else "their id")
+            + _languages(contents.languages),
             *(["## Certificate\n\n" + _certificate(run, certificate)] if certificate else []),
             *(["## People\n\n" + _people(reviewed)] if reviewed else []),
             "## Constitution\n\n" + _rules(run),
@@ -64,28 +50,7 @@ def dataset_card(run: Run, summary: Summary, contents: Contents, tables: Mapping
             ),
         ]
     )
-    return str(DatasetCard(f"---\n{_head(contents).to_yaml()}\n---\n\n{body}\n"))
-
-
-def _head(contents: Contents) -> DatasetCardData:
-    # load_dataset caches a folder by its path and these lines: without the hash it would return the rows of an earlier
-    # export to the same folder.
-    configs: list[dict[str, Any]] = []
-    for name in ("preference", "sft"):
-        files = [
-            {"split": split, "path": f"{name}/{split}.parquet"}
-            for split in ("train", "test")
-            if contents.counts.get(f"{name}/{split}")
-        ]
-        if files:
-            config = {"config_name": name, "description": f"rows {contents.hashes[name]}", "data_files": files}
-            configs.append(config | ({"default": True} if not configs else {}))
-    return DatasetCardData(
-        pretty_name="Constitutional preference pairs",
-        tags=["dpo", "preference", "rlaif", "constitutional-ai", "synthetic"],
-        task_categories=["text-generation"],
-        configs=configs,
-    )
+    return str(DatasetCard(f"---\n{card_head(run, contents, tables).to_yaml()}\n---\n\n{body}\n"))
 
 
 UNUSED_CONSTITUTION = (
@@ -106,7 +71,7 @@ def _intro(run: Run, summary: Summary, certificate: Certificate | None) -> str:
     unused = "" if run.config.judging.asks_rules or not run.config.judging.panel else UNUSED_CONSTITUTION
     written_by = f"by **{models.written_by}**" if summary.given is None else "from that file"
     return (
-        f"{summary.pairs} pairs from {summary.traces} of {summary.prompts} prompts ({run.manifest.prompts}). "
+        f"{summary.pairs} pairs from {summary.traces} of {summary.prompts} prompts ({prompts_name(run)}). "
         f"Responses {written_by}, judged by **{run.judged_with}** under {summary.constitution} "
         f"(`{summary.constitution_hash}`), made with rlaif {run.manifest.rlaif} on {run.manifest.created[:10]}, seed "
         f"{run.config.seed}. {people}{unused}"
@@ -160,6 +125,16 @@ def _rows_table(counts: Mapping[str, int], key: str) -> str:
         "\n".join(lines) + f"\n\nPrompts are split by a hash of {key}, so the same prompt is in the same split in "
         "every run with this test fraction."
     )
+
+
+def _languages(shares: Mapping[str, float]) -> str:
+    """Return a paragraph on the languages of the rows; empty where none was found."""
+    if not shares:
+        return ""
+    shown = ", ".join(f"{code} {share:.1%}" for code, share in shares.items() if share >= LEAST_SHARE)
+    others = 1 - sum(share for share in shares.values() if share >= LEAST_SHARE)
+    rest = f", others or none {others:.1%}" if others > 0.0005 else ""
+    return f"\n\nLanguages of the rows, by a classifier that is often wrong on short texts (py3langid): {shown}{rest}."
 
 
 def _rules(run: Run) -> str:

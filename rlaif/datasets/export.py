@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from rlaif.datasets.card import Contents, dataset_card
+from rlaif.datasets.card import dataset_card
+from rlaif.datasets.card_head import Contents, Size, prompts_name
 from rlaif.datasets.columns import column_names, columns_used, features, uses_tools, with_empty_calls
 from rlaif.datasets.formats import FORMATS, TRL, Format, Table, with_votes
 from rlaif.errors import StorageError, UsageError
@@ -17,6 +18,7 @@ from rlaif.runs.reviewed import ReviewedRun
 from rlaif.runs.rows import Row, split_of
 from rlaif.runs.summary import Summary, summarise, warnings_of
 from rlaif.seeds import content_hash
+from rlaif.text.language import language_shares
 
 MARK = "rlaif.json"
 """File that marks a folder as an export: the run's manifest, the numbers of rows, and the run's warnings."""
@@ -82,10 +84,11 @@ def write_dataset(run: Run, format_: Format, folder: Path, *, card: Summary | No
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
-        written = _write_tables(unfinished, run, format_)
+        written = _write_tables(unfinished, run, format_, languages=card is not None)
         if card is not None:
             (unfinished / "README.md").write_text(dataset_card(run, card, written, format_.tables), encoding="utf-8")
-        mark = {"run": run.manifest.model_dump(), "rows": written.counts, "warnings": warnings_of(run)}
+        manifest = run.manifest.model_dump() | {"prompts": prompts_name(run)}  # it may be published: no local paths
+        mark = {"run": manifest, "rows": written.counts, "warnings": warnings_of(run)}
         mark |= {"people": people.model_dump()} if people else {}
         (unfinished / MARK).write_text(json.dumps(mark, indent=2))
         shutil.rmtree(folder, ignore_errors=True)
@@ -97,19 +100,32 @@ def write_dataset(run: Run, format_: Format, folder: Path, *, card: Summary | No
     return dict(written.counts)
 
 
-def _write_tables(folder: Path, run: Run, format_: Format) -> Contents:
+def _write_tables(folder: Path, run: Run, format_: Format, *, languages: bool) -> Contents:
     counts: dict[str, int] = {}
+    sizes: dict[str, Size] = {}
+    texts: list[str] = []
     tools, also = False, frozenset[str]()
     for name, table in format_.tables.items():
         by_split = _by_split(table, run)
         tools |= any(uses_tools(row) for rows in by_split.values() for row in rows)
         also |= columns_used(row for rows in by_split.values() for row in rows)
         for split, rows in by_split.items():
-            counts["/".join(filter(None, (name, split)))] = len(rows)
+            place = "/".join(filter(None, (name, split)))
+            counts[place] = len(rows)
             if rows:
                 (folder / name).mkdir(exist_ok=True)
-                _write_rows(folder / name / f"{split}.{format_.suffix}", table.row, rows, tools=tools, also=also)
-    return Contents(counts, {name: _hash_of_files(folder / name) for name in format_.tables}, tools, also)
+                file = folder / name / f"{split}.{format_.suffix}"
+                in_memory = _write_rows(file, table.row, rows, tools=tools, also=also)
+                sizes[place] = Size(in_memory, file.stat().st_size)
+        texts = texts or [_text_of(row) for rows in by_split.values() for row in rows] if languages else []
+    hashes = {name: _hash_of_files(folder / name) for name in format_.tables}
+    return Contents(counts, hashes, tools, sizes, language_shares(texts) if texts else {}, also)
+
+
+def _text_of(row: Mapping[str, Any]) -> str:
+    """Return the texts of a row's conversation: its prompt and the response to learn."""
+    turns = [*row["prompt"], *(row.get("chosen") or row.get("completion") or [])]
+    return "\n".join(turn["content"] for turn in turns if turn.get("content"))
 
 
 def _by_split(table: Table, run: Run) -> Mapping[str, list[dict[str, Any]]]:
@@ -121,19 +137,20 @@ def _by_split(table: Table, run: Run) -> Mapping[str, list[dict[str, Any]]]:
     return by_split
 
 
-def _write_rows(
-    path: Path, table: type[Row], rows: list[dict[str, Any]], *, tools: bool, also: Collection[str]
-) -> None:
+def _write_rows(path: Path, table: type[Row], rows: list[dict[str, Any]], *, tools: bool, also: Collection[str]) -> int:
+    """Write rows into a file; return the bytes of a Parquet file's rows in memory (0 for JSON lines)."""
     columns = column_names(table, tools=tools, also=also)
     rows = [{name: row[name] for name in columns} for row in rows]
     if path.suffix == ".jsonl":
         path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    else:
-        import datasets  # noqa: PLC0415
+        return 0
+    import datasets  # noqa: PLC0415
 
-        datasets.disable_progress_bars()
-        rows = with_empty_calls(rows) if tools else rows
-        datasets.Dataset.from_list(rows, features=features(table, tools=tools, also=also)).to_parquet(path)
+    datasets.disable_progress_bars()
+    rows = with_empty_calls(rows) if tools else rows
+    made = datasets.Dataset.from_list(rows, features=features(table, tools=tools, also=also))
+    made.to_parquet(path)
+    return int(made.data.nbytes)
 
 
 def _hash_of_files(folder: Path) -> str:

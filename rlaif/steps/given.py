@@ -21,6 +21,7 @@ def given_responses(prompt: Prompt) -> list[Response]:
             model=one.model or UNKNOWN,
             seed=0,
             finish_reason="given",
+            reasoning=one.reasoning,
             reply="",
         )
         for place, one in enumerate(prompt.given or ())

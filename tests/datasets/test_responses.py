@@ -9,6 +9,7 @@ import pytest
 from rlaif.config.run import ResponsesConfig
 from rlaif.datasets.responses import GivenResponses, read_responses
 from rlaif.errors import PromptsError
+from rlaif.steps.given import given_responses
 from tests.label.rows import BAD, FAIR, GOOD, LAYOUTS, assistant, user
 
 
@@ -113,6 +114,27 @@ def test_a_row_that_cannot_be_used_is_refused_by_name_and_counted(
     assert (refused.row, refused.reason) == ("line 2", reason)
     assert words in refused.detail
     assert found.file.rows == len(found.prompts.prompts) + sum(found.file.refused.values())
+
+
+def test_conversations_come_through_a_csv_file(tmp_path: Path) -> None:
+    import pandas
+
+    row = {side: json.dumps([user("Why?"), assistant(text)]) for side, text in (("chosen", GOOD), ("rejected", BAD))}
+    apart = {"prompt": json.dumps([user("How?")]), "chosen": GOOD, "rejected": json.dumps([{"not": "a message"}])}
+    file = tmp_path / "rows.csv"
+    pandas.DataFrame([row, apart]).to_csv(file, index=False)
+    first, second = read_responses(ResponsesConfig(path=str(file))).prompts.prompts
+    assert [message.content for message in first.messages] == ["Why?"]
+    assert [one.text for one in first.given or ()] == [GOOD, BAD]
+    assert [message.content for message in second.messages] == ["How?"]
+    assert [one.text for one in second.given or ()] == [GOOD, '[{"not": "a message"}]']
+
+
+def test_the_reasoning_of_a_response_is_kept_beside_it(tmp_path: Path) -> None:
+    thought = assistant(GOOD) | {"reasoning_content": "Water first."}
+    row = {"chosen": [user("Why?"), thought], "rejected": [user("Why?"), assistant(BAD)]}
+    (prompt,) = read(tmp_path, row).prompts.prompts
+    assert [response.reasoning for response in given_responses(prompt)] == ["Water first.", None]
 
 
 def test_rows_that_share_an_id_or_a_prompt_are_all_kept(tmp_path: Path) -> None:

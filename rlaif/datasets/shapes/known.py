@@ -15,7 +15,7 @@ from rlaif.datasets.shapes.row import (
     label,
     listed,
     name_of,
-    response_text,
+    read_response,
     score_of,
 )
 from rlaif.datasets.shapes.transcript import is_transcript, read_transcript
@@ -49,11 +49,11 @@ def _responses(row: Row) -> ResponseRow:
                     "unreadable response", f"{name} must have its text under one of {', '.join(_TEXT_KEYS)}"
                 )
             scored = next((score_of(key, one[key]) for key in _SCORE_KEYS if one.get(key) is not None), None)
-            before, text = response_text(name, one[keys[0]])
-            given.append(GivenResponse(text=text, model=name_of(one.get("model")), label=label("score", scored)))
+            model = name_of(one.get("model"))
+            before, response = read_response(name, one[keys[0]], model=model, label=label("score", scored))
         else:
-            before, text = response_text(name, one)
-            given.append(GivenResponse(text=text))
+            before, response = read_response(name, one)
+        given.append(response)
         turns.append(before)
     return completed(row, given, turns)
 
@@ -64,36 +64,39 @@ def _ultrafeedback(row: Row) -> ResponseRow:
     for number, one in enumerate(listed(row, "completions"), start=1):
         if not isinstance(one, Mapping) or "response" not in one:
             raise RefusedRowError("unreadable response", f"completion {number} has no `response`")
-        _, text = response_text(f"completion {number}", one["response"])
         score = label("score", score_of("overall_score", one.get("overall_score")))
-        given.append(GivenResponse(text=text, model=name_of(one.get("model")), label=score))
+        name, model = f"completion {number}", name_of(one.get("model"))
+        given.append(read_response(name, one["response"], model=model, label=score)[1])
     return completed(row, given, prompt=row.get("instruction"))
 
 
 def _pairs(row: Row) -> ResponseRow:
     """A chosen and a rejected response: texts, or messages with or without the turns before them."""
     _refuse_missing(row, ("chosen", "rejected"))
-    read = [response_text(side, row[side]) for side in ("chosen", "rejected")]
+    read = [read_response(side, row[side]) for side in _SIDES]
     return _of_two(row, read, [row.get("score_chosen"), row.get("score_rejected")])
 
 
 def _hh(row: Row) -> ResponseRow:
     """HH-RLHF (Bai et al. 2022): two transcripts that differ in their last turn."""
     _refuse_missing(row, ("chosen", "rejected"))
-    for side in ("chosen", "rejected"):
+    for side in _SIDES:
         if not isinstance(row[side], str):
             raise RefusedRowError("unreadable response", f"`{side}` is not a text")
-    return _of_two(row, [read_transcript(side, row[side]) for side in ("chosen", "rejected")], [None, None])
+    read = [read_transcript(side, row[side]) for side in _SIDES]
+    return _of_two(row, [(before, GivenResponse(text=text)) for before, text in read], [None, None])
 
 
-def _of_two(row: Row, read: Sequence[tuple[tuple[Message, ...], str]], scores: Sequence[object]) -> ResponseRow:
+def _of_two(
+    row: Row, read: Sequence[tuple[tuple[Message, ...], GivenResponse]], scores: Sequence[object]
+) -> ResponseRow:
     """Return a row of a chosen and a rejected response. Where their scores are equal, the file prefers neither."""
     chosen, rejected = (score_of(f"score_{side}", one) for side, one in zip(_SIDES, scores, strict=True))
     tied = chosen is not None and chosen == rejected
     labels = [label("score", chosen)] * 2 if tied else [label("chosen", CHOSEN), label("chosen", REJECTED)]
     given = [
-        GivenResponse(text=text, model=_model_of(row, side), label=one)
-        for (_, text), side, one in zip(read, _SIDES, labels, strict=True)
+        response.model_copy(update={"model": _model_of(row, side), "label": one})
+        for (_, response), side, one in zip(read, _SIDES, labels, strict=True)
     ]
     return completed(row, given, [before for before, _ in read])
 
@@ -110,8 +113,7 @@ def _rewardbench(row: Row) -> ResponseRow:
     given = []
     for side, value in (("chosen", CHOSEN), ("rejected", REJECTED)):
         for one in listed(row, side):
-            _, text = response_text(side, one)
-            given.append(GivenResponse(text=text, label=label("chosen", value)))
+            given.append(read_response(side, one, label=label("chosen", value))[1])
     return completed(row, given)
 
 
@@ -138,11 +140,13 @@ def _labelled_two(
     row: Row, columns: tuple[str, str], values: tuple[float, float] | None, prompt: object, model: str | None
 ) -> ResponseRow:
     _refuse_missing(row, columns)
-    read = [response_text(column, row[column]) for column in columns]
     labels: list[FileLabel | None] = [label("label", value) for value in values or (None, None)]
-    given = [GivenResponse(text=text, model=model, label=one) for (_, text), one in zip(read, labels, strict=True)]
+    read = [
+        read_response(column, row[column], model=model, label=one) for column, one in zip(columns, labels, strict=True)
+    ]
     first = None if values is None or values[0] == values[1] else values[0] > values[1]
-    return completed(row, given, [before for before, _ in read], prompt=prompt, first_is_better=first)
+    turns, given = zip(*read, strict=True)
+    return completed(row, given, turns, prompt=prompt, first_is_better=first)
 
 
 def _refuse_missing(row: Row, columns: Sequence[str]) -> None:

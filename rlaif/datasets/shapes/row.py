@@ -72,12 +72,14 @@ def name_of(value: object) -> str | None:
     return None if value is None or value == "" else str(value)
 
 
-def response_text(column: str, value: object) -> tuple[tuple[Message, ...], str]:
-    """Return (turns before a response, its text) of a text or of messages; the text may be empty.
+def read_response(
+    column: str, value: object, *, model: str | None = None, label: FileLabel | None = None
+) -> tuple[tuple[Message, ...], GivenResponse]:
+    """Return (turns before a response, the response) of a cell: a text, or messages; the text may be empty.
 
     Raises RefusedRowError.
     """
-    turns = [value] if isinstance(value, Mapping) and "role" in value else value
+    turns = [value] if isinstance(value, Mapping) and "role" in value else messages_in(value)
     before: tuple[Message, ...] = ()
     if isinstance(turns, str):
         text = turns
@@ -94,7 +96,20 @@ def response_text(column: str, value: object) -> tuple[tuple[Message, ...], str]
         raise RefusedRowError(
             "unreadable response", f"`{column}` contains half a surrogate pair, which no server accepts"
         )
-    return before, text
+    reasoning = turns[-1].get("reasoning_content") if isinstance(turns, list | tuple) else None
+    return before, GivenResponse(text=text, model=model, reasoning=reasoning or None, label=label)
+
+
+def messages_in(value: object) -> object:
+    """Return a cell, as messages where it is the JSON text of some, as CSV files have them; other JSON stays a text."""
+    if isinstance(value, str) and value.lstrip().startswith("[{"):
+        try:
+            found = json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+        if all(isinstance(one, Mapping) and "role" in one for one in found):
+            return found
+    return value
 
 
 def _is_empty_turn(turns: object) -> bool:
@@ -176,7 +191,7 @@ def _asked(row: Row, before: tuple[Message, ...], prompt: object) -> dict[str, A
     if before:
         return kept | {"messages": [turn.model_dump() for turn in before]}
     prompt = next((one for one in (prompt, row.get("prompt"), row.get("input")) if one is not None), None)
-    messages = row.get("messages")
+    prompt, messages = messages_in(prompt), row.get("messages")
     if messages is None and isinstance(prompt, list | tuple):
         messages, prompt = prompt, None
     if prompt is None and messages is None:
