@@ -256,6 +256,13 @@ class RunConfig(Section):
         chosen = self.pairs.chosen_policy or (second if self.pairs.rejected_policy == first else first)
         return chosen, self.pairs.rejected_policy or (second if chosen == first else first)
 
+    @property
+    def to_train(self) -> ModelConfig:
+        """The policy that pairs are made for: that of the rejected responses under policy-vs-policy, else the first."""
+        if self.pairs.select != "policy-vs-policy":
+            return self.policy
+        return next(policy.model for policy in self.policies if policy.name == self.against[1])
+
     def questions(self) -> dict[str, Any]:
         """Return the settings on which requests to models depend; changes of other settings keep all traces."""
         # Nothing is sampled where the responses are given.

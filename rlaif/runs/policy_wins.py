@@ -21,7 +21,7 @@ class PolicyWins(Record):
     policy: str
     other: str
     matchups: int
-    """Matchups of a response of each; two with the same text are one, too, without a label."""
+    """Matchups of a response of each; two with the same text are not compared and not counted."""
     wins: Estimate
     """Share of those with a label in which `policy` wins."""
     by_principle: dict[str, Estimate]
@@ -43,10 +43,6 @@ def tally_policies(trace: Trace, conclusion: Conclusion, policies: Sequence[str]
             named = (other, one) if turned else (one, other)
             tally["met", named] += times
             tally.add({(key, named): times * value for key, value in _counts(judgement, turned=turned)})
-    for wrote in writers.values():
-        for named in combinations(policies, 2):
-            if times := wrote.get(named[0], 0) * wrote.get(named[1], 0):
-                tally.add({(key, named): times * value for key, value in _same_text(trace)})
     return tally
 
 
@@ -66,14 +62,6 @@ def _met(a: Mapping[str, int], b: Mapping[str, int]) -> Iterator[tuple[str, str,
         for other, those in b.items():
             if one != other:
                 yield one, other, these * those
-
-
-def _same_text(trace: Trace) -> Iterator[tuple[object, float]]:
-    """Yield the counts of two responses with the same text: a tie under every principle."""
-    yield "met", 1
-    for principle in (*trace.judged_by, *trace.checked_by):
-        yield ("asked", principle), 1
-        yield ("won", principle), 0.5
 
 
 def _counts(judgement: Judgement, *, turned: bool) -> Iterator[tuple[object, float]]:
