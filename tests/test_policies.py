@@ -90,7 +90,9 @@ def test_the_stronger_policy_is_chosen_where_the_judges_agree(
     assert wins["by_principle"]["better"]["low"] < 0.856 < wins["by_principle"]["better"]["high"]
     assert wins["by_principle"]["short"]["low"] < 0.5 < wins["by_principle"]["short"]["high"]
     assert "policy strong wins" in said.out
-    assert "strong: 3 responses per prompt" in Path("out/dataset/README.md").read_text()
+    card = Path("out/dataset/README.md").read_text()
+    assert "strong: 3 responses per prompt" in card
+    assert "- policy strong wins" in card and "- 120 pairs drawn of two policies" in card
     # It goes on under the same settings, and not under others.
     assert rlaif("generate", "out").code == 0
     assert rlaif("generate", "out", "--set", "policies.1.system=Be brief.").complains(2, "policies", "system")
