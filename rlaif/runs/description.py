@@ -134,6 +134,7 @@ def summary_lines(summary: Summary) -> list[str]:
     if summary.revision_wins is not None:
         lines.append(f"a revision beats its parent with a mean probability of {summary.revision_wins:.0%}")
     lines += [line for wins in summary.policies for line in policy_lines(wins)]
+    lines += drawn_lines(summary)
     if summary.conflicts:
         lines.append(
             f"in {summary.conflicts} of the decided matchups, a principle on its own would choose the other response"
@@ -149,10 +150,21 @@ def policy_lines(found: PolicyWins) -> list[str]:
         return [f"policies {found.policy} and {found.other}: no label in {counted(found.matchups, 'matchup')}"]
     first = (
         f"policy {found.policy} wins {share(found.wins)} of {found.wins.n:g} decided matchups with {found.other} "
-        f"({found.matchups} judged)"
+        f"({found.matchups} in all)"
     )
     by = [f"{name} {share(estimate)}" for name, estimate in found.by_principle.items()]
     return [first, *([f"  under one rule alone: {', '.join(by)}"] if len(by) > 1 else [])]
+
+
+def drawn_lines(summary: Summary) -> list[str]:
+    """Return what became of the pairs drawn of two policies, as lines of text; none without any left out."""
+    if not summary.policies_not_paired:
+        return []
+    left_out = sum(summary.policies_not_paired.values())
+    return [
+        f"{counted(summary.pairs + left_out, 'pair')} drawn of two policies = {summary.pairs} in the dataset + "
+        f"{left_out} left out" + _reasons(summary.policies_not_paired)
+    ]
 
 
 def share(estimate: Estimate) -> str:
