@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from rlaif.base import Section
 from rlaif.config.judging import JudgingConfig
+from rlaif.config.sampling import SamplingConfig
 from rlaif.constitution.schema import Constitution
 from rlaif.errors import ConfigError
 from rlaif.models.config import ModelConfig, model_from_text
@@ -31,23 +32,6 @@ class PromptsConfig(Section):
     """Maximum number of prompts; all by default."""
     shuffle: bool = False
     """Shuffle the prompts (by the run's seed) before the limit is applied."""
-
-
-class SamplingConfig(Section):
-    """The sampling of responses from the policy."""
-
-    n: int = Field(default=4, ge=1, le=64)
-    """Responses to each prompt, in one request."""
-    temperature: float = Field(default=1.0, ge=0, le=5)
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    max_tokens: int = Field(default=512, ge=1)
-    stop: tuple[str, ...] = ()
-
-    @model_validator(mode="after")
-    def _several_responses_differ(self) -> Self:
-        if self.n > 1 and self.temperature == 0:
-            raise ValueError("temperature 0 gives the same response every time; set n to 1 or raise temperature")
-        return self
 
 
 class RevisionConfig(Section):
@@ -154,7 +138,7 @@ class RunConfig(Section):
     def questions(self) -> dict[str, Any]:
         """Return the settings on which requests to models depend; changes of other settings keep all traces."""
         return {
-            "sampling": self.sampling.model_dump(mode="json"),
+            "sampling": self.sampling.questions(),
             "revision": self.revision.model_dump(mode="json"),
             "judging": self.judging.questions(),
             "pairs": self.pairs.model_dump(mode="json", include={"select", "per_prompt"}),
@@ -162,3 +146,6 @@ class RunConfig(Section):
             "critic": self.critic.chat_template_kwargs,
             "seed": self.seed,
         }
+
+
+__all__ = ["PromptsConfig", "RevisionConfig", "RunConfig", "SamplingConfig"]

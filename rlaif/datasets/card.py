@@ -142,11 +142,12 @@ def _method(run: Run, summary: Summary) -> str:
     )
     orders = "in both orders, averaged in logits" if config.judging.orders == "both" else "**in one order only**"
     how = orders if config.judging.has_order else "each response by itself"
+    more = f", {words}" if (words := config.sampling.more_words) else ""
     asked = f"{judged}, {how}" if config.judging.asks_rules else "each response by itself, without principles"
     return "\n".join(
         [
             f"- Sampled: {config.sampling.n} responses per prompt, temperature {config.sampling.temperature:g}, "
-            f"at most {config.sampling.max_tokens} tokens; {summary.truncated} responses were cut there.",
+            f"at most {config.sampling.max_tokens} tokens{more}; {summary.truncated} responses were cut there.",
             f"- Revised: {config.revision.rounds} round(s) of critique and revision by the {config.revision.by}, "
             f"{config.revision.principles} principle(s) drawn for each.",
             f"- Judged: {asked}; {strategy_words(config.judging)}.",

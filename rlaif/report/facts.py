@@ -91,7 +91,8 @@ def facts_of(run: Run, summary: Summary) -> list[Fact]:
         Fact(
             "Sampled",
             f"{config.sampling.n} responses per prompt, temperature {config.sampling.temperature:g}, top-p "
-            f"{config.sampling.top_p:g}, at most {config.sampling.max_tokens:,} tokens",
+            f"{config.sampling.top_p:g}, at most {config.sampling.max_tokens:,} tokens"
+            + (f"; {words}" if (words := config.sampling.more_words) else ""),
         ),
         Fact("Revised", _revised(run)),
         Fact("Judged", _judged(run)),

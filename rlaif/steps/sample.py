@@ -1,6 +1,6 @@
 """The policy writes n responses to a prompt, in one request."""
 
-from rlaif.config.run import SamplingConfig
+from rlaif.config.sampling import SamplingConfig
 from rlaif.models.backend import ChatRequest
 from rlaif.models.model import Model, StoredReply
 from rlaif.records import Prompt, Response
@@ -19,12 +19,8 @@ async def sample(
         ChatRequest(
             messages=prompt.messages,
             tools=prompt.tools,
-            n=sampling.n,
             seed=seed,
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            max_tokens=sampling.max_tokens,
-            stop=sampling.stop,
+            **sampling.request(),
         ),
         priority=priority,
         step="sampling",

@@ -197,16 +197,12 @@ async def score_text(model: Model, text: str | tuple[int, ...], characters: int,
 
 
 async def _respond(test: PolicyTest, model: Model, prompt: Prompt, priority: int) -> Responses:
-    sampling = test.sampling
     request = ChatRequest(
         messages=prompt.messages,
         tools=prompt.tools,
-        n=sampling.n,
         seed=derive_seed(test.seed, prompt.id, "evaluate policy"),
-        temperature=sampling.temperature,
-        top_p=sampling.top_p,
-        max_tokens=sampling.max_tokens,
         return_token_ids=True,
+        **test.sampling.request(),
     )
     reply = (await model.chat(request, priority=priority)).reply
     return Responses(
