@@ -9,7 +9,7 @@ import typer
 from rlaif.cli.console import replies_line, run_stoppable
 from rlaif.cli.dry_run import simulated_config
 from rlaif.cli.live import LiveScreen
-from rlaif.cli.options import Json, columns_given, count_given, run_settings
+from rlaif.cli.options import Json, Named, Set, columns_given, count_given, one_source, run_settings
 from rlaif.cli.results import exported_rows, json_summary, judge_lines, print_summary
 from rlaif.config.run import RunConfig
 from rlaif.constitution.load import load_constitution
@@ -23,7 +23,9 @@ from rlaif.testing import SimulatedServer
 
 def generate(  # noqa: PLR0913, PLR0917  (a command line's flags)
     source: Annotated[Path | None, typer.Argument(help="Run file or run directory.")] = None,
-    constitution: Annotated[str | None, typer.Option(help="Shipped name or YAML file.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="SOURCE as an option.")] = None,
+    set_: Set = None,
+    constitution: Named = None,
     prompts: Annotated[str | None, typer.Option(help="JSONL, JSON, CSV, Parquet, hub dataset id, or `seed`.")] = None,
     policy: Annotated[str | None, typer.Option(help="MODEL to start here, URL of a server, or MODEL@URL.")] = None,
     critic: Annotated[str | None, typer.Option(help="As for --policy; by default the policy itself.")] = None,
@@ -51,7 +53,7 @@ def generate(  # noqa: PLR0913, PLR0917  (a command line's flags)
 ) -> None:
     """Make a preference dataset: sample, criticise, revise, judge in both orders, pair.
 
-    SOURCE is a run file (YAML) or a run directory to continue. Flags override the run file.
+    SOURCE is a run file (YAML) or a run directory to continue. Flags override the run file, --set overrides both.
 
     \b
     Examples:
@@ -60,6 +62,7 @@ def generate(  # noqa: PLR0913, PLR0917  (a command line's flags)
                      --critic http://127.0.0.1:8000/v1 --samples 4 --out runs/first
       rlaif generate runs/first                      # continues where it was stopped
       rlaif generate examples/demo.yaml --constitution honesty --out runs/second
+      rlaif generate --config examples/demo.yaml --set sampling.top_p=0.9 --set 'policy.concurrency=8'
       rlaif generate examples/demo.yaml --dry-run    # uses a simulated model and keeps nothing
     """
     flags = {
@@ -83,10 +86,9 @@ def generate(  # noqa: PLR0913, PLR0917  (a command line's flags)
         ("seed",): seed,
         ("cache",): str(cache) if cache else None,
     }
-    config = run_settings(
-        source, {place: value for place, value in flags.items() if value is not None}, dry_run=dry_run
-    )
-    (dry_run_job if dry_run else generate_job)(config, as_json=json_)
+    given = {place: value for place, value in flags.items() if value is not None}
+    settings = run_settings(one_source(source, config), given, dry_run=dry_run, settings=set_)
+    (dry_run_job if dry_run else generate_job)(settings, as_json=json_)
 
 
 def generate_job(config: RunConfig, *, as_json: bool) -> None:

@@ -36,6 +36,7 @@ app = group(
     COMMANDS,
     name="rlaif",
     help="Constitutional AI / RLAIF preference data, from a constitution to a trained model.",
+    add_completion=True,
 )
 
 INTERRUPTED = 130
@@ -64,7 +65,7 @@ def main() -> NoReturn:
     _repair_streams()
     try:
         try:
-            app(standalone_mode=True)
+            app(prog_name="rlaif", standalone_mode=True)
         finally:
             sys.stdout.flush()
     except RlaifError as error:

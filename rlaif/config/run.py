@@ -14,7 +14,7 @@ from rlaif.config.judging import JudgingConfig
 from rlaif.config.sampling import SamplingConfig
 from rlaif.constitution.schema import Constitution
 from rlaif.errors import ConfigError
-from rlaif.models.config import ModelConfig, model_from_text
+from rlaif.models.config import ModelConfig, model_from_text, url_of_environment
 from rlaif.preferences.ranking import PairsConfig
 from rlaif.yaml_file import explain_validation, read_yaml, refuse_mistaken
 
@@ -57,6 +57,7 @@ class RunConfig(Section):
     """Name of a shipped constitution, or a YAML file."""
     prompts: PromptsConfig
     policy: ModelConfig
+    """The model that responds; by default the only one of the server in the environment variable OPENAI_BASE_URL."""
     critic: ModelConfig = Field(default_factory=lambda fields: fields["policy"])
     """The model that criticises, revises and judges; by default the policy."""
     sampling: SamplingConfig = SamplingConfig()
@@ -80,6 +81,13 @@ class RunConfig(Section):
     def _no_constitution(cls, data: object) -> object:
         message = "this is a constitution, not a run file; a run file names one under `constitution:`"
         refuse_mistaken(data, {"constitution", "prompts"}, {"principles", "extends"}, message)
+        return data
+
+    @model_validator(mode="before")
+    @classmethod
+    def _server_of_the_environment(cls, data: object) -> object:
+        if isinstance(data, dict) and "policy" not in data and (url := url_of_environment()):
+            return {**data, "policy": {"url": url}}
         return data
 
     @field_validator("prompts", mode="before")

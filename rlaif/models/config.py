@@ -1,5 +1,6 @@
 """The configuration of a model: the section of a run file for `policy`, `critic` and a judge's own critic."""
 
+import os
 import re
 from typing import Any, Literal, Self
 
@@ -9,6 +10,13 @@ from rlaif.base import Section
 
 _URL = re.compile(r"([a-z0-9-]+\+)?https?://")
 """The beginning of a URL, with an optional name of a backend (`BACKENDS` in client.py)."""
+BASE_URL = "OPENAI_BASE_URL"
+"""The environment variable with the server that is used where no policy is named; also stands for it as a URL."""
+
+
+def url_of_environment() -> str | None:
+    """Return the server's URL from the environment, or None."""
+    return os.environ.get(BASE_URL, "").strip() or None
 
 
 class ModelConfig(Section):
@@ -17,7 +25,8 @@ class ModelConfig(Section):
     model: str | None = None
     """A hub id, a folder, `smollm2`, or the served name; optional with the `url` of a server with one model only."""
     url: tuple[str, ...] = ()
-    """Base URLs (ending in /v1) of servers that all serve this model; requests go to the least busy one."""
+    """Base URLs (ending in /v1) of servers that all serve this model; requests go to the least busy one. `base_url` is
+    another name for it, and OPENAI_BASE_URL stands for the URL in that environment variable."""
     api_key_env: str | None = None
     """Environment variable that contains the API key; by default RLAIF_API_KEY, then OPENAI_API_KEY."""
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
@@ -45,10 +54,24 @@ class ModelConfig(Section):
     start_timeout_s: float = Field(default=1800, gt=0)
     """Maximum seconds that a managed server may take to start (the first start may download the model)."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _base_url_is_url(cls, data: object) -> object:
+        if not isinstance(data, dict) or "base_url" not in data:
+            return data
+        if "url" in data:
+            raise ValueError("`base_url` is another name for `url`; give one of them")
+        return {"url" if key == "base_url" else key: value for key, value in data.items()}
+
     @field_validator("url", mode="before")
     @classmethod
     def _one_url_is_enough(cls, url: object) -> object:
-        return (url,) if isinstance(url, str) else url
+        urls = (url,) if isinstance(url, str) else url
+        if not isinstance(urls, (list, tuple)) or BASE_URL not in urls:
+            return urls
+        if (server := url_of_environment()) is None:
+            raise ValueError(f"names {BASE_URL}, but that environment variable is not set")
+        return tuple(server if address == BASE_URL else address for address in urls)
 
     @field_validator("url")
     @classmethod
@@ -77,8 +100,8 @@ class ModelConfig(Section):
 def model_from_text(text: str) -> dict[str, Any]:
     """Return the settings of a model's short form: MODEL, URL or MODEL@URL, with commas between several URLs."""
     name, at, url = text.partition("@")
-    if at and _URL.match(url):
+    if at and (_URL.match(url) or url == BASE_URL):
         return {"model": name, "url": url.split(",")}
-    if _URL.match(text):
+    if _URL.match(text) or text == BASE_URL:
         return {"url": text.split(",")}
     return {"model": text}

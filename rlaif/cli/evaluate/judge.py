@@ -10,7 +10,18 @@ from pydantic import ValidationError
 from rlaif.cli.console import run_stoppable, stdout_console
 from rlaif.cli.evaluate.judge_tables import print_evaluation
 from rlaif.cli.live import LiveScreen
-from rlaif.cli.options import DEFAULT_CACHE, Json, columns_of, connection_of, count_given, short_job
+from rlaif.cli.options import (
+    DEFAULT_CACHE,
+    Json,
+    Named,
+    Set,
+    columns_of,
+    connection_of,
+    count_given,
+    loaded,
+    server_of_environment,
+    short_job,
+)
 from rlaif.config.judging import JudgingConfig
 from rlaif.config.run import RunConfig
 from rlaif.constitution.load import load_constitution
@@ -40,10 +51,12 @@ def evaluate_judge(  # noqa: PLR0913, PLR0917  (a command line's flags)
     judge: Annotated[
         list[str] | None, typer.Option(help=f"Kind of judge; give several to compare them: {', '.join(KINDS)}.")
     ] = None,
-    constitution: Annotated[str | None, typer.Option(help="Shipped name or YAML file.")] = None,
+    constitution: Named = None,
     run: Annotated[
-        Path | None, typer.Option(help="Run file for judging, templates, and whatever no flag sets.")
+        Path | None,
+        typer.Option("--run", "--config", help="Run file for judging, templates, and whatever no flag sets."),
     ] = None,
+    set_: Set = None,
     principles: Annotated[str | None, typer.Option(help="`all`, or the number drawn per item.")] = None,
     orders: Annotated[str | None, typer.Option(help="`both`, or `one` to measure what one order alone gives.")] = None,
     recalibrate: Annotated[
@@ -73,11 +86,15 @@ def evaluate_judge(  # noqa: PLR0913, PLR0917  (a command line's flags)
                            --judge pairwise-logprob --judge rating --judge pairwise-reasoned
       rlaif evaluate judge --run judges.yaml --gold llmbar/natural.json --json
     """
-    settings = RunConfig.load(run) if run is not None else None
+    if set_ and run is None:
+        raise UsageError("--set changes settings of a run file; give one with --run")
+    settings = loaded(run, set_) if run is not None else None
     name = constitution or (settings.constitution if settings else None)
     critics = [(text, connection_of(text)) for text in dict.fromkeys(critic or [])]
     if not critics and settings is not None:
         critics = [(settings.critic.model or ",".join(settings.critic.url), settings.critic)]
+    if not critics and settings is None and (server := server_of_environment("critic")):
+        critics = [(server, connection_of(server))]
     missing = [flag for flag, given in (("--critic", critics), ("--constitution", name)) if not given]
     if missing or name is None:
         raise UsageError(f"{', '.join(missing)} missing; give the flag, or a run file that sets it with --run")

@@ -30,6 +30,7 @@ from rlaif.models.model_files import require_model
 from rlaif.report.html_page import refuse_to_overwrite
 from rlaif.report.policy_page import write_policy_report
 from rlaif.runs.directory import write_text
+from rlaif.shipped import complete_constitution
 from rlaif.templates import TEMPLATE_NAMES, Templates
 from rlaif.yaml_file import explain_validation
 
@@ -38,7 +39,12 @@ def policy_command(  # noqa: PLR0913, PLR0917  (a command line's flags)
     base: Annotated[str, typer.Option(help="The model before training: MODEL, URL or MODEL@URL.")],
     tuned: Annotated[str, typer.Option(help="The model after training: a folder, URL or MODEL@URL.")],
     prompts: Annotated[str, typer.Option(help="Prompts that neither model was trained on: a file or a hub dataset.")],
-    constitution: Annotated[list[str], typer.Option(help="Shipped name or YAML file; can be given several times.")],
+    constitution: Annotated[
+        list[str],
+        typer.Option(
+            autocompletion=complete_constitution, help="Shipped name or YAML file; can be given several times."
+        ),
+    ],
     critic: Annotated[str | None, typer.Option(help="The model that judges; by default the base.")] = None,
     trained_on: Annotated[
         list[Path] | None, typer.Option(help="Leave out prompts in this run, dataset folder or file; can be repeated.")
