@@ -120,8 +120,13 @@ class Response(Record):
     reply: str
     """Key of the raw reply in the reply store."""
 
+    @property
+    def cut_in_reasoning(self) -> bool:
+        """Whether it ended at max_tokens inside its reasoning, so that it has no text."""
+        return not self.text and bool(self.reasoning) and self.finish_reason == "length"
 
-class Critique(Record):
+
+class Critique(SparseRecord):
     """The critic's criticism of one response under the principles drawn for it."""
 
     of: str
@@ -131,7 +136,14 @@ class Critique(Record):
     text: str
     model: str
     seed: int
+    reasoning: str | None = None
+    """The reasoning of a thinking critic before its criticism; not shown to the reviser."""
     reply: str
+
+    @property
+    def cut_in_reasoning(self) -> bool:
+        """Whether nothing but reasoning was written, so that there is no criticism to revise after."""
+        return not self.text and bool(self.reasoning)
 
 
 class Verdict(Record):
@@ -277,7 +289,7 @@ class Dropped(Record):
     """A response that did not become a candidate, and why."""
 
     response: str
-    reason: Literal["empty", "identical", "copied"]
+    reason: Literal["empty", "cut inside its reasoning", "identical", "copied"]
     """`copied`: it repeats a worked example, the instructions or a fence instead of revising the response."""
 
 

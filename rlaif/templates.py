@@ -14,13 +14,15 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rlaif.errors import ConfigError, ReplyError
-from rlaif.records import Message, Prompt
+from rlaif.records import Message, Prompt, Response
 from rlaif.seeds import content_hash
 from rlaif.shipped import TEMPLATES
 
 TEMPLATE_NAMES = ("critique", "revise", "compare")
 AGAIN: Literal["compare_again"] = "compare_again"
 """Template of the comparison question in other words."""
+WITH_REASONING = "with_reasoning"
+"""Template of a response after its reasoning, for judges that are shown it."""
 
 
 class Templates:
@@ -56,6 +58,13 @@ class Templates:
             return self._compiled[name].render(**values).strip()
         except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:
             raise ConfigError(f"template {name}.jinja: {error}") from None
+
+    def shown(self, response: Response) -> Response:
+        """Return the response as judges see it: after its reasoning where the run's templates have one for that."""
+        if WITH_REASONING not in self._compiled or not response.reasoning:
+            return response
+        text = self.render(WITH_REASONING, reasoning=response.reasoning, answer=response.text)
+        return response.model_copy(update={"text": text})
 
     def check(self, stand_ins: Mapping[str, Mapping[str, object]]) -> None:
         """Render every template once with placeholder values. Raises ConfigError for what would fail later."""

@@ -23,6 +23,9 @@ def export_command(
     certified: Annotated[
         bool, typer.Option("--certified", help="Only the pairs that the run's certificate keeps (rlaif certify).")
     ] = False,
+    reasoning: Annotated[
+        bool, typer.Option("--reasoning", help="Write a thinking model's reasoning as reasoning_content, too.")
+    ] = False,
     json_: Json = False,
 ) -> None:
     """Write a run's dataset in the format of a trainer or library.
@@ -34,15 +37,23 @@ def export_command(
       rlaif export runs/first --format nemo-rl        # for which trainer: docs/training.md
       rlaif export runs/first --format kto --certified
     """
-    export_job(run, format_, out, certified=certified, as_json=json_)
+    export_job(run, format_, out, certified=certified, reasoning=reasoning, as_json=json_)
 
 
-def export_job(path: Path, format_: str, out: Path | None, *, certified: bool, as_json: bool) -> None:
+def export_job(
+    path: Path, format_: str, out: Path | None, *, certified: bool, as_json: bool, reasoning: bool = False
+) -> None:
     """Write a dataset and print its folder."""
     known = [name for name in FORMATS if name == format_]
     if not known:
         raise UsageError(f"unknown format {format_!r}; choose one of {', '.join(FORMATS)}")
-    folder = export(CertifiedRun(path) if certified else Run(path), known[0], out)
+    opened = CertifiedRun(path) if certified else Run(path)
+    if reasoning:
+        if not FORMATS[known[0]].has_messages:
+            raise UsageError(f"format {format_} has no messages, so it cannot have reasoning; leave --reasoning out")
+        pairs = opened.config.pairs.model_copy(update={"reasoning": True})
+        opened.config = opened.config.model_copy(update={"pairs": pairs})
+    folder = export(opened, known[0], out)
     rows = exported_rows(folder)
     if not any(rows.values()):
         reason = "it has no revision" if format_ == "sft" else "none of its pairs has a label"

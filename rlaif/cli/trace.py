@@ -153,6 +153,8 @@ def _print_response(trace: Trace, conclusion: Conclusion, response: Response, co
     if strength is not None:
         facts.append(f"score {_strength(strength.value, strength.se)}")
     _heading(console, "  ".join(facts))
+    if response.reasoning:
+        console.print(Text("reasoning: ", style="bold").append(Text(response.reasoning, style="dim not bold")))
     if response.parent is None:
         console.print(Text(response.text or "(empty)"))
         return

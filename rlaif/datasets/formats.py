@@ -8,7 +8,7 @@ the train or the test split; trainers ignore columns that they do not know.
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from rlaif.records import Message, Probability, Record
 from rlaif.runs.reader import Run
@@ -34,6 +34,12 @@ class Format:
     suffix: Literal["parquet", "jsonl"]
     tables: Mapping[str, Table]
     """By the subfolder of their files; "" is the folder of the export itself."""
+
+    @property
+    def has_messages(self) -> bool:
+        """Whether some column holds messages, which can have reasoning."""
+        columns = (field.annotation for table in self.tables.values() for field in table.row.model_fields.values())
+        return any(Message in get_args(column) for column in columns)
 
 
 class RowOfPair(Row):

@@ -180,6 +180,9 @@ class PairsConfig(Section):
     """Most pairs of one prompt."""
     max_length_ratio: float | None = Field(default=None, gt=1)
     """Pair only responses of similar length: the longer at most so many times as long, in characters."""
+    reasoning: bool = False
+    """Write a thinking model's reasoning into the dataset, as `reasoning_content` of the response's turn, which chat
+    templates of thinking models read."""
     test_fraction: float = Field(default=0.1, ge=0, lt=1)
     """Share of the prompts that go to the test split; the same prompts in every run."""
 

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import ConfigDict
 
 from rlaif.preferences.pairs import Conclusion, Pair
-from rlaif.records import Message, Probability, Record, Trace
+from rlaif.records import Message, Probability, Record, Response, Trace
 from rlaif.seeds import content_hash
 
 
@@ -155,6 +155,8 @@ class Provenance(Record):
     critic: str
     constitution: str
     constitution_hash: str
+    with_reasoning: bool = False
+    """Whether the responses' turns have the reasoning before them; not a column."""
 
 
 Concluded = Iterable[tuple[Trace, Conclusion]]
@@ -183,9 +185,14 @@ def split_of(prompt_id: str, test_fraction: float) -> Literal["train", "test"]:
     return "test" if int(content_hash("split", prompt_id, digits=8), 16) / 2**32 < test_fraction else "train"
 
 
-def response_turn(text: str) -> tuple[Message, ...]:
+def response_turn(text: str, reasoning: str | None = None) -> tuple[Message, ...]:
     """Return a response as one turn of the assistant."""
-    return (Message(role="assistant", content=text),)
+    return (Message(role="assistant", content=text, reasoning_content=reasoning),)
+
+
+def _turn(response: Response, provenance: Provenance) -> tuple[Message, ...]:
+    """Return a response's turn, with its reasoning where the dataset has it."""
+    return response_turn(response.text, response.reasoning or None if provenance.with_reasoning else None)
 
 
 def _preference_row(provenance: Provenance, trace: Trace, pair: Pair) -> PreferenceRow:
@@ -197,8 +204,8 @@ def _preference_row(provenance: Provenance, trace: Trace, pair: Pair) -> Prefere
         | {
             "prompt": trace.prompt.messages,
             "tools": trace.prompt.tools,
-            "chosen": response_turn(chosen.text),
-            "rejected": response_turn(rejected.text),
+            "chosen": _turn(chosen, provenance),
+            "rejected": _turn(rejected, provenance),
             "p_margin": pair.margin,
             "chosen_origin": chosen.origin,
             "rejected_origin": rejected.origin,
@@ -224,7 +231,7 @@ def _revision_row(provenance: Provenance, trace: Trace, conclusion: Conclusion, 
     return RevisionRow(
         prompt=trace.prompt.messages,
         tools=trace.prompt.tools,
-        completion=response_turn(response.text),
+        completion=_turn(response, provenance),
         p_better=next((j.p_of(response.id) for j in matching), None),
         score=strength.value if strength else None,
         score_se=strength.se if strength else None,

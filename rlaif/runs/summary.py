@@ -127,6 +127,7 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
         panel=panel_estimates(tallies_of(tallies), _members(run)) if several else None,
         notes=[
             *_notes(run),
+            *run.reasoning.notes(shown=run.config.judging.show_reasoning, exported=run.config.pairs.reasoning),
             *(not_applied(run, run.correction) if judged else []),
         ],
         warnings=warnings_of(run),
@@ -190,6 +191,7 @@ def warnings_of(run: Run) -> list[str]:
     found = [f"protective thresholds are switched off ({', '.join(off)}): do not train on these pairs"] if off else []
     if run.config.judging.orders == "one" and run.config.judging.has_order:
         found.append(ONE_ORDER)
+    found += run.reasoning.warnings()
     return [*run.position_bias.warnings(), *found, *doubts(run.correction.what), *stale_warnings(run)]
 
 

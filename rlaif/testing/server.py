@@ -95,7 +95,8 @@ class SimulatedServer:
     async def _models(self, request: web.Request) -> web.Response:
         if not self._authorised(request):
             return _error(401, "invalid API key")
-        settings = content_hash(self.model.model_dump_json(exclude={"faults", "latency_s", "api_key"}))
+        unset = {"thinking"} if self.model.thinking is None else set()  # keeps the hash of earlier versions
+        settings = content_hash(self.model.model_dump_json(exclude={"faults", "latency_s", "api_key", *unset}))
         entry = {"id": self.model.name, "object": "model", "root": f"simulated:{settings}"}
         return web.json_response({"object": "list", "data": [entry]})
 
@@ -145,7 +146,7 @@ class SimulatedServer:
             choices = [self._reported(JUDGED[kind](model, body), body)]
         else:
             choices = [policy.written(model, body, index) for index in range(body.get("n", 1))]
-        written = sum(len(choice["message"]["content"]) for choice in choices) // 4
+        written = sum(len(choice["message"]["content"] or "") for choice in choices) // 4
         tokens_written = 1 if kind in {"judge", "rate", "choice"} else written
         ids = {"prompt_token_ids": policy.token_ids(question_of(body))} if body.get("return_token_ids") else {}
         return {
