@@ -35,8 +35,3 @@ def find_constitution(name_or_path: str | Path) -> Path:
 def constitution_names() -> list[str]:
     """Return the names of the shipped constitutions, sorted."""
     return sorted(path.stem for path in CONSTITUTIONS.glob("*.yaml"))
-
-
-def complete_constitution(incomplete: str) -> list[str]:
-    """Return the shipped names that begin with `incomplete`, for a shell's completion."""
-    return [name for name in constitution_names() if name.startswith(incomplete)]

@@ -14,15 +14,13 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rlaif.errors import ConfigError, ReplyError
-from rlaif.records import Message, Prompt, Response
+from rlaif.records import Message, Prompt
 from rlaif.seeds import content_hash
 from rlaif.shipped import TEMPLATES
 
 TEMPLATE_NAMES = ("critique", "revise", "compare")
 AGAIN: Literal["compare_again"] = "compare_again"
 """Template of the comparison question in other words."""
-WITH_REASONING = "with_reasoning"
-"""Template of a response after its reasoning, for judges that are shown it."""
 
 
 class Templates:
@@ -59,19 +57,13 @@ class Templates:
         except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:
             raise ConfigError(f"template {name}.jinja: {error}") from None
 
-    def shown(self, response: Response) -> Response:
-        """Return the response as judges see it: after its reasoning where the run's templates have one for that."""
-        if WITH_REASONING not in self._compiled or not response.reasoning:
-            return response
-        text = self.render(WITH_REASONING, reasoning=response.reasoning, answer=response.text)
-        return response.model_copy(update={"text": text})
-
     def check(self, stand_ins: Mapping[str, Mapping[str, object]]) -> None:
         """Render every template once with placeholder values. Raises ConfigError for what would fail later."""
-        principle = {"critique": "x", "revise": "x"}
-        own = {
+        principle = {"critique": "x", "revise": "x", "compare": "x", "check": "x", "why": "x"}
+        own: dict[str, Mapping[str, object]] = {
             "critique": {"response": "x", "principles": [principle]},
             "revise": {"response": "x", "critique": "x", "principles": [principle]},
+            "system": {"principles": [principle]},
         }
         for name in self.sources:
             self.render(name, conversation="x", tag="0000000000", **(own | dict(stand_ins))[name])
@@ -133,8 +125,12 @@ def prompt_text(prompt: Prompt) -> str:
     """Return a prompt's conversation as text, after the tools that the assistant can call where there are any."""
     if prompt.tools is None:
         return conversation_text(prompt.messages)
-    tools = "\n".join(_described(tool["function"]) for tool in json.loads(prompt.tools))
-    return f"[tools that the assistant can call]\n{tools}\n\n{_turns(prompt.messages)}"
+    return f"[tools that the assistant can call]\n{tools_as_text(prompt.tools)}\n\n{_turns(prompt.messages)}"
+
+
+def tools_as_text(tools: str) -> str:
+    """Return the tools of a prompt, JSON text, as one line for each."""
+    return "\n".join(_described(tool["function"]) for tool in json.loads(tools))
 
 
 def conversation_text(messages: Sequence[Message]) -> str:

@@ -14,6 +14,7 @@ from rlaif.checks.json_shape import JsonShape, fault_in, read_json
 from rlaif.checks.layout import Format, is_laid_out
 from rlaif.checks.matching import contains_phrase, plain, search
 from rlaif.errors import CheckError, ConfigError
+from rlaif.text.language import known_languages, language_of
 from rlaif.text.refusal import refusal_signs
 
 
@@ -119,31 +120,21 @@ class IsJson(Kind):
 
 
 class InLanguage(Kind):
-    """The most likely language of the response, by py3langid's Bayes classifier over byte n-grams (offline).
+    """The most likely language of the response (`rlaif.text.language`).
 
-    Lui & Baldwin 2012 (langid.py). It is often wrong for texts below about ten words, mixed texts, code, and closely
-    related languages (Bosnian, Croatian, Serbian; Bokmål, Nynorsk): give other checks more weight there.
+    It is often wrong for short and mixed texts and for code: give other checks more weight there.
     """
 
     def __call__(self, setting: str, text: str, options: Options, prompt: Asked) -> tuple[bool, str]:
-        code = "none"
-        if any(character.isalpha() for character in text):
-            code = str(_language_identifier().classify(text.encode("utf-8", "replace").decode("utf-8"))[0])
+        code = language_of(text)
         return code == setting, f"language {code}"
 
     def prepare(self, setting: str) -> None:
         """Raise ConfigError for a language that the classifier does not know."""
-        known = set(map(str, _language_identifier().labels))
+        known = known_languages()
         if setting not in known:
             codes = ", ".join(sorted(code for code in known if len(code) == 2))
             raise ConfigError(f"check language: {setting}: this language is not supported; choose one of {codes}")
-
-
-@cache
-def _language_identifier() -> Any:  # noqa: ANN401  (the library has no types)
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415  (1.5 s)
-
-    return LanguageIdentifier.from_model_file(MODEL_FILE)
 
 
 class Refuses(Kind):

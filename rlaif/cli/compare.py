@@ -14,7 +14,8 @@ from rlaif.cli.console import replies_line, run_stoppable, stdout_console
 from rlaif.cli.dry_run import simulated_config
 from rlaif.cli.format import OVER_PROMPTS, decimals, percent
 from rlaif.cli.live import LiveScreen
-from rlaif.cli.options import Json, Set, count_given, run_settings
+from rlaif.cli.options import Json, SetValues, count_given
+from rlaif.cli.run_settings import run_settings
 from rlaif.compare.comparability import KINDS
 from rlaif.compare.comparing import Compared, compare_async
 from rlaif.compare.comparison_schema import Comparison, Matrix
@@ -22,8 +23,6 @@ from rlaif.compare.config import CompareConfig, compare_config
 from rlaif.compare.directory import read_spent
 from rlaif.config.run import RunConfig
 from rlaif.errors import UsageError
-from rlaif.models.config import url_of_environment
-from rlaif.shipped import complete_constitution
 from rlaif.testing import SimulatedServer
 from rlaif.text.wording import counted
 
@@ -36,14 +35,10 @@ _FLAGS: dict[tuple[str, ...], str] = {
 
 
 def compare(  # noqa: PLR0913, PLR0917  (a command line's flags)
-    sources: Annotated[
-        list[str],
-        typer.Argument(autocompletion=complete_constitution, help="Constitutions or run directories, two or more."),
-    ],
+    sources: Annotated[list[str], typer.Argument(help="Constitutions or run directories, two or more.")],
     run: Annotated[
         Path | None, typer.Option("--run", "--config", help="Run file with the settings of all rule sets.")
     ] = None,
-    set_: Set = None,
     out: Annotated[Path, typer.Option(help="Directory to write the comparison to.")] = Path("runs/comparison"),
     prompts: Annotated[str | None, typer.Option(help="JSONL, JSON, CSV, Parquet, hub dataset id, or `seed`.")] = None,
     policy: Annotated[str | None, typer.Option(help="MODEL to start here, URL of a server, or MODEL@URL.")] = None,
@@ -60,6 +55,7 @@ def compare(  # noqa: PLR0913, PLR0917  (a command line's flags)
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Try it with a simulated model on 8 prompts; keep nothing.")
     ] = False,
+    set_values: SetValues = None,
     json_: Json = False,
 ) -> None:
     """Compare constitutions: each revises the same responses, then all of them judge the same pool of matchups.
@@ -88,15 +84,14 @@ def compare(  # noqa: PLR0913, PLR0917  (a command line's flags)
     }
     given = {place: value for place, value in flags.items() if value is not None}
     settings = None
-    at_server = ("prompts", "path") in given and url_of_environment() is not None
-    if run is not None or ("policy",) in given or at_server or (dry_run and given):
+    if run is not None or ("policy",) in given or (dry_run and given):
         if run is not None and run.is_dir():
             raise UsageError(f"--run {run} is a directory; give finished runs as SOURCES, and a run file with --run")
         given |= {("constitution",): sources[0], ("out",): str(out)}
-        settings = run_settings(run, given, dry_run=dry_run, settings=set_)
-    elif given or set_:
+        settings = run_settings(run, given, dry_run=dry_run, set_values=set_values)
+    elif given or set_values:
         flags_given = ["--" + _FLAGS.get(place, place[-1].replace("_", "-")) for place in given]
-        named = ", ".join([*flags_given, *(["--set"] if set_ else [])])
+        named = ", ".join([*flags_given, *(["--set"] if set_values else [])])
         raise UsageError(f"{named}: also give --run or --policy; without them, the settings of the first run are used")
     compare_job(sources, settings, out, floor_prompts, dry_run=dry_run, as_json=json_)
 

@@ -33,18 +33,6 @@ class LazyGroup(TyperGroup):
         single.command(cmd_name)(found)
         return get_command(single)
 
-    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:  # noqa: ANN401
-        """Return the names and descriptions of the table that begin with `incomplete`, and the group's options.
-
-        The names need no import of the commands, so that a shell's completion is fast.
-        """
-        from typer._click.shell_completion import CompletionItem  # noqa: PLC0415
-
-        names = [
-            CompletionItem(name, help=line) for name, (_, line) in self.table.items() if name.startswith(incomplete)
-        ]
-        return names or super().shell_complete(ctx, incomplete)
-
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401  (typer has a click of its own inside)
         """Write the names and descriptions of the table, without importing the commands."""
         with formatter.section("Commands"):
@@ -59,5 +47,5 @@ def group(table: Table, **settings: Any) -> typer.Typer:  # noqa: ANN401
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        **{"add_completion": False, **settings},
+        **({"add_completion": False} | settings),
     )

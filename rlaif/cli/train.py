@@ -11,7 +11,7 @@ import typer
 
 from rlaif.cli.lazy import group
 from rlaif.cli.live import TrainScreen
-from rlaif.cli.options import Json, Set
+from rlaif.cli.options import Json
 from rlaif.train.config import CONFIGS, CaiConfig, Flags, load_config, trl_flags
 from rlaif.train.directory import TrainingManifest
 from rlaif.train.metrics import result_lines
@@ -69,20 +69,14 @@ def _command(stage: Stage) -> Callable[[Callable[..., Flags]], Command]:
     def decorate(own: Callable[..., Flags]) -> Command:
         own_names, shared_names = inspect.signature(own).parameters, inspect.signature(_shared).parameters
 
-        def command(
-            config: File = None,
-            trl: Trl = None,
-            set_: Set = None,
-            json_: Json = False,
-            **given: Any,  # noqa: ANN401
-        ) -> None:
+        def command(config: File = None, trl: Trl = None, json_: Json = False, **given: Any) -> None:  # noqa: ANN401
             flags = {**own(**_some(given, own_names)), **_shared(**_some(given, shared_names))}
             flags |= {("trl", name): value for name, value in trl_flags(trl).items()}
-            _train(stage, config, flags, set_, as_json=json_)
+            _train(stage, config, flags, as_json=json_)
 
-        file, options, single, as_json, _ = inspect.signature(command).parameters.values()
+        file, options, as_json, _ = inspect.signature(command).parameters.values()
         data, model, out, *others = shared_names.values()
-        shown = [data, model, out, file, *own_names.values(), *others, options, single, as_json]
+        shown = [data, model, out, file, *own_names.values(), *others, options, as_json]
         command.__doc__ = own.__doc__
         command.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
         return command
@@ -145,14 +139,13 @@ def train_reward(
     return {("margins",): margins, ("certified",): certified}
 
 
-def train_cai(  # noqa: PLR0913, PLR0917  (a command line's options)
+def train_cai(
     data: Data = None,
     model: Model = None,
     out: Out = None,
     config: File = None,
     lora: UseLora = None,
     seed: Seed = None,
-    set_: Set = None,
     json_: Json = False,
 ) -> None:
     """Train on a run's revisions (into OUT/sft), then train that model on the run's pairs (into OUT/dpo).
@@ -167,7 +160,7 @@ def train_cai(  # noqa: PLR0913, PLR0917  (a command line's options)
 
     flags: Flags = {("data",): data, ("model",): model, ("out",): str(out) if out else None, ("seed",): seed}
     stages: Flags = {("sft", "method"): _method(lora), ("dpo", "method"): _method(lora)}
-    settings = load_config(CaiConfig, config, _given({**flags, **stages}), set_)
+    settings = load_config(CaiConfig, config, _given({**flags, **stages}))
     with TrainScreen(quiet=json_) as screen:
         folders = train_cai(settings, screen)
     if json_:
@@ -176,10 +169,10 @@ def train_cai(  # noqa: PLR0913, PLR0917  (a command line's options)
         _print_result(folder, manifest, as_json=False)
 
 
-def _train(stage: Stage, file: Path | None, flags: Flags, set_: list[str] | None, *, as_json: bool) -> None:
+def _train(stage: Stage, file: Path | None, flags: Flags, *, as_json: bool) -> None:
     from rlaif.train.training import train  # noqa: PLC0415
 
-    config = load_config(CONFIGS[stage], file, _given(flags), set_)
+    config = load_config(CONFIGS[stage], file, _given(flags))
     with TrainScreen(quiet=as_json) as screen:
         manifest = train(config, screen)
     _print_result(Path(config.out), manifest, as_json=as_json)

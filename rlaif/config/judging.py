@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from rlaif.base import Section
 from rlaif.errors import ConfigError
@@ -19,7 +19,7 @@ from rlaif.judges.panel import logits_of
 from rlaif.models.config import ModelConfig
 from rlaif.preferences.judgement import Rule, Strategy
 from rlaif.preferences.position import PositionBias
-from rlaif.templates import AGAIN, TEMPLATE_NAMES, WITH_REASONING, Templates
+from rlaif.templates import AGAIN, TEMPLATE_NAMES, Templates
 
 AnyPrinciple = TypeVar("AnyPrinciple")
 
@@ -64,8 +64,8 @@ class JudgingConfig(Section):
     """`one` shows each matchup in one order only: half the cost, but labels contain the position bias."""
     labels: Labels = ("A", "B")
     """The labels of the first and second response; each must be a single token for the model."""
-    show_reasoning: bool = False
-    """Show the judges a thinking model's reasoning before its response; by default they see the response alone."""
+    see_reasoning: bool = False
+    """Show the judges a thinking policy's reasoning before each response; by default they see the response alone."""
     strategy: Strategy = "by-priority"
     """How principles become one label. `by-priority`: their weighted mean, level by level. `weighted`: the mean of all,
     regardless of their level. `pareto`: as `by-priority`, but no label where a single principle prefers the other
@@ -104,11 +104,6 @@ class JudgingConfig(Section):
     @classmethod
     def _noise_needs_no_setting(cls, recalibration: str | None) -> str | None:
         return None if recalibration == "noise" else recalibration
-
-    @model_serializer(mode="wrap")
-    def _as_before_reasoning(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out `show_reasoning` where it is off, as files of earlier versions do."""
-        return {name: value for name, value in write(self).items() if name != "show_reasoning" or value}
 
     @field_validator("labels")
     @classmethod
@@ -187,18 +182,15 @@ class JudgingConfig(Section):
         own = [kind.template for name, kind in KINDS.items() if name in kinds and kind.template]
         return tuple(dict.fromkeys([*own, *(name for judge in self.panel for name in judge.more_templates)]))
 
-    def load_templates(self, folder: str | None, *, again: bool = False) -> Templates:
+    def load_templates(self, folder: str | None, *, again: bool = False, also: Sequence[str] = ()) -> Templates:
         """Return the templates that a run needs, from `folder` where it has them, after rendering each once.
 
-        `again` adds the comparison question in other words. Raises ConfigError.
+        `again` adds the comparison question in other words, `also` further ones. Raises ConfigError.
         """
-        names = dict.fromkeys((*TEMPLATE_NAMES, *self.judge_templates, *((AGAIN,) if again else ())))
-        if self.show_reasoning:
-            names[WITH_REASONING] = None
+        names = dict.fromkeys((*TEMPLATE_NAMES, *self.judge_templates, *((AGAIN,) if again else ()), *also))
         templates = Templates(Path(folder) if folder else None, names=tuple(names))
         stand_ins = {kind.template: kind.stand_ins for kind in KINDS.values() if kind.template}
-        with_reasoning = {"reasoning": "x", "answer": "x"}
-        templates.check(stand_ins | {AGAIN: stand_ins["compare"], WITH_REASONING: with_reasoning})
+        templates.check(stand_ins | {AGAIN: stand_ins["compare"]})
         return templates
 
     @property
@@ -288,5 +280,5 @@ class JudgingConfig(Section):
     def questions(self) -> dict[str, Any]:
         """Return the settings on which requests depend."""
         settings = self.model_dump(mode="json", include={"kind", "principles", "orders", "labels"})
-        settings |= {"show_reasoning": True} if self.show_reasoning else {}
+        settings |= {"see_reasoning": True} if self.see_reasoning else {}
         return settings | ({"judges": [judge.questions() for judge in self.judges]} if self.judges else {})

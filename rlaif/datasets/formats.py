@@ -7,11 +7,12 @@ the train or the test split; trainers ignore columns that they do not know.
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal, Self, get_args
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 from rlaif.records import Message, Probability, Record
 from rlaif.runs.reader import Run
+from rlaif.runs.reviewed import ReviewedRow
 from rlaif.runs.rows import Concluded, PairRow, PreferenceRow, RevisionRow, Row
 from rlaif.stats.log_odds import log_odds
 
@@ -34,12 +35,6 @@ class Format:
     suffix: Literal["parquet", "jsonl"]
     tables: Mapping[str, Table]
     """By the subfolder of their files; "" is the folder of the export itself."""
-
-    @property
-    def has_messages(self) -> bool:
-        """Whether some column holds messages, which can have reasoning."""
-        columns = (field.annotation for table in self.tables.values() for field in table.row.model_fields.values())
-        return any(Message in get_args(column) for column in columns)
 
 
 class RowOfPair(Row):
@@ -227,6 +222,7 @@ def ranking_rows(concluded: Concluded) -> Iterator[RankingRow]:
         yield RankingRow(
             prompt="".join(map(_as_said, turns)) + "\n\nAssistant: ",
             tools=trace.prompt.tools,
+            conversation=None if trace.prompt.given is None else trace.prompt.conversation,
             answers=answers,
             turns=sum(turn.role == "user" for turn in turns),
             num_responses=len(answers),
@@ -239,10 +235,15 @@ def _as_said(turn: Message) -> str:
     return f"\n\n{'Human' if turn.role == 'user' else turn.role.capitalize()}: {turn.readable}"
 
 
+def shared(row: Row) -> dict[str, str | None]:
+    """Return the columns that all tables have, where any row has a value."""
+    return {name: getattr(row, name) for name in Row.model_fields}
+
+
 def _of_pairs(row: type[RowOfPair]) -> Table:
     def rows_of(run: Run) -> Iterator[Row]:
         for pair in run.preference_rows():
-            yield from (one.model_copy(update={"tools": pair.tools}) for one in row.of(pair))
+            yield from (one.model_copy(update=shared(pair)) for one in row.of(pair))
 
     return Table(row, rows_of, of_pairs=True)
 
@@ -262,3 +263,12 @@ FORMATS: Mapping[str, Format] = {
     "nemo-rl": Format("jsonl", {"": _of_pairs(NemoRlRow)}),
 }
 """All formats, by the value of `rlaif export --format`."""
+
+
+def with_votes(format_: Format) -> Format:
+    """Return a format whose tables of pairs have the columns of a reviewed run."""
+    tables = {
+        name: replace(table, row=ReviewedRow) if table is PREFERENCE else table
+        for name, table in format_.tables.items()
+    }
+    return replace(format_, tables=tables)

@@ -108,7 +108,6 @@ async def judge_pointwise(judges: Sequence[Judge], templates: Templates, candida
     asks = [(judge, ask) for judge in judges if (ask := KINDS[judge.config.kind].ask_candidates) is not None]
     if len(candidates.candidates) < 2:
         return PointwiseResults()
-    candidates = replace(candidates, candidates=[templates.shown(response) for response in candidates.candidates])
     by_judge = await together(*(ask(judge, templates, candidates) for judge, ask in asks))
     return PointwiseResults(
         scores={key: scores for results in by_judge for key, scores in results.scores.items()},
@@ -140,7 +139,6 @@ async def compare_pair_apart(
     judges: Sequence[Judge], templates: Templates, comparison: Comparison
 ) -> tuple[Matchup, list[list[StoredReply]]]:
     """Return (matchup, replies) like `compare_pair`, with the replies grouped by verdict."""
-    comparison = replace(comparison, a=templates.shown(comparison.a), b=templates.shown(comparison.b))
     orders: tuple[Order, ...] = ("ab", "ba") if comparison.both_orders else ("ab",)
     pairwise = [judge for judge in judges if KINDS[judge.config.kind].ask_pair is not None]
     by_order = await together(

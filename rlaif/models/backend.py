@@ -50,15 +50,6 @@ class ChatRequest(ModelRequest):
     top_p: float = 1.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
-    top_k: int | None = None
-    min_p: float | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    repetition_penalty: float | None = None
-    response_format: str | None = None
-    """The form that the reply must have, as JSON text."""
-    extra_body: str | None = None
-    """Further fields of the body, as the JSON text of an object."""
     logprobs: bool | None = None
     top_logprobs: int | None = None
     logprob_token_ids: tuple[int, ...] = ()
@@ -71,19 +62,19 @@ class ChatRequest(ModelRequest):
     """Must be false with `continue_final_message`."""
     return_token_ids: bool | None = None
     """Whether the reply contains the ids of all tokens (vLLM; other servers ignore it)."""
+    extra: dict[str, Any] = Field(default_factory=dict)
+    """Further fields of the body, other than those above."""
 
     @cached_property
     def body(self) -> str:
         """The OpenAI body as canonical JSON without unset and empty fields. Reply keys are hashes of it."""
         values = self.model_dump(mode="json", exclude_none=True) | {"messages": openai_messages(self.messages)}
-        # These keep the order of their keys: a chat template writes tools, and a server may generate JSON, in it.
-        ordered = {name: values.pop(name) for name in ("tools", "response_format") if name in values}
-        further = values.pop("extra_body", "{}").removeprefix("{").removesuffix("}")
-        if "tools" in ordered:
+        tools, extra = values.pop("tools", None), values.pop("extra")
+        if tools is not None:
             values["tool_choice"] = "none"
-        body = canonical_json({key: value for key, value in values.items() if value not in ([], {}, ())})
-        parts = [body[:-1], *(f'"{name}":{text}' for name, text in ordered.items()), *filter(None, [further])]
-        return ",".join(parts) + "}"
+        body = canonical_json({key: value for key, value in values.items() if value not in ([], {}, ())} | extra)
+        # Tools keep the order of their keys, in which a chat template writes them.
+        return body if tools is None else f'{body[:-1]},"tools":{tools}}}'
 
 
 class RewardRequest(ModelRequest):

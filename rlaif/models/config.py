@@ -7,16 +7,12 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from rlaif.base import Section
+from rlaif.errors import ConfigError
 
 _URL = re.compile(r"([a-z0-9-]+\+)?https?://")
 """The beginning of a URL, with an optional name of a backend (`BACKENDS` in client.py)."""
 BASE_URL = "OPENAI_BASE_URL"
-"""The environment variable with the server that is used where no policy is named; also stands for it as a URL."""
-
-
-def url_of_environment() -> str | None:
-    """Return the server's URL from the environment, or None."""
-    return os.environ.get(BASE_URL, "").strip() or None
+"""Environment variable with the URL of a server; MODEL@OPENAI_BASE_URL is a model there."""
 
 
 class ModelConfig(Section):
@@ -26,7 +22,7 @@ class ModelConfig(Section):
     """A hub id, a folder, `smollm2`, or the served name; optional with the `url` of a server with one model only."""
     url: tuple[str, ...] = ()
     """Base URLs (ending in /v1) of servers that all serve this model; requests go to the least busy one. `base_url` is
-    another name for it, and OPENAI_BASE_URL stands for the URL in that environment variable."""
+    another name of this setting."""
     api_key_env: str | None = None
     """Environment variable that contains the API key; by default RLAIF_API_KEY, then OPENAI_API_KEY."""
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
@@ -56,22 +52,17 @@ class ModelConfig(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _base_url_is_url(cls, data: object) -> object:
+    def _base_url(cls, data: object) -> object:
         if not isinstance(data, dict) or "base_url" not in data:
             return data
-        if "url" in data:
-            raise ValueError("`base_url` is another name for `url`; give one of them")
-        return {"url" if key == "base_url" else key: value for key, value in data.items()}
+        if data.get("url"):
+            raise ValueError("`url` and `base_url` are the same setting; give one")
+        return {key: value for key, value in data.items() if key != "base_url"} | {"url": data["base_url"]}
 
     @field_validator("url", mode="before")
     @classmethod
     def _one_url_is_enough(cls, url: object) -> object:
-        urls = (url,) if isinstance(url, str) else url
-        if not isinstance(urls, (list, tuple)) or BASE_URL not in urls:
-            return urls
-        if (server := url_of_environment()) is None:
-            raise ValueError(f"names {BASE_URL}, but that environment variable is not set")
-        return tuple(server if address == BASE_URL else address for address in urls)
+        return (url,) if isinstance(url, str) else url
 
     @field_validator("url")
     @classmethod
@@ -98,10 +89,17 @@ class ModelConfig(Section):
 
 
 def model_from_text(text: str) -> dict[str, Any]:
-    """Return the settings of a model's short form: MODEL, URL or MODEL@URL, with commas between several URLs."""
+    """Return the settings of a model's short form: MODEL, URL or MODEL@URL, with commas between several URLs.
+
+    OPENAI_BASE_URL stands for the URL in that environment variable. Raises ConfigError where it is not set.
+    """
     name, at, url = text.partition("@")
-    if at and (_URL.match(url) or url == BASE_URL):
+    if at and url == BASE_URL:
+        url = os.environ.get(BASE_URL, "")
+        if not url:
+            raise ConfigError(f"{text}: the environment variable {BASE_URL} is not set")
+    if at and _URL.match(url):
         return {"model": name, "url": url.split(",")}
-    if _URL.match(text) or text == BASE_URL:
+    if _URL.match(text):
         return {"url": text.split(",")}
     return {"model": text}

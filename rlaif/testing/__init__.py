@@ -4,6 +4,6 @@
 """
 
 from rlaif.testing.server import Asked, SimulatedServer
-from rlaif.testing.simulated_model import Fault, Habit, Knowledge, PlantedRule, SimulatedModel, Thinking
+from rlaif.testing.simulated_model import Fault, Habit, Knowledge, PlantedRule, SimulatedModel
 
-__all__ = ["Asked", "Fault", "Habit", "Knowledge", "PlantedRule", "SimulatedModel", "SimulatedServer", "Thinking"]
+__all__ = ["Asked", "Fault", "Habit", "Knowledge", "PlantedRule", "SimulatedModel", "SimulatedServer"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from rlaif.seeds import canonical_json, content_hash
 from rlaif.testing.request_kind import after_fences, fenced, kind_of, options_of, question_of, tag_of
-from rlaif.testing.simulated_model import REVISED, SimulatedModel, Thinking, heavy_tailed
+from rlaif.testing.simulated_model import REVISED, SimulatedModel, heavy_tailed
 from rlaif.text.edits import edited
 
 WORDS = (
@@ -51,20 +51,11 @@ def written(model: SimulatedModel, body: dict[str, Any], index: int) -> dict[str
     cut = len(words) > body.get("max_tokens", 10**6)
     ids = token_ids(text) if body.get("return_token_ids") else None
     choice = {**text_choice(text), "finish_reason": "length" if cut else "stop", "token_ids": ids}
-    thinking = model.thinking if kind != "critique" or (model.thinking and model.thinking.critiques) else None
-    return choice if thinking is None else _after_reasoning(thinking, choice, rng)
-
-
-def _after_reasoning(thinking: Thinking, choice: dict[str, Any], rng: random.Random) -> dict[str, Any]:
-    """Return the choice with reasoning before its text, or cut off inside the reasoning."""
-    reasoning, text = " ".join(rng.choices(WORDS, k=thinking.words)), choice["message"]["content"]
-    cut = rng.random() < thinking.cut
-    if thinking.where in {"reasoning", "reasoning_content"}:
-        parts = {"content": None if cut else text, thinking.where: reasoning}
-    else:
-        first, _, rest = text.partition(" ") if thinking.where == "inner tags" else ("", "", text)
-        parts = {"content": f"{first}<think>{reasoning}" + ("" if cut else f"</think>{rest}")}
-    return choice | {"message": choice["message"] | parts} | ({"finish_reason": "length"} if cut else {})
+    if model.thinks and kind != "critique":
+        choice["message"]["reasoning_content"] = f"Thought {rng.randrange(10**6)} about it."
+        if rng.random() < model.cut_while_thinking:
+            choice |= {"finish_reason": "length", "message": choice["message"] | {"content": None}}
+    return choice
 
 
 def _on_lines(words: list[str], count: int) -> str:

@@ -49,6 +49,8 @@ class SimulatedServer:
     """0 for a free one."""
     asked: list[Asked] = field(default_factory=list)
     """All requests received so far."""
+    latest: dict[Kind, dict[str, Any]] = field(default_factory=dict)
+    """The body of the latest request of each kind."""
     _runner: web.AppRunner | None = None
 
     def __post_init__(self) -> None:
@@ -95,8 +97,7 @@ class SimulatedServer:
     async def _models(self, request: web.Request) -> web.Response:
         if not self._authorised(request):
             return _error(401, "invalid API key")
-        unset = {"thinking"} if self.model.thinking is None else set()  # keeps the hash of earlier versions
-        settings = content_hash(self.model.model_dump_json(exclude={"faults", "latency_s", "api_key", *unset}))
+        settings = content_hash(self.model.model_dump_json(exclude={"faults", "latency_s", "api_key"}))
         entry = {"id": self.model.name, "object": "model", "root": f"simulated:{settings}"}
         return web.json_response({"object": "list", "data": [entry]})
 
@@ -124,6 +125,7 @@ class SimulatedServer:
             return _error(404, f"the model {body.get('model')!r} does not exist")
         asked = Asked(kind_of(body), content_hash(canonical_json(body), digits=32), time.time())
         self.asked.append(asked)
+        self.latest[asked.kind] = body
         fault = self._fault(asked.kind, body)
         if fault is not None:
             return await _cause_fault(fault, request)

@@ -85,20 +85,6 @@ class Knowledge(Record):
     """Probability of the chosen option, whether right or wrong."""
 
 
-class Thinking(Record):
-    """The reasoning that a simulated model writes before its texts."""
-
-    where: Literal["reasoning", "reasoning_content", "tags", "inner tags"] = "reasoning"
-    """The field of the message that contains it (`reasoning` as vLLM, `reasoning_content` as others), or tags in the
-    text: at its beginning, or after its first word."""
-    words: int = Field(default=12, ge=1)
-    """Words of the reasoning."""
-    cut: float = Field(default=0.0, ge=0, le=1)
-    """Share of the texts that end inside the reasoning."""
-    critiques: bool = True
-    """Whether it also reasons before critiques."""
-
-
 Tails = Literal["normal", "heavy", "outliers"]
 """`heavy`: Student's t with 3 degrees of freedom, scaled to a standard deviation of 1. `outliers`: normal, with 5 % of
 the values 5 times as large."""
@@ -140,6 +126,10 @@ class SimulatedModel(Record):
     words with the white space before them."""
     reported: int | None = Field(default=None, ge=1)
     """Largest number of likely tokens that it reports; None for all that it has."""
+    thinks: bool = False
+    """Whether responses come with reasoning, as a server with a reasoning parser sends it."""
+    cut_while_thinking: float = Field(default=0.0, ge=0, le=1)
+    """Share of the responses of a model that thinks of which only the reasoning fits into the limit of tokens."""
     noise: float = Field(default=0.0, ge=0)
     """Standard deviation of the noise on each verdict, in logits."""
     noise_tails: Tails = "normal"
@@ -193,8 +183,6 @@ class SimulatedModel(Record):
     """Whether the server can score texts; not every server can."""
     lines: int = Field(default=1, ge=1)
     """Maximum number of lines of a response; the number is drawn from 1 to this."""
-    thinking: Thinking | None = None
-    """Reasoning before its responses, revisions and critiques; None for none."""
     latency_s: float = Field(default=0.0, ge=0)
     """Seconds before each reply."""
     api_key: str | None = None

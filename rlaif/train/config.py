@@ -1,17 +1,16 @@
 """Settings of a training, validated from a YAML file and flags; errors have file and line."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from rlaif.base import Section
-from rlaif.config.overrides import overrides_of, validated, with_overrides
 from rlaif.errors import ConfigError
 from rlaif.train.trl_options import Stage, check_options
-from rlaif.yaml_file import Lines, Location, read_yaml_lines
+from rlaif.yaml_file import Lines, explain_validation, read_yaml_lines
 
 
 class Lora(Section):
@@ -131,12 +130,8 @@ Flags = Mapping[tuple[str, ...], Any]
 """Maps a setting's path in the file, such as ("sft", "method"), to its value."""
 
 
-def load_config(kind: type[Config], file: Path | None, flags: Flags, settings: Sequence[str] | None = None) -> Config:
-    """Return the file's settings, with the flags and then KEY.PATH=VALUE entries set over them.
-
-    Raises ConfigError, UsageError.
-    """
-    overrides = overrides_of(settings)
+def load_config(kind: type[Config], file: Path | None, flags: Flags) -> Config:
+    """Return the file's settings, overridden by the flags. Raises ConfigError, UsageError."""
     data: dict[str, Any] = {}
     lines = None
     if file is not None:
@@ -144,12 +139,13 @@ def load_config(kind: type[Config], file: Path | None, flags: Flags, settings: S
         data = read.model_dump(mode="json", exclude_unset=True)
     for (*sections, key), value in flags.items():
         _section(data, sections)[key] = value
-    data = with_overrides(data, overrides)
-    given = {*flags, *(override.place for override in overrides)}
     stages: dict[Stage, list[str]] = {"sft": ["sft"], "dpo": ["dpo"]} if kind is CaiConfig else {_STAGES[kind]: []}
     for stage, place in stages.items():
-        _check_trl(stage, place, _section(data, place), given, lines)
-    config = validated(kind, data, overrides)
+        _check_trl(stage, place, _section(data, place), flags, lines)
+    try:
+        config = kind.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(explain_validation(error, kind)) from None
     missing = [name for name in ("data", "model", "out") if not getattr(config, name)]
     if missing:
         named = ", ".join("the run or dataset" if name == "data" else f"--{name}" for name in missing)
@@ -157,13 +153,11 @@ def load_config(kind: type[Config], file: Path | None, flags: Flags, settings: S
     return config
 
 
-def _check_trl(
-    stage: Stage, place: list[str], recipe: dict[str, Any], given: Set[Location], lines: Lines | None
-) -> None:
+def _check_trl(stage: Stage, place: list[str], recipe: dict[str, Any], flags: Flags, lines: Lines | None) -> None:
     """Replace a recipe's TRL options with values of TRL's types. Raises as `check_options` does."""
 
     def where(name: str) -> str:
-        if lines is None or (*place, "trl", name) in given:
+        if lines is None or (*place, "trl", name) in flags:
             return f"--trl {name}"
         return lines.at(*place, "trl", name)
 

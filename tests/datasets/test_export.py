@@ -6,6 +6,7 @@ from pathlib import Path
 
 import datasets
 import pytest
+from huggingface_hub import DatasetCard
 
 from rlaif.api import generate
 from rlaif.datasets.export import FORMATS, export
@@ -13,6 +14,7 @@ from rlaif.errors import UsageError
 from rlaif.generation import generate_async
 from rlaif.runs.reader import Run
 from rlaif.testing import SimulatedServer
+from rlaif.text.language import language_shares
 from tests.command import serving
 from tests.conftest import CONSTITUTION, MakeConfig, configs_in
 
@@ -112,6 +114,39 @@ async def test_the_card_says_whose_rules_which_critic_and_what_was_left_out(run:
         "## Limits",
     ):
         assert words in card
+
+
+async def test_the_head_describes_the_files_and_invents_nothing(run: Run) -> None:
+    head = DatasetCard.load(run.path / "dataset" / "README.md").data
+    infos = {info["config_name"]: info for info in head.dataset_info}
+    for name in ("preference", "sft"):
+        splits = {split["name"]: split for split in infos[name]["splits"]}
+        for split, one in splits.items():
+            file = run.path / "dataset" / name / f"{split}.parquet"
+            rows = datasets.Dataset.from_parquet(str(file), cache_dir=str(run.path / "cache"))
+            assert (one["num_examples"], one["num_bytes"]) == (len(rows), rows.data.nbytes)
+            assert datasets.Features._from_yaml_list(infos[name]["features"]) == rows.features
+        sizes = [(run.path / "dataset" / name / f"{split}.parquet").stat().st_size for split in splits]
+        assert infos[name]["download_size"] == sum(sizes)
+    assert head.size_categories == ["n<1K"]
+    assert head.license == "unknown"
+    # The server names no id of the hub, and the prompts are a file of which nothing else is known.
+    assert head.get("base_model") is None
+    assert head.source_datasets is None
+
+
+async def test_what_may_be_published_has_no_local_path(run: Run) -> None:
+    assert Path(run.manifest.prompts).is_absolute()
+    for name in ("README.md", "rlaif.json"):
+        text = (run.path / "dataset" / name).read_text()
+        assert str(run.path.parent.parent) not in text
+        assert run.manifest.prompts not in text
+        assert Path(run.manifest.prompts).name in text
+
+
+def test_a_languages_share_counts_rows_without_a_language() -> None:
+    english, french = "The weather is nice today, is it not?", "Il fait beau aujourd'hui, et demain il pleut."
+    assert language_shares([english, french, english, "1234"]) == {"en": 0.5, "fr": 0.25}
 
 
 async def test_a_folder_with_other_things_is_not_touched(run: Run, tmp_path: Path) -> None:

@@ -14,13 +14,12 @@ from rlaif.cli.trace import marked_difference
 from rlaif.constitution.diff import ConstitutionDiff, FieldChange, PrincipleChange, compare_constitutions
 from rlaif.constitution.load import load_constitution
 from rlaif.constitution.schema import Principle
-from rlaif.shipped import complete_constitution
 from rlaif.text.wording import counted
 
 
 def constitution_diff(
-    before: Annotated[str, typer.Argument(autocompletion=complete_constitution, help="Shipped name or YAML file.")],
-    after: Annotated[str, typer.Argument(autocompletion=complete_constitution, help="Shipped name or YAML file.")],
+    before: Annotated[str, typer.Argument(help="Shipped name or YAML file.")],
+    after: Annotated[str, typer.Argument(help="Shipped name or YAML file.")],
     json_: Json = False,
 ) -> None:
     """Show how one constitution differs from another, inherited principles included. Always exits with 0.

@@ -12,7 +12,7 @@ from rlaif.cli.options import Json
 from rlaif.constitution.load import Origin, Resolved, flat_yaml, load_constitution, resolve_constitution
 from rlaif.constitution.schema import Constitution, Head, Principle
 from rlaif.errors import UsageError
-from rlaif.shipped import complete_constitution, constitution_names
+from rlaif.shipped import constitution_names
 from rlaif.text.wording import counted
 
 
@@ -28,7 +28,7 @@ def constitution_list(json_: Json = False) -> None:
 
 
 def constitution_show(
-    name: Annotated[str, typer.Argument(autocompletion=complete_constitution, help="Shipped name or YAML file.")],
+    name: Annotated[str, typer.Argument(help="Shipped name or YAML file.")],
     resolved: Annotated[
         bool, typer.Option("--resolved", help="Include inherited principles, and where each comes from.")
     ] = False,

@@ -11,21 +11,17 @@ from rich.text import Text
 from rlaif.cli.console import run_stoppable, stdout_console
 from rlaif.cli.format import interval
 from rlaif.cli.live import LiveScreen
-from rlaif.cli.options import DEFAULT_CACHE, Json, connection_of, server_of_environment, short_job
+from rlaif.cli.options import DEFAULT_CACHE, Json, connection_of, short_job
 from rlaif.constitution.load import load_constitution
-from rlaif.errors import UsageError
 from rlaif.evaluate.case_report import UNANSWERED, CaseReport, Score
 from rlaif.evaluate.case_test import CaseTest, refuse_without_cases, run_cases
 from rlaif.preferences.position import PositionBias
-from rlaif.shipped import complete_constitution
 from rlaif.templates import Templates
 
 
 def constitution_test(
-    name: Annotated[str, typer.Argument(autocompletion=complete_constitution, help="Shipped name or YAML file.")],
-    critic: Annotated[
-        str | None, typer.Option(help="MODEL to start here, URL of a server, or MODEL@URL; else OPENAI_BASE_URL.")
-    ] = None,
+    name: Annotated[str, typer.Argument(help="Shipped name or YAML file.")],
+    critic: Annotated[str, typer.Option(help="MODEL to start here, URL of a server, or MODEL@URL.")],
     cache: Annotated[Path | None, typer.Option(help="Reply store; runs/replies.sqlite by default.")] = None,
     json_: Json = False,
 ) -> None:
@@ -43,9 +39,6 @@ def constitution_test(
     constitution = load_constitution(name)
     refuse_without_cases(constitution)
     store = cache or DEFAULT_CACHE
-    critic = server_of_environment("critic") if critic is None else critic
-    if critic is None:
-        raise UsageError("--critic missing; give a model, the URL of a server, or set OPENAI_BASE_URL")
     test = CaseTest(constitution, short_job(connection_of(critic)), store, store.parent / "logs", Templates())
     with LiveScreen(quiet=json_) as screen:
         report = run_stoppable(lambda: run_cases(test, screen))
