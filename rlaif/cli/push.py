@@ -1,0 +1,148 @@
+"""`rlaif push`: upload a run's dataset, an exported dataset or a trained model to the Hugging Face Hub."""
+
+import json
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import yaml
+
+from rlaif.cli.console import visible
+from rlaif.cli.options import Json
+from rlaif.text.wording import counted
+
+if TYPE_CHECKING:
+    from rlaif.hub.repository import Sent, Target
+    from rlaif.hub.upload import CardOptions, Upload
+
+
+@dataclass(frozen=True)
+class Where:
+    """The repository and what it gets."""
+
+    repo: str
+    private: bool = False
+    revision: str | None = None
+    certified: bool = False
+    with_run: bool = False
+
+
+def push_command(  # noqa: PLR0913, PLR0917  (a command line's flags)
+    source: Annotated[Path, typer.Argument(help="A finished run, an exported dataset, or a trained model's folder.")],
+    repo: Annotated[str, typer.Option(help="Name on the hub: OWNER/NAME, or NAME under your own account.")],
+    private: Annotated[bool, typer.Option("--private", help="Only you and your organization can see it.")] = False,
+    revision: Annotated[
+        str | None, typer.Option("--revision", "--branch", help="Branch to write to; created where it is missing.")
+    ] = None,
+    license_: Annotated[
+        str | None, typer.Option("--license", help="The hub's id of its license, such as apache-2.0; else `unknown`.")
+    ] = None,
+    language: Annotated[
+        list[str] | None, typer.Option(help="ISO 639 code instead of the detected one; can be given several times.")
+    ] = None,
+    base_model: Annotated[str | None, typer.Option(help="Of a model: hub id of the model it was made from.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Of a model: hub id of the data that it was trained on.")] = None,
+    certified: Annotated[
+        bool, typer.Option("--certified", help="Of a run: only the pairs that its certificate keeps.")
+    ] = False,
+    with_run: Annotated[bool, typer.Option("--with-run", help="Of a run: its summary and rules, too.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go; nothing is sent.")] = False,
+    json_: Json = False,
+) -> None:
+    """Upload a run's dataset (Parquet and card) or a trained model to the Hugging Face Hub.
+
+    Log in with `hf auth login`, or set HF_TOKEN. Pushing again sends only what changed. Texts are published without
+    paths of this machine.
+
+    \b
+    Examples:
+      rlaif push runs/first --repo my-name/first --license apache-2.0 --dry-run
+      rlaif push runs/first --repo my-name/first --license apache-2.0 --private
+      rlaif push models/first --repo my-name/first-dpo --license apache-2.0 --dataset my-name/first
+    """
+    from rlaif.hub.upload import CardOptions  # noqa: PLC0415  (imports the hub's client)
+
+    said = CardOptions(license_, tuple(language or ()), base_model, dataset)
+    where = Where(repo, private, revision, certified, with_run)
+    push_job(source, where, said, dry_run=dry_run, as_json=json_)
+
+
+def push_job(source: Path, where: Where, said: "CardOptions", *, dry_run: bool, as_json: bool) -> None:
+    """Publish a folder, or show what would be published, and print the result. Raises UsageError, HubError."""
+    from rlaif.hub.repository import check_access, check_name, send  # noqa: PLC0415
+    from rlaif.hub.upload import kind_of, make_upload  # noqa: PLC0415
+
+    kind = kind_of(source)
+    check_name(where.repo)
+    target = None if dry_run else check_access(where.repo, kind, private=where.private)
+    with tempfile.TemporaryDirectory() as temporary:
+        upload = make_upload(source, Path(temporary), said, certified=where.certified, with_run=where.with_run)
+        if target is None:
+            _print_plan(upload, where, as_json=as_json)
+            return
+        upload = upload.with_license(said.license or target.license)
+        for warning in upload.warnings:
+            print(f"! {visible(warning)}", file=sys.stderr)
+        sent = send(target, upload, revision=where.revision, quiet=as_json or not sys.stderr.isatty())
+        _print_sent(sent, target, upload, where, as_json=as_json)
+
+
+def _print_plan(upload: "Upload", where: Where, *, as_json: bool) -> None:
+    from rlaif.hub.repository import visibility  # noqa: PLC0415
+
+    repo = where.repo if "/" in where.repo else f"(your account)/{where.repo}"
+    seen_by = visibility(where.private or None)
+    if as_json:
+        plan = {"repo": repo, "type": upload.kind, "visibility": seen_by, "revision": where.revision or "main"}
+        content = {"files": upload.files, "rows": upload.rows, "head": upload.head, "warnings": upload.warnings}
+        print(json.dumps(plan | content | {"sent": False}, ensure_ascii=False))
+        return
+    print(f"{upload.kind}  {repo}, branch {where.revision or 'main'}; {seen_by}, if it does not exist yet")
+    for name, size in upload.files.items():
+        rows = upload.rows.get(name.rpartition(".")[0])
+        print(f"  {size:>12,} bytes  {name}" + (f"   {counted(rows, 'row')}" if rows is not None else ""))
+    print(f"  {sum(upload.files.values()):>12,} bytes  in {counted(len(upload.files), 'file')}")
+    if upload.paths_cut:
+        print(f"  {counted(upload.paths_cut, 'local path')} in its texts cut to the last part")
+    print("head of the card:")
+    shown = yaml.safe_dump(_shortened(upload.head), sort_keys=False, allow_unicode=True, width=100)
+    print(visible("".join(f"  {line}\n" for line in shown.splitlines())), end="")
+    for warning in upload.warnings:
+        print(f"! {visible(warning)}", file=sys.stderr)
+    print("nothing was sent (--dry-run)")
+
+
+def _shortened(head: dict[str, Any]) -> dict[str, Any]:
+    """Return a head with the number of columns in place of their types."""
+
+    def short(info: dict[str, Any]) -> dict[str, Any]:
+        return info | {"features": f"({len(info['features'])} columns; --json shows them)"}
+
+    infos = head.get("dataset_info")
+    if isinstance(infos, dict):
+        return head | {"dataset_info": short(infos)}
+    return head | {"dataset_info": [short(info) for info in infos]} if infos else head
+
+
+def _print_sent(sent: "Sent", target: "Target", upload: "Upload", where: Where, *, as_json: bool) -> None:
+    from rlaif.hub.repository import visibility  # noqa: PLC0415
+
+    if as_json:
+        result = {
+            "repo": target.name,
+            "type": upload.kind,
+            "url": sent.url,
+            "commit": sent.commit,
+            "sent": sent.changed,
+        }
+        seen = {"visibility": visibility(sent.private), "rows": upload.rows, "warnings": upload.warnings}
+        print(json.dumps(result | seen, ensure_ascii=False))
+        return
+    what = "" if sent.changed else "nothing has changed since "
+    print(f"{upload.kind}  {sent.url}   ({visibility(sent.private)}; {what}commit {sent.commit[:7]})")
+    if upload.kind == "dataset":
+        branch = f', revision="{where.revision}"' if where.revision else ""
+        print(f'next     datasets.load_dataset("{target.name}"{branch})')
