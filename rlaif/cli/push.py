@@ -3,7 +3,7 @@
 import json
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +15,7 @@ from rlaif.cli.options import Json
 from rlaif.text.wording import counted
 
 if TYPE_CHECKING:
-    from rlaif.hub.repository import Sent, Target
+    from rlaif.hub.repository import Target
     from rlaif.hub.upload import CardOptions, Upload
 
 
@@ -72,22 +72,50 @@ def push_command(  # noqa: PLR0913, PLR0917  (a command line's flags)
 
 def push_job(source: Path, where: Where, said: "CardOptions", *, dry_run: bool, as_json: bool) -> None:
     """Publish a folder, or show what would be published, and print the result. Raises UsageError, HubError."""
-    from rlaif.hub.repository import check_access, check_name, send  # noqa: PLC0415
+    from rlaif.hub.repository import check_access, check_name  # noqa: PLC0415
     from rlaif.hub.upload import kind_of, make_upload  # noqa: PLC0415
 
     kind = kind_of(source)
     check_name(where.repo)
-    target = None if dry_run else check_access(where.repo, kind, private=where.private)
+    if not dry_run:
+        target = check_access(where.repo, kind, private=where.private)
+        pushed = publish(source, target, where, said, quiet=as_json)
+        _print_pushed(pushed, where, as_json=as_json)
+        return
     with tempfile.TemporaryDirectory() as temporary:
         upload = make_upload(source, Path(temporary), said, certified=where.certified, with_run=where.with_run)
-        if target is None:
-            _print_plan(upload, where, as_json=as_json)
-            return
+        _print_plan(upload, where, as_json=as_json)
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What was published, and where."""
+
+    repo: str
+    type: str
+    url: str
+    commit: str
+    sent: bool
+    """False where the repository had the same files already."""
+    visibility: str
+    rows: dict[str, int]
+    warnings: tuple[str, ...]
+
+
+def publish(source: Path, target: "Target", where: Where, said: "CardOptions", *, quiet: bool) -> Pushed:
+    """Send a folder, with its warnings on stderr. Raises UsageError, HubError."""
+    from rlaif.hub.repository import send, visibility  # noqa: PLC0415
+    from rlaif.hub.upload import make_upload  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as temporary:
+        upload = make_upload(source, Path(temporary), said, certified=where.certified, with_run=where.with_run)
         upload = upload.with_license(said.license or target.license)
         for warning in upload.warnings:
             print(f"! {visible(warning)}", file=sys.stderr)
-        sent = send(target, upload, revision=where.revision, quiet=as_json or not sys.stderr.isatty())
-        _print_sent(sent, target, upload, where, as_json=as_json)
+        sent = send(target, upload, revision=where.revision, quiet=quiet or not sys.stderr.isatty())
+        seen = visibility(sent.private)
+        rows = dict(upload.rows)
+        return Pushed(target.name, upload.kind, sent.url, sent.commit, sent.changed, seen, rows, upload.warnings)
 
 
 def _print_plan(upload: "Upload", where: Where, *, as_json: bool) -> None:
@@ -127,22 +155,17 @@ def _shortened(head: dict[str, Any]) -> dict[str, Any]:
     return head | {"dataset_info": [short(info) for info in infos]} if infos else head
 
 
-def _print_sent(sent: "Sent", target: "Target", upload: "Upload", where: Where, *, as_json: bool) -> None:
-    from rlaif.hub.repository import visibility  # noqa: PLC0415
-
+def _print_pushed(pushed: Pushed, where: Where, *, as_json: bool) -> None:
     if as_json:
-        result = {
-            "repo": target.name,
-            "type": upload.kind,
-            "url": sent.url,
-            "commit": sent.commit,
-            "sent": sent.changed,
-        }
-        seen = {"visibility": visibility(sent.private), "rows": upload.rows, "warnings": upload.warnings}
-        print(json.dumps(result | seen, ensure_ascii=False))
+        print(json.dumps(asdict(pushed), ensure_ascii=False))
         return
-    what = "" if sent.changed else "nothing has changed since "
-    print(f"{upload.kind}  {sent.url}   ({visibility(sent.private)}; {what}commit {sent.commit[:7]})")
-    if upload.kind == "dataset":
+    print(pushed_line(pushed))
+    if pushed.type == "dataset":
         branch = f', revision="{where.revision}"' if where.revision else ""
-        print(f'next     datasets.load_dataset("{target.name}"{branch})')
+        print(f'next     datasets.load_dataset("{pushed.repo}"{branch})')
+
+
+def pushed_line(pushed: Pushed) -> str:
+    """Return where something was published, who can see it, and its commit."""
+    what = "" if pushed.sent else "nothing has changed since "
+    return f"{pushed.type:<8} {pushed.url}   ({pushed.visibility}; {what}commit {pushed.commit[:7]})"

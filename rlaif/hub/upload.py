@@ -16,7 +16,7 @@ from rlaif.runs.certified import CertifiedRun
 from rlaif.runs.reader import Run
 from rlaif.runs.summary import Summary, summarise
 from rlaif.text.wording import counted
-from rlaif.train.directory import CHECKPOINTS, MANIFEST, read_training
+from rlaif.train.directory import CHECKPOINTS, MANIFEST, base_id, read_training
 
 Kind = Literal["dataset", "model"]
 CARD = "README.md"
@@ -158,21 +158,19 @@ def _of_model(source: Path, folder: Path, said: CardOptions) -> Upload:
         raise UsageError(f"{source}: the training is not finished; the same `rlaif train` command continues it")
     upload = _staged("model", source, source, folder / "staged", {})
     _name_origins(upload.folder / MANIFEST, {"model": hub_id(training.model), "data": dataset_id(training.data)})
-    direct = said.base_model or hub_id(training.model)
     adapter = upload.folder / "adapter_config.json"
+    base = said.base_model or (hub_id if adapter.is_file() else base_id)(training.model)
     if adapter.is_file():
-        if direct is None:
+        if base is None:
             raise UsageError(
                 f"{source}: the model under this adapter is a folder of this machine, which nobody else has; name "
                 "its hub id with --base-model (after pushing it, if need be), or train with --merge"
             )
-        _name_origins(adapter, {"base_model_name_or_path": direct})
+        _name_origins(adapter, {"base_model_name_or_path": base})
     data = said.dataset or dataset_id(training.data)
-    head = {"base_model": said.base_model, "datasets": [data] if data else None}
-    _write_head(upload, {name: value for name, value in head.items() if value})
-    named = upload.head.get("base_model")
+    _write_head(upload, {"base_model": base, "datasets": [data] if data else None})
     no_base = "the card names no base model, as it is a folder of this machine; name its hub id with --base-model"
-    return replace(upload, warnings=() if named else (no_base,))
+    return replace(upload, warnings=() if base else (no_base,))
 
 
 def _staged(kind: Kind, source: Path, origin: Path, folder: Path, rows: Mapping[str, int]) -> Upload:

@@ -10,6 +10,7 @@ import yaml
 
 from rlaif.api import generate
 from rlaif.testing import SimulatedServer
+from rlaif.train.directory import base_id
 from tests.command import serving
 from tests.conftest import CONSTITUTION, configs_in
 from tests.hub.session import Session, session
@@ -185,3 +186,70 @@ def test_a_folder_that_is_nothing_of_ours_is_refused(rlaif, made: Path, tmp_path
     assert rlaif("push", str(tmp_path), "--repo", "first").complains(2, "neither a run, nor an exported dataset")
     assert rlaif("export", str(made), "--format", "kto", "--out", str(tmp_path / "kto")).code == 0
     assert rlaif("push", str(tmp_path / "kto"), "--repo", "first").complains(2, "has no card")
+
+
+def rows_file(folder: Path) -> Path:
+    pair = {"chosen": "yes .", "rejected": "no no .", "p_chosen": 0.8}
+    rows = [{**pair, "id": n, "prompt": "what is " + "very " * n + "?"} for n in range(20)]
+    file = folder / "rows.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+@pytest.mark.slow
+def test_a_model_is_pushed_after_its_training_or_later(hub: StandIn, rlaif, tmp_path: Path) -> None:
+    from tests.train.tiny import tiny_model
+
+    base = tiny_model(tmp_path / "base")
+    out = tmp_path / "out"
+    command = ("train", "dpo", str(rows_file(tmp_path)), "--model", str(base), "--out", str(out), "--max-length", "64")
+
+    assert rlaif(*command, "--push", "bob/model").complains(2, "may not write under 'bob'")
+    assert not out.exists()  # before the training
+
+    hub.faults["commit"] = 500
+    said = rlaif(*command, "--push", "model", "--private")
+    assert said.complains(2, "answers 500", f"push it with: rlaif push {out} --repo ada/model --private")
+    assert (out / "model.safetensors").is_file()
+    hub.faults.clear()
+
+    again = said.complaint.partition("push it with: rlaif ")[2].split()
+    more = ("--license", "mit", "--dataset", "ada/rows", "--base-model", "lab/tiny")
+    assert rlaif(*again, *more).code == 0
+    repository = hub.repositories["models/ada/model"]
+    files = repository.files()
+    assert repository.private
+    assert files["model.safetensors"] == (out / "model.safetensors").read_bytes()
+    head = head_of(files["README.md"])
+    assert (head["license"], head["base_model"], head["datasets"]) == ("mit", "lab/tiny", ["ada/rows"])
+    assert head["library_name"] == "transformers"
+    assert str(tmp_path).encode() not in b"".join(files.values())
+    assert not {"run.lock", "run.pid", "training_args.bin"} & set(files)
+    assert json.loads((out / "training.json").read_text())["model"] == str(base)  # at home it stays whole
+
+
+@pytest.mark.slow
+def test_an_adapter_on_a_folder_of_this_machine_needs_the_name_of_its_base(hub: StandIn, rlaif, tmp_path: Path) -> None:
+    from tests.train.tiny import tiny_model
+
+    base = tiny_model(tmp_path / "base")
+    out = str(tmp_path / "out")
+    command = ("train", "dpo", str(rows_file(tmp_path)), "--model", str(base), "--out", out, "--max-length", "64")
+    assert rlaif(*command, "--lora").code == 0
+    assert rlaif("push", out, "--repo", "adapter").complains(2, "the model under this adapter", "--base-model")
+    assert hub.repositories == {}
+    assert rlaif("push", out, "--repo", "adapter", "--base-model", "lab/tiny").code == 0
+    files = hub.repositories["models/ada/adapter"].files()
+    assert json.loads(files["adapter_config.json"])["base_model_name_or_path"] == "lab/tiny"
+    assert head_of(files["README.md"])["library_name"] == "peft"
+
+
+def test_a_model_of_several_trainings_names_the_first_model(tmp_path: Path) -> None:
+    def trained(name: str, model: str) -> str:
+        settings = {"rlaif": "0", "stage": "sft", "data": "d", "settings": {}, "plan": {}, "versions": {}}
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "training.json").write_text(json.dumps(settings | {"model": model}))
+        return str(tmp_path / name)
+
+    assert base_id(trained("dpo", trained("sft", "Qwen/Qwen3-8B"))) == "Qwen/Qwen3-8B"
+    assert base_id(trained("other", str(tmp_path / "unknown"))) is None
