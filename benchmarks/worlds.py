@@ -1,13 +1,14 @@
 """Calibration error of p_chosen on exported rows, in planted worlds, end to end on the simulated server.
 
-    python -m benchmarks.worlds [--prompts 1500] [--gold 0] [--kind temperature] [WORLD ...]
+    python -m benchmarks.worlds [WORLD ...] [--prompts 1500] [--candidates N] [--noise SD] [--gold 0] [--kind KIND]
 
 The quality of responses has an SD of 1, and the truth of a row is sigmoid(quality of chosen - quality of rejected).
 One principle, both orders, default thresholds. For each world, number of candidates and noise of a verdict (SD in
 logits), a run generates PROMPTS prompts of four candidates, or twice as many of two, or half as many of eight; printed
-are the calibration errors (ten bins of confidence, weighted by rows) of p_chosen and of p_raw, the rows, and the run's
-warnings. With --gold, as many random pairs of other prompts are labelled by the truth, `rlaif evaluate judge
---recalibrate` is fitted on them, and the run uses its file.
+are the calibration errors (ten bins of confidence, weighted by rows) of p_chosen and of p_raw, the error that chance
+alone gives an exactly calibrated p with as many rows, the rows, and the run's warnings. With --gold, as many random
+pairs of other prompts are labelled by the truth, `rlaif evaluate judge --recalibrate` is fitted on them, and the run
+uses its file.
 """
 
 import argparse
@@ -140,14 +141,26 @@ async def _fitted(folder: Path, config: dict[str, object], labels: Labels, url: 
     return next((folder / "judge").rglob("recalibration.json"))
 
 
-def errors_of(run: Run) -> tuple[float, float, int]:
-    """Return the calibration errors of p_chosen and of p_raw, and the number of rows."""
+def chance(p: Iterable[float], truth: Iterable[float], bins: int = 10) -> float:
+    """Return the calibration error to expect of a p that is right on average in each bin; NaN without rows.
+
+    The mean distance of a normal mean from zero is sqrt(2 / pi) standard errors.
+    """
+    confidence, true = np.array(list(p)), np.array(list(truth))
+    places = np.clip(((confidence - 0.5) * 2 * bins).astype(int), 0, bins - 1)
+    groups = [true[places == place] for place in set(places)]
+    return float(np.sqrt(2 / np.pi) * sum(len(g) ** 0.5 * g.std() for g in groups) / max(len(true), 1))
+
+
+def errors_of(run: Run) -> tuple[float, float, float, int]:
+    """Return the calibration errors of p_chosen and of p_raw, that of chance, and the number of rows."""
     rows, model = list(run.preference_rows()), SimulatedModel()
     differences = [model.quality(row.chosen[0].content) - model.quality(row.rejected[0].content) for row in rows]
     truth = 1 / (1 + np.exp(-np.array(differences)))
     return (
         calibration_error((row.p_chosen for row in rows), truth),
         calibration_error((row.p_raw for row in rows), truth),
+        chance((row.p_chosen for row in rows), truth),
         len(rows),
     )
 
@@ -157,20 +170,25 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("worlds", nargs="*", default=list(WORLDS))
     parser.add_argument("--prompts", type=int, default=1500)
+    parser.add_argument("--candidates", type=int, nargs="*", default=CANDIDATES)
+    parser.add_argument("--noise", type=float, nargs="*", default=NOISES)
     parser.add_argument("--gold", type=int, default=0)
     parser.add_argument("--kind", default="temperature")
     given = parser.parse_args()
     labels = Labels(given.gold, given.kind)
-    print("world, candidates, noise: error of p_chosen, of p_raw, rows; warnings", flush=True)
+    print("world, candidates, noise: error of p_chosen, of p_raw, by chance, rows; warnings", flush=True)
     for name in given.worlds:
-        for candidates in CANDIDATES:
-            for noise in NOISES:
+        for candidates in given.candidates:
+            for noise in given.noise:
                 prompts = given.prompts * 4 // candidates
                 with tempfile.TemporaryDirectory() as folder:
                     run = asyncio.run(run_in(Path(folder), WORLDS[name], candidates, noise, prompts, labels=labels))
-                    calibrated, raw, rows = errors_of(run)
+                    calibrated, raw, by_chance, rows = errors_of(run)
                     warnings = " | ".join(warnings_of(run))
-                print(f"{name}, {candidates}, {noise:g}: {calibrated:.3f} {raw:.3f} {rows}; {warnings}", flush=True)
+                print(
+                    f"{name}, {candidates}, {noise:g}: {calibrated:.3f} {raw:.3f} {by_chance:.3f} {rows}; {warnings}",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """Constitutional AI / RLAIF preference data, from rules to a trained model.
 
-from rlaif import RunConfig, generate, load_constitution
+from rlaif import RunConfig, generate, label, load_constitution
 
 run = generate(RunConfig.load("examples/demo.yaml"))
 run.pairs          # a pandas DataFrame, one row per preference pair
+
+label("answers.jsonl", constitution="honesty", critic="Qwen/Qwen3-8B", out="runs/labelled")   # responses that exist
 """
 
 from importlib import import_module
@@ -12,19 +14,20 @@ from typing import TYPE_CHECKING, Any
 from rlaif.version import __version__
 
 if TYPE_CHECKING:
-    from rlaif.api import generate
+    from rlaif.api import generate, label
     from rlaif.config.run import RunConfig
     from rlaif.constitution.load import load_constitution
     from rlaif.constitution.schema import Constitution
     from rlaif.runs.reader import Run
 
-__all__ = ["Constitution", "Run", "RunConfig", "__version__", "generate", "load_constitution"]
+__all__ = ["Constitution", "Run", "RunConfig", "__version__", "generate", "label", "load_constitution"]
 
 _MODULES = {
     "Constitution": "rlaif.constitution.schema",
     "Run": "rlaif.runs.reader",
     "RunConfig": "rlaif.config.run",
     "generate": "rlaif.api",
+    "label": "rlaif.api",
     "load_constitution": "rlaif.constitution.load",
 }
 

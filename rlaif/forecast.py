@@ -52,25 +52,29 @@ class PlannedStep:
 Plan = Mapping[Step, PlannedStep]
 
 
-def plan_prompt(config: RunConfig, constitution: Constitution) -> Plan:
-    """Return the expected requests of one prompt by step, from the configuration alone."""
-    sampling, revision = config.sampling, config.revision
-    sample = LENGTH_OF_LIMIT * sampling.max_tokens
+def plan_prompt(config: RunConfig, constitution: Constitution, given: float = 0) -> Plan:
+    """Return the expected requests of one prompt by step, from the configuration alone.
+
+    `given` is the mean number of given responses, where none are sampled.
+    """
+    asked, revision = config.sampled_by, config.revision
+    responses = round(given) or config.samples
+    sample = LENGTH_OF_LIMIT * sum(one.sampling.n * one.sampling.max_tokens for one in asked) / config.samples
     critique, revised = LENGTH_OF_LIMIT * revision.critique_max_tokens, LENGTH_OF_LIMIT * revision.max_tokens
-    rounds = sampling.n * revision.rounds
+    rounds = responses * revision.rounds
     plan: dict[Step, PlannedStep] = {
-        "sampling": PlannedStep(1, TOKENS_AROUND, sampling.n * sample),
+        "sampling": PlannedStep(0 if given else len(asked), TOKENS_AROUND, responses * sample / len(asked)),
         "critique": PlannedStep(rounds, 2 * TOKENS_AROUND + sample, critique),
         "revision": PlannedStep(rounds, 2 * TOKENS_AROUND + sample + critique, revised),
     }
-    judging = _plan_judging(config, constitution, sample)
+    judging = _plan_judging(config, constitution, responses, sample)
     return plan if judging is None else plan | {"judging": judging}
 
 
-def _plan_judging(config: RunConfig, constitution: Constitution, sample: float) -> PlannedStep | None:
+def _plan_judging(config: RunConfig, constitution: Constitution, responses: int, sample: float) -> PlannedStep | None:
     judging, revision, asked = config.judging, config.revision, constitution.asked
     kept = revision.rounds if revision.candidates == "all" else min(1, revision.rounds)
-    candidates = config.sampling.n * (1 + kept)
+    candidates = responses * (1 + kept)
     drawn = len(asked) if judging.principles == "all" else min(judging.principles, len(asked))
     orders = 2 if judging.orders == "both" else 1
     pairwise = [judge for judge in judging.panel if judge.kind in PAIRWISE]

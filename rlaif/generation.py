@@ -7,7 +7,7 @@ Starting the same configuration again finishes the prompts that are left.
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,6 +17,7 @@ from rlaif.config.run import RunConfig
 from rlaif.constitution.load import load_constitution
 from rlaif.constitution.schema import Constitution
 from rlaif.datasets.prompts import read_prompts
+from rlaif.datasets.responses import read_responses
 from rlaif.errors import RlaifError, RunError
 from rlaif.executor import ALL_FAIL_LIMIT, Failed, execute
 from rlaif.forecast import WorkForecast, plan_prompt, time_for_another
@@ -35,7 +36,10 @@ from rlaif.runs.directory import (
     read_manifest,
     settle_models,
     write_json,
+    write_text,
 )
+from rlaif.runs.file_labels import FLIPS, LABELS
+from rlaif.runs.given import given_files, json_lines
 from rlaif.runs.reader import Run
 from rlaif.runs.shortcuts import COPY as EFFECTS_COPY
 from rlaif.runs.shortcuts import effects_at
@@ -60,16 +64,17 @@ async def generate_async(
     screen = screen or Silent()
     path = Path(config.out)
     resumed = (path / "manifest.json").is_file()
-    constitution, templates = load_constitution(config.constitution), config.judging.load_templates(config.templates)
+    constitution = load_constitution(config.constitution)
+    templates = config.judging.load_templates(config.templates, also=config.own_templates)
     config.check_usable(constitution)
     gate = None if make_gate is None else make_gate(config, constitution)
     recalibrator, effects = recalibrator_at(config), effects_at(config)
-    given = None if _read_from_run(config, path) else read_prompts(config.prompts, config.seed)
+    given = None if _read_from_run(config, path) else _read(config, screen)
     with locked(path):
-        prompts = _prompts_of(path) if given is None else given
+        prompts, also = (_prompts_of(path), {}) if given is None else given
         if config.judging.kind != "none":
             await asyncio.to_thread(make_ready, [named.check for named in _checks_of(constitution, prompts)])
-        manifest = prepare(path, config, constitution, templates, prompts)
+        manifest = prepare(path, config, constitution, templates, prompts, also)
         if recalibrator is not None:
             write_json(path / COPY, recalibrator.model_dump(mode="json"))
         if effects is not None and config.judging.shortcuts != "run":
@@ -89,6 +94,15 @@ async def generate_async(
     return run
 
 
+def _read(config: RunConfig, screen: Screen) -> tuple[PromptSet, Mapping[str, str]]:
+    """Return the prompts of a run, and the files of its directory about given responses, by their names."""
+    if config.responses is None:
+        return read_prompts(config.prompts, config.seed), {}
+    found = read_responses(config.responses)
+    screen.say(f"{found.file.file}: shape {found.file.shape}")
+    return found.prompts, given_files(found.file, found.refused)
+
+
 def _checks_of(constitution: Constitution, prompts: PromptSet) -> Iterator[NamedCheck]:
     """Yield all checks of a run: those of the constitution, then those of the prompts."""
     yield from (NamedCheck(id=p.id, check=p.check) for p in constitution.comparing if p.check is not None)
@@ -102,6 +116,9 @@ def _write_results(run: Run, session: dict[str, float]) -> Summary:
 
     summary = summarise(run, session)
     write_json(run.path / "summary.json", summary.model_dump(mode="json"))
+    if summary.given is not None and summary.given.agreement is not None:
+        write_text(run.path / LABELS, json_lines(one for row in run.labelled_rows for one in row.labels))
+        write_text(run.path / FLIPS, json_lines(run.flips()))
     if summary.traces:
         export_trl(run, run.path / "dataset", summary)
     return summary
@@ -129,7 +146,9 @@ async def _finish_traces(
                 access = ModelAccess(store, progress.meter, path / "logs", screen.say)
                 async with open_work(config, constitution, templates, access, clients) as work:
                     settle_models(path, ServedModels.of(work.clients), config, anew=progress.done == 0)
-                    progress.forecast = WorkForecast(plan_prompt(config, constitution), expected_speed(work.clients))
+                    progress.forecast = WorkForecast(
+                        plan_prompt(config, constitution, reader.mean_given()), expected_speed(work.clients)
+                    )
                     progress.limit_s = config.max_minutes * 60 if config.max_minutes else None
                     if gate is not None:
                         await gate(templates, work.clients, store, screen)
@@ -206,11 +225,17 @@ def _headline(config: RunConfig, constitution: Constitution, prompts: int, dupli
             f"{constitution.name} v{constitution.version} ({principles} principle{'s' * (principles != 1)})",
             f"{prompts} prompt{'s' * (prompts != 1)}"
             + (f" ({duplicates} duplicate{'s' * (duplicates != 1)} dropped)" if duplicates else ""),
-            f"policy {config.policy.model or config.policy.url[0]}",
+            "responses given" if config.responses else _policies(config),
             f"critic {config.critic.model or config.critic.url[0]}",
             config.out + (" (continued)" if resumed else ""),
         ]
     )
+
+
+def _policies(config: RunConfig) -> str:
+    if config.policies:
+        return f"policies {', '.join(policy.name for policy in config.policies)}"
+    return f"policy {config.policy.model or config.policy.url[0]}"
 
 
 __all__ = ["Progress", "Run", "Screen", "Silent", "Summary", "generate_async"]

@@ -14,23 +14,26 @@ import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Literal
 
 from rlaif.checks import NamedCheck
 from rlaif.config.run import RunConfig
+from rlaif.config.sampling import CONSTITUTION, PolicySampling
 from rlaif.constitution.schema import Constitution, Principle
 from rlaif.judges.base import CandidateSet, Comparison, Judge, PointwiseResults
 from rlaif.judges.panel import check_responses, compare_pair, judge_pointwise, judges_through, refuse_long_labels
 from rlaif.models.model import Meter, Model, StoredReply, total_usage
 from rlaif.models.reply_store import ReplyStore
-from rlaif.models.serving import Clients, asked_through, open_clients
+from rlaif.models.serving import Clients, asked_through, open_clients, policy_through
 from rlaif.preferences.judgement import judge_matchup
-from rlaif.preferences.pairs import pairs_seed
+from rlaif.preferences.pairs import pairs_seed, sides_of
 from rlaif.preferences.ranking import design, rank, scores_of, wanted_pairs
 from rlaif.records import Critique, Dropped, Matchup, Prompt, Response, Trace, ancestors
 from rlaif.seeds import derive_seed
 from rlaif.steps.critique import Round, critique
+from rlaif.steps.given import given_responses
 from rlaif.steps.revise import revise
 from rlaif.steps.sample import sample
 from rlaif.tasks import together
@@ -44,10 +47,16 @@ class Work:
     config: RunConfig
     constitution: Constitution
     templates: Templates
-    policy: Model
+    policies: Sequence[tuple[PolicySampling, Model]]
+    """The policies, and what each is asked for a prompt."""
     critic: Model
     judges: Sequence[Judge]
     clients: Clients
+
+    def policy_of(self, response: Response) -> Model:
+        """Return the policy that wrote a sample; the first one for a response of a file."""
+        models = {asked.name: model for asked, model in self.policies}
+        return models.get(response.policy, self.policies[0][1])
 
 
 @dataclass(frozen=True)
@@ -78,17 +87,30 @@ async def open_work(
     async with AsyncExitStack() as stack:
         if clients is None:
             own_critics = config.judging.own_critics
-            opened = open_clients(config.policy, config.critic, judges=own_critics, logs=access.logs, say=access.say)
+            policies = {policy.name: policy.model for policy in config.policies}
+            opened = open_clients(
+                config.policy,
+                config.critic,
+                judges=own_critics,
+                policies=policies,
+                logs=access.logs,
+                say=access.say,
+            )
             clients = await stack.enter_async_context(opened)
         policy, critic = asked_through(clients, config.policy, config.critic, access.store, access.meter)
+        asked = [
+            (one, policy if name is None else policy_through(clients, name, one.model, access.store, access.meter))
+            for one in config.sampled_by
+            for name in [one.name]
+        ]
         judges = judges_through(clients, config.judging.panel, critic, access.store, access.meter)
         await refuse_long_labels(judges)
-        yield Work(config, constitution, templates, policy, critic, judges, clients)
+        yield Work(config, constitution, templates, asked, critic, judges, clients)
 
 
 async def trace_prompt(work: Work, prompt: Prompt, priority: int) -> Trace:
     """Return the trace of one prompt. Raises RequestError when a request to a model fails for good."""
-    samples, sampling_reply = await sample(work.policy, prompt, work.config.sampling, work.config.seed, priority)
+    samples, sampling_replies = await _first_responses(work, prompt, priority)
     chains = await together(*(_improve(work, prompt, response, priority) for response in samples))
     revisions = [revision for chain in chains for revision in chain.revisions]
     candidates, dropped = _candidates(work.config, samples, [chain.revisions for chain in chains])
@@ -97,7 +119,7 @@ async def trace_prompt(work: Work, prompt: Prompt, priority: int) -> Trace:
     checks = judging_checks(work.constitution, work.config, prompt)
     criteria = _Criteria(principles, checks, parents, priority)
     matchups, pointwise, judge_replies = await _judge(work, prompt, candidates, criteria)
-    replies = [sampling_reply, *(reply for chain in chains for reply in chain.replies), *judge_replies]
+    replies = [*sampling_replies, *(reply for chain in chains for reply in chain.replies), *judge_replies]
     return Trace(
         prompt=prompt,
         responses=(*samples, *revisions),
@@ -109,6 +131,28 @@ async def trace_prompt(work: Work, prompt: Prompt, priority: int) -> Trace:
         rankings=tuple(pointwise.rankings),
         usage=total_usage(replies),
     )
+
+
+async def _first_responses(work: Work, prompt: Prompt, priority: int) -> tuple[list[Response], list[StoredReply]]:
+    """Return the responses that the prompt's row brings, or else samples of the policy, and the replies behind them."""
+    if prompt.given is not None:
+        return given_responses(prompt), []
+    starts = accumulate((asked.sampling.n for asked, _ in work.policies), initial=0)
+    sampled = await together(
+        *(
+            sample(model, prompt, asked, work.config.seed, priority, system=_system(work, asked, prompt), first=first)
+            for (asked, model), first in zip(work.policies, starts, strict=False)
+        )
+    )
+    return [response for responses, _ in sampled for response in responses], [reply for _, reply in sampled]
+
+
+def _system(work: Work, asked: PolicySampling, prompt: Prompt) -> str:
+    """Return a policy's system prompt for a prompt; empty where it has none."""
+    if asked.system != CONSTITUTION:
+        return asked.system or ""
+    principles = [principle for principle in work.constitution.principles if principle.applies(prompt.tags)]
+    return work.templates.render("system", principles=principles) if principles else ""
 
 
 @dataclass(frozen=True)
@@ -124,7 +168,7 @@ async def _improve(work: Work, prompt: Prompt, sampled: Response, priority: int)
     """Criticise and revise one sample, round by round; an empty or copied text ends the chain."""
     chain = _Chain([], [], [])
     current = sampled
-    reviser = work.critic if work.config.revision.by == "critic" else work.policy
+    reviser = work.critic if work.config.revision.by == "critic" else work.policy_of(sampled)
     for number in range(1, work.config.revision.rounds + 1):
         principles = _draw_for_round(work, prompt, sampled, number)
         if not current.text or current.copied or not principles:
@@ -181,7 +225,8 @@ def _candidates(
     dropped = []
     for response in wanted:
         if not response.text:
-            dropped.append(Dropped(response=response.id, reason="empty"))
+            cut = response.reasoning is not None and response.finish_reason == "length"
+            dropped.append(Dropped(response=response.id, reason="cut off while reasoning" if cut else "empty"))
         elif response.copied is not None:
             dropped.append(Dropped(response=response.id, reason="copied"))
         elif response.text in kept:
@@ -210,11 +255,10 @@ async def _judge(
         return [], PointwiseResults(), []
     findings = await check_responses(criteria.checks, prompt, candidates)
     both_orders = work.config.judging.orders == "both"
-    candidate_set = CandidateSet(
-        prompt, candidates, criteria.principles, both_orders, criteria.priority, work.config.seed
-    )
+    shown = [_as_shown(work, response) for response in candidates]
+    candidate_set = CandidateSet(prompt, shown, criteria.principles, both_orders, criteria.priority, work.config.seed)
     pointwise = await judge_pointwise(work.judges, work.templates, candidate_set)
-    by_id = {response.id: response for response in candidates}
+    by_id = {response.id: response for response in shown}
     seed = derive_seed(work.config.seed, prompt.id, "matchups")
 
     def comparison(a: str, b: str, purpose: Literal["design", "final"]) -> Comparison:
@@ -237,15 +281,28 @@ async def _judge(
     designed = await all_of([comparison(a, b, "design") for a, b in design(list(by_id), criteria.parents, seed)])
     judged = {frozenset((matchup.a, matchup.b)) for matchup, _ in designed}
     lengths = {response.id: len(response.text) for response in candidates}
-    wanted = _wanted(work, prompt, [matchup for matchup, _ in designed], criteria.parents, lengths)
+    sides = sides_of(candidates, work.config.pairs)
+    wanted = _wanted(work, prompt, [matchup for matchup, _ in designed], criteria.parents, lengths, sides)
     final = await all_of([comparison(a, b, "final") for a, b in wanted if frozenset((a, b)) not in judged])
     compared = [*designed, *final]
     replies = [reply for _, given in compared for reply in given]
     return [matchup for matchup, _ in compared], pointwise, [*pointwise.replies, *replies]
 
 
+def _as_shown(work: Work, response: Response) -> Response:
+    """Return a candidate as the judges see it: without its reasoning, unless the run's settings ask for it."""
+    if not work.config.judging.see_reasoning or not response.reasoning:
+        return response
+    return response.model_copy(update={"text": f"<think>\n{response.reasoning}\n</think>\n\n{response.text}"})
+
+
 def _wanted(
-    work: Work, prompt: Prompt, matchups: Sequence[Matchup], parents: dict[str, str], lengths: dict[str, int]
+    work: Work,
+    prompt: Prompt,
+    matchups: Sequence[Matchup],
+    parents: dict[str, str],
+    lengths: dict[str, int],
+    sides: tuple[Sequence[str], Sequence[str]],
 ) -> list[tuple[str, str]]:
     """Return the pairs of response ids that the ranking of the design's matchups selects."""
     rules, judging = work.constitution, work.config.judging
@@ -253,4 +310,4 @@ def _wanted(
     unbounded = judging.without_thresholds.model_copy(update={"strategy": "by-priority"})
     rule = unbounded.rule(rules.weights, rules.priorities)
     scores = scores_of(rank([judge_matchup(matchup, rule) for matchup in matchups]))
-    return wanted_pairs(scores, parents, work.config.pairs, pairs_seed(work.config.seed, prompt.id), lengths)
+    return wanted_pairs(scores, parents, work.config.pairs, pairs_seed(work.config.seed, prompt.id), lengths, sides)

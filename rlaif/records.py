@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from rlaif.base import Record, SparseRecord
 from rlaif.checks.check import CheckResult, NamedCheck
@@ -65,6 +65,34 @@ class Message(SparseRecord):
         return "\n".join(filter(None, (self.content, *calls)))
 
 
+class FileLabel(Record):
+    """What a file says of one response; of two responses of a row, the one with the larger value is the better one."""
+
+    by: Literal["chosen", "label", "score"]
+    """`chosen`: it stands in the column of the better or of the worse responses; two in one column are not compared.
+    `label`: a column names the better one. `score`: it has a score. Equal labels and equal scores are ties."""
+    value: float
+    """The score; otherwise 1 for the better and 0 for the worse response, 0.5 for both of a tie."""
+
+
+def preference(one: FileLabel | None, other: FileLabel | None) -> Literal[-1, 0, 1] | None:
+    """Return 1 where a file prefers the first of two responses, -1 the second, 0 for a tie; None without a label."""
+    if one is None or other is None or one.by != other.by or (one.by == "chosen" and one.value == other.value):
+        return None
+    return 0 if one.value == other.value else 1 if one.value > other.value else -1
+
+
+class GivenResponse(SparseRecord):
+    """A response that a file brings with its prompt."""
+
+    text: str
+    model: str | None = None
+    """The model that wrote it, as the file names it."""
+    reasoning: str | None = None
+    """Its `reasoning_content`, where it is a message with one; never shown to the critic."""
+    label: FileLabel | None = None
+
+
 class Prompt(SparseRecord):
     """A conversation that ends with a user's or a tool's turn."""
 
@@ -76,6 +104,15 @@ class Prompt(SparseRecord):
     tags: tuple[str, ...] = ()
     checks: tuple[NamedCheck, ...] = ()
     """Checks of its responses only; each counts as a principle of weight 1 and priority 1."""
+    given: tuple[GivenResponse, ...] | None = None
+    """Responses that its row brings; then none is sampled."""
+    row: str | None = None
+    """Place of that row in its file, such as `line 12`."""
+
+    @property
+    def conversation(self) -> str:
+        """Hash of the turns. Rows with the same conversation are not independent, and belong into the same split."""
+        return content_hash(*(f"{message.role}\n{message.readable}" for message in self.messages))
 
 
 @dataclass(frozen=True)
@@ -98,15 +135,18 @@ class PromptSet:
 
 
 class Response(Record):
-    """A response to a prompt: sampled from the policy, or a revision of another response."""
+    """A response to a prompt: sampled from the policy, given by a file, or a revision of another response."""
 
     id: str
-    """`s0`, `s1`, … for samples; `s0.r1` for the first revision of `s0`."""
+    """`s0`, `s1`, … for samples; `g0`, `g1`, … for responses of a file; `s0.r1` for the first revision of `s0`."""
     text: str
-    origin: Literal["sample", "revision"]
+    origin: Literal["sample", "revision", "given"]
     parent: str | None = None
     """The response this one revises."""
     model: str
+    policy: str | None = None
+    """The policy that wrote it, by the name in the run file, where a run has several; a revision has that of the
+    response it revises."""
     seed: int
     finish_reason: str
     """`stop`, or `length` when the response was cut at max_tokens."""
@@ -119,6 +159,11 @@ class Response(Record):
     candidate."""
     reply: str
     """Key of the raw reply in the reply store."""
+
+    @model_serializer(mode="wrap")
+    def _without_policy(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the policy where a run has one only."""
+        return {name: value for name, value in write(self).items() if name != "policy" or value is not None}
 
 
 class Critique(Record):
@@ -277,8 +322,9 @@ class Dropped(Record):
     """A response that did not become a candidate, and why."""
 
     response: str
-    reason: Literal["empty", "identical", "copied"]
-    """`copied`: it repeats a worked example, the instructions or a fence instead of revising the response."""
+    reason: Literal["empty", "cut off while reasoning", "identical", "copied"]
+    """`cut off while reasoning`: the limit of tokens was reached before the response began. `copied`: it repeats a
+    worked example, the instructions or a fence instead of revising the response."""
 
 
 class Usage(Record):
@@ -359,7 +405,9 @@ __all__ = [
     "Critique",
     "Dropped",
     "Failure",
+    "FileLabel",
     "FunctionCall",
+    "GivenResponse",
     "Matchup",
     "Message",
     "NamedCheck",
@@ -378,4 +426,5 @@ __all__ = [
     "Usage",
     "Verdict",
     "ancestors",
+    "preference",
 ]

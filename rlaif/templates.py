@@ -59,10 +59,11 @@ class Templates:
 
     def check(self, stand_ins: Mapping[str, Mapping[str, object]]) -> None:
         """Render every template once with placeholder values. Raises ConfigError for what would fail later."""
-        principle = {"critique": "x", "revise": "x"}
-        own = {
+        principle = {"critique": "x", "revise": "x", "compare": "x", "check": "x", "why": "x"}
+        own: dict[str, Mapping[str, object]] = {
             "critique": {"response": "x", "principles": [principle]},
             "revise": {"response": "x", "critique": "x", "principles": [principle]},
+            "system": {"principles": [principle]},
         }
         for name in self.sources:
             self.render(name, conversation="x", tag="0000000000", **(own | dict(stand_ins))[name])
@@ -124,8 +125,12 @@ def prompt_text(prompt: Prompt) -> str:
     """Return a prompt's conversation as text, after the tools that the assistant can call where there are any."""
     if prompt.tools is None:
         return conversation_text(prompt.messages)
-    tools = "\n".join(_described(tool["function"]) for tool in json.loads(prompt.tools))
-    return f"[tools that the assistant can call]\n{tools}\n\n{_turns(prompt.messages)}"
+    return f"[tools that the assistant can call]\n{tools_as_text(prompt.tools)}\n\n{_turns(prompt.messages)}"
+
+
+def tools_as_text(tools: str) -> str:
+    """Return the tools of a prompt, JSON text, as one line for each."""
+    return "\n".join(_described(tool["function"]) for tool in json.loads(tools))
 
 
 def conversation_text(messages: Sequence[Message]) -> str:

@@ -37,6 +37,11 @@ def test_the_wheel_holds_what_reports_are_made_of(wheel: zipfile.ZipFile) -> Non
         assert {f"rlaif/report/{folder}/{file.name}" for file in files} <= names
 
 
+def test_the_wheel_holds_the_page_of_a_review(wheel: zipfile.ZipFile) -> None:
+    assets = {f"rlaif/review/assets/review.{suffix}" for suffix in ("html", "css", "js")}
+    assert assets <= set(wheel.namelist())
+
+
 def test_an_unpacked_wheel_finds_what_it_ships(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
     wheel.extractall(tmp_path / "site")
     code = "from rlaif.shipped import DATA; from rlaif import load_constitution as l; print(l('honesty').name, DATA)"

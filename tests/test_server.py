@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from rlaif.api import generate
+from rlaif.api import generate, label
 from rlaif.compare.comparing import compare
 from rlaif.compare.config import compare_config
 from rlaif.config.run import RunConfig
@@ -101,6 +101,32 @@ def config(url: str, tmp_path: Path, **sections: object) -> RunConfig:
         }
         | sections
     )
+
+
+def test_labelling_asks_a_real_server_for_verdicts_only_and_compares_them_with_the_file(
+    url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "pairs.jsonl"
+    rows = [json.loads(line) for line in Path("examples/pairs.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows.append({"prompt": "Which is it?", "chosen": "This.", "rejected": "This."})
+    file.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    judging = {"principles": 2, "min_margin": 0, "min_label_mass": 0, "allow_order_noise": True}
+    run = label(file, constitution="honesty", critic={"url": url}, out=tmp_path / "runs" / "one", judging=judging)
+    found = summarise(run)
+    assert found.given is not None
+    assert found.given.file.refused == {"fewer than two different responses": 1}
+    assert found.given.file.rows == found.traces + 1 == 5
+    agreement = found.given.agreement
+    assert agreement is not None
+    assert agreement.labels == 4 == agreement.agrees + agreement.flips + sum(agreement.abstained.values())
+    assert agreement.agrees + agreement.flips >= 2
+    for trace in run.traces():
+        assert {response.origin for response in trace.responses} == {"given"}
+        (matchup,) = trace.matchups
+        assert len(matchup.verdicts) == trace.usage.requests == 4
+    labels = [row.given_label for row in run.preference_rows()]
+    assert set(labels) <= {"chosen", "rejected"}
+    assert len(labels) == agreement.agrees + agreement.flips
 
 
 def test_a_seeded_request_is_answered_the_same_way_twice_and_n_answers_differ(url: str) -> None:
@@ -300,19 +326,10 @@ def test_a_critic_is_measured_against_gold_labels(url: str, tmp_path: Path) -> N
 
 
 def test_a_policy_against_itself_shows_nothing_and_its_texts_are_scored(url: str, tmp_path: Path) -> None:
-    (tmp_path / "p.jsonl").write_text("\n".join(json.dumps({"prompt": f"What is {n} + {n}?"}) for n in range(4)))
+    (tmp_path / "p.jsonl").write_text("\n".join(json.dumps({"prompt": f"What is {n} + {n}?"}) for n in range(5)))
     command = [sys.executable, "-m", "rlaif", "evaluate", "policy", "--base", url, "--tuned", url, "--constitution"]
-    command += [
-        "minimal",
-        "--prompts",
-        str(tmp_path / "p.jsonl"),
-        "--samples",
-        "2",
-        "--max-tokens",
-        "24",
-        "--limit",
-        "4",
-    ]
+    command += ["minimal", "--prompts", str(tmp_path / "p.jsonl"), "--samples", "2", "--max-tokens", "24"]
+    command += ["--limit", "5"]
     command += ["--cache", str(tmp_path / "r.sqlite"), "--out", str(tmp_path / "ev"), "--json"]
     found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     lines = {line["name"]: line for line in found["lines"]}
@@ -321,7 +338,7 @@ def test_a_policy_against_itself_shows_nothing_and_its_texts_are_scored(url: str
     assert 5 < lines["perplexity"]["base"]["value"] < 100  # plain English, a small model
     assert (lines["divergence"]["difference"]["value"], lines["divergence"]["difference"]["n"] > 20) == (0, True)
     assert 0 < lines["letter-mass"]["base"]["value"] <= 1
-    assert lines["accuracy"]["base"]["n"] == 4
+    assert lines["accuracy"]["base"]["n"] == 5
     assert (tmp_path / "ev" / "report.html").is_file()
 
 

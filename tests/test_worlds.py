@@ -17,14 +17,14 @@ def run_of(folder: Path, world: str, candidates: int, prompts: int, labels: int 
 
 
 def test_exported_rows_have_honest_probabilities_although_both_orders_err_alike(tmp_path: Path) -> None:
-    calibrated, raw, rows = errors_of(run_of(tmp_path, "shared", 4, 400))
+    calibrated, raw, _, rows = errors_of(run_of(tmp_path, "shared", 4, 400))
     assert rows > 200
     assert calibrated < 0.05
     assert raw > 0.15
 
 
 def test_labels_by_people_correct_a_critic_that_is_too_sure(tmp_path: Path) -> None:
-    calibrated, raw, rows = errors_of(run_of(tmp_path, "overconfident", 4, 200, labels=300))
+    calibrated, raw, _, rows = errors_of(run_of(tmp_path, "overconfident", 4, 200, labels=300))
     assert rows > 100
     assert calibrated < 0.05
     assert raw > 0.1

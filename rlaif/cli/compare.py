@@ -14,7 +14,8 @@ from rlaif.cli.console import replies_line, run_stoppable, stdout_console
 from rlaif.cli.dry_run import simulated_config
 from rlaif.cli.format import OVER_PROMPTS, decimals, percent
 from rlaif.cli.live import LiveScreen
-from rlaif.cli.options import Json, count_given, run_settings
+from rlaif.cli.options import Json, SetValues, count_given
+from rlaif.cli.run_settings import run_settings
 from rlaif.compare.comparability import KINDS
 from rlaif.compare.comparing import Compared, compare_async
 from rlaif.compare.comparison_schema import Comparison, Matrix
@@ -35,7 +36,9 @@ _FLAGS: dict[tuple[str, ...], str] = {
 
 def compare(  # noqa: PLR0913, PLR0917  (a command line's flags)
     sources: Annotated[list[str], typer.Argument(help="Constitutions or run directories, two or more.")],
-    run: Annotated[Path | None, typer.Option(help="Run file with the settings of all rule sets.")] = None,
+    run: Annotated[
+        Path | None, typer.Option("--run", "--config", help="Run file with the settings of all rule sets.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Directory to write the comparison to.")] = Path("runs/comparison"),
     prompts: Annotated[str | None, typer.Option(help="JSONL, JSON, CSV, Parquet, hub dataset id, or `seed`.")] = None,
     policy: Annotated[str | None, typer.Option(help="MODEL to start here, URL of a server, or MODEL@URL.")] = None,
@@ -52,6 +55,7 @@ def compare(  # noqa: PLR0913, PLR0917  (a command line's flags)
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Try it with a simulated model on 8 prompts; keep nothing.")
     ] = False,
+    set_values: SetValues = None,
     json_: Json = False,
 ) -> None:
     """Compare constitutions: each revises the same responses, then all of them judge the same pool of matchups.
@@ -84,9 +88,10 @@ def compare(  # noqa: PLR0913, PLR0917  (a command line's flags)
         if run is not None and run.is_dir():
             raise UsageError(f"--run {run} is a directory; give finished runs as SOURCES, and a run file with --run")
         given |= {("constitution",): sources[0], ("out",): str(out)}
-        settings = run_settings(run, given, dry_run=dry_run)
-    elif given:
-        named = ", ".join("--" + _FLAGS.get(place, place[-1].replace("_", "-")) for place in given)
+        settings = run_settings(run, given, dry_run=dry_run, set_values=set_values)
+    elif given or set_values:
+        flags_given = ["--" + _FLAGS.get(place, place[-1].replace("_", "-")) for place in given]
+        named = ", ".join([*flags_given, *(["--set"] if set_values else [])])
         raise UsageError(f"{named}: also give --run or --policy; without them, the settings of the first run are used")
     compare_job(sources, settings, out, floor_prompts, dry_run=dry_run, as_json=json_)
 

@@ -20,12 +20,16 @@ def simulated_config(config: RunConfig, server: SimulatedServer, folder: Path) -
     """Return the same settings for a few prompts and a simulated model, with everything in `folder`."""
     endpoint = ModelConfig(model=server.model.name, url=(server.url,))
     limit = min(config.prompts.limit or DRY_RUN_PROMPTS, DRY_RUN_PROMPTS)
+    given = config.responses
+    rows = min(given.limit or DRY_RUN_PROMPTS, DRY_RUN_PROMPTS) if given else None
     return config.model_copy(
         update={
             "policy": endpoint,
+            "policies": tuple(one.model_copy(update={"model": endpoint}) for one in config.policies),
             "critic": endpoint,
             "judging": _by_the_critic(config.judging),
             "prompts": config.prompts.model_copy(update={"limit": limit}),
+            "responses": given.model_copy(update={"limit": rows}) if given else None,
             "cache": None,
             "out": str(folder / "run"),
         }

@@ -9,13 +9,14 @@ import typer
 from rlaif.cli.console import replies_line, run_stoppable
 from rlaif.cli.dry_run import simulated_config
 from rlaif.cli.live import LiveScreen
-from rlaif.cli.options import Json, columns_given, count_given, run_settings
+from rlaif.cli.options import Constitution, Json, SetValues, columns_given, count_given
 from rlaif.cli.results import exported_rows, json_summary, judge_lines, print_summary
+from rlaif.cli.run_settings import one_source, run_settings
 from rlaif.config.run import RunConfig
 from rlaif.constitution.load import load_constitution
 from rlaif.evaluate.gate import gate_of
 from rlaif.generation import generate_async
-from rlaif.runs.description import summary_lines
+from rlaif.runs.description import given_lines, summary_lines
 from rlaif.runs.reader import Run
 from rlaif.runs.summary import Summary, summarise
 from rlaif.testing import SimulatedServer
@@ -23,7 +24,7 @@ from rlaif.testing import SimulatedServer
 
 def generate(  # noqa: PLR0913, PLR0917  (a command line's flags)
     source: Annotated[Path | None, typer.Argument(help="Run file or run directory.")] = None,
-    constitution: Annotated[str | None, typer.Option(help="Shipped name or YAML file.")] = None,
+    constitution: Constitution = None,
     prompts: Annotated[str | None, typer.Option(help="JSONL, JSON, CSV, Parquet, hub dataset id, or `seed`.")] = None,
     policy: Annotated[str | None, typer.Option(help="MODEL to start here, URL of a server, or MODEL@URL.")] = None,
     critic: Annotated[str | None, typer.Option(help="As for --policy; by default the policy itself.")] = None,
@@ -47,11 +48,15 @@ def generate(  # noqa: PLR0913, PLR0917  (a command line's flags)
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Try it with a simulated model on 8 prompts; keep nothing.")
     ] = False,
+    config_file: Annotated[Path | None, typer.Option("--config", help="The same as SOURCE.")] = None,
+    set_values: SetValues = None,
     json_: Json = False,
 ) -> None:
     """Make a preference dataset: sample, criticise, revise, judge in both orders, pair.
 
-    SOURCE is a run file (YAML) or a run directory to continue. Flags override the run file.
+    SOURCE is a run file (YAML) or a run directory to continue. Flags override the run file, and --set any setting
+    of it. Without --policy, the server that the environment variable OPENAI_BASE_URL names is used, if it is set;
+    MODEL@OPENAI_BASE_URL names a model there.
 
     \b
     Examples:
@@ -60,6 +65,7 @@ def generate(  # noqa: PLR0913, PLR0917  (a command line's flags)
                      --critic http://127.0.0.1:8000/v1 --samples 4 --out runs/first
       rlaif generate runs/first                      # continues where it was stopped
       rlaif generate examples/demo.yaml --constitution honesty --out runs/second
+      rlaif generate --config examples/demo.yaml --set sampling.top_k=20 --set critic.timeout_s=60
       rlaif generate examples/demo.yaml --dry-run    # uses a simulated model and keeps nothing
     """
     flags = {
@@ -84,7 +90,10 @@ def generate(  # noqa: PLR0913, PLR0917  (a command line's flags)
         ("cache",): str(cache) if cache else None,
     }
     config = run_settings(
-        source, {place: value for place, value in flags.items() if value is not None}, dry_run=dry_run
+        one_source(source, config_file),
+        {place: value for place, value in flags.items() if value is not None},
+        dry_run=dry_run,
+        set_values=set_values,
     )
     (dry_run_job if dry_run else generate_job)(config, as_json=json_)
 
@@ -113,8 +122,9 @@ def dry_run_job(config: RunConfig, *, as_json: bool) -> None:
         if as_json:
             print(json_summary(run, summary, {}))
             return
-        screen.say("dry run: the model is simulated, its responses mean nothing, and nothing is kept")
-        for line in (*summary_lines(summary), *judge_lines(summary)):
+        what = "labels" if config.responses else "responses"
+        screen.say(f"dry run: the model is simulated, its {what} mean nothing, and nothing is kept")
+        for line in (*given_lines(summary), *summary_lines(summary), *judge_lines(summary)):
             print(line)
         print(replies_line(summary.usage.requests, summary.traces))
 

@@ -47,6 +47,5 @@ def group(table: Table, **settings: Any) -> typer.Typer:  # noqa: ANN401
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        add_completion=False,
-        **settings,
+        **({"add_completion": False} | settings),
     )

@@ -12,6 +12,7 @@ from rlaif.errors import RlaifError
 
 COMMANDS = {
     "generate": ("rlaif.cli.generate:generate", "Make a preference dataset: sample, criticise, revise, judge, pair."),
+    "label": ("rlaif.cli.label:label", "Judge responses that exist already; check the labels that they come with."),
     "compare": ("rlaif.cli.compare:compare", "Compare constitutions over the same responses."),
     "show": ("rlaif.cli.show:show", "Show a run's summary and prompts, or one prompt's whole trace."),
     "export": ("rlaif.cli.export:export_command", "Write a run's dataset in the format of a trainer or library."),
@@ -19,6 +20,7 @@ COMMANDS = {
         "rlaif.cli.certify:certify_command",
         "Keep the pairs whose labels people agree with, with a guarantee.",
     ),
+    "review": ("rlaif.cli.review:review_command", "Review a run's pairs by hand, and see how far people agree."),
     "report": ("rlaif.cli.report:report", "Write a run, a comparison or an evaluation as one HTML file."),
     "serve": ("rlaif.cli.serve:serve", "Run a managed vLLM server in the foreground, until Ctrl-C."),
     "doctor": (
@@ -36,6 +38,7 @@ COMMANDS = {
 app = group(
     COMMANDS,
     name="rlaif",
+    add_completion=True,
     help="Constitutional AI / RLAIF preference data, from a constitution to a trained model.",
 )
 

@@ -1,21 +1,36 @@
-"""Options that several commands share, and the run configuration from a run file or directory and flags."""
+"""Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 
-from rlaif.config.run import RunConfig
+from rlaif.datasets.shapes.known import COLUMNS
+from rlaif.datasets.shapes.recognition import OTHERS
 from rlaif.errors import ConfigError, UsageError
 from rlaif.evaluate.gold import FIELDS
 from rlaif.models.config import ModelConfig, model_from_text
 from rlaif.models.managed import on_gpu
 from rlaif.models.model_files import SMOLLM2
-from rlaif.runs.directory import read_config
+from rlaif.shipped import constitution_names
 from rlaif.yaml_file import explain_validation
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+SetValues = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Any setting of a run file, such as sampling.top_k=20."),
+]
+
+
+def shipped_constitutions(incomplete: str) -> list[str]:
+    """Return the names of shipped constitutions that begin so, for the shell's completion."""
+    return [name for name in constitution_names() if name.startswith(incomplete)]
+
+
+Constitution = Annotated[
+    str | None, typer.Option(help="Shipped name or YAML file.", autocompletion=shipped_constitutions)
+]
 
 
 def columns_given(entries: list[str] | None) -> dict[str, str] | None:
@@ -29,6 +44,11 @@ def columns_given(entries: list[str] | None) -> dict[str, str] | None:
             raise UsageError(f"--column {entry}: must be FIELD=NAME with prompt, messages, id or tags as the field")
         columns[field] = name
     return columns
+
+
+def label_columns(entries: list[str] | None) -> dict[str, str] | None:
+    """Return FIELD=NAME entries for a file of responses as {FIELD: NAME}; None for none. Raises UsageError."""
+    return columns_of(entries, (*COLUMNS, *OTHERS)) if entries else None
 
 
 def count_given(text: str | None) -> str | int | None:
@@ -62,38 +82,3 @@ def columns_of(entries: list[str] | None, fields: tuple[str, ...] = FIELDS) -> d
             raise UsageError(f"--column {entry}: must be FIELD=NAME with one of {', '.join(fields)} as the field")
         columns[field] = name
     return columns
-
-
-def run_settings(source: Path | None, flags: dict[tuple[str, ...], Any], *, dry_run: bool) -> RunConfig:
-    """Return the configuration of a run file or run directory with the flags set over it.
-
-    Raises UsageError or ConfigError.
-    """
-
-    if source is None:
-        data: dict[str, Any] = {}
-    elif source.is_dir():
-        data = read_config(source).model_dump(mode="json")
-        if any(place[0] == "prompts" for place in flags) and ("out",) not in flags:
-            raise UsageError(
-                f"{source} already has its prompts; for other prompts choose a new --out (replies are reused)"
-            )
-    elif source.is_file():
-        data = RunConfig.load(source).model_dump(mode="json", exclude_unset=True)
-    else:
-        raise UsageError(f"{source}: no such run file or run directory")
-    if ("policy",) in flags and data.get("critic") == data.get("policy"):
-        data.pop("critic", None)  # the critic was the policy; the new policy is the critic again
-    for place, value in flags.items():
-        *sections, key = place
-        section = data
-        for name in sections:
-            section = section.setdefault(name, {})
-        section[key] = value
-    if dry_run:
-        data.setdefault("out", "runs/dry-run")
-        data.setdefault("policy", {"model": "simulated"})
-    missing = [f"--{name}" for name in ("constitution", "prompts", "policy", "out") if name not in data]
-    if missing:
-        raise ConfigError(f"{', '.join(missing)} missing; give a run file or these flags (see `rlaif generate --help`)")
-    return RunConfig.check(data)

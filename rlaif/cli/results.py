@@ -9,21 +9,28 @@ from rich.text import Text
 from rlaif.cli.console import stdout_console
 from rlaif.runs.certificate import certificate_words, read_certification
 from rlaif.runs.certified import certificate_in_force, state_of
-from rlaif.runs.description import corrected_words, panel_words, summary_lines
+from rlaif.runs.description import corrected_words, given_lines, panel_words, summary_lines
+from rlaif.runs.file_labels import FLIPS, LABELS
+from rlaif.runs.given import REFUSED
 from rlaif.runs.reader import Run
+from rlaif.runs.reviews import read_reviews
 from rlaif.runs.summary import Summary
+from rlaif.text.wording import counted
 
 
 def print_summary(run: Run, summary: Summary, rows: dict[str, int]) -> None:
     """Print the summary of a run to stdout."""
     console = stdout_console()
-    for line in (*summary_lines(summary), *judge_lines(summary)):
+    for line in (*given_lines(summary), *summary_lines(summary), *judge_lines(summary)):
         console.print(line, markup=False)
     for note in summary.notes:
         console.print(Text(f"  {note}", style="dim"))
     for warning in summary.warnings:
         console.print(Text(f"! {warning}", style="bold yellow"))
-    print_one_pair(run, console)
+    if summary.given is None:
+        print_one_pair(run, console)
+    else:
+        print_flips(run, summary, console)
     shown = ", ".join(f"{name} {count}" for name, count in rows.items()) or "no rows"
     console.print(f"dataset  {run.path / 'dataset'}   ({shown}; card in README.md)", markup=False)
     console.print(f"next     rlaif show {run.path}", markup=False)
@@ -48,6 +55,14 @@ def certificate_lines(run: Run) -> list[str]:
     return [f"certified  {certificate_words(certificate)}"] if certificate and valid else []
 
 
+def review_lines(run: Run) -> list[str]:
+    """Return a line on the people who reviewed the run; none where nobody has."""
+    verdicts = [f"{name} {len(found)}" for name, found in read_reviews(run.path).items() if found]
+    if not verdicts:
+        return []
+    return [f"reviewed   by people, pairs: {', '.join(verdicts)}; rlaif review {run.path} --results"]
+
+
 def print_one_pair(run: Run, console: Console) -> None:
     """Print the pair with the largest margin, shortened."""
     best = None
@@ -63,6 +78,29 @@ def print_one_pair(run: Run, console: Console) -> None:
     for label, response_id in (("chosen", pair.chosen), ("rejected", pair.rejected)):
         console.print(f"  {label:9} {_short(trace.response(response_id).text)}  [{response_id}]", markup=False)
     console.print()
+
+
+TOP_ROWS = 3
+
+
+def print_flips(run: Run, summary: Summary, console: Console) -> None:
+    """Print the flips of the largest probability that the file is wrong, and the files that have all of them."""
+    assert summary.given is not None
+    agreement, refused = summary.given.agreement, sum(summary.given.file.refused.values())
+    for one in run.flips(TOP_ROWS) if agreement else ():
+        console.print(Text(f"\n{one.row}   p(the label is wrong) {one.p_wrong:.2f}", style="bold"))
+        console.print(f"  prompt          {_short(one.prompt[-1].content)}", markup=False)
+        for side, text, place in (("file", one.better_text, one.better), ("critic", one.worse_text, one.worse)):
+            console.print(f"  {side:7} prefers {_short(text)}  [{place}]", markup=False)
+    console.print()
+    if agreement is not None:
+        console.print(f"labels   {run.path / LABELS}   ({agreement.labels}, in the file's order)", markup=False)
+        flips = f"{agreement.flips} that the critic flips, the likeliest wrong ones first"
+        console.print(f"flips    {run.path / FLIPS}   ({flips})", markup=False)
+    if refused:
+        console.print(
+            f"refused  {run.path / REFUSED}   ({counted(refused, 'row')}, with line and reason)", markup=False
+        )
 
 
 def json_summary(run: Run, summary: Summary, rows: dict[str, int]) -> str:

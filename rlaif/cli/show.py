@@ -8,9 +8,9 @@ import typer
 
 from rlaif.cli.console import stdout_console
 from rlaif.cli.options import Json
-from rlaif.cli.results import certificate_lines, exported_rows, json_summary, judge_lines
+from rlaif.cli.results import certificate_lines, exported_rows, json_summary, judge_lines, review_lines
 from rlaif.cli.trace import print_overview, print_trace
-from rlaif.runs.description import summary_lines
+from rlaif.runs.description import given_lines, summary_lines
 from rlaif.runs.reader import Run
 from rlaif.runs.summary import summarise
 
@@ -39,7 +39,8 @@ def show_job(path: Path, prompt_id: str | None, *, as_json: bool) -> None:
         print(json_summary(run, summarise(run), exported_rows(run.path / "dataset")))
     elif prompt_id is None:
         summary = summarise(run)
-        for line in (*summary_lines(summary), *judge_lines(summary), *certificate_lines(run)):
+        lines = (*given_lines(summary), *summary_lines(summary), *judge_lines(summary))
+        for line in (*lines, *certificate_lines(run), *review_lines(run)):
             console.print(line, markup=False)
         print_overview(run, console)
     elif as_json:

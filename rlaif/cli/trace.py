@@ -59,7 +59,7 @@ def _lines(groups: dict[str, list[str]]) -> list[str]:
 
 
 LEGEND = (
-    "s0, s1: the policy's responses; s0.r1: the first revision of s0; score: strength among the prompt's candidates, "
+    "{first}; {id}.r1: the first revision of {id}; score: strength among the prompt's candidates, "
     "in logits; position bias in logits, the rest are probabilities"
 )
 
@@ -71,7 +71,9 @@ def print_trace(run: Run, trace: Trace, console: Console) -> None:
         console,
         f"prompt {trace.prompt.id}" + (f"  [{', '.join(trace.prompt.tags)}]" if trace.prompt.tags else ""),
     )
-    console.print(LEGEND, style="dim", markup=False)
+    given = trace.prompt.given is not None
+    first = f"g0, g1: the responses of the file ({trace.prompt.row})" if given else "s0, s1: the policy's responses"
+    console.print(LEGEND.format(first=first, id="g0" if given else "s0"), style="dim", markup=False)
     for message in trace.prompt.messages:
         console.print(Text(f"{message.role}: ", style="bold").append(Text(message.readable, style="default")))
     for response in trace.responses:
@@ -149,7 +151,8 @@ def marked_difference(before: str, after: str, *, least: float = 0.5) -> Text:
 def _print_response(trace: Trace, conclusion: Conclusion, response: Response, console: Console) -> None:
     strength = conclusion.strengths.get(response.id)
     cut = ["cut at max_tokens"] if response.finish_reason == "length" else []
-    facts = [response.id, response.origin, response.model, f"seed {response.seed}", *cut]
+    facts = [response.id, response.origin, response.model]
+    facts += _file_label(trace, response) if response.origin == "given" else [f"seed {response.seed}", *cut]
     if strength is not None:
         facts.append(f"score {_strength(strength.value, strength.se)}")
     _heading(console, "  ".join(facts))
@@ -165,6 +168,18 @@ def _print_response(trace: Trace, conclusion: Conclusion, response: Response, co
     )
     console.print(Text(f"revision, difference to {parent.id}:", style="bold"))
     console.print(marked_difference(parent.text, response.text))
+
+
+def _file_label(trace: Trace, response: Response) -> list[str]:
+    """Return in words what the file says of a given response."""
+    given = (trace.prompt.given or ())[trace.responses.index(response)].label
+    if given is None:
+        return []
+    if given.by == "score":
+        return [f"the file's score {given.value:g}"]
+    return [
+        {1.0: "better according to the file", 0.0: "worse according to the file"}.get(given.value, "a tie in the file")
+    ]
 
 
 def _print_judgement(trace: Trace, judgement: Judgement, console: Console) -> None:

@@ -84,7 +84,8 @@ def _made_with(run: Run) -> dict[str, object]:
     """Return the settings, besides the rules, that a run's responses depend on."""
     asked = {name: value for name, value in run.manifest.questions.items() if name not in {"judging", "pairs"}}
     templates = {name: run.manifest.templates.get(name) for name in ("critique", "revise")}
-    return {"policy model": run.models.policy_identity, **asked, "template": templates}
+    policies = run.models.policy_identities or run.models.policy_identity
+    return {"policy model": policies, **asked, "template": templates}
 
 
 KINDS: dict[str, str] = {

@@ -18,6 +18,7 @@ from rlaif.compare.config import CompareConfig
 from rlaif.compare.directory import POOL, SETTINGS, pooled, read_spent, settle, spent_on, write_tables
 from rlaif.compare.metrics import compare_pool
 from rlaif.compare.pool import PooledPrompt, PoolJudging, build_pool, judge_pool
+from rlaif.config.sampling import CONSTITUTION
 from rlaif.datasets.prompts import read_prompts
 from rlaif.errors import ConfigError, RunDirectoryError, RunError
 from rlaif.evaluate.gate import gate_of
@@ -90,6 +91,16 @@ async def compare_async(config: CompareConfig, *, screen: Screen | None = None) 
 
 
 def _check_usable(config: CompareConfig) -> None:
+    if config.run.responses is not None:
+        raise ConfigError(
+            "a comparison samples its responses, and these settings have `responses`; give settings with `prompts` and "
+            "`policy`, or label the file under each rule set (rlaif label) and compare the labels.jsonl"
+        )
+    if any(policy.system == CONSTITUTION for policy in config.run.policies):
+        raise ConfigError(
+            "a comparison samples its responses once for all rule sets, and these settings have a policy with `system: "
+            "constitution`, whose responses depend on the rules; make a run of each rule set and compare the runs"
+        )
     if config.run.judging.kind == "none":
         raise ConfigError("judging.kind none makes no labels to compare; leave it out of the run file")
     not_pairwise = [judge.called for judge in config.run.judging.panel if judge.kind not in PAIRWISE]
@@ -118,7 +129,12 @@ async def _clients(stack: contextlib.AsyncExitStack, config: CompareConfig, scre
     logs = Path(config.out) / "logs"
     return await stack.enter_async_context(
         open_clients(
-            config.run.policy, config.run.critic, judges=config.run.judging.own_critics, logs=logs, say=screen.say
+            config.run.policy,
+            config.run.critic,
+            judges=config.run.judging.own_critics,
+            policies={policy.name: policy.model for policy in config.run.policies},
+            logs=logs,
+            say=screen.say,
         )
     )
 

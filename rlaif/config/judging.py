@@ -64,6 +64,8 @@ class JudgingConfig(Section):
     """`one` shows each matchup in one order only: half the cost, but labels contain the position bias."""
     labels: Labels = ("A", "B")
     """The labels of the first and second response; each must be a single token for the model."""
+    see_reasoning: bool = False
+    """Show the judges a thinking policy's reasoning before each response; by default they see the response alone."""
     strategy: Strategy = "by-priority"
     """How principles become one label. `by-priority`: their weighted mean, level by level. `weighted`: the mean of all,
     regardless of their level. `pareto`: as `by-priority`, but no label where a single principle prefers the other
@@ -180,12 +182,12 @@ class JudgingConfig(Section):
         own = [kind.template for name, kind in KINDS.items() if name in kinds and kind.template]
         return tuple(dict.fromkeys([*own, *(name for judge in self.panel for name in judge.more_templates)]))
 
-    def load_templates(self, folder: str | None, *, again: bool = False) -> Templates:
+    def load_templates(self, folder: str | None, *, again: bool = False, also: Sequence[str] = ()) -> Templates:
         """Return the templates that a run needs, from `folder` where it has them, after rendering each once.
 
-        `again` adds the comparison question in other words. Raises ConfigError.
+        `again` adds the comparison question in other words, `also` further ones. Raises ConfigError.
         """
-        names = dict.fromkeys((*TEMPLATE_NAMES, *self.judge_templates, *((AGAIN,) if again else ())))
+        names = dict.fromkeys((*TEMPLATE_NAMES, *self.judge_templates, *((AGAIN,) if again else ()), *also))
         templates = Templates(Path(folder) if folder else None, names=tuple(names))
         stand_ins = {kind.template: kind.stand_ins for kind in KINDS.values() if kind.template}
         templates.check(stand_ins | {AGAIN: stand_ins["compare"]})
@@ -278,4 +280,5 @@ class JudgingConfig(Section):
     def questions(self) -> dict[str, Any]:
         """Return the settings on which requests depend."""
         settings = self.model_dump(mode="json", include={"kind", "principles", "orders", "labels"})
+        settings |= {"see_reasoning": True} if self.see_reasoning else {}
         return settings | ({"judges": [judge.questions() for judge in self.judges]} if self.judges else {})

@@ -7,10 +7,18 @@ conclusions; reuse and resuming depend on it.
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from rlaif.base import Section
 from rlaif.config.judging import JudgingConfig
+from rlaif.config.sampling import CONSTITUTION, PolicyConfig, PolicySampling, SamplingConfig, samplings_of
 from rlaif.constitution.schema import Constitution
 from rlaif.errors import ConfigError
 from rlaif.models.config import ModelConfig, model_from_text
@@ -33,21 +41,19 @@ class PromptsConfig(Section):
     """Shuffle the prompts (by the run's seed) before the limit is applied."""
 
 
-class SamplingConfig(Section):
-    """The sampling of responses from the policy."""
+class ResponsesConfig(Section):
+    """The source of responses that exist already; with it, none is sampled."""
 
-    n: int = Field(default=4, ge=1, le=64)
-    """Responses to each prompt, in one request."""
-    temperature: float = Field(default=1.0, ge=0, le=5)
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    max_tokens: int = Field(default=512, ge=1)
-    stop: tuple[str, ...] = ()
-
-    @model_validator(mode="after")
-    def _several_responses_differ(self) -> Self:
-        if self.n > 1 and self.temperature == 0:
-            raise ValueError("temperature 0 gives the same response every time; set n to 1 or raise temperature")
-        return self
+    path: str
+    """A JSONL, JSON, CSV or Parquet file, or a hub dataset id."""
+    shape: str | None = None
+    """Layout of the rows (`rlaif label --help`); by default it is recognised by the columns."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Names of the file's columns, by the layout's names for them, where they differ."""
+    split: str = "train"
+    """Split of a hub dataset."""
+    limit: int | None = Field(default=None, ge=1)
+    """Maximum number of rows that are labelled; all by default."""
 
 
 class RevisionConfig(Section):
@@ -72,7 +78,12 @@ class RunConfig(Section):
     constitution: str
     """Name of a shipped constitution, or a YAML file."""
     prompts: PromptsConfig
+    responses: ResponsesConfig | None = None
+    """Responses that exist already, in place of `prompts`; `policy` may then be left out, and `revision.rounds` is 0 if
+    it is not given."""
     policy: ModelConfig
+    policies: tuple[PolicyConfig, ...] = ()
+    """Several policies in place of one; `policy` is then the first of them."""
     critic: ModelConfig = Field(default_factory=lambda fields: fields["policy"])
     """The model that criticises, revises and judges; by default the policy."""
     sampling: SamplingConfig = SamplingConfig()
@@ -98,7 +109,69 @@ class RunConfig(Section):
         refuse_mistaken(data, {"constitution", "prompts"}, {"principles", "extends"}, message)
         return data
 
-    @field_validator("prompts", mode="before")
+    @model_validator(mode="before")
+    @classmethod
+    def _responses_in_place_of_prompts(cls, data: object) -> object:
+        """Complete a run file with `responses`: its prompts are in the same file, and the critic is its only model."""
+        if not isinstance(data, dict) or data.get("responses") is None:
+            return data
+        if "prompts" in data:
+            raise ValueError("`responses` bring their prompts; give either `prompts` or `responses`")
+        responses = data["responses"]
+        path = responses.get("path") if isinstance(responses, dict) else responses
+        models = {"policy": data["critic"]} if "policy" not in data and "critic" in data else {}
+        revision = data.get("revision") or {}
+        if isinstance(revision, dict):
+            revision = {"rounds": 0} | revision
+        return data | models | {"prompts": {"path": path}, "revision": revision}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _policies_in_place_of_one(cls, data: object) -> object:
+        """Make the first of several policies the policy, for what needs one."""
+        policies = data.get("policies") if isinstance(data, dict) else None
+        if not isinstance(data, dict) or not isinstance(policies, list | tuple) or not policies:
+            return data
+        first = policies[0]
+        model = first.get("model") if isinstance(first, dict) else first
+        return {"policy": model} | data
+
+    @model_validator(mode="after")
+    def _policies_have_names_of_their_own(self) -> Self:
+        names = [policy.name for policy in self.policies]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"two policies are named {twice!r}; give each a `name` of its own")
+        if self.policies and self.policy != self.policies[0].model:
+            raise ValueError("give either `policy` or `policies`")
+        if self.policies and self.responses is not None:
+            raise ValueError("nothing is sampled where `responses` are given; leave out `policies`")
+        _ = self.sampled_by  # which raises where a policy would write nothing
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write either `prompts` or `responses`, so that what is written can be read, and `policies` where used."""
+        left_out = {"responses" if self.responses is None else "prompts", *([] if self.policies else ["policies"])}
+        return {name: value for name, value in write(self).items() if name not in left_out}
+
+    @property
+    def sampled_by(self) -> list[PolicySampling]:
+        """What each policy is asked for each prompt."""
+        if not self.policies:
+            return [PolicySampling(None, self.policy, self.sampling)]
+        return samplings_of(self.policies, self.sampling)
+
+    @property
+    def samples(self) -> int:
+        """Number of responses that are sampled for each prompt."""
+        return sum(one.sampling.n for one in self.sampled_by)
+
+    @property
+    def own_templates(self) -> tuple[str, ...]:
+        """Templates that the policies need."""
+        return ("system",) * any(policy.system == CONSTITUTION for policy in self.policies)
+
+    @field_validator("prompts", "responses", mode="before")
     @classmethod
     def _a_path_is_enough(cls, prompts: object) -> object:
         return {"path": prompts} if isinstance(prompts, str) else prompts
@@ -141,7 +214,7 @@ class RunConfig(Section):
             )
         if not judged and self.revision.rounds == 0:
             raise ConfigError("with judging.kind none and no revision there is nothing to do; raise revision.rounds")
-        if judged and self.sampling.n == 1 and self.revision.rounds == 0:
+        if judged and self.samples == 1 and self.revision.rounds == 0 and self.responses is None:
             raise ConfigError(
                 "with one sample and no revision there is nothing to compare; raise sampling.n or revision.rounds"
             )
@@ -150,14 +223,42 @@ class RunConfig(Section):
         self.judging.refuse_unmeasurable_shortcuts()
         if self.pairs.select == "revision-vs-parent" and self.revision.rounds == 0:
             raise ConfigError("pairs.select revision-vs-parent needs revision.rounds of at least 1")
+        if self.pairs.select == "policy-vs-policy":
+            self._check_two_policies(judged=judged)
+
+    def _check_two_policies(self, *, judged: bool) -> None:
+        names = [policy.name for policy in self.policies]
+        if len(names) < 2:
+            raise ConfigError("pairs.select policy-vs-policy needs two `policies`")
+        if not judged:
+            raise ConfigError(
+                "pairs.select policy-vs-policy needs judges: that a policy is the stronger one does not make each of "
+                "its responses the better one; set judging.kind"
+            )
+        for setting in ("chosen_policy", "rejected_policy"):
+            wanted = getattr(self.pairs, setting)
+            if wanted is not None and wanted not in names:
+                raise ConfigError(f"pairs.{setting} {wanted!r} is not one of the policies: {', '.join(names)}")
+        if len(set(self.against)) < 2:
+            raise ConfigError("pairs.chosen_policy and pairs.rejected_policy are the same; name two policies")
+
+    @property
+    def against(self) -> tuple[str, str]:
+        """The policies of the chosen and of the rejected responses under policy-vs-policy."""
+        first, second = self.policies[0].name, self.policies[1].name
+        chosen = self.pairs.chosen_policy or (second if self.pairs.rejected_policy == first else first)
+        return chosen, self.pairs.rejected_policy or (second if chosen == first else first)
 
     def questions(self) -> dict[str, Any]:
         """Return the settings on which requests to models depend; changes of other settings keep all traces."""
-        return {
-            "sampling": self.sampling.model_dump(mode="json"),
+        # Nothing is sampled where the responses are given.
+        sampling = {} if self.responses else {"sampling": self.sampling.questions()}
+        if self.policies:
+            sampling = {"policies": {str(one.name): one.questions() for one in self.sampled_by}}
+        return sampling | {
             "revision": self.revision.model_dump(mode="json"),
             "judging": self.judging.questions(),
-            "pairs": self.pairs.model_dump(mode="json", include={"select", "per_prompt"}),
+            "pairs": self.pairs.questions(),
             "policy": self.policy.chat_template_kwargs,
             "critic": self.critic.chat_template_kwargs,
             "seed": self.seed,

@@ -10,27 +10,44 @@ from rlaif.datasets.columns import column_table
 from rlaif.datasets.formats import Table
 from rlaif.runs.certificate import Certificate, certificate_words, shares_of_tags
 from rlaif.runs.certified import CertifiedRun, certificate_in_force
-from rlaif.runs.description import corrected_words, judge_words, panel_words, strategy_words
+from rlaif.runs.description import (
+    corrected_words,
+    given_lines,
+    given_words,
+    judge_words,
+    panel_words,
+    people_words,
+    sampling_words,
+    strategy_words,
+)
 from rlaif.runs.reader import Run
+from rlaif.runs.reviewed import People, ReviewedRun
 from rlaif.runs.summary import Summary
 
 
 def dataset_card(run: Run, summary: Summary, contents: Contents, tables: Mapping[str, Table]) -> str:
     """Return the card as Markdown with a YAML head."""
-    certificate = certificate_in_force(run)
+    reviewed = run.people if isinstance(run, ReviewedRun) else None
+    certificate = None if reviewed else certificate_in_force(run)
     body = "\n\n".join(
         [
             f"# Preference pairs under the constitution `{run.constitution.name}`",
             _intro(run, summary, certificate),
             *([_warnings(summary)] if summary.warnings else []),
-            _rows_table(contents.counts) + _languages(contents.languages),
+            _rows_table(contents.counts, "their turns" if summary.given else "their id")
+            + _languages(contents.languages),
             *(["## Certificate\n\n" + _certificate(run, certificate)] if certificate else []),
+            *(["## People\n\n" + _people(reviewed)] if reviewed else []),
             "## Constitution\n\n" + _rules(run),
             "## How it was made\n\n" + _method(run, summary),
             "## What was left out\n\n" + _left_out(summary),
             "## The critic\n\n" + _critic(summary),
-            "## Columns\n\n" + _columns(tables, tools=contents.tools),
-            "## Limits\n\n" + _LIMITS.format(checked=_checked(summary, certificate)),
+            "## Columns\n\n" + _columns(tables, contents),
+            "## Limits\n\n"
+            + _LIMITS.format(
+                these="Where people did not decide (see People), these" if reviewed else "These",
+                checked=_checked(summary, certificate),
+            ),
         ]
     )
     return str(DatasetCard(f"---\n{card_head(run, contents, tables).to_yaml()}\n---\n\n{body}\n"))
@@ -45,17 +62,26 @@ UNUSED_CONSTITUTION = (
 def _intro(run: Run, summary: Summary, certificate: Certificate | None) -> str:
     models = run.models
     people = (
-        "No person has labelled or checked these pairs."
+        ("No person has labelled or checked these pairs." if summary.given is None else _OF_A_FILE)
         if certificate is None
         else f"People have labelled {certificate.labels} of these pairs (see Certificate)."
     )
+    if isinstance(run, ReviewedRun):
+        people = f"People decided {run.people.by_people} of these pairs (see People)."
     unused = "" if run.config.judging.asks_rules or not run.config.judging.panel else UNUSED_CONSTITUTION
+    written_by = f"by **{models.written_by}**" if summary.given is None else "from that file"
     return (
         f"{summary.pairs} pairs from {summary.traces} of {summary.prompts} prompts ({prompts_name(run)}). "
-        f"Responses by **{models.policy}**, judged by **{run.judged_with}** under {summary.constitution} "
+        f"Responses {written_by}, judged by **{run.judged_with}** under {summary.constitution} "
         f"(`{summary.constitution_hash}`), made with rlaif {run.manifest.rlaif} on {run.manifest.created[:10]}, seed "
         f"{run.config.seed}. {people}{unused}"
     )
+
+
+_OF_A_FILE = (
+    "The labels are the judges', not those of the file, which are in the column `given_label` where it has any; no "
+    "person has checked where the two differ."
+)
 
 
 def _warnings(summary: Summary) -> str:
@@ -78,14 +104,25 @@ def _certificate(run: Run, certificate: Certificate) -> str:
     )
 
 
-def _rows_table(counts: Mapping[str, int]) -> str:
+def _people(people: People) -> str:
+    return (
+        f"{people_words(people)[0].upper()}{people_words(people)[1:]}. A pair has people's label (`p_chosen_from` is "
+        "`people`) where more than half of the votes name one response; a tie is a vote, who cannot tell has none. "
+        "`p_chosen` is then the probability that another person prefers `chosen`: (k + a) / (n + 2a) with k of n votes "
+        f"for it, a tie counting half, and a = (1 - A) / (2A - 1) for A = {people.agreement_used:.3f}, at which two "
+        "people prefer the same response. It holds on average over the pairs that were reviewed, many of which were "
+        f"chosen because they are doubtful. Verdicts: hash `{people.verdicts}`."
+    )
+
+
+def _rows_table(counts: Mapping[str, int], key: str) -> str:
     lines = [
         "| config / split | rows |",
         "|---|---|",
         *(f"| {name} | {rows} |" for name, rows in counts.items()),
     ]
     return (
-        "\n".join(lines) + "\n\nPrompts are split by a hash of their id, so the same prompt is in the same split in "
+        "\n".join(lines) + f"\n\nPrompts are split by a hash of {key}, so the same prompt is in the same split in "
         "every run with this test fraction."
     )
 
@@ -121,8 +158,7 @@ def _method(run: Run, summary: Summary) -> str:
     asked = f"{judged}, {how}" if config.judging.asks_rules else "each response by itself, without principles"
     return "\n".join(
         [
-            f"- Sampled: {config.sampling.n} responses per prompt, temperature {config.sampling.temperature:g}, "
-            f"at most {config.sampling.max_tokens} tokens; {summary.truncated} responses were cut there.",
+            _sampled(run, summary),
             f"- Revised: {config.revision.rounds} round(s) of critique and revision by the {config.revision.by}, "
             f"{config.revision.principles} principle(s) drawn for each.",
             f"- Judged: {asked}; {strategy_words(config.judging)}.",
@@ -134,6 +170,13 @@ def _method(run: Run, summary: Summary) -> str:
     )
 
 
+def _sampled(run: Run, summary: Summary) -> str:
+    if summary.given is not None:
+        return f"- Responses: {given_words(summary.given.file)}. Their `origin` is `given`."
+    asked = "; ".join(sampling_words(one) for one in run.config.sampled_by)
+    return f"- Sampled: {asked}; {summary.truncated} responses were cut there."
+
+
 def _thresholds(config: RunConfig) -> str:
     noise = "order noise allowed" if config.judging.allow_order_noise else "order noise abstains"
     return (
@@ -143,6 +186,7 @@ def _thresholds(config: RunConfig) -> str:
 
 def _left_out(summary: Summary) -> str:
     lines = [
+        *(f"- {line}." for line in given_lines(summary)),
         f"- {summary.matchups} matchups: {summary.decided} decided, "
         f"{summary.matchups - summary.decided} abstained{_reasons(summary.abstained)}.",
         f"- {summary.traces} traces: {summary.traces - sum(summary.traces_without_pair.values())} with a pair, "
@@ -187,8 +231,11 @@ def _reasons(counts: dict[str, int]) -> str:
     return f" ({', '.join(f'{reason} {count}' for reason, count in sorted(counts.items()))})" if counts else ""
 
 
-def _columns(tables: Mapping[str, Table], *, tools: bool) -> str:
-    return "\n\n".join(f"### `{name}`\n\n{column_table(table.row, tools=tools)}" for name, table in tables.items())
+def _columns(tables: Mapping[str, Table], contents: Contents) -> str:
+    tools, also = contents.tools, contents.also
+    return "\n\n".join(
+        f"### `{name}`\n\n{column_table(table.row, tools=tools, also=also)}" for name, table in tables.items()
+    )
 
 
 def _checked(summary: Summary, certificate: Certificate | None) -> str:
@@ -200,7 +247,7 @@ def _checked(summary: Summary, certificate: Certificate | None) -> str:
     return " after its recalibration on labelled items, which may not hold for these prompts"
 
 
-_LIMITS = """These labels are the judgements of models under one constitution; they are neither human preferences nor
+_LIMITS = """{these} labels are the judgements of models under one constitution; they are neither human preferences nor
 facts about right and wrong. `p_chosen` is only as well calibrated as the critic{checked}.
 Principles written in one language by one group carry that group's values. Prompts may contain harmful requests, and
 responses may comply with them."""

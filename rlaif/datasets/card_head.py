@@ -43,6 +43,8 @@ class Contents:
     """Bytes by `table/split`, of those with rows."""
     languages: Mapping[str, float]
     """{code: share} of the rows' languages, the most frequent first."""
+    also: frozenset[str] = frozenset()
+    """Columns that only some datasets have (`columns.SOMETIMES`)."""
 
     def splits(self, table: str) -> list[str]:
         """Return the splits of a table that have rows."""
@@ -79,6 +81,7 @@ def base_models(run: Run) -> list[str] | None:
     """Return the hub ids of the policy and the critics, as their servers report them; None where none is known."""
     models = run.models
     served = {models.policy: models.policy_identity, models.critic: models.critic_identity}
+    served |= {name: models.policy_identities[policy] for policy, name in models.policies.items()}
     served |= {name: models.judge_identities.get(judge, "") for judge, name in models.judges.items()}
     ids = (hub_id_of_served(name, identity) for name, identity in served.items())
     return list(dict.fromkeys(filter(None, ids))) or None
@@ -118,7 +121,7 @@ def _infos(contents: Contents, tables: Mapping[str, Table]) -> Any:  # noqa: ANN
         for split, size in sizes.items():
             splits.add(SplitInfo(split, num_bytes=size.in_memory, num_examples=contents.counts[f"{name}/{split}"]))
         infos[name] = DatasetInfo(
-            features=features(table.row, tools=contents.tools),
+            features=features(table.row, tools=contents.tools, also=contents.also),
             splits=splits,
             download_size=sum(size.file for size in sizes.values()),
             dataset_size=sum(size.in_memory for size in sizes.values()),

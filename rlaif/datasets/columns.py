@@ -1,6 +1,6 @@
 """The columns of a table, from the class of its rows: their Arrow types and their documentation."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -11,12 +11,23 @@ from rlaif.runs.rows import Row
 
 OF_TOOLS: Mapping[type[BaseModel], set[str]] = {Message: {"tool_calls", "tool_call_id", "name", "reasoning_content"}}
 """Fields of a message that are written only into datasets where some turn has one."""
+SOMETIMES = {"conversation", "given_label", "chosen_policy", "rejected_policy"}
+"""Columns that are written only into datasets where some row has a value."""
 _SCALARS = {str: "string", float: "float64", int: "int64", bool: "bool"}
 
 
-def column_names(table: type[BaseModel], *, tools: bool = False) -> list[str]:
-    """Return the names of a table's columns, or of a message's fields: those for tools only where any are used."""
-    return [name for name in table.model_fields if tools or name not in OF_TOOLS.get(table, {"tools"})]
+def column_names(table: type[BaseModel], *, tools: bool = False, also: Collection[str] = ()) -> list[str]:
+    """Return the names of a table's columns, or of a message's fields: those for tools only where any are used.
+
+    `also` are those of SOMETIMES that have a value.
+    """
+    left_out = SOMETIMES - set(also) | (set() if tools else OF_TOOLS.get(table, {"tools"}))
+    return [name for name in table.model_fields if name not in left_out]
+
+
+def columns_used(rows: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """Return which of SOMETIMES have a value in some row."""
+    return frozenset(name for row in rows for name in SOMETIMES if row.get(name) is not None)
 
 
 def uses_tools(row: Mapping[str, Any]) -> bool:
@@ -43,7 +54,7 @@ def _turns(cell: object) -> list[dict[str, Any]]:
     return [turn for turn in cell if isinstance(turn, dict) and "role" in turn] if isinstance(cell, list) else []
 
 
-def features(table: type[BaseModel], *, tools: bool = False) -> Any:  # noqa: ANN401
+def features(table: type[BaseModel], *, tools: bool = False, also: Collection[str] = ()) -> Any:  # noqa: ANN401
     """Return the `datasets.Features` of a table; types guessed from values would differ between splits."""
     from datasets import Features, Json, Value  # noqa: PLC0415
 
@@ -57,13 +68,15 @@ def features(table: type[BaseModel], *, tools: bool = False) -> Any:  # noqa: AN
             return {name: feature(kind.model_fields[name].annotation) for name in column_names(kind, tools=tools)}
         return Value(_SCALARS[kind])
 
-    return Features({name: feature(table.model_fields[name].annotation) for name in column_names(table, tools=tools)})
+    return Features(
+        {name: feature(table.model_fields[name].annotation) for name in column_names(table, tools=tools, also=also)}
+    )
 
 
-def column_table(table: type[Row], *, tools: bool = False) -> str:
+def column_table(table: type[Row], *, tools: bool = False, also: Collection[str] = ()) -> str:
     """Return the documentation of a table's columns in Markdown: name, type, meaning."""
     lines = ["| column | type | meaning |", "|---|---|---|"]
-    for name in column_names(table, tools=tools):
+    for name in column_names(table, tools=tools, also=also):
         field = table.model_fields[name]
         meaning = " ".join((field.description or "").split()).replace("|", r"\|")
         lines.append(f"| `{name}` | {_type_name(field.annotation, tools=tools)} | {meaning} |")

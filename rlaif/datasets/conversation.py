@@ -47,6 +47,13 @@ def response_of(where: str, column: str, value: object) -> tuple[tuple[Message, 
     return turns[:-1], turns[-1].content
 
 
+def reasoning_of(value: object) -> str | None:
+    """Return the `reasoning_content` of a response that `response_of` accepts; None for none."""
+    last = value[-1] if isinstance(value, list | tuple) and value else None
+    reasoning = last.get("reasoning_content") if isinstance(last, dict) else None
+    return str(reasoning) if reasoning else None
+
+
 def tools_of(where: str, value: object) -> str | None:
     """Return a row's tools as JSON text, None for none. Raises PromptsError that begins with `where`."""
     tools = _decoded(where, value, "tools")

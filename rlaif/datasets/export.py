@@ -3,17 +3,18 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from rlaif.datasets.card import dataset_card
 from rlaif.datasets.card_head import Contents, Size, prompts_name
-from rlaif.datasets.columns import column_names, features, uses_tools, with_empty_calls
-from rlaif.datasets.formats import FORMATS, TRL, Format, Table
+from rlaif.datasets.columns import column_names, columns_used, features, uses_tools, with_empty_calls
+from rlaif.datasets.formats import FORMATS, TRL, Format, Table, with_votes
 from rlaif.errors import StorageError, UsageError
 from rlaif.runs.certified import CertifiedRun
 from rlaif.runs.reader import Run
+from rlaif.runs.reviewed import ReviewedRun
 from rlaif.runs.rows import Row, split_of
 from rlaif.runs.summary import Summary, summarise, warnings_of
 from rlaif.seeds import content_hash
@@ -26,12 +27,14 @@ MARK = "rlaif.json"
 def export(run: Run, format_: str, out: Path | None = None) -> Path:
     """Write a run's dataset and return the folder. Raises UsageError for a folder with other files.
 
-    Of a `CertifiedRun`, only the certified pairs are written; raises UsageError for a format that is not made of pairs.
+    Of a `CertifiedRun`, only the certified pairs are written, of a `ReviewedRun`, pairs with people's labels; raises
+    UsageError for a format that is not made of pairs.
     """
     if format_ not in FORMATS:
         raise UsageError(f"no format {format_!r}; choose one of {', '.join(FORMATS)}")
-    if isinstance(run, CertifiedRun) and not any(table.of_pairs for table in FORMATS[format_].tables.values()):
-        raise UsageError(f"format {format_} is not made of pairs, so a certificate says nothing about its rows")
+    about = _about_pairs(run)
+    if about and not any(table.of_pairs for table in FORMATS[format_].tables.values()):
+        raise UsageError(f"format {format_} is not made of pairs, so {about} about its rows")
     folder = out or run.path / _place(run, format_)
     if format_ == "trl":
         export_trl(run, folder)
@@ -40,9 +43,18 @@ def export(run: Run, format_: str, out: Path | None = None) -> Path:
     return folder
 
 
+def _about_pairs(run: Run) -> str | None:
+    """Return what a run has that concerns its pairs only, as the beginning of a clause; None for a whole run."""
+    if isinstance(run, CertifiedRun):
+        return "a certificate says nothing"
+    return "people's labels of pairs say nothing" if isinstance(run, ReviewedRun) else None
+
+
 def _place(run: Run, format_: str) -> str:
     if isinstance(run, CertifiedRun):
         return f"exports/{format_}-certified"
+    if isinstance(run, ReviewedRun):
+        return f"exports/{format_}-people"
     return "dataset" if format_ == "trl" else f"exports/{format_}"
 
 
@@ -61,6 +73,8 @@ def write_dataset(run: Run, format_: Format, folder: Path, *, card: Summary | No
     A temporary folder is written and then replaces the old one, so that an export is either complete or absent. Raises
     UsageError for a folder with other files, StorageError when it cannot be written.
     """
+    people = run.people if isinstance(run, ReviewedRun) else None
+    format_ = with_votes(format_) if people else format_
     folder = folder.resolve()
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; choose another --out")
@@ -75,6 +89,7 @@ def write_dataset(run: Run, format_: Format, folder: Path, *, card: Summary | No
             (unfinished / "README.md").write_text(dataset_card(run, card, written, format_.tables), encoding="utf-8")
         manifest = run.manifest.model_dump() | {"prompts": prompts_name(run)}  # it may be published: no local paths
         mark = {"run": manifest, "rows": written.counts, "warnings": warnings_of(run)}
+        mark |= {"people": people.model_dump()} if people else {}
         (unfinished / MARK).write_text(json.dumps(mark, indent=2))
         shutil.rmtree(folder, ignore_errors=True)
         unfinished.rename(folder)
@@ -89,21 +104,22 @@ def _write_tables(folder: Path, run: Run, format_: Format, *, languages: bool) -
     counts: dict[str, int] = {}
     sizes: dict[str, Size] = {}
     texts: list[str] = []
-    tools = False
+    tools, also = False, frozenset[str]()
     for name, table in format_.tables.items():
         by_split = _by_split(table, run)
         tools |= any(uses_tools(row) for rows in by_split.values() for row in rows)
+        also |= columns_used(row for rows in by_split.values() for row in rows)
         for split, rows in by_split.items():
             place = "/".join(filter(None, (name, split)))
             counts[place] = len(rows)
             if rows:
                 (folder / name).mkdir(exist_ok=True)
                 file = folder / name / f"{split}.{format_.suffix}"
-                in_memory = _write_rows(file, table.row, rows, tools=tools)
+                in_memory = _write_rows(file, table.row, rows, tools=tools, also=also)
                 sizes[place] = Size(in_memory, file.stat().st_size)
         texts = texts or [_text_of(row) for rows in by_split.values() for row in rows] if languages else []
     hashes = {name: _hash_of_files(folder / name) for name in format_.tables}
-    return Contents(counts, hashes, tools, sizes, language_shares(texts) if texts else {})
+    return Contents(counts, hashes, tools, sizes, language_shares(texts) if texts else {}, also)
 
 
 def _text_of(row: Mapping[str, Any]) -> str:
@@ -116,13 +132,14 @@ def _by_split(table: Table, run: Run) -> Mapping[str, list[dict[str, Any]]]:
     by_split: dict[str, list[dict[str, Any]]] = {"train": [], "test": []}
     for row in table.rows_of(run):
         entry = row.model_dump(mode="json")
-        by_split[split_of(entry["prompt_id"], run.config.pairs.test_fraction)].append(entry)
+        prompt = entry["conversation"] or entry["prompt_id"]
+        by_split[split_of(prompt, run.config.pairs.test_fraction)].append(entry)
     return by_split
 
 
-def _write_rows(path: Path, table: type[Row], rows: list[dict[str, Any]], *, tools: bool) -> int:
+def _write_rows(path: Path, table: type[Row], rows: list[dict[str, Any]], *, tools: bool, also: Collection[str]) -> int:
     """Write rows into a file; return the bytes of a Parquet file's rows in memory (0 for JSON lines)."""
-    columns = column_names(table, tools=tools)
+    columns = column_names(table, tools=tools, also=also)
     rows = [{name: row[name] for name in columns} for row in rows]
     if path.suffix == ".jsonl":
         path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
@@ -131,7 +148,7 @@ def _write_rows(path: Path, table: type[Row], rows: list[dict[str, Any]], *, too
 
     datasets.disable_progress_bars()
     rows = with_empty_calls(rows) if tools else rows
-    made = datasets.Dataset.from_list(rows, features=features(table, tools=tools))
+    made = datasets.Dataset.from_list(rows, features=features(table, tools=tools, also=also))
     made.to_parquet(path)
     return int(made.data.nbytes)
 

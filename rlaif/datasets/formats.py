@@ -7,11 +7,12 @@ the train or the test split; trainers ignore columns that they do not know.
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 from rlaif.records import Message, Probability, Record
 from rlaif.runs.reader import Run
+from rlaif.runs.reviewed import ReviewedRow
 from rlaif.runs.rows import Concluded, PairRow, PreferenceRow, RevisionRow, Row
 from rlaif.stats.log_odds import log_odds
 
@@ -221,6 +222,7 @@ def ranking_rows(concluded: Concluded) -> Iterator[RankingRow]:
         yield RankingRow(
             prompt="".join(map(_as_said, turns)) + "\n\nAssistant: ",
             tools=trace.prompt.tools,
+            conversation=None if trace.prompt.given is None else trace.prompt.conversation,
             answers=answers,
             turns=sum(turn.role == "user" for turn in turns),
             num_responses=len(answers),
@@ -233,10 +235,15 @@ def _as_said(turn: Message) -> str:
     return f"\n\n{'Human' if turn.role == 'user' else turn.role.capitalize()}: {turn.readable}"
 
 
+def shared(row: Row) -> dict[str, str | None]:
+    """Return the columns that all tables have, where any row has a value."""
+    return {name: getattr(row, name) for name in Row.model_fields}
+
+
 def _of_pairs(row: type[RowOfPair]) -> Table:
     def rows_of(run: Run) -> Iterator[Row]:
         for pair in run.preference_rows():
-            yield from (one.model_copy(update={"tools": pair.tools}) for one in row.of(pair))
+            yield from (one.model_copy(update=shared(pair)) for one in row.of(pair))
 
     return Table(row, rows_of, of_pairs=True)
 
@@ -256,3 +263,12 @@ FORMATS: Mapping[str, Format] = {
     "nemo-rl": Format("jsonl", {"": _of_pairs(NemoRlRow)}),
 }
 """All formats, by the value of `rlaif export --format`."""
+
+
+def with_votes(format_: Format) -> Format:
+    """Return a format whose tables of pairs have the columns of a reviewed run."""
+    tables = {
+        name: replace(table, row=ReviewedRow) if table is PREFERENCE else table
+        for name, table in format_.tables.items()
+    }
+    return replace(format_, tables=tables)

@@ -27,7 +27,7 @@ _FIELDS = ("prompt", "messages", "id", "tags", "checks", "tools")
 
 def read_prompts(config: PromptsConfig, run_seed: int = 0) -> PromptSet:
     """Return the prompts of a run. Raises PromptsError with file and line of an invalid row."""
-    source = _locate(config.path)
+    source = locate(config.path)
     prompts: list[Prompt] = []
     ids: dict[str, str] = {}
     contents: set[str] = set()
@@ -53,7 +53,7 @@ def read_prompts(config: PromptsConfig, run_seed: int = 0) -> PromptSet:
     return PromptSet(prompts, duplicates, config.path)
 
 
-def _locate(path: str) -> Path | str:
+def locate(path: str) -> Path | str:
     """Return the file, or the id of a hub dataset."""
     if path == SEED_PROMPTS:
         return DATA / "seed_prompts.jsonl"

@@ -1,22 +1,25 @@
 """Read gold labels: pairs of responses with a person's label of which one is better.
 
-Two layouts: {prompt or messages, chosen, rejected} and {input, output_1, output_2, label}; `id` and `subset` are
-optional. Responses may be texts, or messages as in preference datasets. A row that cannot be used raises an error with
+The layouts are those of `rlaif.datasets.shapes`; `id` and `subset` are optional. A row with several labels (one chosen
+and several rejected, scores of several completions) gives several items. A row that cannot be used raises an error with
 file and line; no row is skipped.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rlaif.datasets.conversation import response_of
 from rlaif.datasets.files import read_rows
 from rlaif.datasets.prompts import prompt_of_row
+from rlaif.datasets.shapes.known import COLUMNS
+from rlaif.datasets.shapes.recognition import ShapeReader
+from rlaif.datasets.shapes.row import RefusedRowError, ResponseRow
 from rlaif.errors import GoldError
-from rlaif.records import Message, Prompt, Record
+from rlaif.records import Prompt, Record
+from rlaif.runs.file_labels import better_worse_of
 from rlaif.seeds import content_hash
 
-FIELDS = ("prompt", "messages", "chosen", "rejected", "input", "output_1", "output_2", "label", "subset", "id")
+FIELDS = (*COLUMNS, "subset", "id")
 
 
 class GoldItem(Record):
@@ -37,7 +40,7 @@ class GoldItem(Record):
     @property
     def conversation(self) -> str:
         """Hash of the prompt's messages; items with the same prompt are not independent."""
-        return content_hash(*(f"{message.role}\n{message.readable}" for message in self.prompt.messages))
+        return self.prompt.conversation
 
 
 class Gold(Record):
@@ -49,95 +52,60 @@ class Gold(Record):
     items: tuple[GoldItem, ...]
 
 
-def read_gold(path: Path, columns: Mapping[str, str] | None = None, limit: int | None = None) -> Gold:
-    """Return the first `limit` gold labels of a file. Raises GoldError or PromptsError with file and line."""
+def read_gold(
+    path: Path, columns: Mapping[str, str] | None = None, limit: int | None = None, shape: str | None = None
+) -> Gold:
+    """Return the gold labels of the first `limit` rows of a file. Raises GoldError or PromptsError with the place."""
     if path.is_dir():
         raise GoldError(f"{path}: is a folder; give a file of gold labels")
     if not path.is_file():
         raise GoldError(f"{path}: no such file of gold labels")
+    reader = ShapeReader(shape, columns)
     items: list[GoldItem] = []
     taken: dict[tuple[str | None, str], str] = {}
-    for where, row in read_rows(path):
-        item = _item(where, row, columns or {}, len(items) + 1)
-        key = (item.subset, item.id)
-        if key in taken:
-            raise GoldError(f"{where}: id {item.id!r} is already used at {taken[key]}")
-        taken[key] = where
-        items.append(item)
-        if len(items) == limit:
+    for number, (where, row) in enumerate(read_rows(path), start=1):
+        for item in _items(where, row, reader, number):
+            key = (item.subset, item.id)
+            if key in taken:
+                raise GoldError(f"{where}: id {item.id!r} is already used at {taken[key]}")
+            taken[key] = where
+            items.append(item)
+        if number == limit:
             break
     if not items:
         raise GoldError(f"{path}: contains no gold labels")
     return Gold(file=str(path), hash=content_hash(*(item.model_dump_json() for item in items)), items=tuple(items))
 
 
-def _item(where: str, row: Any, columns: Mapping[str, str], number: int) -> GoldItem:  # noqa: ANN401
-    if not isinstance(row, dict):
-        raise GoldError(f"{where}: must be an object with a prompt and two responses, found {type(row).__name__}")
-    missing = [column for column in columns.values() if column not in row]
-    if missing:
-        raise GoldError(f"{where}: has no column {missing[0]!r}; it has {', '.join(map(str, row)) or 'none'}")
-    fields = {field: row.get(columns.get(field, field)) for field in FIELDS}
-    conversation, chosen, rejected, chosen_first = _responses(where, row, fields)
-    subset, given = fields["subset"], fields["id"]
-    if fields["prompt"] is None and fields["messages"] is None:
-        fields["prompt"] = fields["input"]
-    if conversation:  # the whole conversation; a `prompt` beside it is often only its last turn
-        fields["messages"], fields["prompt"] = conversation, None
-    elif isinstance(fields["prompt"], list | tuple) and fields["messages"] is None:
-        fields["messages"], fields["prompt"] = fields["prompt"], None
-    prompt = prompt_of_row(where, {name: fields[name] for name in ("prompt", "messages", "id")}, {})
-    return GoldItem(
-        id=f"row {number}" if given is None or given == "" else str(given),
-        subset=None if subset is None else str(subset),
-        prompt=prompt,
-        chosen=chosen,
-        rejected=rejected,
-        chosen_first=chosen_first,
-    )
-
-
-def _responses(
-    where: str, row: Mapping[str, Any], fields: Mapping[str, Any]
-) -> tuple[list[dict[str, str]], str, str, bool | None]:
-    """Return (turns before the responses where the responses have some, chosen, rejected, whether chosen is first)."""
-    if fields["chosen"] is not None and fields["rejected"] is not None:
-        better, worse, first = fields["chosen"], fields["rejected"], None
-    elif fields["output_1"] is not None and fields["output_2"] is not None:
-        one, two = fields["output_1"], fields["output_2"]
-        first = _first_is_better(where, fields["label"])
-        better, worse = (one, two) if first else (two, one)
-    else:
-        raise GoldError(
-            f"{where}: needs `chosen` and `rejected`, or `output_1`, `output_2` and `label` (it has {_columns(row)}); "
-            "map them with --column chosen=NAME"
+def _items(where: str, row: Any, reader: ShapeReader, number: int) -> Iterator[GoldItem]:  # noqa: ANN401
+    """Yield an item for each label of a row; those of a row with several are named ID/1, ID/2, …"""
+    try:
+        read = reader.read(where, row)
+    except RefusedRowError as error:
+        raise GoldError(f"{where}: {error}") from None
+    labels, _ = better_worse_of(read.responses)
+    labels = [places for places in labels if all(read.responses[place].text.strip() for place in places)]
+    if not labels:
+        raise GoldError(f"{where}: {_no_label(row)}")
+    name = read.id or f"row {number}"
+    prompt = _prompt_of(where, read)
+    for count, (better, worse) in enumerate(labels, start=1):
+        yield GoldItem(
+            id=name if len(labels) == 1 else f"{name}/{count}",
+            subset=read.subset,
+            prompt=prompt,
+            chosen=read.responses[better].text,
+            rejected=read.responses[worse].text,
+            chosen_first=read.first_is_better,
         )
-    (before, better), (before_worse, worse) = (_response(where, *one) for one in (("better", better), ("worse", worse)))
-    if before != before_worse:
-        raise GoldError(f"{where}: the two responses belong to different conversations")
-    if better.strip() == worse.strip():
-        raise GoldError(f"{where}: both responses are the same, so neither is better")
-    return [turn.model_dump() for turn in before], better, worse, first
 
 
-def _columns(row: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} (empty)" if value is None else str(name) for name, value in row.items()) or "nothing"
+def _no_label(row: Any) -> str:  # noqa: ANN401
+    if "label" in row:
+        return f"label is {row['label']!r:.60}; gold labels must name the better response"
+    return "has no label of which response is better, or only ties"
 
 
-def _response(where: str, name: str, value: object) -> tuple[tuple[Message, ...], str]:
-    """Return (turns before a response, the response) from a text or messages; a text has no turns before it."""
-    if isinstance(value, list | tuple):
-        before, text = response_of(where, f"the {name} response", value)
-    elif isinstance(value, str) and value.strip():
-        before, text = (), value
-    else:
-        raise GoldError(f"{where}: the {name} response must be a text or messages and must not be empty")
-    if any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise GoldError(f"{where}: the {name} response contains half a surrogate pair, which no server accepts")
-    return before, text
-
-
-def _first_is_better(where: str, label: object) -> bool:
-    if isinstance(label, bool) or str(label).strip() not in {"1", "2", "1.0", "2.0"}:
-        raise GoldError(f"{where}: label is {label!r}; must be 1 or 2, the number of the better response")
-    return str(label).strip()[0] == "1"
+def _prompt_of(where: str, read: ResponseRow) -> Prompt:
+    fields = {name: read.asked[name] for name in ("prompt", "messages", "tools") if name in read.asked}
+    return prompt_of_row(where, fields | {"id": read.id}, {})

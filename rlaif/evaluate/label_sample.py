@@ -15,28 +15,15 @@ from pathlib import Path
 
 from rlaif.datasets.files import read_rows
 from rlaif.errors import GoldError, UsageError
-from rlaif.records import Message
 from rlaif.runs.certificate import score
 from rlaif.runs.directory import write_text
+from rlaif.runs.pair_ids import hash_of_pairs, id_of, plain
 from rlaif.runs.rows import PreferenceRow
 from rlaif.seeds import content_hash
 
 COLUMNS = ("place", "id", "min_p", "drawn_from", "prompt", "response_1", "response_2", "label")
-
-
-def pair_id(conversation: Iterable[Message], one: str, other: str) -> str:
-    """Return an id of two responses to a conversation, in any order and with any white space.
-
-    It begins with a word, because a spreadsheet would read a hash such as 12e456789012 as a number.
-    """
-    turns = (f"{turn.role}\n{plain(turn.readable)}" for turn in conversation)
-    return f"pair-{content_hash(*turns, *sorted((plain(one), plain(other))))}"
-
-
-def id_of(row: PreferenceRow) -> str:
-    """Return the `pair_id` of a run's pair."""
-    return pair_id(row.prompt, row.chosen[0].content, row.rejected[0].content)
-
+MARK_OF_GOLD = "votes"
+"""Column by which the gold labels of a review are recognised: ties are missing, so no certificate can rest on them."""
 
 SampleRow = dict[str, str | int | float]
 
@@ -51,19 +38,19 @@ def sample_rows(rows: Sequence[PreferenceRow], size: int, seed: int, min_p: floa
     if size > len(frame):
         among = f" with a p_chosen of at least {min_p:g}" if min_p else ""
         raise UsageError(f"--sample {size}: the run has only {len(frame)} pairs{among}")
-    drawn = sorted(frame, key=lambda row: content_hash(str(seed), id_of(row)))[:size]
+    drawn = random_order(frame, seed)[:size]
     drawn_from = hash_of_pairs(frame)
     return [_sample_row(place, row, min_p, drawn_from) for place, row in enumerate(drawn, start=1)]
+
+
+def random_order(rows: Iterable[PreferenceRow], seed: int) -> list[PreferenceRow]:
+    """Return pairs in a random order, in which the order of any two does not depend on which others there are."""
+    return sorted(rows, key=lambda row: content_hash(str(seed), id_of(row)))
 
 
 def pairs_above(rows: Sequence[PreferenceRow], min_p: float) -> list[PreferenceRow]:
     """Return the pairs with a `p_chosen` of at least `min_p`."""
     return [row for row in rows if score(row) >= min_p]
-
-
-def hash_of_pairs(rows: Sequence[PreferenceRow]) -> str:
-    """Return a hash of which pairs these are, in any order and whichever of the two responses was chosen."""
-    return f"pairs-{content_hash(*sorted(map(id_of, rows)))}"
 
 
 def _sample_row(place: int, row: PreferenceRow, min_p: float, drawn_from: str) -> SampleRow:
@@ -115,8 +102,3 @@ def write_sample(path: Path, sample: Sequence[SampleRow]) -> None:
 def is_sample(row: object) -> bool:
     """Whether a row of a file is one of a sample."""
     return isinstance(row, dict) and {"place", "id", "label"} <= set(row)
-
-
-def plain(text: str) -> str:
-    """Return a text with single spaces, because spreadsheets change white space."""
-    return " ".join(text.split())

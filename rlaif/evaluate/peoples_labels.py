@@ -16,16 +16,8 @@ import numpy.typing as npt
 from rlaif.datasets.files import SourceRow, read_rows
 from rlaif.errors import GoldError
 from rlaif.evaluate.gold import read_gold
-from rlaif.evaluate.label_sample import (
-    COLUMNS,
-    chosen_is_first,
-    hash_of_pairs,
-    id_of,
-    is_sample,
-    pair_id,
-    pairs_above,
-    plain,
-)
+from rlaif.evaluate.label_sample import COLUMNS, MARK_OF_GOLD, chosen_is_first, is_sample, pairs_above
+from rlaif.runs.pair_ids import hash_of_pairs, id_of, pair_id, plain
 from rlaif.runs.rows import PreferenceRow
 from rlaif.seeds import content_hash
 
@@ -179,6 +171,11 @@ def _gold_votes(path: Path, rows: Sequence[PreferenceRow], by_id: Mapping[str, i
     entry = next(read_rows(path))[1]
     if isinstance(entry, dict) and {"p_chosen", "constitution_hash"} & set(entry):
         raise GoldError(f"{path}: has the column p_chosen, so its labels are a run's and not people's")
+    if isinstance(entry, dict) and MARK_OF_GOLD in entry:
+        raise GoldError(
+            f"{path}: has the gold labels of a review, not a random sample and without its ties; write the labels of "
+            "its random share: rlaif review RUN --results --labels FILE"
+        )
     votes: Votes = defaultdict(list)
     foreign: list[str] = []
     items = read_gold(path).items

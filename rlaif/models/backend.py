@@ -62,15 +62,17 @@ class ChatRequest(ModelRequest):
     """Must be false with `continue_final_message`."""
     return_token_ids: bool | None = None
     """Whether the reply contains the ids of all tokens (vLLM; other servers ignore it)."""
+    extra: dict[str, Any] = Field(default_factory=dict)
+    """Further fields of the body, other than those above."""
 
     @cached_property
     def body(self) -> str:
         """The OpenAI body as canonical JSON without unset and empty fields. Reply keys are hashes of it."""
         values = self.model_dump(mode="json", exclude_none=True) | {"messages": openai_messages(self.messages)}
-        tools = values.pop("tools", None)
+        tools, extra = values.pop("tools", None), values.pop("extra")
         if tools is not None:
             values["tool_choice"] = "none"
-        body = canonical_json({key: value for key, value in values.items() if value not in ([], {}, ())})
+        body = canonical_json({key: value for key, value in values.items() if value not in ([], {}, ())} | extra)
         # Tools keep the order of their keys, in which a chat template writes them.
         return body if tools is None else f'{body[:-1]},"tools":{tools}}}'
 

@@ -1,14 +1,18 @@
 """The configuration of a model: the section of a run file for `policy`, `critic` and a judge's own critic."""
 
+import os
 import re
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from rlaif.base import Section
+from rlaif.errors import ConfigError
 
 _URL = re.compile(r"([a-z0-9-]+\+)?https?://")
 """The beginning of a URL, with an optional name of a backend (`BACKENDS` in client.py)."""
+BASE_URL = "OPENAI_BASE_URL"
+"""Environment variable with the URL of a server; MODEL@OPENAI_BASE_URL is a model there."""
 
 
 class ModelConfig(Section):
@@ -17,7 +21,8 @@ class ModelConfig(Section):
     model: str | None = None
     """A hub id, a folder, `smollm2`, or the served name; optional with the `url` of a server with one model only."""
     url: tuple[str, ...] = ()
-    """Base URLs (ending in /v1) of servers that all serve this model; requests go to the least busy one."""
+    """Base URLs (ending in /v1) of servers that all serve this model; requests go to the least busy one. `base_url` is
+    another name of this setting."""
     api_key_env: str | None = None
     """Environment variable that contains the API key; by default RLAIF_API_KEY, then OPENAI_API_KEY."""
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
@@ -44,6 +49,15 @@ class ModelConfig(Section):
     """Start a managed server without compilation: it starts faster and runs slower."""
     start_timeout_s: float = Field(default=1800, gt=0)
     """Maximum seconds that a managed server may take to start (the first start may download the model)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _base_url(cls, data: object) -> object:
+        if not isinstance(data, dict) or "base_url" not in data:
+            return data
+        if data.get("url"):
+            raise ValueError("`url` and `base_url` are the same setting; give one")
+        return {key: value for key, value in data.items() if key != "base_url"} | {"url": data["base_url"]}
 
     @field_validator("url", mode="before")
     @classmethod
@@ -75,8 +89,15 @@ class ModelConfig(Section):
 
 
 def model_from_text(text: str) -> dict[str, Any]:
-    """Return the settings of a model's short form: MODEL, URL or MODEL@URL, with commas between several URLs."""
+    """Return the settings of a model's short form: MODEL, URL or MODEL@URL, with commas between several URLs.
+
+    OPENAI_BASE_URL stands for the URL in that environment variable. Raises ConfigError where it is not set.
+    """
     name, at, url = text.partition("@")
+    if at and url == BASE_URL:
+        url = os.environ.get(BASE_URL, "")
+        if not url:
+            raise ConfigError(f"{text}: the environment variable {BASE_URL} is not set")
     if at and _URL.match(url):
         return {"model": name, "url": url.split(",")}
     if _URL.match(text):

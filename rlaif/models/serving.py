@@ -26,6 +26,8 @@ class Clients:
     critic: ModelClient
     judges: Mapping[str, ModelClient] = field(default_factory=dict)
     """By the judges' names: the clients of judges that have a critic of their own."""
+    policies: Mapping[str, ModelClient] = field(default_factory=dict)
+    """By name, where there are several policies."""
 
 
 @asynccontextmanager
@@ -34,16 +36,18 @@ async def open_clients(
     critic: ModelConfig,
     *,
     judges: Mapping[str, ModelConfig] = MappingProxyType({}),
+    policies: Mapping[str, ModelConfig] = MappingProxyType({}),
     logs: Path,
     say: Callable[[str], None],
 ) -> AsyncIterator[Clients]:
     """Yield all models, connected; a managed server starts with its first request and ends with the context.
 
-    `judges` are the critics of judges that have one of their own, by the judges' names. Raises EndpointError when a
+    `judges` are the critics of judges that have one of their own, by the judges' names; `policies` are all policies by
+    name, where there are several. Raises EndpointError when a
     running server cannot be reached, UsageError when a model is not served.
     """
     servers: list[ModelConfig] = []
-    for config in (policy, critic, *judges.values()):
+    for config in (policy, critic, *judges.values(), *policies.values()):
         if not any(_same_server(config, other) for other in servers):
             servers.append(config)
     to_start = [config for config in servers if config.managed]
@@ -56,7 +60,12 @@ async def open_clients(
         def client(config: ModelConfig) -> ModelClient:
             return next(client for other, client in opened if _same_server(config, other))
 
-        clients = Clients(client(policy), client(critic), {name: client(model) for name, model in judges.items()})
+        clients = Clients(
+            client(policy),
+            client(critic),
+            {name: client(model) for name, model in judges.items()},
+            {name: client(model) for name, model in policies.items()},
+        )
         refuse_too_little_memory([(managed.model, managed.launch) for managed in _managed(clients) if managed.launch])
         yield clients
 
@@ -88,6 +97,11 @@ def asked_through(
     )
 
 
+def policy_through(clients: Clients, name: str, config: ModelConfig, store: ReplyStore, meter: Meter) -> Model:
+    """Return one of several policies."""
+    return Model(clients.policies[name], store, meter, config.chat_template_kwargs)
+
+
 @asynccontextmanager
 async def open_models(
     policy: ModelConfig,
@@ -115,7 +129,8 @@ def expected_speed(clients: Clients) -> float | None:
 
 
 def _managed(clients: Clients) -> list[ManagedClient]:
-    unique = {id(client): client for client in (clients.policy, clients.critic, *clients.judges.values())}
+    every = (clients.policy, clients.critic, *clients.judges.values(), *clients.policies.values())
+    unique = {id(client): client for client in every}
     return [client for client in unique.values() if isinstance(client, ManagedClient)]
 
 

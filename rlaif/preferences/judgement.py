@@ -256,12 +256,12 @@ def parts_of_logit(judgement: Judgement, rule: Rule) -> list[PrincipleJudgement]
 
 
 def observation(judgement: Judgement, rule: Rule) -> Observation | None:
-    """Return a matchup's log-odds for the posterior; None where it is unreadable or a check is in the mean.
+    """Return a matchup's log-odds for the posterior; None for none, or where a check or no judge is in it.
 
     A check has no noise, so it would make the judges' noise look smaller than it is.
     """
     parts = parts_of_logit(judgement, rule)
-    if judgement.logit is None or any(part.by_program for part in parts):
+    if judgement.logit is None or not parts or any(part.by_program for part in parts):
         return None
     in_both_orders = rule.bias is not None and any(part.position_bias is not None for part in parts)
     disagreement = order_noise(parts, rule, rule.bias) if in_both_orders and rule.bias is not None else math.nan

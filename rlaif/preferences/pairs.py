@@ -22,7 +22,7 @@ from rlaif.preferences.logits import weighted_mean
 from rlaif.preferences.posterior import Evidence
 from rlaif.preferences.ranking import PairsConfig, Strength, rank, scores_of, wanted_pairs
 from rlaif.preferences.recalibration import NO_CORRECTION, Correction
-from rlaif.records import Probability, Record, Trace
+from rlaif.records import Probability, Record, Response, Trace
 from rlaif.seeds import derive_seed
 from rlaif.stats.log_odds import sigmoid
 
@@ -105,19 +105,15 @@ def conclude(
     judgements = tuple(judge_trace(trace, rule, correction))
     strengths = rank(judgements)
     scores = scores_of(strengths)
-    wanted = wanted_pairs(scores, trace.ancestors(scores), pairs, pairs_seed(run_seed, trace.prompt.id), lengths)
-    judged = _Judged(
-        prompt_id=trace.prompt.id,
-        by_ids={frozenset((j.a, j.b)): j for j in judgements},
-        strengths=strengths,
-        rule=rule,
-        correction=correction,
-        evidence=evidence_of(trace.prompt.id, judgements, rule),
-    )
+    sides, seed = sides_of(trace.responses, pairs), pairs_seed(run_seed, trace.prompt.id)
+    wanted = wanted_pairs(scores, trace.ancestors(scores), pairs, seed, lengths, sides)
+    judged = _judged(trace.prompt.id, judgements, strengths, rule, correction)
     found: list[Pair] = []
     refused: list[str] = []
     for first, second in wanted:
         outcome = _pair(judged, first, second, free=pairs.select == "revision-vs-parent")
+        if outcome == CONTRADICTION and pairs.select == "policy-vs-policy":
+            outcome = OTHER_POLICY
         if isinstance(outcome, Pair):
             found.append(outcome)
         else:
@@ -147,6 +143,17 @@ def pairs_seed(run_seed: int, prompt_id: str) -> int:
 
 
 CONTRADICTION = "ranking and direct verdict disagree"
+OTHER_POLICY = "the other policy's response is better"
+
+
+def sides_of(responses: Sequence[Response], pairs: PairsConfig) -> tuple[list[str], list[str]]:
+    """Return the samples of the two policies of `policy-vs-policy`: those to be chosen, and those to be rejected."""
+    samples = [response for response in responses if response.origin == "sample"]
+    names = list(dict.fromkeys(response.policy for response in samples))
+    chosen = pairs.chosen_policy or next((name for name in names if name != pairs.rejected_policy), None)
+    rejected = pairs.rejected_policy or next((name for name in names if name != chosen), None)
+    one, other = ([r.id for r in samples if r.policy == side] for side in (chosen, rejected))
+    return one, other
 
 
 def evidence_of(prompt_id: str, judgements: Sequence[Judgement], rule: Rule) -> Evidence | None:
@@ -179,22 +186,67 @@ class _Judged:
         return self.correction.p_of(self.correction.quality.difference(self.evidence, winner, loser)), "posterior"
 
 
-def _pair(judged: _Judged, first: str, second: str, *, free: bool) -> Pair | str:
-    """Return the pair of two candidates, or why there is none; with `free` either may be the winner."""
-    judgement = judged.by_ids.get(frozenset((first, second)))
-    rule, strengths = judged.rule, judged.strengths
-    if judgement is None:
-        return "not compared directly"
+def _judged(
+    prompt_id: str,
+    judgements: Sequence[Judgement],
+    strengths: Mapping[str, Strength],
+    rule: Rule,
+    correction: Correction,
+) -> _Judged:
+    return _Judged(
+        prompt_id=prompt_id,
+        by_ids={frozenset((j.a, j.b)): j for j in judgements},
+        strengths=strengths,
+        rule=rule,
+        correction=correction,
+        evidence=evidence_of(prompt_id, judgements, rule),
+    )
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A matchup that has a label."""
+
+    judgement: Judgement
+    winner: str
+    loser: str
+    p: float
+    """Probability that the winner is better, above one half."""
+    basis: Basis
+
+
+def decisions(trace: Trace, rule: Rule, correction: Correction) -> dict[frozenset[str], Decided | str]:
+    """Return, by its two responses, what every matchup of a trace decides: as a pair would, or why it does not."""
+    judgements = tuple(judge_trace(trace, rule, correction))
+    judged = _judged(trace.prompt.id, judgements, rank(judgements), rule, correction)
+    return {both: _decided(judged, judgement) for both, judgement in judged.by_ids.items()}
+
+
+def _decided(judged: _Judged, judgement: Judgement, first: str | None = None) -> Decided | str:
+    """Return the winner of a judgement, who must be `first` if that is given, or why there is none."""
     if judgement.abstention is not None or judgement.p is None:
         return judgement.abstention or "unreadable"
     winner, loser = (judgement.a, judgement.b) if judgement.p > 0.5 else (judgement.b, judgement.a)
-    if not free and winner != first:
+    if first is not None and winner != first:
         return CONTRADICTION
-    p_chosen, basis = judged.p(judgement, winner, loser)
-    if p_chosen < 0.5:
+    p, basis = judged.p(judgement, winner, loser)
+    if p < 0.5:
         return CONTRADICTION
-    if p_chosen - 0.5 < rule.min_margin - ROUNDING or p_chosen == 0.5:
+    if p - 0.5 < judged.rule.min_margin - ROUNDING or p == 0.5:
         return "too close"
+    return Decided(judgement, winner, loser, p, basis)
+
+
+def _pair(judged: _Judged, first: str, second: str, *, free: bool) -> Pair | str:
+    """Return the pair of two candidates, or why there is none; with `free` either may be the winner."""
+    judgement = judged.by_ids.get(frozenset((first, second)))
+    if judgement is None:
+        return "not compared directly"
+    decided = _decided(judged, judgement, None if free else first)
+    if isinstance(decided, str):
+        return decided
+    rule, strengths = judged.rule, judged.strengths
+    winner, loser, p_chosen = decided.winner, decided.loser, decided.p
     raw = judgement.logit if judgement.raw_logit is None else judgement.raw_logit
     side = 1 if winner == judgement.a else -1
     p_raw = sigmoid(side * (raw or 0.0))
@@ -203,7 +255,7 @@ def _pair(judged: _Judged, first: str, second: str, *, free: bool) -> Pair | str
         chosen=winner,
         rejected=loser,
         p_chosen=p_chosen,
-        p_chosen_from=basis,
+        p_chosen_from=decided.basis,
         p_raw=p_raw,
         subtracted=side * judgement.subtracted if judged.correction.shifts else None,
         margin=p_chosen - 0.5,

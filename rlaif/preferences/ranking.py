@@ -18,10 +18,10 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from rlaif.base import Section
 from rlaif.preferences.judgement import Judgement
@@ -175,13 +175,33 @@ def _noise_sd(x: Array, logits: Array, weights: Array, trust: Array) -> float | 
 class PairsConfig(Section):
     """Which decided matchups become preference pairs."""
 
-    select: Literal["best-vs-worst", "best-vs-random", "revision-vs-parent"] = "best-vs-worst"
+    select: Literal["best-vs-worst", "best-vs-random", "revision-vs-parent", "policy-vs-policy"] = "best-vs-worst"
     per_prompt: int = Field(default=1, ge=1)
     """Most pairs of one prompt."""
+    chosen_policy: str | None = None
+    """Of `policy-vs-policy`: the policy whose responses are chosen, where the judges find them better; by default the
+    first one."""
+    rejected_policy: str | None = None
+    """The policy whose responses are rejected; by default the second one."""
+    reasoning: bool = False
+    """Write the reasoning of a thinking model into the dataset, as `reasoning_content` of the response's turn."""
     max_length_ratio: float | None = Field(default=None, gt=1)
     """Pair only responses of similar length: the longer at most so many times as long, in characters."""
     test_fraction: float = Field(default=0.1, ge=0, lt=1)
     """Share of the prompts that go to the test split; the same prompts in every run."""
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        unset = {name for name in ("chosen_policy", "rejected_policy", "reasoning") if not getattr(self, name)}
+        return {name: value for name, value in write(self).items() if name not in unset}
+
+    def questions(self) -> dict[str, Any]:
+        """Return the settings on which it depends what is compared."""
+        return {
+            name: value
+            for name, value in self.model_dump(mode="json").items()
+            if name not in {"max_length_ratio", "test_fraction", "reasoning"}
+        }
 
 
 def rank(judgements: Sequence[Judgement]) -> dict[str, Strength]:
@@ -204,11 +224,13 @@ def wanted_pairs(
     pairs: PairsConfig,
     seed: int,
     lengths: Mapping[str, int] | None = None,
+    sides: tuple[Sequence[str], Sequence[str]] = ((), ()),
 ) -> list[tuple[str, str]]:
     """Return the (better, worse) candidates that the selection rule wants, best first.
 
     For `revision-vs-parent` the revision comes first, whichever is better. Equal scores give no pair. `lengths` are the
-    candidates' lengths in characters, needed with `max_length_ratio`.
+    candidates' lengths in characters, needed with `max_length_ratio`. `sides` are the candidates of two policies,
+    needed for `policy-vs-policy`: they are paired at random, the first side's first, whichever is better.
     """
     ranked = sorted(scores, key=lambda candidate: (-scores[candidate], candidate))
     longest = pairs.max_length_ratio if lengths is not None else None
@@ -219,6 +241,8 @@ def wanted_pairs(
     if pairs.select == "revision-vs-parent":
         related = [(child, parents[child]) for child in ranked if parents.get(child) in scores]
         return [pair for pair in related if alike(*pair)]
+    if pairs.select == "policy-vs-policy":
+        return [pair for pair in _at_random(scores, sides, seed) if alike(*pair)]
     if len(ranked) < 2:
         return []
     if pairs.select == "best-vs-random":
@@ -232,6 +256,16 @@ def wanted_pairs(
         close = [pair for pair in combinations(ranked, 2) if alike(*pair)]
         wanted = _farthest_apart(close, scores)[: pairs.per_prompt]
     return [(better, worse) for better, worse in wanted if scores[better] > scores[worse]]
+
+
+def _at_random(
+    scores: Mapping[str, float], sides: tuple[Sequence[str], Sequence[str]], seed: int
+) -> list[tuple[str, str]]:
+    """Return pairs of one candidate of each side, no candidate twice; scores have no part in it."""
+    rng = random.Random(seed)
+    one, other = ([name for name in side if name in scores] for side in sides)
+    count = min(len(one), len(other))
+    return list(zip(rng.sample(one, count), rng.sample(other, count), strict=True))
 
 
 def _farthest_apart(pairs: Sequence[tuple[str, str]], scores: Mapping[str, float]) -> list[tuple[str, str]]:

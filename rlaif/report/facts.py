@@ -5,7 +5,16 @@ from dataclasses import dataclass
 
 from rlaif.constitution.schema import Constitution
 from rlaif.errors import RunDirectoryError
-from rlaif.runs.description import corrected_words, judge_words, panel_words, strategy_words, summary_lines
+from rlaif.runs.description import (
+    corrected_words,
+    given_lines,
+    given_words,
+    judge_words,
+    panel_words,
+    sampling_words,
+    strategy_words,
+    summary_lines,
+)
 from rlaif.runs.reader import Run
 from rlaif.runs.summary import Summary
 from rlaif.text.wording import counted
@@ -70,7 +79,8 @@ def sums_of(summary: Summary) -> list[Sum]:
         (Part("with a pair", summary.traces - without, True), *_parts(summary.traces_without_pair)),
     ]
     lines = summary_lines(summary)
-    return [Sum(line, parts[place] if place < len(parts) else ()) for place, line in enumerate(lines)]
+    sums = [Sum(line, parts[place] if place < len(parts) else ()) for place, line in enumerate(lines)]
+    return [*(Sum(line) for line in given_lines(summary)), *sums]
 
 
 def facts_of(run: Run, summary: Summary) -> list[Fact]:
@@ -88,11 +98,7 @@ def facts_of(run: Run, summary: Summary) -> list[Fact]:
             f"{summary.prompts:,} from {manifest.prompts}" + _duplicates(manifest.duplicates),
             manifest.prompts_hash,
         ),
-        Fact(
-            "Sampled",
-            f"{config.sampling.n} responses per prompt, temperature {config.sampling.temperature:g}, top-p "
-            f"{config.sampling.top_p:g}, at most {config.sampling.max_tokens:,} tokens",
-        ),
+        _sampled(run, summary),
         Fact("Revised", _revised(run)),
         Fact("Judged", _judged(run)),
         *(Fact("Judge", judge_words(judge)) for judge in config.judging.panel),
@@ -135,10 +141,16 @@ def _models(run: Run) -> list[Fact]:
         return [Fact("Models", "no model has replied yet")]
     critic_judges = run.judged_with == models.critic
     return [
-        Fact("Policy", f"{models.policy}, which writes the responses"),
+        *([] if run.config.responses else [Fact("Policy", f"{models.written_by}, which writes the responses")]),
         Fact("Critic", f"{models.critic}, which criticises" + (" and judges" if critic_judges else "")),
         *([] if critic_judges else [Fact("Judged by", run.judged_with)]),
     ]
+
+
+def _sampled(run: Run, summary: Summary) -> Fact:
+    if summary.given is not None:
+        return Fact("Responses", given_words(summary.given.file))
+    return Fact("Sampled", "; ".join(sampling_words(one) for one in run.config.sampled_by))
 
 
 def _revised(run: Run) -> str:

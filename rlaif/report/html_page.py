@@ -43,8 +43,8 @@ class Data(Record):
 
 def render(template: str, **values: Any) -> str:  # noqa: ANN401
     """Return a page as HTML. All text in `values` is escaped, except `Markup`, such as a plot's SVG."""
-    script = "\n".join(_asset(name) for name in _SCRIPTS)
-    shared = {"style": Markup(_asset("report.css")), "script": Markup(script), "policy": _policy(script)}
+    script = "\n".join(asset(name) for name in _SCRIPTS)
+    shared = {"style": Markup(asset("report.css")), "script": Markup(script), "policy": _policy(script)}
     return environment().get_template(template).render(rlaif_version=__version__, **shared, **values)
 
 
@@ -108,7 +108,8 @@ def refuse_to_overwrite(file: Path) -> None:
 
 
 @cache
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """Return the text of a style sheet or script of the pages."""
     return (_FOLDER / "assets" / name).read_text(encoding="utf-8")
 
 

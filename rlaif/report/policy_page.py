@@ -72,8 +72,8 @@ def _groups(found: PolicyEvaluation) -> Iterator[ShownGroup]:
 def _facts(found: PolicyEvaluation) -> list[Fact]:
     probes = found.probes
     return [
-        Fact("Base", found.base.name, found.base.identity),
-        Fact("Tuned", found.tuned.name, found.tuned.identity),
+        Fact("Base", found.base.title, found.base.identity),
+        Fact("Tuned", found.tuned.title, found.tuned.identity),
         Fact("Critic", found.critic),
         Fact("Prompts", f"{counted(found.prompts, 'prompt')} of {found.source}", found.prompts_hash),
         Fact(

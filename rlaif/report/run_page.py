@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rlaif.records import Record, Trace
 from rlaif.report.facts import facts_of, rules_of, sums_of
+from rlaif.report.flips import flips_of
 from rlaif.report.html_page import embedded, render, write_page
 from rlaif.report.printed_traces import Printed, printed
 from rlaif.report.run_measures import Measures, Note, measure
@@ -63,6 +64,7 @@ def _page_of(run: Run, measures: Measures, printed_traces: list[Printed]) -> Cal
         "warnings": summary.warnings,
         "sums": sums_of(summary),
         "facts": facts_of(run, summary),
+        "flips": flips_of(run, summary),
         "rules": rules_of(run.constitution),
         "plots": run_plots(measures, run.constitution, run.config.judging.min_margin),
         "printed": printed_traces,

@@ -3,9 +3,14 @@
 import math
 
 from rlaif.config.judging import JudgingConfig
+from rlaif.config.sampling import CONSTITUTION, PolicySampling
 from rlaif.judges import KINDS, JudgeConfig
 from rlaif.preferences.contributions import Panel
 from rlaif.preferences.recalibration import Corrected
+from rlaif.runs.file_labels import LabelAgreement
+from rlaif.runs.given import GivenFile
+from rlaif.runs.policy_wins import PolicyWins
+from rlaif.runs.reviewed import People
 from rlaif.runs.summary import Summary
 from rlaif.stats.estimates import Estimate
 from rlaif.text.shortcuts import UNITS
@@ -17,6 +22,20 @@ def judge_words(judge: JudgeConfig) -> str:
     how = KINDS[judge.kind].describe(judge)
     weight = "" if judge.weight == 1 else f"; weight {judge.weight:g}"
     return f"{judge.called}: {how}{weight}"
+
+
+def sampling_words(asked: PolicySampling) -> str:
+    """Return what a policy is asked for each prompt."""
+    sampling = asked.sampling
+    more = "".join(f", {name} {value}" for name, value in sampling.extra.items())
+    nucleus = "" if sampling.top_p == 1 else f", top-p {sampling.top_p:g}"
+    system = {None: "", CONSTITUTION: ", with the constitution as system prompt"}.get(
+        asked.system, ", with a system prompt of its own"
+    )
+    return (
+        f"{f'{asked.name}: ' if asked.name else ''}{counted(sampling.n, 'response')} per prompt, temperature "
+        f"{sampling.temperature:g}{nucleus}{more}{system}, at most {sampling.max_tokens:,} tokens"
+    )
 
 
 def strategy_words(judging: JudgingConfig) -> str:
@@ -114,6 +133,7 @@ def summary_lines(summary: Summary) -> list[str]:
         lines.append(f"{counted(sum(summary.dropped.values()), 'response')} not compared{_reasons(summary.dropped)}")
     if summary.revision_wins is not None:
         lines.append(f"a revision beats its parent with a mean probability of {summary.revision_wins:.0%}")
+    lines += [line for wins in summary.policies for line in policy_lines(wins)]
     if summary.conflicts:
         lines.append(
             f"in {summary.conflicts} of the decided matchups, a principle on its own would choose the other response"
@@ -121,6 +141,74 @@ def summary_lines(summary: Summary) -> list[str]:
     if summary.session.get("replies"):
         lines.append(_session_line(summary.session))
     return lines
+
+
+def policy_lines(found: PolicyWins) -> list[str]:
+    """Return which of two policies wins, over all and under each principle, as lines of text."""
+    if found.wins.value is None:
+        return [f"policies {found.policy} and {found.other}: no label in {counted(found.matchups, 'matchup')}"]
+    first = (
+        f"policy {found.policy} wins {share(found.wins)} of {found.wins.n:g} decided matchups with {found.other} "
+        f"({found.matchups} judged)"
+    )
+    by = [f"{name} {share(estimate)}" for name, estimate in found.by_principle.items()]
+    return [first, *([f"  under one rule alone: {', '.join(by)}"] if len(by) > 1 else [])]
+
+
+def share(estimate: Estimate) -> str:
+    """Return a share in percent with its interval."""
+    return "unknown" if estimate.value is None else f"{estimate.value:.0%}{estimate.ends_or_reason('.0%')}"
+
+
+def given_words(file: GivenFile) -> str:
+    """Return in words where given responses come from, and which models wrote them."""
+    named = [f"{name} ({number:,})" for name, number in sorted(file.models.items(), key=lambda one: -one[1])]
+    shown = ", ".join(named[:MODELS_SHOWN]) + (f" and {len(named) - MODELS_SHOWN} more" * (len(named) > MODELS_SHOWN))
+    return (
+        f"given by {file.file}, shape {file.shape}; none sampled; written by {shown or 'models that it does not name'}"
+    )
+
+
+MODELS_SHOWN = 8
+
+
+def given_lines(summary: Summary) -> list[str]:
+    """Return the counts of a file of responses and of its labels as lines of text; none where none was given.
+
+    The first number of a sum is the sum of the others.
+    """
+    if summary.given is None:
+        return []
+    file, rest = summary.given.file, {"not reached": summary.open, "refused": sum(summary.given.file.refused.values())}
+    lines = [
+        f"{counted(file.rows, 'row')} of {file.file} = {summary.traces} judged + {counted(summary.failures, 'failure')}"
+        + "".join(f" + {number} {name}" for name, number in rest.items() if number or name == "refused")
+        + _reasons(file.refused)
+    ]
+    return lines + (_agreement_lines(summary.given.agreement) if summary.given.agreement else ["no row has a label"])
+
+
+def _agreement_lines(found: LabelAgreement) -> list[str]:
+    rest = {"not compared": found.not_compared, "not judged": found.not_judged}
+    sums = [
+        f"{counted(found.labels, 'label')} of the file = {found.agrees} the critic agrees with + {found.flips} it flips"
+        f" + {sum(found.abstained.values())} it does not decide{_reasons(found.abstained)}"
+        + "".join(f" + {number} {name}" for name, number in rest.items() if number)
+    ]
+    if found.ties:
+        sums.append(f"{counted(found.ties, 'tie')} in the file, not among these labels")
+    if found.agreement.value is not None:
+        share = f"{found.agreement.value:.0%}{found.agreement.ends_or_reason('.0%')}"
+        sums.append(
+            f"the critic agrees with {share} of the labels that it decides; the interval is over "
+            f"{counted(found.agreement.prompts, 'prompt')}"
+        )
+        right = f"{found.reliability.value:.0%}{found.reliability.ends_or_reason('.0%')}"
+        sums.append(
+            f"if the critic's probabilities are right, a label of the file is right with probability {right}, and "
+            f"{counted(found.likely_wrong, 'label')} more likely wrong than not"
+        )
+    return sums
 
 
 def _session_line(session: dict[str, float]) -> str:
@@ -134,3 +222,18 @@ def _session_line(session: dict[str, float]) -> str:
 
 def _reasons(counts: dict[str, int]) -> str:
     return f" ({', '.join(f'{reason} {count}' for reason, count in sorted(counts.items()))})" if counts else ""
+
+
+def people_words(people: People) -> str:
+    """Return what people's verdicts changed in a dataset, and what their labels are worth."""
+    measured = (
+        "no pair has two votes for a response, so their agreement is assumed"
+        if people.agreement is None
+        else f"two reviewers prefer the same response in {people.agreement:.0%} of "
+        f"{counted(people.agreement_pairs, 'pair')}"
+    )
+    return (
+        f"{counted(people.reviewers, 'reviewer')} decided {counted(people.by_people, 'pair')}, "
+        f"{people.reversed} of them against the critic; {counted(people.left_out, 'pair')} on which people prefer "
+        f"neither response left out; {measured}, so a single vote counts as p = {people.agreement_used:.2f}"
+    )

@@ -9,30 +9,35 @@ run.sqlite          prompts, traces and failures with all their texts
 run.lock            locked by the process that writes
 summary.json        the counts and estimates of the run
 shortcuts.json      effects of surface features on the judges, if `rlaif evaluate shortcuts` was run
+reviews/            people's verdicts on the pairs, if `rlaif review` was run
 certificate.json    pairs that agree with people's labels, if `rlaif certify` was run
 logs/               logs of managed servers
+responses.json      what the file of responses had in it, if there is one (`rlaif label`); likewise refused.jsonl,
+                    labels.jsonl and flips.jsonl
 dataset/            the exported dataset
 """
 
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import filelock
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from rlaif.config.judging import JudgingConfig
 from rlaif.config.run import RunConfig
 from rlaif.constitution.schema import Constitution
 from rlaif.errors import RunDirectoryError, StorageError
 from rlaif.judges import own_options
+from rlaif.models.model_files import families
 from rlaif.models.serving import Clients
 from rlaif.records import PromptSet, Record
 from rlaif.runs.store import TraceWriter
@@ -43,6 +48,8 @@ from rlaif.version import __version__
 TRACES = "run.sqlite"
 COMPARISON = "comparison.yaml"
 """File by which the folder of a comparison is recognised."""
+CHANGEABLE = ("policy", "policies", "critic", "judging", "cache", "open_prompts")
+"""Settings of run.yaml that are replaced when a run goes on: how its models are reached, and conclusions."""
 _UNFINISHED = ".unfinished"
 """File that exists while a run directory is being created: its other files may then be overwritten."""
 
@@ -73,6 +80,28 @@ class ServedModels(Record):
     """By a judge's name: the served name of its own critic, for judges that have one."""
     judge_identities: dict[str, str] = Field(default_factory=dict)
     """By a judge's name: the identity of its own critic."""
+    policies: dict[str, str] = Field(default_factory=dict)
+    """By a policy's name: its served name, where a run has several."""
+    policy_identities: dict[str, str] = Field(default_factory=dict)
+    """By a policy's name: its identity."""
+
+    @model_serializer(mode="wrap")
+    def _without_policies(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the policies where a run has one only."""
+        return {name: value for name, value in write(self).items() if value or not name.startswith("polic")}
+
+    @property
+    def written_by(self) -> str:
+        """The policies in words."""
+        several = [name if name == served else f"{name} ({served})" for name, served in self.policies.items()]
+        return ", ".join(several) or self.policy
+
+    @property
+    def families(self) -> frozenset[str]:
+        """The families of all policies, as far as they are known."""
+        served = {**self.policies, "": self.policy}
+        identities = {**self.policy_identities, "": self.policy_identity}
+        return frozenset().union(*(families(name, identities[policy]) for policy, name in served.items()))
 
     @classmethod
     def of(cls, clients: Clients) -> Self:
@@ -84,6 +113,8 @@ class ServedModels(Record):
             critic_identity=clients.critic.identity,
             judges={name: client.model for name, client in clients.judges.items()},
             judge_identities={name: client.identity for name, client in clients.judges.items()},
+            policies={name: client.model for name, client in clients.policies.items()},
+            policy_identities={name: client.identity for name, client in clients.policies.items()},
         )
 
 
@@ -112,10 +143,16 @@ def locked(path: Path, own: str = "manifest.json") -> Iterator[None]:
 
 
 def prepare(
-    path: Path, config: RunConfig, constitution: Constitution, templates: Templates, prompts: PromptSet
+    path: Path,
+    config: RunConfig,
+    constitution: Constitution,
+    templates: Templates,
+    prompts: PromptSet,
+    also: Mapping[str, str] = MappingProxyType({}),
 ) -> Manifest:
     """Create a run directory, or check that the existing one has the same manifest; return the manifest.
 
+    `also` are texts of other files of a new directory, by their names.
     The lock must be held. Raises RunDirectoryError with the differences.
     """
     wanted = _manifest(config, constitution, templates, prompts)
@@ -126,7 +163,7 @@ def prepare(
         judging = _reached_as_before(config.judging, before.judging)
         _write_config(path, before.model_copy(update={"judging": judging, "pairs": config.pairs}))
         return existing
-    _create(path, config, constitution, templates, prompts, wanted)
+    _create(path, config, constitution, templates, prompts, wanted, also)
     return wanted
 
 
@@ -193,15 +230,14 @@ def settle_models(path: Path, served: ServedModels, config: RunConfig, *, anew: 
                 f"{path} was made with the {role} {was}, but the {role} is {now} now; "
                 "a run cannot change its models: choose another --out"
             )
-    reached = RunConfig.load(path / "run.yaml").model_copy(
-        update={name: getattr(config, name) for name in ("policy", "critic", "judging", "cache", "open_prompts")}
-    )
+    reached = RunConfig.load(path / "run.yaml").model_copy(update={name: getattr(config, name) for name in CHANGEABLE})
     _write_config(path, reached)
 
 
 def _identities(served: ServedModels) -> dict[str, str]:
     judges = {f"judge {name}": identity for name, identity in served.judge_identities.items()}
-    return {"policy": served.policy_identity, "critic": served.critic_identity, **judges}
+    policies = {f"policy {name}": identity for name, identity in served.policy_identities.items()}
+    return {"policy": served.policy_identity, "critic": served.critic_identity, **judges, **policies}
 
 
 def read_models(path: Path) -> ServedModels:
@@ -255,12 +291,15 @@ def _create(
     templates: Templates,
     prompts: PromptSet,
     manifest: Manifest,
+    also: Mapping[str, str],
 ) -> None:
     (path / _UNFINISHED).touch()
     for leftover in path.glob(f"{TRACES}*"):
         leftover.unlink()
     _write_config(path, config)
     write_text(path / "constitution.yaml", _yaml(constitution.model_dump(mode="json", exclude_defaults=True)))
+    for name, text in also.items():
+        write_text(path / name, text)
     for name, source in templates.sources.items():
         write_text(path / "prompts" / f"{name}.jinja", source)
     writer = TraceWriter(path / TRACES)

@@ -10,20 +10,34 @@ from rlaif.config.run import RunConfig
 from rlaif.constitution.schema import Constitution
 from rlaif.errors import RunDirectoryError, UsageError
 from rlaif.preferences.judgement import Rule
+from rlaif.preferences.label_noise import LabelNoise
 from rlaif.preferences.length import LengthEffect, length_effect
 from rlaif.preferences.pairs import Conclusion, conclude
 from rlaif.preferences.position import PositionBias
 from rlaif.preferences.recalibration import Correction
-from rlaif.records import Failure, Trace
+from rlaif.records import Failure, Prompt, Trace
 from rlaif.runs.calibrate import correction_of, uncorrected
 from rlaif.runs.certificate import mark_certified
 from rlaif.runs.directory import TRACES, Manifest, ServedModels, read_config, read_manifest, read_models, read_text
+from rlaif.runs.file_labels import (
+    FlippedLabel,
+    LabelAgreement,
+    LabelledRow,
+    agreement_of,
+    flips_of,
+    judge_labels,
+    with_p_wrong,
+    with_texts,
+)
 from rlaif.runs.rows import PreferenceRow, Provenance, RevisionRow, preference_rows, revision_rows
 from rlaif.runs.store import TraceReader
 from rlaif.yaml_file import read_yaml
 
 if TYPE_CHECKING:
     import pandas
+
+SOMETIMES = {"tools", "conversation", "given_label", "chosen_policy", "rejected_policy"}
+"""Columns that only some runs have."""
 
 
 class Run:
@@ -85,6 +99,35 @@ class Run:
         rules, recalibrate = self.constitution, self.correction.recalibrate
         return self.config.judging.rule(rules.weights, rules.priorities, self.position_bias, recalibrate)
 
+    @property
+    def labelled_rows(self) -> list[LabelledRow]:
+        """Every row of the file of responses, in its order, with its labels and what the critic decides of them."""
+        return self._labels[0]
+
+    @cached_property
+    def label_agreement(self) -> LabelAgreement | None:
+        """The labels of the file of responses against what the critic decides; None where it has none."""
+        return agreement_of(*self._labels)
+
+    @cached_property
+    def _labels(self) -> tuple[list[LabelledRow], LabelNoise | None]:
+
+        def judged(prompt: Prompt, trace: Trace | None) -> LabelledRow:
+            return judge_labels(prompt, trace, self.rule, self.correction)
+
+        with TraceReader(self.path / TRACES, Trace) as reader:
+            finished = {trace.prompt.id: judged(trace.prompt, trace) for trace in reader.traces()}
+            open_rows = {prompt.id: judged(prompt, None) for _, prompt in reader.todo()}
+            return with_p_wrong([finished.get(name) or open_rows[name] for name in reader.prompt_ids()])
+
+    def flips(self, most: int | None = None) -> Iterator[FlippedLabel]:
+        """Yield the labels of the file that the critic flips, the likeliest wrong ones first, with their texts."""
+        with TraceReader(self.path / TRACES, Trace) as reader:
+            for one in flips_of(self.labelled_rows)[:most]:
+                trace = reader.trace(one.prompt_id)
+                assert trace is not None
+                yield with_texts(one, trace.prompt)
+
     def traces(self) -> Iterator[Trace]:
         """Yield all traces in the order of the prompts."""
         with TraceReader(self.path / TRACES, Trace) as reader:
@@ -137,11 +180,12 @@ class Run:
 
     def preference_rows(self) -> Iterator[PreferenceRow]:
         """Yield the preference pairs as rows of the dataset."""
-        return mark_certified(self.path, preference_rows(self.conclusions(), self._provenance))
+        rows = preference_rows(self.conclusions(), self._provenance, reasoning=self.config.pairs.reasoning)
+        return mark_certified(self.path, rows)
 
     def revision_rows(self) -> Iterator[RevisionRow]:
         """Yield the revisions as rows of the dataset for supervised fine-tuning."""
-        return revision_rows(self.conclusions(), self._provenance)
+        return revision_rows(self.conclusions(), self._provenance, reasoning=self.config.pairs.reasoning)
 
     @property
     def _provenance(self) -> Provenance:
@@ -157,5 +201,6 @@ class Run:
         import pandas  # noqa: PLC0415
 
         rows = [row.model_dump(mode="json") for row in self.preference_rows()]
-        tools = any(row["tools"] for row in rows)
-        return pandas.DataFrame(rows, columns=[name for name in PreferenceRow.model_fields if tools or name != "tools"])
+        used = {name for row in rows for name, value in row.items() if value is not None}
+        columns = [name for name in PreferenceRow.model_fields if name in used or name not in SOMETIMES]
+        return pandas.DataFrame(rows, columns=columns)

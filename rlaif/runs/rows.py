@@ -10,8 +10,9 @@ from typing import Literal
 from pydantic import ConfigDict
 
 from rlaif.preferences.pairs import Conclusion, Pair
-from rlaif.records import Message, Probability, Record, Trace
+from rlaif.records import Message, Probability, Record, Response, Trace, preference
 from rlaif.seeds import content_hash
+from rlaif.steps.given import response_id
 
 
 class Row(Record):
@@ -21,6 +22,9 @@ class Row(Record):
 
     tools: str | None = None
     """The tools that the assistant can call, as JSON text; only in datasets where a prompt has tools."""
+    conversation: str | None = None
+    """Hash of the prompt's turns: several rows may have the same prompt, and they are in the same split. Only in
+    datasets of responses that a file brought."""
 
 
 class PrincipleProbability(Record):
@@ -47,7 +51,7 @@ class PreferenceRow(PairRow):
     p_chosen: Probability
     """Probability that `chosen` is the better response under the constitution, according to the judges; use it as a
     soft label."""
-    p_chosen_from: Literal["posterior", "matchup", "checks"]
+    p_chosen_from: Literal["posterior", "matchup", "checks", "people"]
     """`posterior`: `p_chosen` is the posterior probability given all matchups of the prompt and the noise of the
     verdicts over the run. `matchup`: it is that of the pair's own matchup, not calibrated. `checks`: programs decided
     the pair."""
@@ -68,14 +72,18 @@ class PreferenceRow(PairRow):
     """Standard error of `score_chosen`, in logits; empty where there are too few matchups to estimate it."""
     score_rejected_se: float | None
     """Standard error of `score_rejected`, in logits."""
-    chosen_origin: Literal["sample", "revision"]
+    chosen_origin: Literal["sample", "revision", "given"]
     """`sample`: the policy's own response; `revision`: a response that was rewritten after a critique."""
-    rejected_origin: Literal["sample", "revision"]
+    rejected_origin: Literal["sample", "revision", "given"]
     """`sample` or `revision`, for the rejected response."""
     chosen_model: str
     """The model that wrote the chosen response."""
     rejected_model: str
     """The model that wrote the rejected response."""
+    chosen_policy: str | None = None
+    """The policy that wrote the chosen response, by its name in the run file; only in datasets of several policies."""
+    rejected_policy: str | None = None
+    """The policy that wrote the rejected response."""
     chosen_id: str
     """Id of the chosen response in the prompt's trace."""
     rejected_id: str
@@ -109,6 +117,9 @@ class PreferenceRow(PairRow):
     """Name of the constitution."""
     constitution_hash: str
     """Content hash of the constitution."""
+    given_label: Literal["chosen", "rejected", "tie"] | None = None
+    """The response that the file prefers, by its place here: `rejected` where the judges flip the file's label. Empty
+    for two responses without a label; only in datasets of responses that came with labels."""
     certified: bool | None = None
     """Whether the pair is among those that the run's certificate keeps, of which with high confidence few disagree with
     people's labels (`certificate.json`); empty where the run has no valid certificate."""
@@ -160,21 +171,23 @@ class Provenance(Record):
 Concluded = Iterable[tuple[Trace, Conclusion]]
 
 
-def preference_rows(concluded: Concluded, provenance: Provenance) -> Iterator[PreferenceRow]:
-    """Yield one row for each pair, in the order of the traces."""
+def preference_rows(
+    concluded: Concluded, provenance: Provenance, *, reasoning: bool = False
+) -> Iterator[PreferenceRow]:
+    """Yield one row for each pair, in the order of the traces; with `reasoning`, that of a thinking model is in it."""
     for trace, conclusion in concluded:
         for pair in conclusion.pairs:
-            yield _preference_row(provenance, trace, pair)
+            yield _preference_row(provenance, trace, pair, reasoning=reasoning)
 
 
-def revision_rows(concluded: Concluded, provenance: Provenance) -> Iterator[RevisionRow]:
+def revision_rows(concluded: Concluded, provenance: Provenance, *, reasoning: bool = False) -> Iterator[RevisionRow]:
     """Yield the last revision of every sample that is neither empty nor the same as another response."""
     for trace, conclusion in concluded:
         left_out = {dropped.response for dropped in trace.dropped}
         revised = {r.parent for r in trace.responses if r.parent is not None and r.id not in left_out}
         for response in trace.responses:
             if response.origin == "revision" and response.id not in left_out | revised:
-                yield _revision_row(provenance, trace, conclusion, response.id)
+                yield _revision_row(provenance, trace, conclusion, response.id, reasoning=reasoning)
 
 
 def split_of(prompt_id: str, test_fraction: float) -> Literal["train", "test"]:
@@ -183,12 +196,12 @@ def split_of(prompt_id: str, test_fraction: float) -> Literal["train", "test"]:
     return "test" if int(content_hash("split", prompt_id, digits=8), 16) / 2**32 < test_fraction else "train"
 
 
-def response_turn(text: str) -> tuple[Message, ...]:
+def response_turn(text: str, reasoning: str | None = None) -> tuple[Message, ...]:
     """Return a response as one turn of the assistant."""
-    return (Message(role="assistant", content=text),)
+    return (Message(role="assistant", content=text, reasoning_content=reasoning),)
 
 
-def _preference_row(provenance: Provenance, trace: Trace, pair: Pair) -> PreferenceRow:
+def _preference_row(provenance: Provenance, trace: Trace, pair: Pair, *, reasoning: bool) -> PreferenceRow:
     chosen, rejected = trace.response(pair.chosen), trace.response(pair.rejected)
     columns = PreferenceRow.model_fields
     by_name = {name: value for name, value in [*pair, *provenance] if name in columns}
@@ -197,13 +210,17 @@ def _preference_row(provenance: Provenance, trace: Trace, pair: Pair) -> Prefere
         | {
             "prompt": trace.prompt.messages,
             "tools": trace.prompt.tools,
-            "chosen": response_turn(chosen.text),
-            "rejected": response_turn(rejected.text),
+            "conversation": None if trace.prompt.given is None else trace.prompt.conversation,
+            "given_label": _given_label(trace, chosen, rejected),
+            "chosen": response_turn(chosen.text, chosen.reasoning if reasoning else None),
+            "rejected": response_turn(rejected.text, rejected.reasoning if reasoning else None),
             "p_margin": pair.margin,
             "chosen_origin": chosen.origin,
             "rejected_origin": rejected.origin,
             "chosen_model": chosen.model,
             "rejected_model": rejected.model,
+            "chosen_policy": chosen.policy,
+            "rejected_policy": rejected.policy,
             "chosen_id": chosen.id,
             "rejected_id": rejected.id,
             "tags": list(trace.prompt.tags),
@@ -213,7 +230,16 @@ def _preference_row(provenance: Provenance, trace: Trace, pair: Pair) -> Prefere
     )
 
 
-def _revision_row(provenance: Provenance, trace: Trace, conclusion: Conclusion, response_id: str) -> RevisionRow:
+def _given_label(trace: Trace, chosen: Response, rejected: Response) -> Literal["chosen", "rejected", "tie"] | None:
+    """Return which of two responses the file prefers; None for a revision, and where the file has no label."""
+    labels = {response_id(place): given.label for place, given in enumerate(trace.prompt.given or ())}
+    preferred = preference(labels.get(chosen.id), labels.get(rejected.id))
+    return None if preferred is None else {1: "chosen", -1: "rejected", 0: "tie"}[preferred]  # type: ignore[return-value]
+
+
+def _revision_row(
+    provenance: Provenance, trace: Trace, conclusion: Conclusion, response_id: str, *, reasoning: bool
+) -> RevisionRow:
     response = trace.response(response_id)
     assert response.parent is not None
     parent = trace.response(response.parent)
@@ -224,7 +250,8 @@ def _revision_row(provenance: Provenance, trace: Trace, conclusion: Conclusion, 
     return RevisionRow(
         prompt=trace.prompt.messages,
         tools=trace.prompt.tools,
-        completion=response_turn(response.text),
+        conversation=None if trace.prompt.given is None else trace.prompt.conversation,
+        completion=response_turn(response.text, response.reasoning if reasoning else None),
         p_better=next((j.p_of(response.id) for j in matching), None),
         score=strength.value if strength else None,
         score_se=strength.se if strength else None,

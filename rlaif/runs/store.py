@@ -65,6 +65,11 @@ class TraceReader(Generic[Recorded]):
         rows = self._rows("SELECT prompt FROM prompts ORDER BY position")
         return [self._parsed(Prompt, text) for (text,) in rows]
 
+    def mean_given(self) -> float:
+        """Return the mean number of given responses of a prompt; 0 where none are given."""
+        sql = "SELECT coalesce(avg(json_array_length(prompt, '$.given')), 0) FROM prompts"
+        return float(next(self._rows(sql))[0])
+
     def todo(self) -> Iterator[tuple[int, Prompt]]:
         """Yield (position, prompt) of all prompts without a trace, in order."""
         sql = (

@@ -1,13 +1,14 @@
 """The summary of a run: counts that add up, estimates, notes and warnings.
 
-prompts  = traces + failures + open
+prompts  = traces + failures + open; with given responses, rows = prompts + refused
 matchups = decided + abstained (by reason)
 traces   = traces with a pair + traces without one (by reason)
 """
 
 from collections import Counter
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from rlaif.config.judging import JudgingConfig
 from rlaif.models.model_files import families
@@ -20,6 +21,9 @@ from rlaif.preferences.recalibration import Corrected
 from rlaif.records import Record, Trace, Usage
 from rlaif.runs.calibrate import doubts, not_applied
 from rlaif.runs.certified import stale_warnings
+from rlaif.runs.file_labels import GivenSummary
+from rlaif.runs.given import read_given
+from rlaif.runs.policy_wins import PolicyWins, policy_wins, tally_policies
 from rlaif.runs.reader import Run
 from rlaif.stats.estimates import Tally, tallies_of
 
@@ -65,10 +69,18 @@ class Summary(Record):
     """Remarks that are not warnings."""
     warnings: list[str]
     """Reasons not to trust the pairs."""
+    given: GivenSummary | None = None
+    """The file that the responses came from, and the agreement with its labels; left out where they were sampled."""
+    policies: tuple[PolicyWins, ...] = ()
+    """Which of several policies wins; left out where a run has one."""
     usage: Usage
     """Requests and tokens of all traces, replies from the reply store included."""
     session: dict[str, float] = Field(default_factory=dict)
     """Seconds, traces, replies, from_store and tokens of the last session that worked on the run."""
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in write(self).items() if value or name not in {"given", "policies"}}
 
 
 def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
@@ -79,6 +91,8 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
     n = counts["n"]
     several = len(run.config.judging.panel) > 1
     tallies: list[tuple[str, Tally]] = []
+    by_policy: list[tuple[str, Tally]] = []
+    policies = [policy.name for policy in run.config.policies]
     for trace, conclusion in run.conclusions():
         n["traces"] += 1
         n["pairs"] += len(conclusion.pairs)
@@ -93,6 +107,8 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
         n["otherwise"] += sum(bool(m.scores or m.rankings) for m in trace.matchups)
         n["conflicts"] += sum(bool(j.objecting) and j.abstention is None for j in conclusion.judgements)
         wins += _revision_wins(trace, conclusion.judgements)
+        if policies:
+            by_policy.append((trace.prompt.id, tally_policies(trace, conclusion, policies)))
         if several:
             tallies.append((trace.prompt.id, _panel_tally(conclusion.judgements, run.rule)))
     failures = run.failures()
@@ -130,9 +146,21 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
             *(not_applied(run, run.correction) if judged else []),
         ],
         warnings=warnings_of(run),
+        given=_given(run),
+        policies=tuple(policy_wins(tallies_of(by_policy), policies, _compared(run))) if policies else (),
         usage=usage,
         session=session or {},
     )
+
+
+def _compared(run: Run) -> list[str]:
+    return [principle.id for principle in run.constitution.comparing]
+
+
+def _given(run: Run) -> GivenSummary | None:
+    if run.config.responses is None:
+        return None
+    return GivenSummary(file=read_given(run.path), agreement=run.label_agreement)
 
 
 def _by_checks(rule: Rule, conclusion: Conclusion, pair: Pair) -> bool:
@@ -158,7 +186,7 @@ def _panel_tally(judgements: tuple[Judgement, ...], rule: Rule) -> Tally:
 def _members(run: Run) -> list[tuple[str, str, frozenset[str]]]:
     """Return (judge, model, model families shared with the policy) for every judge."""
     models = run.models
-    policy = families(models.policy, models.policy_identity)
+    policy = models.families
     members = []
     for judge in run.config.judging.panel:
         name = models.judges.get(judge.called, models.critic)
@@ -174,6 +202,8 @@ def _notes(run: Run) -> list[str]:
     if run.config.judging.asks_rules and not run.constitution.asked:
         return []  # programs decide everything
     models = run.models
+    if run.config.responses is not None:
+        return _authors(run)
     if {models.judge_identities.get(j.called, models.critic_identity) for j in run.config.judging.panel} == {
         models.policy_identity
     }:
@@ -184,13 +214,41 @@ def _notes(run: Run) -> list[str]:
     return [f"judges of the policy's model family, which may prefer its responses: {', '.join(related)}"]
 
 
+def _authors(run: Run) -> list[str]:
+    """Return a note where a judge is of the family of a model whose responses it judges."""
+    models = run.models
+    critics = frozenset(
+        family
+        for judge in run.config.judging.panel
+        for family in families(
+            models.judges.get(judge.called, models.critic),
+            models.judge_identities.get(judge.called, models.critic_identity),
+        )
+    )
+    shared = sorted(name for name in read_given(run.path).models if families(name, "") & critics)
+    return [f"judges of the family of models that wrote responses, which they may prefer: {', '.join(shared)}"] * bool(
+        shared
+    )
+
+
 def warnings_of(run: Run) -> list[str]:
     """Return the warnings of a run: about the critic's verdicts, and about the settings."""
     off = switched_off(run.config.judging)
     found = [f"protective thresholds are switched off ({', '.join(off)}): do not train on these pairs"] if off else []
     if run.config.judging.orders == "one" and run.config.judging.has_order:
         found.append(ONE_ORDER)
-    return [*run.position_bias.warnings(), *found, *doubts(run.correction.what), *stale_warnings(run)]
+    return [*run.position_bias.warnings(), *found, *doubts(run.correction.what), *stale_warnings(run), *_chance(run)]
+
+
+def _chance(run: Run) -> list[str]:
+    """Return a warning where the critic is not shown to agree with the file's labels more often than by chance."""
+    found = None if run.config.responses is None else run.label_agreement
+    if found is None or not found.agreement.n or (found.agreement.low or 0) > 0.5:
+        return []
+    return [
+        "the critic is not shown to agree with the file's labels more often than by chance, so a flip does not tell "
+        "that the label is wrong"
+    ]
 
 
 ONE_ORDER = "each matchup was judged in one order only: every label contains the critic's position bias"

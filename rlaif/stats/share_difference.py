@@ -7,11 +7,17 @@ interval begins to exclude zero.
 
 import math
 
-from rlaif.stats.jackknife import ALPHA, Interval, Spread, largest_alpha, share_ends
+import numpy as np
+
+from rlaif.stats.jackknife import ALPHA, Interval, Spread, largest_alpha, share_ends, unseen
 
 
 def share_difference(one: Spread, other: Spread) -> Interval:
     """Return the interval of `other` minus `one`."""
+    if np.allclose(one.deviations, other.deviations) and one.value == other.value:
+        # No prompt differs: their correlation of 1 says nothing of the few unseen prompts that may.
+        other_share = unseen(len(one.deviations))
+        return Interval(-other_share, other_share, 1.0)
     correlation = _correlation(one, other)
     low, high = _ends(one, other, correlation, ALPHA)
     if one.value == other.value:

@@ -78,6 +78,7 @@ async def revise(reviser: Model, templates: Templates, turn: Round, found: Criti
         origin="revision",
         parent=turn.response.id,
         model=reviser.name,
+        policy=turn.response.policy,
         seed=turn.seed("revise"),
         finish_reason=choice.finish_reason,
         tokens=stored.reply.usage.completion_tokens,

@@ -50,7 +50,12 @@ def written(model: SimulatedModel, body: dict[str, Any], index: int) -> dict[str
         text += f" {mark}(quality {rng.gauss(parent + model.revision_gain, model.quality_sd / 4):+.4f})."
     cut = len(words) > body.get("max_tokens", 10**6)
     ids = token_ids(text) if body.get("return_token_ids") else None
-    return {**text_choice(text), "finish_reason": "length" if cut else "stop", "token_ids": ids}
+    choice = {**text_choice(text), "finish_reason": "length" if cut else "stop", "token_ids": ids}
+    if model.thinks and kind != "critique":
+        choice["message"]["reasoning_content"] = f"Thought {rng.randrange(10**6)} about it."
+        if rng.random() < model.cut_while_thinking:
+            choice |= {"finish_reason": "length", "message": choice["message"] | {"content": None}}
+    return choice
 
 
 def _on_lines(words: list[str], count: int) -> str:

@@ -49,6 +49,8 @@ class SimulatedServer:
     """0 for a free one."""
     asked: list[Asked] = field(default_factory=list)
     """All requests received so far."""
+    latest: dict[Kind, dict[str, Any]] = field(default_factory=dict)
+    """The body of the latest request of each kind."""
     _runner: web.AppRunner | None = None
 
     def __post_init__(self) -> None:
@@ -123,6 +125,7 @@ class SimulatedServer:
             return _error(404, f"the model {body.get('model')!r} does not exist")
         asked = Asked(kind_of(body), content_hash(canonical_json(body), digits=32), time.time())
         self.asked.append(asked)
+        self.latest[asked.kind] = body
         fault = self._fault(asked.kind, body)
         if fault is not None:
             return await _cause_fault(fault, request)
@@ -145,7 +148,7 @@ class SimulatedServer:
             choices = [self._reported(JUDGED[kind](model, body), body)]
         else:
             choices = [policy.written(model, body, index) for index in range(body.get("n", 1))]
-        written = sum(len(choice["message"]["content"]) for choice in choices) // 4
+        written = sum(len(choice["message"]["content"] or "") for choice in choices) // 4
         tokens_written = 1 if kind in {"judge", "rate", "choice"} else written
         ids = {"prompt_token_ids": policy.token_ids(question_of(body))} if body.get("return_token_ids") else {}
         return {

@@ -126,6 +126,10 @@ class SimulatedModel(Record):
     words with the white space before them."""
     reported: int | None = Field(default=None, ge=1)
     """Largest number of likely tokens that it reports; None for all that it has."""
+    thinks: bool = False
+    """Whether responses come with reasoning, as a server with a reasoning parser sends it."""
+    cut_while_thinking: float = Field(default=0.0, ge=0, le=1)
+    """Share of the responses of a model that thinks of which only the reasoning fits into the limit of tokens."""
     noise: float = Field(default=0.0, ge=0)
     """Standard deviation of the noise on each verdict, in logits."""
     noise_tails: Tails = "normal"

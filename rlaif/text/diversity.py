@@ -45,24 +45,6 @@ def mattr(text: str, window: int = 50) -> float | None:
     return types / (window * (len(found) - window + 1))
 
 
-def distinct_ngrams(texts: Sequence[str], n: int = 2) -> float | None:
-    """Return distinct n-grams per n-gram over all texts, in (0, 1]; None when no text has `n` words.
-
-    Li et al. 2016 (arXiv:1510.03055), "distinct-n". It falls with the amount of text: compare equal amounts only. No
-    n-gram spans two texts. Raises ValueError for n below 1.
-    """
-    if n < 1:
-        raise ValueError(f"n is {n}; an n-gram holds at least 1 word")
-    distinct: set[tuple[str, ...]] = set()
-    total = 0
-    for text in texts:
-        found = words(text)
-        ngrams = list(zip(*(found[start:] for start in range(n)), strict=False))
-        distinct.update(ngrams)
-        total += len(ngrams)
-    return len(distinct) / total if total else None
-
-
 def self_overlap(texts: Sequence[str]) -> float | None:
     """Return the mean Jaccard overlap of word bigrams over all pairs of texts, in [0, 1]; higher is less varied.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from rlaif.base import SparseRecord
-from rlaif.datasets.conversation import conversation_of, response_of, tools_of
+from rlaif.datasets.conversation import conversation_of, reasoning_of, response_of, tools_of
 from rlaif.datasets.export import MARK
 from rlaif.datasets.files import SourceRow, read_rows
 from rlaif.errors import PromptsError, UsageError
@@ -38,6 +38,9 @@ class PairExample(SparseRecord):
     """The tools that the assistant can call, as JSON text."""
     chosen: str
     rejected: str
+    chosen_reasoning: str | None = None
+    """The reasoning before `chosen`, which a chat template may render (`reasoning_content`)."""
+    rejected_reasoning: str | None = None
     p_chosen: Probability = 1.0
     """Probability that `chosen` is better."""
 
@@ -50,6 +53,8 @@ class ResponseExample(SparseRecord):
     tools: str | None = None
     """The tools that the assistant can call, as JSON text."""
     completion: str
+    reasoning: str | None = None
+    """The reasoning before it, which a chat template may render (`reasoning_content`)."""
     p_better: Probability | None = None
     """Probability that a revision is better than the response it revises; None where they were not compared."""
 
@@ -230,7 +235,16 @@ def _pair(where: str, row: object) -> tuple[PairExample, str]:
     name, group = _name(where, fields, turns)
     p_chosen = _probability(where, fields, "p_chosen", 1.0)
     tools = tools_of(where, fields.get("tools"))
-    pair = PairExample(id=name, prompt=turns, tools=tools, chosen=chosen, rejected=rejected, p_chosen=p_chosen)
+    pair = PairExample(
+        id=name,
+        prompt=turns,
+        tools=tools,
+        chosen=chosen,
+        rejected=rejected,
+        chosen_reasoning=reasoning_of(fields["chosen"]),
+        rejected_reasoning=reasoning_of(fields["rejected"]),
+        p_chosen=p_chosen,
+    )
     return pair, group
 
 
@@ -241,7 +255,15 @@ def _response(where: str, row: object) -> tuple[ResponseExample, str]:
     name, group = _name(where, fields, turns)
     p_better = _probability(where, fields, "p_better", None)
     tools = tools_of(where, fields.get("tools"))
-    return ResponseExample(id=name, prompt=turns, tools=tools, completion=completion, p_better=p_better), group
+    example = ResponseExample(
+        id=name,
+        prompt=turns,
+        tools=tools,
+        completion=completion,
+        reasoning=reasoning_of(fields["completion"]),
+        p_better=p_better,
+    )
+    return example, group
 
 
 def _columns(where: str, row: object, needed: tuple[str, ...]) -> Mapping[str, Any]:
@@ -270,4 +292,4 @@ def _name(where: str, fields: Mapping[str, Any], turns: tuple[Message, ...]) -> 
     """Return (the example's id, a key that all examples of its prompt share, by which they are split)."""
     given = next((str(fields[name]) for name in ("prompt_id", "id") if fields.get(name) is not None), None)
     made = content_hash(*(f"{turn.role}\n{turn.readable}" for turn in turns))
-    return (given, given) if given else (where, made)
+    return (given, str(fields.get("conversation") or given)) if given else (where, made)

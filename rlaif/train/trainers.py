@@ -70,7 +70,7 @@ def make_trainer(prepared: Prepared, checkpoints: Path, watch: Watch) -> Any:  #
 
 def _sft(_: Prepared) -> tuple[Any, Any, Callable[[Any], Row]]:
     def row(one: ResponseExample) -> Row:
-        return _prompt(one) | {"completion": _messages(response_turn(one.completion))}
+        return _prompt(one) | {"completion": _messages(response_turn(one.completion, one.reasoning))}
 
     return SFTTrainer, SFTConfig, row
 
@@ -89,7 +89,10 @@ def _dpo(prepared: Prepared) -> tuple[Any, Any, Callable[[Any], Row]]:
         raise UsageError("weights: margin leaves no pair with a weight above 0, as every p_chosen is 0.5")
 
     def row(one: PairExample) -> Row:
-        sides = {"chosen": _messages(response_turn(one.chosen)), "rejected": _messages(response_turn(one.rejected))}
+        sides = {
+            "chosen": _messages(response_turn(one.chosen, one.chosen_reasoning)),
+            "rejected": _messages(response_turn(one.rejected, one.rejected_reasoning)),
+        }
         label = {LABEL: one.p_chosen if soft else 1.0, WEIGHT: weight(one) / scale} if soft or by_margin else {}
         return _prompt(one) | sides | label
 
@@ -105,7 +108,8 @@ def _reward(prepared: Prepared) -> tuple[Any, Any, Callable[[Any], Row]]:
     hard = all(one.p_chosen == 1 for one in (*examples.train, *examples.test))  # as in data without p_chosen
 
     def row(one: PairExample) -> Row:
-        chosen, rejected = (_messages(one.prompt + response_turn(text)) for text in (one.chosen, one.rejected))
+        sides = ((one.chosen, one.chosen_reasoning), (one.rejected, one.rejected_reasoning))
+        chosen, rejected = (_messages(one.prompt + response_turn(*side)) for side in sides)
         margin = {} if config.margins == "none" or hard else {"margin": log_odds(one.p_chosen)}
         return {"chosen": chosen, "rejected": rejected, **margin} | _tools(one)
 

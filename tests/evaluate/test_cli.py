@@ -94,7 +94,7 @@ def test_verdicts_are_printed_and_written_in_three_layouts(rlaif: Rlaif) -> None
         ),
         (
             ["judge", "--gold", "v.jsonl.gz", "--critic", "m", "--constitution", "minimal"],
-            ["v.jsonl.gz:1: needs `chosen` and `rejected`, or `output_1`"],
+            ["v.jsonl.gz:1: no shape has these columns: judge, strategy", "pairs: chosen, rejected"],
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Gold labels in: both shapes, and what is refused with its line."""
+"""Gold labels in: every layout, and what is refused with its line."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,8 @@ import pytest
 
 from rlaif.errors import RlaifError
 from rlaif.evaluate.gold import read_gold
+from tests.label.rows import BAD, FAIR, LAYOUTS
+from tests.label.rows import GOOD as GOOD_TEXT
 
 GOOD = {"prompt": "Why?", "chosen": "Because.", "rejected": "No."}
 
@@ -49,6 +51,19 @@ def test_messages_as_preference_datasets_have_them(tmp_path: Path) -> None:
         assert [turn.content for turn in item.prompt.messages] == ["Why?"]
 
 
+NAMES = {"rewardbench": "7-Why?"}
+
+
+@pytest.mark.parametrize("name", [name for name in LAYOUTS if name != "responses"])
+def test_every_layout_that_label_reads_is_a_gold_file_too(tmp_path: Path, name: str) -> None:
+    items = read_gold(written(tmp_path, LAYOUTS[name][1]("Why?"))).items
+    several = {"ultrafeedback": [(GOOD_TEXT, BAD), (FAIR, BAD)], "rewardbench": [(GOOD_TEXT, FAIR), (GOOD_TEXT, BAD)]}
+    assert [(item.chosen, item.rejected) for item in items] == several.get(name, [(GOOD_TEXT, BAD)])
+    given = NAMES.get(name, "row 1")
+    assert [item.id for item in items] == ([f"{given}/1", f"{given}/2"] if name in several else [given])
+    assert {item.prompt.messages[-1].content for item in items} == {"Why?"}
+
+
 def test_other_column_names_and_a_limit(tmp_path: Path) -> None:
     row = {"question": "Why?", "good": "x", "bad": "y"}
     columns = {"prompt": "question", "chosen": "good", "rejected": "bad"}
@@ -60,25 +75,27 @@ def test_other_column_names_and_a_limit(tmp_path: Path) -> None:
     ("row", "words"),
     [
         (GOOD | {"chosen": "No. "}, ":2: both responses are the same"),
-        (GOOD | {"chosen": " "}, ":2: the better response must be a text"),
-        (GOOD | {"rejected": 3}, ":2: the worse response must be a text"),
+        (GOOD | {"chosen": " "}, ":2: a response is empty"),
+        (GOOD | {"rejected": 3}, ":2: `rejected` must be a text or messages, found 3"),
         (
             GOOD | {"chosen": None},
-            r":2: needs `chosen` and `rejected`, .*prompt, chosen \(empty\), rej",
+            r":2: needs `chosen` and `rejected` .*prompt, chosen \(empty\), rej",
         ),
         (
             GOOD | {"chosen": [{"role": "user", "content": "x"}]},
-            ":2: the last message of `the better response` must be",
+            ":2: the last message of `chosen` must be the assistant's",
         ),
         (
             {"chosen": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}], "rejected": "z"},
-            ":2: the two responses belong to different conversations",
+            ":2: the responses belong to different conversations",
         ),
-        (GOOD | {"chosen": "\ud800"}, ":2: the better response contains half a surrogate"),
+        (GOOD | {"chosen": "\ud800"}, ":2: `chosen` contains half a surrogate"),
         (GOOD | {"prompt": ""}, ":2: the prompt has no text"),
         ({"chosen": "x", "rejected": "y"}, ":2: has neither `prompt` nor `messages`"),
-        ({"prompt": "x", "chosen": "y"}, ":2: needs `chosen` and `rejected`, or `output_1`"),
-        ({"input": "x", "output_1": "a", "output_2": "b", "label": 0}, ":2: label is 0; must be 1 or 2"),
+        ({"prompt": "x", "chosen": "y"}, r":2: needs `chosen` and `rejected` \(it has prompt, chosen\)"),
+        ({"input": "x", "output_1": "a", "output_2": "b", "label": 0}, ":2: label is 0; must be 1, 2 or tie"),
+        ({"input": "x", "output_1": "a", "output_2": "b", "label": "tie"}, ":2: label is 'tie'; gold labels must name"),
+        ({"prompt": "x", "responses": ["a", "b"]}, ":2: has no label of which response is better"),
         (GOOD | {"id": "a"}, ":2: id 'a' is already used at .*:1"),
         ("text", ":2: must be an object"),
     ],

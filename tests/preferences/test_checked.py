@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rlaif.checks import CheckResult
 from rlaif.config.judging import JudgingConfig
 from rlaif.preferences.contributions import tally_principles
-from rlaif.preferences.judgement import CHECKED_LOGIT, Judgement, deciding_principles, judge_matchup
+from rlaif.preferences.judgement import CHECKED_LOGIT, Judgement, deciding_principles, judge_matchup, observation
 from rlaif.preferences.position import PositionBias
 from rlaif.records import Checked, Matchup, Order, Verdict
 
@@ -49,6 +49,9 @@ def test_a_passed_check_against_a_failed_one_is_worth_98_in_a_hundred():
 def test_a_check_that_finds_both_alike_is_a_tie_and_never_a_label(both: bool):
     found = judge(checks=(checked(both, both), checked(not both, not both, "check:1")))
     assert (found.abstention, found.logit) == ("tie", 0)
+    assert (
+        observation(found, OPEN.rule({"two-lines": 1.0, "check:1": 1.0})) is None
+    )  # what no judge said tells nothing of the judges' noise
 
 
 def unreadable(principle: str = "kind") -> tuple[Verdict, ...]:

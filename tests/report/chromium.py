@@ -22,6 +22,8 @@ KEYS = {
     "Escape": ("Escape", "", 27),
     "Tab": ("Tab", "", 9),
     "ArrowDown": ("ArrowDown", "", 40),
+    "ArrowLeft": ("ArrowLeft", "", 37),
+    "ArrowRight": ("ArrowRight", "", 39),
 }
 
 
@@ -57,6 +59,12 @@ class Page:
             await self.ask("Page.navigate", url=url)
             await asyncio.wait_for(self._loaded.wait(), 60)
         await self.until("document.readyState === 'complete' && location.protocol === 'file:'")
+
+    async def visit(self, url: str) -> None:
+        """Open a page of a server."""
+        self._loaded.clear()
+        await self.ask("Page.navigate", url=url)
+        await asyncio.wait_for(self._loaded.wait(), 60)
 
     async def run(self, script: str) -> Any:
         """Return the value of an expression."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlaif.text.diversity import distinct_ngrams, mattr, self_overlap, word_count, words
+from rlaif.text.diversity import mattr, self_overlap, word_count, words
 
 texts = st.lists(st.sampled_from("abcd"), max_size=60).map(" ".join)
 
@@ -32,17 +32,6 @@ def test_mattr_is_the_mean_over_all_windows(text: str, window: int) -> None:
     assert mattr(text, window) == (None if expected is None else pytest.approx(expected))
 
 
-def test_distinct_ngrams_by_hand_and_never_across_texts() -> None:
-    # ab, ba, ab and ab: two distinct of four; "b a" between the texts would make it different.
-    assert distinct_ngrams(["a b a b", "a b"]) == pytest.approx(2 / 4)
-    assert distinct_ngrams(["a b", "c d"]) == 1.0
-
-
-def test_texts_too_short_for_an_ngram_have_no_distinct_share() -> None:
-    assert distinct_ngrams(["one", ""]) is None
-    assert distinct_ngrams([]) is None
-
-
 def test_self_overlap_by_hand() -> None:
     # {ab, bc} and {bc, cd} share one of three; the third text shares nothing with either.
     assert self_overlap(["a b c", "b c d", "x y"]) == pytest.approx((1 / 3 + 0 + 0) / 3)
@@ -58,14 +47,12 @@ def test_the_same_text_twice_overlaps_wholly() -> None:
 
 
 @pytest.mark.parametrize("zero", [0, -1])
-def test_windows_and_ngrams_hold_a_word(zero: int) -> None:
+def test_a_window_holds_a_word(zero: int) -> None:
     with pytest.raises(ValueError, match="at least 1 word"):
         mattr("a b", zero)
-    with pytest.raises(ValueError, match="at least 1 word"):
-        distinct_ngrams(["a b"], zero)
 
 
 @given(st.lists(st.text(), max_size=5))
 def test_shares_lie_between_zero_and_one_for_any_texts(some: list[str]) -> None:
-    for share in (distinct_ngrams(some), self_overlap(some), *(mattr(text, 2) for text in some)):
+    for share in (self_overlap(some), *(mattr(text, 2) for text in some)):
         assert share is None or 0 <= share <= 1

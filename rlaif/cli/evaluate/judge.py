@@ -10,7 +10,17 @@ from pydantic import ValidationError
 from rlaif.cli.console import run_stoppable, stdout_console
 from rlaif.cli.evaluate.judge_tables import print_evaluation
 from rlaif.cli.live import LiveScreen
-from rlaif.cli.options import DEFAULT_CACHE, Json, columns_of, connection_of, count_given, short_job
+from rlaif.cli.options import (
+    DEFAULT_CACHE,
+    Constitution,
+    Json,
+    SetValues,
+    columns_of,
+    connection_of,
+    count_given,
+    short_job,
+)
+from rlaif.cli.run_settings import run_settings
 from rlaif.config.judging import JudgingConfig
 from rlaif.config.run import RunConfig
 from rlaif.constitution.load import load_constitution
@@ -40,9 +50,10 @@ def evaluate_judge(  # noqa: PLR0913, PLR0917  (a command line's flags)
     judge: Annotated[
         list[str] | None, typer.Option(help=f"Kind of judge; give several to compare them: {', '.join(KINDS)}.")
     ] = None,
-    constitution: Annotated[str | None, typer.Option(help="Shipped name or YAML file.")] = None,
+    constitution: Constitution = None,
     run: Annotated[
-        Path | None, typer.Option(help="Run file for judging, templates, and whatever no flag sets.")
+        Path | None,
+        typer.Option("--run", "--config", help="Run file for judging, templates, and whatever no flag sets."),
     ] = None,
     principles: Annotated[str | None, typer.Option(help="`all`, or the number drawn per item.")] = None,
     orders: Annotated[str | None, typer.Option(help="`both`, or `one` to measure what one order alone gives.")] = None,
@@ -51,15 +62,20 @@ def evaluate_judge(  # noqa: PLR0913, PLR0917  (a command line's flags)
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Use only the first LIMIT rows.")] = None,
     column: Annotated[list[str] | None, typer.Option(help="FIELD=NAME, such as chosen=preferred.")] = None,
+    shape: Annotated[
+        str | None, typer.Option(help="Layout of the rows (rlaif label --help); recognised by the columns by default.")
+    ] = None,
     cache: Annotated[Path | None, typer.Option(help="Reply store; runs/replies.sqlite by default.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for evaluation.json, verdicts.parquet and the plot.")] = None,
+    set_values: SetValues = None,
     json_: Json = False,
 ) -> None:
     """Measure a critic against gold labels, every pair in both orders, and report whether it is fit to judge.
 
-    A row has prompt (or messages), chosen and rejected, or input, output_1, output_2 and label (1 or 2); subset and id
-    are optional. Replies are kept in the reply store: the same command continues where it was stopped and asks nothing
-    again. The exit code does not depend on the verdicts. What the metrics mean: docs/judging.md.
+    A row has prompt (or messages), chosen and rejected, or input, output_1, output_2 and label (1 or 2), or another
+    layout of `rlaif label --help`; subset and id are optional. Replies are kept in the reply store: the same command
+    continues where it was stopped and asks nothing again. The exit code does not depend on the verdicts. What the
+    metrics mean: docs/judging.md.
 
     Which kind of judge suits which task: docs/judging.md. --recalibrate writes recalibration.json into --out; a run
     applies it with judging: {recalibration: FILE} and keeps the raw p, too.
@@ -73,7 +89,9 @@ def evaluate_judge(  # noqa: PLR0913, PLR0917  (a command line's flags)
                            --judge pairwise-logprob --judge rating --judge pairwise-reasoned
       rlaif evaluate judge --run judges.yaml --gold llmbar/natural.json --json
     """
-    settings = RunConfig.load(run) if run is not None else None
+    if set_values and run is None:
+        raise UsageError("--set changes a run file; give one with --run")
+    settings = run_settings(run, {}, dry_run=False, set_values=set_values) if run is not None else None
     name = constitution or (settings.constitution if settings else None)
     critics = [(text, connection_of(text)) for text in dict.fromkeys(critic or [])]
     if not critics and settings is not None:
@@ -83,7 +101,7 @@ def evaluate_judge(  # noqa: PLR0913, PLR0917  (a command line's flags)
         raise UsageError(f"{', '.join(missing)} missing; give the flag, or a run file that sets it with --run")
     store = cache or (Path(settings.cache) if settings and settings.cache else DEFAULT_CACHE)
     judging = _judging(settings, orders, principles)
-    labels = read_gold(gold, columns_of(column, FIELDS), limit)
+    labels = read_gold(gold, columns_of(column, FIELDS), limit, shape)
     if critic and len(labels.items) <= FEW_ITEMS:
         critics = [(text, short_job(config)) for text, config in critics]
     contenders = contenders_of(critics, judging, judge or [])

@@ -1,7 +1,7 @@
 """`rlaif evaluate policy`: compare a policy before and after training."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,12 +13,15 @@ from rlaif.cli.evaluate.policy_table import print_policy_evaluation
 from rlaif.cli.live import LiveScreen
 from rlaif.cli.options import DEFAULT_CACHE, Json, count_given
 from rlaif.config.judging import JudgingConfig
-from rlaif.config.run import PromptsConfig, SamplingConfig
+from rlaif.config.run import PromptsConfig
+from rlaif.config.sampling import CONSTITUTION, SamplingConfig
 from rlaif.constitution.load import load_constitution
+from rlaif.constitution.schema import Constitution
 from rlaif.datasets.prompts import read_prompts
 from rlaif.errors import ConfigError
 from rlaif.evaluate.comparisons import raise_if_many_failed
 from rlaif.evaluate.output_files import EVALUATION, check_evaluation_folder
+from rlaif.evaluate.policy.gains_and_losses import Side
 from rlaif.evaluate.policy.held_out import without_trained_on
 from rlaif.evaluate.policy.outputs import OutputsOfBoth
 from rlaif.evaluate.policy.policy_evaluation import check_usable, evaluate_policy
@@ -40,6 +43,10 @@ def policy_command(  # noqa: PLR0913, PLR0917  (a command line's flags)
     prompts: Annotated[str, typer.Option(help="Prompts that neither model was trained on: a file or a hub dataset.")],
     constitution: Annotated[list[str], typer.Option(help="Shipped name or YAML file; can be given several times.")],
     critic: Annotated[str | None, typer.Option(help="The model that judges; by default the base.")] = None,
+    base_system: Annotated[
+        str | None, typer.Option(help="System prompt of the base, or `constitution` for the rules of the first one.")
+    ] = None,
+    tuned_system: Annotated[str | None, typer.Option(help="The same for the tuned model.")] = None,
     trained_on: Annotated[
         list[Path] | None, typer.Option(help="Leave out prompts in this run, dataset folder or file; can be repeated.")
     ] = None,
@@ -73,12 +80,17 @@ def policy_command(  # noqa: PLR0913, PLR0917  (a command line's flags)
                             --trained-on runs/honesty --out runs/evaluated
       rlaif evaluate policy --base smollm2 --tuned models/honest --prompts p.jsonl --constitution honesty \\
                             --limit 8 --json
+      rlaif evaluate policy --base smollm2 --base-system constitution --tuned models/honest --prompts p.jsonl \\
+                            --constitution honesty      # does training beat the rules as a system prompt?
     """
     check_evaluation_folder(out, "probes", ("report.html", "answers.jsonl"))
     if out is not None:
         refuse_to_overwrite(out / "report.html")
     found = read_prompts(PromptsConfig(path=prompts, limit=limit))
     base_model, tuned_model = _model("--base", base), _model("--tuned", tuned)
+    templates = Templates(names=(*TEMPLATE_NAMES, "choice", "refusal", "system"))
+    constitutions = tuple(load_constitution(name) for name in dict.fromkeys(constitution))
+    systems: dict[Side, str | None] = {"base": base_system, "tuned": tuned_system}
     store = cache or DEFAULT_CACHE
     test = PolicyTest(
         base=base_model,
@@ -87,16 +99,21 @@ def policy_command(  # noqa: PLR0913, PLR0917  (a command line's flags)
         prompts=tuple(found.prompts),
         source=found.source,
         probes=shipped_probes().first(limit),
-        constitutions=tuple(load_constitution(name) for name in dict.fromkeys(constitution)),
+        constitutions=constitutions,
         sampling=SamplingConfig(n=samples, max_tokens=max_tokens),
         judging=_judging(principles),
-        templates=Templates(names=(*TEMPLATE_NAMES, "choice", "refusal")),
+        templates=templates,
+        systems={side: _system(text, constitutions, templates) for side, text in systems.items() if text},
         cache=store,
         logs=store.parent / "logs",
         seed=seed,
         second_opinion=second_opinion,
     )
     policy_job(without_trained_on(test, trained_on or []), out, as_json=json_)
+
+
+def _system(text: str, constitutions: Sequence[Constitution], templates: Templates) -> str:
+    return templates.render("system", principles=constitutions[0].principles) if text == CONSTITUTION else text
 
 
 def policy_job(test: PolicyTest, out: Path | None, *, as_json: bool) -> None:

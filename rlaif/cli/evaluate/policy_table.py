@@ -33,7 +33,7 @@ STYLES: dict[Finding, str] = {
 
 def print_policy_evaluation(found: PolicyEvaluation, console: Console) -> None:
     """Print the table of gains and losses, and the conclusions as sentences."""
-    console.print(Text(f"{found.base.name} → {found.tuned.name}", style="bold"))
+    console.print(Text(f"{found.base.title} → {found.tuned.title}", style="bold"))
     rules = ", ".join(f"{one.constitution} v{one.version}" for one in found.wins)
     console.print(
         f"{found.prompts} prompts of {found.source}, {found.sampling.n} responses each · judged under {rules} by "

@@ -26,6 +26,7 @@ from rlaif.models.model import LabelLogprobs, Model, read_labels
 from rlaif.progress import Progress, Screen
 from rlaif.records import Prompt
 from rlaif.seeds import derive_seed
+from rlaif.steps.sample import with_system
 from rlaif.templates import Templates
 
 Key = TypeVar("Key")
@@ -138,13 +139,15 @@ def all_in_common(
     return [both for key in keys if (both := in_common(base, tuned, key)) is not None]
 
 
-async def ask_policy(test: PolicyTest, model: Model, progress: Progress, screen: Screen) -> PolicyOutputs:
+async def ask_policy(
+    test: PolicyTest, model: Model, progress: Progress, screen: Screen, system: str = ""
+) -> PolicyOutputs:
     """Ask one model all questions and return its outputs. Raises RequestError when it responds to none."""
     questions = list(test.questions())
     unsupported: dict[str, str] = {}
 
     async def respond(question: tuple[QuestionId, Prompt], priority: int) -> Responses:
-        return await _respond(test, model, question[1], priority)
+        return await _respond(test, model, question[1], priority, system)
 
     async def choose(question: ChoiceQuestion, priority: int) -> ChoiceLogprobs:
         # `priority` is the question's index, so that the right option is equally often at each position.
@@ -196,10 +199,10 @@ async def score_text(model: Model, text: str | tuple[int, ...], characters: int,
     return TextLogprobs(reply.prompt_tokens, reply.prompt_logprobs, characters)
 
 
-async def _respond(test: PolicyTest, model: Model, prompt: Prompt, priority: int) -> Responses:
+async def _respond(test: PolicyTest, model: Model, prompt: Prompt, priority: int, system: str) -> Responses:
     sampling = test.sampling
     request = ChatRequest(
-        messages=prompt.messages,
+        messages=with_system(prompt.messages, system),
         tools=prompt.tools,
         n=sampling.n,
         seed=derive_seed(test.seed, prompt.id, "evaluate policy"),

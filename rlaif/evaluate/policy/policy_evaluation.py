@@ -92,12 +92,12 @@ async def _refuse_unreachable(test: PolicyTest) -> None:
 
 async def _ask_all(test: PolicyTest, store: ReplyStore, screen: Screen) -> tuple[OutputsOfBoth, CriticOutputs]:
     async with _stage(test, test.tuned, "the tuned model", store, screen) as stage:
-        tuned = await _ask(stage)
-        by_tuned, unscored = await _score(stage, tuned)
+        tuned = await _ask(stage, "tuned")
+        by_tuned, unscored = ({}, WITH_SYSTEM) if test.systems else await _score(stage, tuned)
     by_base: dict[str, TextLogprobs | Failed] = {}
     critic = None
     async with _stage(test, test.base, "the base", store, screen) as stage:
-        base = await _ask(stage)
+        base = await _ask(stage, "base")
         if unscored is None:
             by_base, unscored = await _score(stage, tuned)
         if test.critic == test.base:
@@ -121,9 +121,13 @@ async def _stage(
         yield _Stage(test, model, store, progress, screen)
 
 
-async def _ask(stage: _Stage) -> PolicyOutputs:
+WITH_SYSTEM = "a system prompt makes another text of each prompt"
+
+
+async def _ask(stage: _Stage, side: Side) -> PolicyOutputs:
     stage.progress.prompts += stage.test.question_count()
-    return await ask_policy(stage.test, stage.model, stage.progress, stage.screen)
+    system = stage.test.systems.get(side, "")
+    return await ask_policy(stage.test, stage.model, stage.progress, stage.screen, system)
 
 
 async def _score(stage: _Stage, tuned: PolicyOutputs) -> tuple[dict[str, TextLogprobs | Failed], str | None]:

@@ -6,8 +6,9 @@ The input is the outputs of both models and the critic, the result a `PolicyEval
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from rlaif.base import Record, SparseRecord
 from rlaif.config.judging import JudgingConfig
-from rlaif.config.run import SamplingConfig
+from rlaif.config.sampling import SamplingConfig
 from rlaif.evaluate.policy.gains_and_losses import SIDES, Line, Side, decided, not_measured
 from rlaif.evaluate.policy.knowledge_and_drift import (
     ACCURACY,
@@ -37,7 +38,6 @@ from rlaif.evaluate.policy.refusals_and_sycophancy import (
 from rlaif.evaluate.policy.response_style import Phrases, style_lines, typical_phrases
 from rlaif.evaluate.policy.win_rates import WinMetrics, WinRates, win_lines, win_metrics
 from rlaif.executor import Failed
-from rlaif.records import Record
 from rlaif.seeds import content_hash
 from rlaif.stats.estimates import Tallies
 
@@ -56,12 +56,18 @@ class CriticOutputs:
     """Readings of responses to harmless and harmful requests; empty without --second-opinion."""
 
 
-class ModelNames(Record):
-    """A model's name and identity."""
+class ModelNames(SparseRecord):
+    """A model by its served name and its identity in the reply store."""
 
     name: str
     identity: str
-    """Served name, and what the model was loaded from."""
+    system: str | None = None
+    """Its system prompt."""
+
+    @property
+    def title(self) -> str:
+        """The name, and whether it had a system prompt."""
+        return self.name if self.system is None else f"{self.name} with a system prompt"
 
 
 class PolicyEvaluation(Record):
@@ -99,8 +105,8 @@ def evaluation_of(test: PolicyTest, outputs: OutputsOfBoth, critic: CriticOutput
     wins = tuple(win_metrics(rates) for rates in critic.win_rates)
     choices = tallies_of_choices(outputs.choices(test))
     return PolicyEvaluation(
-        base=ModelNames(name=base.name, identity=base.identity),
-        tuned=ModelNames(name=tuned.name, identity=tuned.identity),
+        base=ModelNames(name=base.name, identity=base.identity, system=test.systems.get("base")),
+        tuned=ModelNames(name=tuned.name, identity=tuned.identity, system=test.systems.get("tuned")),
         critic=critic.name,
         source=test.source,
         prompts=len(responses),

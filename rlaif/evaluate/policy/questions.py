@@ -5,16 +5,17 @@ The probes are few, so they detect only large and frequent losses.
 
 import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator
 
 from rlaif.config.judging import JudgingConfig
-from rlaif.config.run import SamplingConfig
+from rlaif.config.sampling import SamplingConfig
 from rlaif.constitution.schema import Constitution
+from rlaif.evaluate.policy.gains_and_losses import Side
 from rlaif.models.config import ModelConfig
 from rlaif.records import Message, Prompt, Record
 from rlaif.seeds import content_hash
@@ -101,6 +102,8 @@ class PolicyTest:
     cache: Path
     logs: Path
     seed: int = 0
+    systems: Mapping[Side, str] = field(default_factory=dict)
+    """System prompts of the models, for all questions with a response in words."""
     second_opinion: bool = False
     """Whether the critic also reads the responses to harmless and harmful requests."""
     dropped: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rlaif.config.judging import JudgingConfig
-from rlaif.config.run import SamplingConfig
+from rlaif.config.sampling import SamplingConfig
 from rlaif.constitution.schema import Constitution
 from rlaif.evaluate.policy.gains_and_losses import Line
 from rlaif.evaluate.policy.held_out import without_trained_on

@@ -111,6 +111,23 @@ def test_where_programs_decide_no_critic_judges_its_own_responses(rlaif: Rlaif, 
     ).out.replace("\n", " ")
 
 
+def test_the_rules_as_a_system_prompt_are_a_control_for_a_trained_model(
+    rlaif: Rlaif, servers: list[SimulatedServer]
+) -> None:
+    base, tuned, _ = servers
+    given = ["--base", base.url, "--tuned", tuned.url, "--base-system", "constitution", "--limit", "2"]
+    said = rlaif(*given, *WHAT, "--out", "ev")
+    assert "base with a system prompt → tuned" in said.out
+    first, *others = base.latest["sample"]["messages"]
+    assert first["role"] == "system" and "keeps to the rules below" in first["content"]
+    assert [turn["role"] for turn in others] == ["user"]
+    assert tuned.latest["sample"]["messages"][0]["role"] == "user"
+    found = PolicyEvaluation.model_validate_json(Path("ev/evaluation.json").read_text())
+    assert (found.base.system, found.tuned.system) == (first["content"], None)
+    drift = next(line for line in found.lines if line.name == "divergence")
+    assert (drift.finding, drift.note) == ("not measured", "a system prompt makes another text of each prompt")
+
+
 def test_the_same_command_asks_nothing_twice(rlaif: Rlaif, given: list[str], servers: list[SimulatedServer]) -> None:
     one = rlaif(*given, *WHAT, "--limit", "4", "--json")
     asked = [len(server.asked) for server in servers]

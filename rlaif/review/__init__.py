@@ -1,0 +1,1 @@
+"""A local page on which people review the pairs of a run by hand."""
