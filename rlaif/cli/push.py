@@ -12,11 +12,13 @@ import yaml
 
 from rlaif.cli.console import visible
 from rlaif.cli.options import Json
+from rlaif.errors import UsageError
 from rlaif.text.wording import counted
 
 if TYPE_CHECKING:
     from rlaif.hub.repository import Target
     from rlaif.hub.upload import CardOptions, Upload
+    from rlaif.runs.reader import Run
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,18 @@ class Where:
     repo: str
     private: bool = False
     revision: str | None = None
-    certified: bool = False
+    labels: str = "critic"
+    """Whose labels of a run: `critic`, `certified` (of those, the certified pairs) or `people`."""
     with_run: bool = False
+
+    @property
+    def run_class(self) -> "type[Run]":
+        """The class by which a run is read for these labels."""
+        from rlaif.runs.certified import CertifiedRun  # noqa: PLC0415
+        from rlaif.runs.reader import Run  # noqa: PLC0415
+        from rlaif.runs.reviewed import ReviewedRun  # noqa: PLC0415
+
+        return {"critic": Run, "certified": CertifiedRun, "people": ReviewedRun}[self.labels]
 
 
 def push_command(  # noqa: PLR0913, PLR0917  (a command line's flags)
@@ -48,6 +60,9 @@ def push_command(  # noqa: PLR0913, PLR0917  (a command line's flags)
     certified: Annotated[
         bool, typer.Option("--certified", help="Of a run: only the pairs that its certificate keeps.")
     ] = False,
+    people: Annotated[
+        bool, typer.Option("--people", help="Of a run: people's labels where they reviewed it (rlaif review).")
+    ] = False,
     with_run: Annotated[bool, typer.Option("--with-run", help="Of a run: its summary and rules, too.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go; nothing is sent.")] = False,
     json_: Json = False,
@@ -66,7 +81,10 @@ def push_command(  # noqa: PLR0913, PLR0917  (a command line's flags)
     from rlaif.hub.upload import CardOptions  # noqa: PLC0415  (imports the hub's client)
 
     said = CardOptions(license_, tuple(language or ()), base_model, dataset)
-    where = Where(repo, private, revision, certified, with_run)
+    if certified and people:
+        raise UsageError("--certified and --people: a certificate is about the critic's labels; choose one of them")
+    labels = "certified" if certified else "people" if people else "critic"
+    where = Where(repo, private, revision, labels, with_run)
     push_job(source, where, said, dry_run=dry_run, as_json=json_)
 
 
@@ -83,7 +101,7 @@ def push_job(source: Path, where: Where, said: "CardOptions", *, dry_run: bool, 
         _print_pushed(pushed, where, as_json=as_json)
         return
     with tempfile.TemporaryDirectory() as temporary:
-        upload = make_upload(source, Path(temporary), said, certified=where.certified, with_run=where.with_run)
+        upload = make_upload(source, Path(temporary), said, where.run_class, with_run=where.with_run)
         _print_plan(upload, where, as_json=as_json)
 
 
@@ -108,7 +126,7 @@ def publish(source: Path, target: "Target", where: Where, said: "CardOptions", *
     from rlaif.hub.upload import make_upload  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as temporary:
-        upload = make_upload(source, Path(temporary), said, certified=where.certified, with_run=where.with_run)
+        upload = make_upload(source, Path(temporary), said, where.run_class, with_run=where.with_run)
         upload = upload.with_license(said.license or target.license)
         for warning in upload.warnings:
             print(f"! {visible(warning)}", file=sys.stderr)

@@ -1,7 +1,7 @@
 """What goes to the hub: a folder of links and of copies without local paths, made of a run, an export or a model."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any, Literal
@@ -10,9 +10,8 @@ from huggingface_hub import DatasetCard, ModelCard
 
 from rlaif.datasets.export import MARK, export_trl
 from rlaif.errors import UsageError
-from rlaif.hub.publishable import private_roots, publishable
+from rlaif.hub.publishable import folders_named, private_roots, publishable
 from rlaif.models.hub_id import dataset_id, hub_id
-from rlaif.runs.certified import CertifiedRun
 from rlaif.runs.reader import Run
 from rlaif.runs.summary import Summary, summarise
 from rlaif.text.wording import counted
@@ -94,18 +93,20 @@ def kind_of(source: Path) -> Kind:
 
 
 def make_upload(
-    source: Path, folder: Path, said: CardOptions, *, certified: bool = False, with_run: bool = False
+    source: Path, folder: Path, said: CardOptions, labels: type[Run] = Run, *, with_run: bool = False
 ) -> Upload:
-    """Write what is to be published into an empty folder. Raises UsageError for what is not finished or has no rows."""
+    """Write what is to be published into an empty folder. Raises UsageError for what is not finished or has no rows.
+
+    `labels` is the class by which a run is read, such as `CertifiedRun`.
+    """
     kind = kind_of(source)
-    if kind == "model" and (certified or with_run):
-        raise UsageError(f"--certified and --with-run are for a run; {source} is a model")
+    is_run = (source / "manifest.json").is_file()
+    if not is_run and (labels is not Run or with_run):
+        raise UsageError(f"--certified, --people and --with-run are for a run; {source} is another folder")
     if kind == "model":
         upload = _of_model(source, folder, said)
-    elif (source / "manifest.json").is_file():
-        upload = _of_run(source, folder, certified=certified, with_run=with_run)
-    elif certified or with_run:
-        raise UsageError(f"--certified and --with-run are for a run; {source} is an exported dataset")
+    elif is_run:
+        upload = _of_run(labels(source), folder, with_run=with_run)
     else:
         upload = _of_export(source, folder)
     head: dict[str, Any] = {"license": said.license, "language": list(said.language) or None}
@@ -114,10 +115,9 @@ def make_upload(
     return replace(upload, warnings=(*upload.warnings, *([NO_LICENSE] if unknown else [])))
 
 
-def _of_run(source: Path, folder: Path, *, certified: bool, with_run: bool) -> Upload:
+def _of_run(run: Run, folder: Path, *, with_run: bool) -> Upload:
     """Export a run anew, as its thresholds or certificate may have changed since the last export."""
-    run = CertifiedRun(source) if certified else Run(source)
-    summary = summarise(run)
+    source, summary = run.path, summarise(run)
     if summary.open:
         raise UsageError(
             f"{source} is not finished: {summary.open} of {summary.prompts} prompts were not reached; run "
@@ -125,10 +125,12 @@ def _of_run(source: Path, folder: Path, *, certified: bool, with_run: bool) -> U
         )
     rows = export_trl(run, folder / "dataset", summary)
     exported = folder / "staged"
-    upload = _staged("dataset", source, folder / "dataset", exported, rows)
+    named = [run.config.model_dump(mode="json"), summary.model_dump(mode="json"), run.manifest.prompts]
+    roots = private_roots(source, *folders_named(named))
+    upload = _staged("dataset", source, folder / "dataset", exported, rows, roots)
     if with_run:
         for name, text in _of_the_run(source, summary).items():
-            _write(exported / "run" / name, publishable(text, private_roots(source))[0])
+            _write(exported / "run" / name, publishable(text, roots)[0])
     failed = f"{counted(summary.failures, 'prompt')} of {summary.prompts} failed and are not in the dataset"
     return replace(upload, warnings=(*summary.warnings, *([failed] if summary.failures else [])))
 
@@ -148,7 +150,9 @@ def _of_export(source: Path, folder: Path) -> Upload:
         warnings = tuple(map(str, mark.get("warnings", ())))
     except (ValueError, LookupError, TypeError, AttributeError):
         raise UsageError(f"{source / MARK} cannot be read; export the run again") from None
-    return replace(_staged("dataset", source, source, folder / "staged", rows), warnings=warnings)
+    return replace(
+        _staged("dataset", source, source, folder / "staged", rows, private_roots(source)), warnings=warnings
+    )
 
 
 def _of_model(source: Path, folder: Path, said: CardOptions) -> Upload:
@@ -156,7 +160,8 @@ def _of_model(source: Path, folder: Path, said: CardOptions) -> Upload:
     assert training is not None  # `kind_of` saw it
     if not training.finished:
         raise UsageError(f"{source}: the training is not finished; the same `rlaif train` command continues it")
-    upload = _staged("model", source, source, folder / "staged", {})
+    roots = private_roots(source, *folders_named(training.model_dump(mode="json")))
+    upload = _staged("model", source, source, folder / "staged", {}, roots)
     _name_origins(upload.folder / MANIFEST, {"model": hub_id(training.model), "data": dataset_id(training.data)})
     adapter = upload.folder / "adapter_config.json"
     base = said.base_model or (hub_id if adapter.is_file() else base_id)(training.model)
@@ -173,11 +178,13 @@ def _of_model(source: Path, folder: Path, said: CardOptions) -> Upload:
     return replace(upload, warnings=() if base else (no_base,))
 
 
-def _staged(kind: Kind, source: Path, origin: Path, folder: Path, rows: Mapping[str, int]) -> Upload:
+def _staged(
+    kind: Kind, source: Path, origin: Path, folder: Path, rows: Mapping[str, int], roots: Sequence[str]
+) -> Upload:
     """Fill a folder with links to the files of `origin`, and with copies of its texts without local paths."""
     if kind == "dataset" and not any(rows.values()):
         raise UsageError(f"{source} has no rows to publish; see `rlaif show {source}`")
-    roots, cut = private_roots(source), 0
+    cut = 0
     for path in _published(origin, kind):
         place = folder / path.relative_to(origin)
         if path.suffix in _CLEANED or path.name in _CLEANED_JSON:

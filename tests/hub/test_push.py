@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from rlaif.api import generate
+from rlaif.hub.publishable import folders_named, private_roots, publishable
 from rlaif.testing import SimulatedServer
 from rlaif.train.directory import base_id
 from tests.command import serving
@@ -94,6 +95,12 @@ def test_nothing_of_this_machine_is_published(hub: StandIn, rlaif, made: Path, t
     assert f"See notes.txt and https://example.org/x, not https://example.org{tmp_path}." in text
     assert rules["name"] in text
     assert str(made.parent).encode() not in b"".join(files.values())
+
+
+def test_paths_that_only_the_settings_name_are_cut_too() -> None:
+    roots = private_roots(*folders_named({"gold": ["/data/team/gold.jsonl"], "say": "and/or", "n": 1}))
+    assert publishable("fitted on /data/team/gold.jsonl (2)", roots) == ("fitted on gold.jsonl (2)", 1)
+    assert publishable("in /data/teamwork or /data", roots) == ("in /data/teamwork or /data", 0)
 
 
 def test_a_second_push_sends_what_changed_and_keeps_the_license(hub: StandIn, rlaif, made: Path) -> None:
