@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -186,6 +188,14 @@ def test_private_is_refused_where_the_repository_is_public(hub: StandIn, rlaif, 
     said = rlaif("push", str(made), "--repo", "first", "--private")
     assert said.complains(2, "ada/first exists already and is public")
     assert hub.uploads == []
+
+
+def test_an_unfinished_run_is_refused_with_the_number_of_open_prompts(rlaif, made: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(made, tmp_path / "one"))
+    with closing(sqlite3.connect(run / "run.sqlite")) as store, store:
+        store.execute("DELETE FROM traces WHERE prompt_id IN (SELECT prompt_id FROM traces LIMIT 3)")
+    said = rlaif("push", str(run), "--repo", "first")
+    assert said.complains(2, "3 of 20 prompts were not reached", f"rlaif generate {run}")
 
 
 def test_a_folder_that_is_nothing_of_ours_is_refused(rlaif, made: Path, tmp_path: Path) -> None:
