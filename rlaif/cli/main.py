@@ -34,6 +34,7 @@ COMMANDS = {
         "Measure a judge, collected verdicts, or a policy before and after training.",
     ),
     "train": ("rlaif.cli.train:app", "Train a model with TRL: on revisions, on preference pairs, or on both."),
+    "push": ("rlaif.cli.push:push_command", "Upload a run's dataset or a trained model to the Hugging Face Hub."),
 }
 app = group(
     COMMANDS,
