@@ -59,7 +59,7 @@ def card_head(run: Run, contents: Contents, tables: Mapping[str, Table]) -> Data
         license="unknown",
         language=[code for code, share in contents.languages.items() if share >= LEAST_SHARE] or None,
         annotations_creators=["machine-generated"],
-        language_creators=["machine-generated"],
+        language_creators=["machine-generated" if run.config.responses is None else "found"],
         size_categories=[size_category(sum(contents.counts.values()))],
         source_datasets=_sources(run),
         task_categories=["text-generation"],
