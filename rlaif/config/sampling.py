@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Self
 
 from pydantic import (
@@ -156,6 +157,19 @@ def samplings_of(policies: Sequence[PolicyConfig], sampling: SamplingConfig) -> 
         PolicySampling(policy.name, policy.model, _merged(policy, sampling, n), policy.system)
         for policy, n in zip(policies, numbers, strict=True)
     ]
+
+
+def refuse_same_questions(policies: Sequence[PolicySampling]) -> None:
+    """Raise ValueError for two policies that are asked the same: every response of one would be that of the other."""
+    for one, other in combinations(policies, 2):
+        asked = [policy.questions() | {"model": policy.model} for policy in (one, other)]
+        for question in asked:
+            question["sampling"].pop("n")
+        if asked[0] == asked[1]:
+            raise ValueError(
+                f"policies {one.name} and {other.name} have the same model, system prompt and sampling, so they would "
+                "write the same responses; change one of them or leave it out"
+            )
 
 
 def _merged(policy: PolicyConfig, sampling: SamplingConfig, n: int) -> SamplingConfig:
