@@ -14,7 +14,6 @@ from huggingface_hub import DatasetCardData
 from rlaif.datasets.columns import features
 from rlaif.datasets.formats import Table
 from rlaif.models.hub_id import dataset_id, hub_id_of_served
-from rlaif.runs.given import GIVEN
 from rlaif.runs.reader import Run
 from rlaif.runs.reviewed import ReviewedRun
 from rlaif.shipped import SEED_PROMPTS
@@ -61,7 +60,7 @@ def card_head(run: Run, contents: Contents, tables: Mapping[str, Table]) -> Data
         license="unknown",
         language=[code for code, share in contents.languages.items() if share >= LEAST_SHARE] or None,
         annotations_creators=None if isinstance(run, ReviewedRun) else ["machine-generated"],
-        language_creators=None if (run.path / GIVEN).is_file() else ["machine-generated"],
+        language_creators=["machine-generated" if run.config.responses is None else "found"],
         size_categories=[size_category(sum(contents.counts.values()))],
         source_datasets=_sources(run),
         task_categories=["text-generation"],
