@@ -6,6 +6,7 @@ run = generate(RunConfig.load("examples/demo.yaml"))
 run.pairs          # a pandas DataFrame, one row per preference pair
 
 label("answers.jsonl", constitution="honesty", critic="Qwen/Qwen3-8B", out="runs/labelled")   # responses that exist
+reward("honesty", "http://127.0.0.1:8000/v1")   # a reward function for TRL's GRPO trainer
 """
 
 from importlib import import_module
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from rlaif.config.run import RunConfig
     from rlaif.constitution.load import load_constitution
     from rlaif.constitution.schema import Constitution
+    from rlaif.rewards import reward
     from rlaif.runs.reader import Run
 
-__all__ = ["Constitution", "Run", "RunConfig", "__version__", "generate", "label", "load_constitution"]
+__all__ = ["Constitution", "Run", "RunConfig", "__version__", "generate", "label", "load_constitution", "reward"]
 
 _MODULES = {
     "Constitution": "rlaif.constitution.schema",
@@ -29,6 +31,7 @@ _MODULES = {
     "generate": "rlaif.api",
     "label": "rlaif.api",
     "load_constitution": "rlaif.constitution.load",
+    "reward": "rlaif.rewards",
 }
 
 

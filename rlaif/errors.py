@@ -7,7 +7,8 @@
     │   ├── GoldError           gold labels, or verdicts collected elsewhere, are not valid
     │   ├── UnfitJudgeError     the judges do not reach what the run file requires; nothing was generated
     │   ├── NotCertifiedError   people's labels do not show of any pairs what was to be certified
-    │   └── RunDirectoryError   the run directory holds other files, or another process writes to it
+    │   ├── RunDirectoryError   the run directory holds other files, or another process writes to it
+    │   └── HubError            the Hugging Face Hub refuses, or cannot be reached; nothing on this machine changed
     ├── RunError                the run failed; finished prompts are kept; exit code 1
     │   ├── StorageError        the disk is full, or a file cannot be written
     │   ├── EndpointError       a model's server cannot be reached, or refuses every request
@@ -58,6 +59,10 @@ class NotCertifiedError(UsageError):
 
 class RunDirectoryError(UsageError):
     """The run directory holds other files, or another process writes to it."""
+
+
+class HubError(UsageError):
+    """The Hugging Face Hub refuses, or cannot be reached; nothing on this machine changed."""
 
 
 class RunError(RlaifError):

@@ -165,7 +165,7 @@ class _Chain:
 
 
 async def _improve(work: Work, prompt: Prompt, sampled: Response, priority: int) -> _Chain:
-    """Criticise and revise one sample, round by round; an empty or copied text ends the chain."""
+    """Criticise and revise one sample, round by round; an empty or copied text ends the chain, or an empty critique."""
     chain = _Chain([], [], [])
     current = sampled
     reviser = work.critic if work.config.revision.by == "critic" else work.policy_of(sampled)
@@ -183,10 +183,13 @@ async def _improve(work: Work, prompt: Prompt, sampled: Response, priority: int)
             priority=priority,
         )
         written, critique_reply = await critique(work.critic, work.templates, turn)
-        current, revision_reply = await revise(reviser, work.templates, turn, written)
         chain.critiques.append(written)
+        chain.replies.append(critique_reply)
+        if written.cut_in_reasoning:
+            break
+        current, revision_reply = await revise(reviser, work.templates, turn, written)
         chain.revisions.append(current)
-        chain.replies.extend((critique_reply, revision_reply))
+        chain.replies.append(revision_reply)
     return chain
 
 
@@ -225,8 +228,9 @@ def _candidates(
     dropped = []
     for response in wanted:
         if not response.text:
-            cut = response.reasoning is not None and response.finish_reason == "length"
-            dropped.append(Dropped(response=response.id, reason="cut off while reasoning" if cut else "empty"))
+            reason: Literal["cut off while reasoning", "empty"]
+            reason = "cut off while reasoning" if response.cut_in_reasoning else "empty"
+            dropped.append(Dropped(response=response.id, reason=reason))
         elif response.copied is not None:
             dropped.append(Dropped(response=response.id, reason="copied"))
         elif response.text in kept:

@@ -160,13 +160,18 @@ class Response(Record):
     reply: str
     """Key of the raw reply in the reply store."""
 
+    @property
+    def cut_in_reasoning(self) -> bool:
+        """Whether it ended at max_tokens inside its reasoning, so that it has no text."""
+        return not self.text and self.reasoning is not None and self.finish_reason == "length"
+
     @model_serializer(mode="wrap")
     def _without_policy(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out the policy where a run has one only."""
         return {name: value for name, value in write(self).items() if name != "policy" or value is not None}
 
 
-class Critique(Record):
+class Critique(SparseRecord):
     """The critic's criticism of one response under the principles drawn for it."""
 
     of: str
@@ -176,7 +181,14 @@ class Critique(Record):
     text: str
     model: str
     seed: int
+    reasoning: str | None = None
+    """The reasoning of a thinking critic before its criticism; not shown to the reviser."""
     reply: str
+
+    @property
+    def cut_in_reasoning(self) -> bool:
+        """Whether nothing but reasoning was written, so that there is no criticism to revise after."""
+        return not self.text and self.reasoning is not None
 
 
 class Verdict(Record):

@@ -17,6 +17,8 @@ from rlaif.records import Message
 from rlaif.runs.reader import Run
 from rlaif.steps.sample import with_system
 from rlaif.testing import SimulatedModel, SimulatedServer
+from rlaif.testing.simulated_model import Habit
+from rlaif.train.examples import read_pairs
 from tests.command import Rlaif, commands, serving
 
 RULES = """name: two
@@ -78,14 +80,19 @@ def test_the_stronger_policy_is_chosen_where_the_judges_agree(
     assert set(pairs.chosen_policy) == {"strong"}
     assert set(pairs.rejected_policy) == {"plain"}
     summary = json.loads(Path("out/summary.json").read_text())
-    assert summary["traces_without_pair"]["the other policy's response is better"] > 0
+    refused = summary["policies_not_paired"]
+    assert refused["the other policy's response is better"] > 0
+    assert len(pairs) + sum(refused.values()) == 60 * 2  # of each prompt two pairs, without a response twice
+    assert f"120 pairs drawn of two policies = {len(pairs)} in the dataset" in said.out
     (wins,) = summary["policies"]
     assert (wins["policy"], wins["other"], wins["matchups"]) == ("strong", "plain", 60 * 6)
     # Quality differs by 1.5 with an SD of sqrt(2): better in 86 % of all matchups, in more of those with a label.
     assert wins["by_principle"]["better"]["low"] < 0.856 < wins["by_principle"]["better"]["high"]
     assert wins["by_principle"]["short"]["low"] < 0.5 < wins["by_principle"]["short"]["high"]
     assert "policy strong wins" in said.out
-    assert "strong: 3 responses per prompt" in Path("out/dataset/README.md").read_text()
+    card = Path("out/dataset/README.md").read_text()
+    assert "strong: 3 responses per prompt" in card
+    assert "- policy strong wins" in card and "- 120 pairs drawn of two policies" in card
     # It goes on under the same settings, and not under others.
     assert rlaif("generate", "out").code == 0
     assert rlaif("generate", "out", "--set", "policies.1.system=Be brief.").complains(2, "policies", "system")
@@ -121,6 +128,19 @@ def test_one_policy_writes_what_it_wrote_before_there_were_several(
     assert json.loads(Path("alone/manifest.json").read_text())["questions"].keys() >= {"sampling", "policy"}
 
 
+def test_pairs_of_two_policies_are_templated_as_the_one_to_be_trained(
+    rlaif: Rlaif, servers: dict[str, SimulatedServer]
+) -> None:
+    def policy(name: str, **template: bool) -> dict[str, Any]:
+        return {"name": name, "model": {"url": servers[name].url, "chat_template_kwargs": template}}
+
+    policies = [policy("strong", enable_thinking=True), policy("plain", enable_thinking=False)]
+    prompts = {"path": "p.jsonl", "limit": 20}
+    assert rlaif("generate", run_file(servers, policies=policies, prompts=prompts)).code == 0
+    assert read_pairs("out").template == {"enable_thinking": False}
+    assert rlaif("generate", "out", "--set", "pairs.chosen_policy=plain").complains(2, "chosen_policy None → plain")
+
+
 def test_shares_are_of_the_whole_number() -> None:
     policies = [PolicyConfig.model_validate({"model": name, "share": share}) for name, share in (("a", 2), ("b", 1))]
     given = samplings_of([*policies, PolicyConfig.model_validate({"model": "c", "n": 1})], SamplingConfig(n=5))
@@ -131,6 +151,7 @@ def test_shares_are_of_the_whole_number() -> None:
     ("policies", "pairs", "says"),
     [
         ([{"model": "a"}, {"model": "a"}], {}, "two policies are named 'a'"),
+        ([{"model": "a"}, {"model": "a", "name": "b", "n": 2}], {}, "policies a and b have the same model, system"),
         ([{"model": "a", "n": 1, "share": 1}], {}, "give `n` or `share`, not both"),
         ([{"model": "a", "sampling": {"n": 3}}], {}, "give the number of responses as `n` of the policy"),
         ([{"model": "a", "share": 9}, {"model": "b", "share": 0.1}], {}, "policy b would write no response"),
@@ -161,3 +182,22 @@ def test_a_developers_turn_is_kept_behind_the_system_prompt() -> None:
         ("developer", "Rules.\n\nOwn."),
         ("user", "Q?"),
     ]
+
+
+def test_a_text_of_two_policies_counts_for_both(rlaif: Rlaif, servers: dict[str, SimulatedServer]) -> None:
+    # A good answer that both often give: were it the first policy's alone, that policy would seem the better one.
+    habit = Habit(says="Ask a doctor. (quality +4.00)", share=0.5, alone=True)
+    with serving(SimulatedServer(SimulatedModel(name="other", seed=7, habits=(habit,)))) as other:
+        policies = [{"name": "hot", "model": other.url}, {"name": "cool", "model": other.url, "system": "Be brief."}]
+        wins = {}
+        for names in ((0, 1), (1, 0)):
+            out = f"out{names[0]}"
+            asked = {"policies": [policies[place] for place in names], "sampling": {"n": 3, "max_tokens": 100}}
+            assert rlaif("generate", run_file(servers, **asked, out=out)).code == 0
+            (wins[names],) = json.loads(Path(out, "summary.json").read_text())["policies"]
+    one, turned = wins.values()
+    assert (one["policy"], turned["policy"]) == ("hot", "cool")
+    assert one["matchups"] == turned["matchups"] > 60 * 9 / 2
+    assert one["wins"]["value"] + turned["wins"]["value"] == pytest.approx(1)
+    shares = [found["by_principle"]["better"]["value"] for found in (one, turned)]
+    assert sum(shares) == pytest.approx(1)

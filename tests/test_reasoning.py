@@ -3,14 +3,19 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
+from rlaif.generation import generate_async
 from rlaif.runs.reader import Run
-from rlaif.testing import SimulatedModel, SimulatedServer
+from rlaif.runs.summary import warnings_of
+from rlaif.testing import Habit, SimulatedModel, SimulatedServer
+from rlaif.testing.request_kind import kind_of
 from rlaif.train.examples import read_pairs
 from tests.command import Rlaif, commands, serving
+from tests.conftest import MakeConfig
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +61,34 @@ def test_where_asked_the_thoughts_are_in_the_dataset_and_in_training(generate: R
 def test_where_asked_a_judge_reads_the_thoughts(generate: Rlaif, server: SimulatedServer) -> None:
     assert generate("--set", "judging.see_reasoning=true").code == 0
     assert json.dumps(server.latest["judge"]["messages"]).count("<think>\\nThought ") == 2
+
+
+class _CriticThatRunsOut(SimulatedServer):
+    """A server whose critiques end inside the reasoning."""
+
+    def reply_to(self, body: dict[str, Any]) -> dict[str, Any]:
+        reply = super().reply_to(body)
+        if kind_of(body) == "critique":
+            reply["choices"][0] |= {"message": {"content": None, "reasoning": "First, hm"}, "finish_reason": "length"}
+        return reply
+
+
+async def test_nothing_is_revised_after_a_critique_that_ends_inside_its_reasoning(make_config: MakeConfig) -> None:
+    async with _CriticThatRunsOut() as server:
+        run = await generate_async(make_config(server, prompts=3))
+    assert [response for trace in run.traces() for response in trace.responses if response.origin == "revision"] == []
+    assert {critique.reasoning for trace in run.traces() for critique in trace.critiques} == {"First, hm"}
+    assert any(warning.startswith("6 critiques ended inside the critic's reasoning") for warning in warnings_of(run))
+
+
+async def test_what_is_cut_off_or_still_contains_its_reasoning_is_a_warning(make_config: MakeConfig) -> None:
+    tagged = Habit(says="Well, <think>what is it?</think>", share=0.5)
+    async with SimulatedServer(SimulatedModel(habits=(tagged,), thinks=True, cut_while_thinking=0.3)) as server:
+        run = await generate_async(make_config(server, prompts=20, revision={"rounds": 0}))
+    texts = [response.text for trace in run.traces() for response in trace.responses]
+    with_tags, cut = sum("<think>" in text for text in texts), texts.count("")
+    assert min(with_tags, cut) > 0
+    warnings = "\n".join(warnings_of(run))
+    assert f"{with_tags} of 40 responses have tags of reasoning (such as <think>) in their text" in warnings
+    assert f"{cut} of 40 responses ended at max_tokens inside their reasoning and were not compared" in warnings
+    assert json.loads((run.path / "dataset" / "rlaif.json").read_text())["warnings"] == warnings_of(run)

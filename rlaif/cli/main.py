@@ -27,6 +27,7 @@ COMMANDS = {
     "review": ("rlaif.cli.review:review_command", "Review a run's pairs by hand, and see how far people agree."),
     "report": ("rlaif.cli.report:report", "Write a run, a comparison or an evaluation as one HTML file."),
     "serve": ("rlaif.cli.serve:serve", "Run a managed vLLM server in the foreground, until Ctrl-C."),
+    "serve-reward": ("rlaif.cli.serve_reward:serve_reward", "Serve rewards under a constitution, for GRPO."),
     "doctor": (
         "rlaif.cli.doctor:doctor",
         "Show what is installed, what fits on this machine, and what to fix.",
@@ -37,6 +38,7 @@ COMMANDS = {
         "Measure a judge, collected verdicts, or a policy before and after training.",
     ),
     "train": ("rlaif.cli.train:app", "Train a model with TRL: on revisions, on preference pairs, or on both."),
+    "push": ("rlaif.cli.push:push_command", "Upload a run's dataset or a trained model to the Hugging Face Hub."),
 }
 app = group(
     COMMANDS,

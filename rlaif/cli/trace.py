@@ -151,7 +151,8 @@ def marked_difference(before: str, after: str, *, least: float = 0.5) -> Text:
 def _print_response(trace: Trace, conclusion: Conclusion, response: Response, console: Console) -> None:
     strength = conclusion.strengths.get(response.id)
     cut = ["cut at max_tokens"] if response.finish_reason == "length" else []
-    facts = [response.id, response.origin, response.model]
+    by = [] if response.policy is None else [f"policy {response.policy}"]
+    facts = [response.id, response.origin, *by, response.model]
     facts += _file_label(trace, response) if response.origin == "given" else [f"seed {response.seed}", *cut]
     if strength is not None:
         facts.append(f"score {_strength(strength.value, strength.se)}")

@@ -12,6 +12,7 @@ import typer
 from rlaif.cli.lazy import group
 from rlaif.cli.live import TrainScreen
 from rlaif.cli.options import Json
+from rlaif.cli.train_push import TrainPush
 from rlaif.train.config import CONFIGS, CaiConfig, Flags, load_config, trl_flags
 from rlaif.train.directory import TrainingManifest
 from rlaif.train.metrics import result_lines
@@ -25,6 +26,11 @@ UseLora = Annotated[
     bool | None, typer.Option("--lora/--full", help="Train adapters, or all weights; by default all where they fit.")
 ]
 Seed = Annotated[int | None, typer.Option(help="Seed of every random choice.")]
+ReportTo = Annotated[
+    str | None, typer.Option(help="Trackers of the metrics, by commas: wandb, mlflow, tensorboard, …; none by default.")
+]
+Push = Annotated[str | None, typer.Option(help="Upload the model to this repository of the Hugging Face Hub.")]
+Private = Annotated[bool, typer.Option("--private", help="With --push: nobody else can see the repository.")]
 Certified = Annotated[
     bool | None, typer.Option("--certified", help="Train on the pairs that `rlaif certify` kept, only.")
 ]
@@ -47,6 +53,7 @@ def _shared(  # noqa: PLR0913, PLR0917  (a command line's options)
     lora: UseLora = None,
     merge: Annotated[bool | None, typer.Option("--merge", help="Merge adapters into the weights at the end.")] = None,
     seed: Seed = None,
+    report_to: ReportTo = None,
 ) -> Flags:
     """Return the settings that `dpo`, `sft` and `reward` share, under their keys in a training file."""
     return {
@@ -60,6 +67,7 @@ def _shared(  # noqa: PLR0913, PLR0917  (a command line's options)
         ("method",): _method(lora),
         ("merge",): merge,
         ("seed",): seed,
+        ("trl", "report_to"): report_to.split(",") if report_to else None,
     }
 
 
@@ -69,14 +77,21 @@ def _command(stage: Stage) -> Callable[[Callable[..., Flags]], Command]:
     def decorate(own: Callable[..., Flags]) -> Command:
         own_names, shared_names = inspect.signature(own).parameters, inspect.signature(_shared).parameters
 
-        def command(config: File = None, trl: Trl = None, json_: Json = False, **given: Any) -> None:  # noqa: ANN401
+        def command(
+            config: File = None,
+            trl: Trl = None,
+            push: Push = None,
+            private: Private = False,
+            json_: Json = False,
+            **given: Any,  # noqa: ANN401
+        ) -> None:
             flags = {**own(**_some(given, own_names)), **_shared(**_some(given, shared_names))}
             flags |= {("trl", name): value for name, value in trl_flags(trl).items()}
-            _train(stage, config, flags, as_json=json_)
+            _train(stage, config, flags, TrainPush.checked(push, private=private), as_json=json_)
 
-        file, options, as_json, _ = inspect.signature(command).parameters.values()
+        file, *options, _ = inspect.signature(command).parameters.values()
         data, model, out, *others = shared_names.values()
-        shown = [data, model, out, file, *own_names.values(), *others, options, as_json]
+        shown = [data, model, out, file, *own_names.values(), *others, *options]
         command.__doc__ = own.__doc__
         command.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
         return command
@@ -139,13 +154,16 @@ def train_reward(
     return {("margins",): margins, ("certified",): certified}
 
 
-def train_cai(
+def train_cai(  # noqa: PLR0913, PLR0917  (a command line's options)
     data: Data = None,
     model: Model = None,
     out: Out = None,
     config: File = None,
     lora: UseLora = None,
     seed: Seed = None,
+    report_to: ReportTo = None,
+    push: Push = None,
+    private: Private = False,
     json_: Json = False,
 ) -> None:
     """Train on a run's revisions (into OUT/sft), then train that model on the run's pairs (into OUT/dpo).
@@ -159,23 +177,36 @@ def train_cai(
     from rlaif.train.training import train_cai  # noqa: PLC0415
 
     flags: Flags = {("data",): data, ("model",): model, ("out",): str(out) if out else None, ("seed",): seed}
-    stages: Flags = {("sft", "method"): _method(lora), ("dpo", "method"): _method(lora)}
+    stages: dict[tuple[str, ...], Any] = {}
+    for stage in ("sft", "dpo"):
+        stages[stage, "method"] = _method(lora)
+        stages[stage, "trl", "report_to"] = report_to.split(",") if report_to else None
     settings = load_config(CaiConfig, config, _given({**flags, **stages}))
+    pushing = TrainPush.checked(push, private=private)
     with TrainScreen(quiet=json_) as screen:
         folders = train_cai(settings, screen)
+    if not _first_process():
+        return
     if json_:
         print(json.dumps({folder.name: manifest.model_dump(mode="json") for folder, manifest in folders}))
     for folder, manifest in folders if not json_ else []:
         _print_result(folder, manifest, as_json=False)
+    pushing.send(folders[-1][0], as_json=json_)
 
 
-def _train(stage: Stage, file: Path | None, flags: Flags, *, as_json: bool) -> None:
+def _train(stage: Stage, file: Path | None, flags: Flags, pushing: TrainPush, *, as_json: bool) -> None:
     from rlaif.train.training import train  # noqa: PLC0415
 
     config = load_config(CONFIGS[stage], file, _given(flags))
     with TrainScreen(quiet=as_json) as screen:
         manifest = train(config, screen)
-    _print_result(Path(config.out), manifest, as_json=as_json)
+    if _first_process():
+        _print_result(Path(config.out), manifest, as_json=as_json)
+        pushing.send(Path(config.out), as_json=as_json)
+
+
+def _first_process() -> bool:
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _method(lora: bool | None) -> str | None:
@@ -191,8 +222,6 @@ def _given(flags: Flags) -> Flags:
 
 
 def _print_result(folder: Path, manifest: TrainingManifest, *, as_json: bool) -> None:
-    if os.environ.get("RANK", "0") != "0":
-        return
     if as_json:
         print(json.dumps({"folder": str(folder), **manifest.model_dump(mode="json")}))
         return

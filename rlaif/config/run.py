@@ -18,7 +18,14 @@ from pydantic import (
 
 from rlaif.base import Section
 from rlaif.config.judging import JudgingConfig
-from rlaif.config.sampling import CONSTITUTION, PolicyConfig, PolicySampling, SamplingConfig, samplings_of
+from rlaif.config.sampling import (
+    CONSTITUTION,
+    PolicyConfig,
+    PolicySampling,
+    SamplingConfig,
+    refuse_same_questions,
+    samplings_of,
+)
 from rlaif.constitution.schema import Constitution
 from rlaif.errors import ConfigError
 from rlaif.models.config import ModelConfig, model_from_text
@@ -145,7 +152,7 @@ class RunConfig(Section):
             raise ValueError("give either `policy` or `policies`")
         if self.policies and self.responses is not None:
             raise ValueError("nothing is sampled where `responses` are given; leave out `policies`")
-        _ = self.sampled_by  # which raises where a policy would write nothing
+        refuse_same_questions(self.sampled_by)
         return self
 
     @model_serializer(mode="wrap")
@@ -248,6 +255,13 @@ class RunConfig(Section):
         first, second = self.policies[0].name, self.policies[1].name
         chosen = self.pairs.chosen_policy or (second if self.pairs.rejected_policy == first else first)
         return chosen, self.pairs.rejected_policy or (second if chosen == first else first)
+
+    @property
+    def to_train(self) -> ModelConfig:
+        """The policy that pairs are made for: that of the rejected responses under policy-vs-policy, else the first."""
+        if self.pairs.select != "policy-vs-policy":
+            return self.policy
+        return next(policy.model for policy in self.policies if policy.name == self.against[1])
 
     def questions(self) -> dict[str, Any]:
         """Return the settings on which requests to models depend; changes of other settings keep all traces."""

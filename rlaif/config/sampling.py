@@ -1,7 +1,9 @@
 """Sampling of responses: the settings of a run, and those of each policy where there are several."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Self
 
 from pydantic import (
@@ -20,7 +22,12 @@ from rlaif.yaml_file import explain_validation
 
 OPTIONAL = ("top_k", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty", "response_format")
 """Settings of the sampling that are sent only where they are set."""
-SET_ELSEWHERE = {*ChatRequest.model_fields, *OPTIONAL, "model", "stream", "tool_choice", "max_completion_tokens"}
+SET_ELSEWHERE = {
+    *ChatRequest.model_fields,
+    *OPTIONAL,
+    *("model", "stream", "stream_options", "tool_choice", "max_completion_tokens"),
+    *("prompt_logprobs", "echo", "use_beam_search", "best_of"),
+}
 """Fields of a request that `extra_body` must not contain."""
 
 
@@ -31,8 +38,8 @@ class SamplingConfig(Section):
     """Responses to each prompt, in one request."""
     temperature: float = Field(default=1.0, ge=0, le=5)
     top_p: float = Field(default=1.0, gt=0, le=1)
-    top_k: int | None = Field(default=None, ge=1)
-    """Sample among the `top_k` most likely tokens (vLLM and others; not in OpenAI's API)."""
+    top_k: int | None = Field(default=None, ge=-1)
+    """Sample among the `top_k` most likely tokens, 0 or -1 for all (vLLM and others; not in OpenAI's API)."""
     min_p: float | None = Field(default=None, ge=0, le=1)
     """Leave out tokens less likely than this share of the most likely one (vLLM and others)."""
     presence_penalty: float | None = Field(default=None, ge=-2, le=2)
@@ -58,6 +65,22 @@ class SamplingConfig(Section):
         if taken := sorted(extra.keys() & SET_ELSEWHERE):
             raise ValueError(f"`{taken[0]}` is set by rlaif or by a setting of its own; leave it out of extra_body")
         return extra
+
+    @field_validator("extra_body", "response_format")
+    @classmethod
+    def _is_json(cls, value: dict[str, Any]) -> dict[str, Any]:
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"cannot be sent as JSON: {error}") from None
+        return value
+
+    @field_validator("stop")
+    @classmethod
+    def _stops_at_something(cls, stop: tuple[str, ...]) -> tuple[str, ...]:
+        if "" in stop:
+            raise ValueError("an empty text would end every response; leave it out")
+        return stop
 
     @property
     def extra(self) -> dict[str, Any]:
@@ -156,6 +179,19 @@ def samplings_of(policies: Sequence[PolicyConfig], sampling: SamplingConfig) -> 
         PolicySampling(policy.name, policy.model, _merged(policy, sampling, n), policy.system)
         for policy, n in zip(policies, numbers, strict=True)
     ]
+
+
+def refuse_same_questions(policies: Sequence[PolicySampling]) -> None:
+    """Raise ValueError for two policies that are asked the same: every response of one would be that of the other."""
+    for one, other in combinations(policies, 2):
+        asked = [policy.questions() | {"model": policy.model} for policy in (one, other)]
+        for question in asked:
+            question["sampling"].pop("n")
+        if asked[0] == asked[1]:
+            raise ValueError(
+                f"policies {one.name} and {other.name} have the same model, system prompt and sampling, so they would "
+                "write the same responses; change one of them or leave it out"
+            )
 
 
 def _merged(policy: PolicyConfig, sampling: SamplingConfig, n: int) -> SamplingConfig:

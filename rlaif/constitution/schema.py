@@ -69,7 +69,7 @@ class Principle(Record):
 
     id: Slug
     why: str = ""
-    """Why the rule exists, for readers; never sent to a model."""
+    """Why the rule exists; sent to a policy only whose system prompt is the constitution."""
     group: Slug | None = None
     """Aim of the rule, such as `helpful`; conflicts between groups are measured."""
     critique: Text | None = None
@@ -78,6 +78,9 @@ class Principle(Record):
     """Instruction to the reviser: what to change."""
     compare: Text | None = None
     """The question put to the judge about two responses."""
+    satisfies: Text | None = None
+    """What the rule asks of one response, for judges of the kind `satisfies` and for rewards, such as: that it says how
+    sure it is. Without it, they ask by `compare`."""
     check: Check | None = None
     """A program in place of a `compare` question: a response that passes beats one that does not."""
     weight: Weight = 1.0

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from huggingface_hub import DatasetCard
 
 from rlaif.config.run import RunConfig
+from rlaif.config.sampling import CONSTITUTION
 from rlaif.datasets.card_head import LEAST_SHARE, Contents, card_head, prompts_name
 from rlaif.datasets.columns import column_table
 from rlaif.datasets.formats import Table
@@ -12,11 +13,13 @@ from rlaif.runs.certificate import Certificate, certificate_words, shares_of_tag
 from rlaif.runs.certified import CertifiedRun, certificate_in_force
 from rlaif.runs.description import (
     corrected_words,
+    drawn_lines,
     given_lines,
     given_words,
     judge_words,
     panel_words,
     people_words,
+    policy_lines,
     sampling_words,
     strategy_words,
 )
@@ -40,6 +43,7 @@ def dataset_card(run: Run, summary: Summary, contents: Contents, tables: Mapping
             *(["## People\n\n" + _people(reviewed)] if reviewed else []),
             "## Constitution\n\n" + _rules(run),
             "## How it was made\n\n" + _method(run, summary),
+            *(["## The policies\n\n" + _policies(run, summary)] if summary.policies else []),
             "## What was left out\n\n" + _left_out(summary),
             "## The critic\n\n" + _critic(summary),
             "## Columns\n\n" + _columns(tables, contents),
@@ -184,11 +188,19 @@ def _thresholds(config: RunConfig) -> str:
     )
 
 
+def _policies(run: Run, summary: Summary) -> str:
+    own = [(one.name, one.system) for one in run.config.policies if one.system not in {None, CONSTITUTION}]
+    lines = [f"- System prompt of {name}, which is not part of `prompt`: “{system}”" for name, system in own]
+    lines += [f"- {line.strip()}." for wins in summary.policies for line in policy_lines(wins)]
+    return "\n".join(lines)
+
+
 def _left_out(summary: Summary) -> str:
     lines = [
         *(f"- {line}." for line in given_lines(summary)),
         f"- {summary.matchups} matchups: {summary.decided} decided, "
         f"{summary.matchups - summary.decided} abstained{_reasons(summary.abstained)}.",
+        *(f"- {line}." for line in drawn_lines(summary)),
         f"- {summary.traces} traces: {summary.traces - sum(summary.traces_without_pair.values())} with a pair, "
         f"{sum(summary.traces_without_pair.values())} without{_reasons(summary.traces_without_pair)}.",
         f"- {summary.pairs_by_checks} of {summary.pairs} pairs are decided by checks alone.",

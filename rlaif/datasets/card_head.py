@@ -15,6 +15,7 @@ from rlaif.datasets.columns import features
 from rlaif.datasets.formats import Table
 from rlaif.models.hub_id import dataset_id, hub_id_of_served
 from rlaif.runs.reader import Run
+from rlaif.runs.reviewed import ReviewedRun
 from rlaif.shipped import SEED_PROMPTS
 
 LEAST_SHARE = 0.05
@@ -58,8 +59,8 @@ def card_head(run: Run, contents: Contents, tables: Mapping[str, Table]) -> Data
         pretty_name="Constitutional preference pairs",
         license="unknown",
         language=[code for code, share in contents.languages.items() if share >= LEAST_SHARE] or None,
-        annotations_creators=["machine-generated"],
-        language_creators=["machine-generated"],
+        annotations_creators=None if isinstance(run, ReviewedRun) else ["machine-generated"],
+        language_creators=["machine-generated" if run.config.responses is None else "found"],
         size_categories=[size_category(sum(contents.counts.values()))],
         source_datasets=_sources(run),
         task_categories=["text-generation"],

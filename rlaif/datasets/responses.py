@@ -99,6 +99,9 @@ def _prompt_of(where: str, place: str, read: ResponseRow, row: dict[str, object]
         raise RefusedRowError("no prompt" if "no text" in message else "unreadable prompt", message) from None
     own = next((str(row[name]) for name in _OWN_IDS if row.get(name) not in (None, "")), None)
     prompt = prompt.model_copy(update={"given": read.responses, "row": place})
+    texts = [own or "", *(f"{response.model} {response.reasoning}" for response in read.responses)]
+    if any("\ud800" <= letter <= "\udfff" for letter in "".join(texts)):
+        raise RefusedRowError("unreadable response", "an id, a model's name or a reasoning has half a surrogate pair")
     return prompt.model_copy(update={"id": own or content_hash(_content(prompt))})
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pydantic import BeforeValidator, Discriminator, Tag, TypeAdapter
 
-from rlaif.judges import listwise, pairwise_logprob, pairwise_reasoned, rating, reward
+from rlaif.judges import listwise, pairwise_logprob, pairwise_reasoned, rating, reward, satisfies
 from rlaif.judges.base import JudgeConfigBase, JudgeKind
 
 KINDS: Mapping[str, JudgeKind] = {
@@ -20,6 +20,7 @@ KINDS: Mapping[str, JudgeKind] = {
         pairwise_logprob.KIND,
         pairwise_reasoned.KIND,
         rating.KIND,
+        satisfies.KIND,
         listwise.KIND,
         reward.KIND,
     )

@@ -72,9 +72,12 @@ class ChatRequest(ModelRequest):
         tools, extra = values.pop("tools", None), values.pop("extra")
         if tools is not None:
             values["tool_choice"] = "none"
-        body = canonical_json({key: value for key, value in values.items() if value not in ([], {}, ())} | extra)
-        # Tools keep the order of their keys, in which a chat template writes them.
-        return body if tools is None else f'{body[:-1]},"tools":{tools}}}'
+        body = canonical_json({key: value for key, value in values.items() if value not in ([], {}, ())})
+        # Tools keep the order of their keys, in which a chat template writes them, and a schema that of its properties,
+        # in which they are generated.
+        ordered = {key: json.dumps(value, ensure_ascii=False) for key, value in extra.items()}
+        ordered |= {} if tools is None else {"tools": tools}
+        return body[:-1] + "".join(f",{json.dumps(key)}:{text}" for key, text in ordered.items()) + "}"
 
 
 class RewardRequest(ModelRequest):

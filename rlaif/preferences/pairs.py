@@ -5,6 +5,7 @@ thresholds: no model is needed to conclude the same run with another threshold.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -77,6 +78,8 @@ class Conclusion(Record):
     pairs: tuple[Pair, ...]
     no_pair: str | None
     """Why there is no pair at all; None when there is one."""
+    not_paired: dict[str, int]
+    """Reasons why selected pairs did not become one, and how often."""
 
     @property
     def scores(self) -> dict[str, float]:
@@ -124,6 +127,7 @@ def conclude(
         judgements=judgements,
         strengths=strengths,
         pairs=tuple(found[: pairs.per_prompt]),
+        not_paired=dict(Counter([*refused, *[ENOUGH] * len(found[pairs.per_prompt :])])),
         no_pair=None if found else _why_none(trace, judgements, refused, nothing_asked),
     )
 
@@ -144,6 +148,7 @@ def pairs_seed(run_seed: int, prompt_id: str) -> int:
 
 CONTRADICTION = "ranking and direct verdict disagree"
 OTHER_POLICY = "the other policy's response is better"
+ENOUGH = "a pair of larger margin taken"
 
 
 def sides_of(responses: Sequence[Response], pairs: PairsConfig) -> tuple[list[str], list[str]]:

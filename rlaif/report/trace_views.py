@@ -26,7 +26,7 @@ class ResponseView(Record):
     score: float | None = None
     """Strength among the prompt's candidates, in logits above their mean."""
     note: str = ""
-    """Why it was not compared, and whether it was cut at max_tokens."""
+    """The policy where there are several, why it was not compared, and whether it was cut at max_tokens."""
     by: tuple[str, ...] = ()
     """Principles drawn for the critique."""
     critique: str = ""
@@ -174,7 +174,8 @@ def as_revision(view: ResponseView, parent: str, by: tuple[str, ...], critique: 
 
 
 def _note(trace: Trace, response: Response) -> str:
-    notes = [f"not compared: {dropped.reason}" for dropped in trace.dropped if dropped.response == response.id]
+    notes = [] if response.policy is None else [f"policy {response.policy}"]
+    notes += [f"not compared: {dropped.reason}" for dropped in trace.dropped if dropped.response == response.id]
     if response.copied:
         notes.append(f"repeats its question: “{response.copied} …”")
     if response.finish_reason == "length":

@@ -134,6 +134,7 @@ def summary_lines(summary: Summary) -> list[str]:
     if summary.revision_wins is not None:
         lines.append(f"a revision beats its parent with a mean probability of {summary.revision_wins:.0%}")
     lines += [line for wins in summary.policies for line in policy_lines(wins)]
+    lines += drawn_lines(summary)
     if summary.conflicts:
         lines.append(
             f"in {summary.conflicts} of the decided matchups, a principle on its own would choose the other response"
@@ -149,10 +150,21 @@ def policy_lines(found: PolicyWins) -> list[str]:
         return [f"policies {found.policy} and {found.other}: no label in {counted(found.matchups, 'matchup')}"]
     first = (
         f"policy {found.policy} wins {share(found.wins)} of {found.wins.n:g} decided matchups with {found.other} "
-        f"({found.matchups} judged)"
+        f"({found.matchups} in all)"
     )
     by = [f"{name} {share(estimate)}" for name, estimate in found.by_principle.items()]
     return [first, *([f"  under one rule alone: {', '.join(by)}"] if len(by) > 1 else [])]
+
+
+def drawn_lines(summary: Summary) -> list[str]:
+    """Return what became of the pairs drawn of two policies, as lines of text; none without any left out."""
+    if not summary.policies_not_paired:
+        return []
+    left_out = sum(summary.policies_not_paired.values())
+    return [
+        f"{counted(summary.pairs + left_out, 'pair')} drawn of two policies = {summary.pairs} in the dataset + "
+        f"{left_out} left out" + _reasons(summary.policies_not_paired)
+    ]
 
 
 def share(estimate: Estimate) -> str:
@@ -165,7 +177,7 @@ def given_words(file: GivenFile) -> str:
     named = [f"{name} ({number:,})" for name, number in sorted(file.models.items(), key=lambda one: -one[1])]
     shown = ", ".join(named[:MODELS_SHOWN]) + (f" and {len(named) - MODELS_SHOWN} more" * (len(named) > MODELS_SHOWN))
     return (
-        f"given by {file.file}, shape {file.shape}; none sampled; written by {shown or 'models that it does not name'}"
+        f"given by {file.name}, shape {file.shape}; none sampled; written by {shown or 'models that it does not name'}"
     )
 
 
@@ -181,7 +193,7 @@ def given_lines(summary: Summary) -> list[str]:
         return []
     file, rest = summary.given.file, {"not reached": summary.open, "refused": sum(summary.given.file.refused.values())}
     lines = [
-        f"{counted(file.rows, 'row')} of {file.file} = {summary.traces} judged + {counted(summary.failures, 'failure')}"
+        f"{counted(file.rows, 'row')} of {file.name} = {summary.traces} judged + {counted(summary.failures, 'failure')}"
         + "".join(f" + {number} {name}" for name, number in rest.items() if number or name == "refused")
         + _reasons(file.refused)
     ]

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rlaif.errors import RunDirectoryError
+from rlaif.models.hub_id import dataset_id
 from rlaif.records import Record
 
 GIVEN = "responses.json"
@@ -36,6 +37,11 @@ class GivenFile(Record):
     """Refused rows by reason."""
     models: dict[str, int]
     """Responses by the model that the file names."""
+
+    @property
+    def name(self) -> str:
+        """The file's name without its folders, which are not to be published; the id of a hub dataset as it is."""
+        return dataset_id(self.file) or Path(self.file).name
 
 
 def given_files(file: GivenFile, refused: Iterable[RefusedRow]) -> dict[str, str]:

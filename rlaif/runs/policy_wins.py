@@ -1,10 +1,12 @@
 """Which of several policies wins, over all and under each principle, with 95 % intervals over prompts.
 
 The input are the judged matchups of two policies' samples, of the design only: later ones are asked because of the
-ranking. Judges do not see which policy wrote a response.
+ranking. Judges do not see which policy wrote a response. A text that several samples have is judged once and counts for
+each of them, whichever of them was kept: otherwise only the policy that is named first would have it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 from rlaif.preferences.judgement import Judgement
@@ -19,7 +21,7 @@ class PolicyWins(Record):
     policy: str
     other: str
     matchups: int
-    """Matchups of a response of each."""
+    """Matchups of a response of each; two with the same text are not compared and not counted."""
     wins: Estimate
     """Share of those with a label in which `policy` wins."""
     by_principle: dict[str, Estimate]
@@ -31,16 +33,35 @@ Two = tuple[str, str]
 
 def tally_policies(trace: Trace, conclusion: Conclusion, policies: Sequence[str]) -> Tally:
     """Return the counts of one prompt."""
-    by = {response.id: response.policy for response in trace.responses if response.origin == "sample"}
+    writers = _writers(trace)
     tally = Tally()
     for judgement in conclusion.judgements:
-        two = by.get(judgement.a), by.get(judgement.b)
-        if judgement.purpose == "final" or None in two or two[0] == two[1]:
+        if judgement.purpose == "final":
             continue
-        turned = policies.index(str(two[0])) > policies.index(str(two[1]))
-        named = (str(two[1]), str(two[0])) if turned else (str(two[0]), str(two[1]))
-        tally.add({("met", named): 1, **{(key, named): value for key, value in _counts(judgement, turned=turned)}})
+        for one, other, times in _met(writers.get(judgement.a, {}), writers.get(judgement.b, {})):
+            turned = policies.index(one) > policies.index(other)
+            named = (other, one) if turned else (one, other)
+            tally["met", named] += times
+            tally.add({(key, named): times * value for key, value in _counts(judgement, turned=turned)})
     return tally
+
+
+def _writers(trace: Trace) -> dict[str, Counter[str]]:
+    """Return, by the id of a compared sample, how many samples of each policy have its text."""
+    samples = [response for response in trace.responses if response.origin == "sample" and response.policy is not None]
+    by_text: dict[str, Counter[str]] = {}
+    for response in samples:
+        by_text.setdefault(response.text, Counter()).update([str(response.policy)])
+    dropped = {one.response for one in trace.dropped}
+    return {response.id: by_text[response.text] for response in samples if response.id not in dropped}
+
+
+def _met(a: Mapping[str, int], b: Mapping[str, int]) -> Iterator[tuple[str, str, int]]:
+    """Yield (policy of a, policy of b, number of such matchups) for every two different policies."""
+    for one, these in a.items():
+        for other, those in b.items():
+            if one != other:
+                yield one, other, these * those
 
 
 def _counts(judgement: Judgement, *, turned: bool) -> Iterator[tuple[object, float]]:

@@ -15,7 +15,7 @@ from rlaif.preferences.length import LengthEffect, length_effect
 from rlaif.preferences.pairs import Conclusion, conclude
 from rlaif.preferences.position import PositionBias
 from rlaif.preferences.recalibration import Correction
-from rlaif.records import Failure, Prompt, Trace
+from rlaif.records import Failure, Matchup, Prompt, Trace
 from rlaif.runs.calibrate import correction_of, uncorrected
 from rlaif.runs.certificate import mark_certified
 from rlaif.runs.directory import TRACES, Manifest, ServedModels, read_config, read_manifest, read_models, read_text
@@ -29,6 +29,7 @@ from rlaif.runs.file_labels import (
     with_p_wrong,
     with_texts,
 )
+from rlaif.runs.reasoning import ReasoningCounts
 from rlaif.runs.rows import PreferenceRow, Provenance, RevisionRow, preference_rows, revision_rows
 from rlaif.runs.store import TraceReader
 from rlaif.yaml_file import read_yaml
@@ -88,10 +89,26 @@ class Run:
             return {}
 
     @cached_property
+    def _measured(self) -> tuple[PositionBias, ReasoningCounts]:
+        """What one pass over all traces measures."""
+        reasoning = ReasoningCounts()
+
+        def prompts() -> Iterator[tuple[Matchup, ...]]:
+            for trace in self.traces():
+                reasoning.add(trace)
+                yield trace.matchups
+
+        return PositionBias.measure_prompts(prompts(), self.config.judging.min_label_mass), reasoning
+
+    @property
     def position_bias(self) -> PositionBias:
         """The critic's position bias over the whole run; reads all traces once."""
-        prompts = (trace.matchups for trace in self.traces())
-        return PositionBias.measure_prompts(prompts, self.config.judging.min_label_mass)
+        return self._measured[0]
+
+    @property
+    def reasoning(self) -> ReasoningCounts:
+        """What reasoning did to responses and critiques; reads all traces once, with the position bias."""
+        return self._measured[1]
 
     @cached_property
     def rule(self) -> Rule:

@@ -27,6 +27,9 @@ from rlaif.runs.policy_wins import PolicyWins, policy_wins, tally_policies
 from rlaif.runs.reader import Run
 from rlaif.stats.estimates import Tally, tallies_of
 
+_WHERE_USED = {"given", "policies", "policies_not_paired"}
+"""Fields of a summary that are written only where they have a value."""
+
 
 class Summary(Record):
     """The summary of a run, written to `summary.json`."""
@@ -73,6 +76,8 @@ class Summary(Record):
     """The file that the responses came from, and the agreement with its labels; left out where they were sampled."""
     policies: tuple[PolicyWins, ...] = ()
     """Which of several policies wins; left out where a run has one."""
+    policies_not_paired: dict[str, int] = Field(default_factory=dict)
+    """Pairs drawn under `policy-vs-policy` that are not in the dataset, by the reason; left out without any."""
     usage: Usage
     """Requests and tokens of all traces, replies from the reply store included."""
     session: dict[str, float] = Field(default_factory=dict)
@@ -80,12 +85,13 @@ class Summary(Record):
 
     @model_serializer(mode="wrap")
     def _without_unused(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {name: value for name, value in write(self).items() if value or name not in {"given", "policies"}}
+        return {name: value for name, value in write(self).items() if value or name not in _WHERE_USED}
 
 
 def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
     """Return the summary of a run; reads all its traces."""
-    counts: dict[str, Counter[str]] = {name: Counter() for name in ("abstained", "no_pair", "dropped", "n")}
+    names = ("abstained", "no_pair", "not_paired", "dropped", "n")
+    counts: dict[str, Counter[str]] = {name: Counter() for name in names}
     usage = Usage()
     wins: list[float] = []
     n = counts["n"]
@@ -103,6 +109,7 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
         counts["dropped"].update(d.reason for d in trace.dropped)
         counts["abstained"].update(j.abstention for j in conclusion.judgements if j.abstention)
         counts["no_pair"].update([conclusion.no_pair] if conclusion.no_pair else [])
+        counts["not_paired"].update(conclusion.not_paired)
         usage += trace.usage
         n["otherwise"] += sum(bool(m.scores or m.rankings) for m in trace.matchups)
         n["conflicts"] += sum(bool(j.objecting) and j.abstention is None for j in conclusion.judgements)
@@ -148,6 +155,7 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
         warnings=warnings_of(run),
         given=_given(run),
         policies=tuple(policy_wins(tallies_of(by_policy), policies, _compared(run))) if policies else (),
+        policies_not_paired=dict(counts["not_paired"]) if run.config.pairs.select == "policy-vs-policy" else {},
         usage=usage,
         session=session or {},
     )
@@ -237,6 +245,7 @@ def warnings_of(run: Run) -> list[str]:
     found = [f"protective thresholds are switched off ({', '.join(off)}): do not train on these pairs"] if off else []
     if run.config.judging.orders == "one" and run.config.judging.has_order:
         found.append(ONE_ORDER)
+    found += run.reasoning.warnings()
     return [*run.position_bias.warnings(), *found, *doubts(run.correction.what), *stale_warnings(run), *_chance(run)]
 
 

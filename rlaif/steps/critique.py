@@ -74,5 +74,6 @@ async def critique(critic: Model, templates: Templates, turn: Round) -> tuple[Cr
         text=unfenced(stored.reply.choices[0].text, tag),
         model=critic.name,
         seed=turn.seed("critique"),
+        reasoning=stored.reply.choices[0].reasoning,
         reply=stored.key,
     ), stored

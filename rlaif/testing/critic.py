@@ -51,10 +51,14 @@ def _whether_it_declines(model: SimulatedModel, question: str, label: str) -> di
 
 
 def _whether_it_is_good(model: SimulatedModel, question: str, labels: tuple[str, str]) -> dict[str, Any]:
-    """Return the probabilities of two labels for one response: the first's log-odds are scale * quality + noise."""
+    """Return the probabilities of two labels for one response: the first's log-odds are scale * quality + noise.
+
+    They are the opposite where the question is whether it fails.
+    """
     rng = model.rng("one", question)
     mass = 0.001 if rng.random() < model.unreadable else model.label_mass
-    x = _worth(model, fenced(question).get("answer", "")) + model.noise * rng.gauss(0, 1)
+    side = -1 if "fail to keep" in after_fences(question) else 1
+    x = side * _worth(model, fenced(question).get("answer", "")) + model.yes_bias + model.noise * rng.gauss(0, 1)
     found = [(labels[0], mass * sigmoid(x)), (labels[1], mass * sigmoid(-x)), ("well", 1 - mass)]
     return one_token(sorted(found, key=lambda entry: -entry[1]))
 

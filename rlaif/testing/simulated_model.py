@@ -126,6 +126,8 @@ class SimulatedModel(Record):
     words with the white space before them."""
     reported: int | None = Field(default=None, ge=1)
     """Largest number of likely tokens that it reports; None for all that it has."""
+    yes_bias: float = 0.0
+    """Log-odds for the first label in questions about one response, any number."""
     thinks: bool = False
     """Whether responses come with reasoning, as a server with a reasoning parser sends it."""
     cut_while_thinking: float = Field(default=0.0, ge=0, le=1)

@@ -9,8 +9,9 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from rlaif.models.hub_id import dataset_id, hub_id
 from rlaif.train import config as settings
-from rlaif.train.directory import TrainingManifest
+from rlaif.train.directory import TrainingManifest, base_id
 from rlaif.train.examples import Examples
 from rlaif.train.metrics import ACCURACY, Figures, result_lines
 from rlaif.train.plan import Plan, Prepared, loss_line
@@ -66,7 +67,8 @@ _TITLES: dict[Stage, str] = {
 def model_card(prepared: Prepared, manifest: TrainingManifest) -> str:
     """Return the model card of a finished training as Markdown with YAML front matter."""
     config, plan, examples = prepared.config, prepared.plan, prepared.examples
-    link = f"https://huggingface.co/{config.model}" if config.model.count("/") == 1 else "#data-and-rules"
+    on_the_hub = hub_id(config.model)
+    link = f"https://huggingface.co/{on_the_hub}" if on_the_hub else "#data-and-rules"
     data = f"{len(examples.train)} examples, {len(examples.test)} more held out"
     warnings = "\n".join(["> **Warning**", ">", *(f"> - {warning}" for warning in examples.origin.warnings)])
     parts = [
@@ -84,9 +86,12 @@ def model_card(prepared: Prepared, manifest: TrainingManifest) -> str:
 
 
 def _head(config: settings.TrainConfig, plan: Plan) -> ModelCardData:
+    """Return the head; it names base model and data only where they are on the hub, as readers would look there."""
     adapter = plan.method == "lora" and not config.merge
+    data = dataset_id(config.data)
     return ModelCardData(
-        base_model=_base(config),
+        base_model=hub_id(config.model) if adapter else base_id(config.model),  # an adapter fits no other model
+        datasets=[data] if data else None,
         library_name="peft" if adapter else "transformers",
         pipeline_tag="text-classification" if plan.stage == "reward" else "text-generation",
         tags=["rlaif", "constitutional-ai", "trl", plan.stage],
@@ -94,7 +99,8 @@ def _head(config: settings.TrainConfig, plan: Plan) -> ModelCardData:
 
 
 def _base(config: settings.TrainConfig) -> str:
-    return config.model.rstrip("/").rpartition("/")[2] if config.model.startswith(("/", ".", "~")) else config.model
+    """Return the model's id on the hub, or the name of its folder."""
+    return hub_id(config.model) or config.model.rstrip("/").rpartition("/")[2]
 
 
 def _data(examples: Examples[Any], manifest: TrainingManifest) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from rlaif.errors import RunDirectoryError
+from rlaif.models.hub_id import hub_id
 from rlaif.records import Record
 from rlaif.runs.directory import changed_settings, read_text, write_text
 from rlaif.train.trl_options import Stage
@@ -26,6 +27,11 @@ METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
 _SAMPLES, _SAMPLE = 32, 65_536
 """Number and bytes of the samples of a weights file that are hashed; hashing all of a large file takes minutes."""
+
+_LONGEST_CHAIN = 20
+"""Largest number of trainings, one after the other, that are followed to the model of the first."""
+_TRACKING = ("report_to", "run_name", "logging_dir")
+"""TRL options that change where metrics are reported, not the result."""
 
 
 class TrainingManifest(Record):
@@ -55,7 +61,7 @@ def claim(folder: Path, wanted: TrainingManifest) -> TrainingManifest:
     if found is None:
         write_text(folder / MANIFEST, wanted.model_dump_json(indent=2))
         return wanted
-    differences = changed_settings(found.settings, wanted.settings)
+    differences = changed_settings(_without_tracking(found.settings), _without_tracking(wanted.settings))
     if found.stage != wanted.stage:
         differences.insert(0, f"{found.stage} → {wanted.stage}")
     if differences and not (found.finished or last_checkpoint(folder)):
@@ -68,6 +74,13 @@ def claim(folder: Path, wanted: TrainingManifest) -> TrainingManifest:
             f"{folder} holds another training; what differs: {'; '.join(differences)}. Choose another --out"
         )
     return found
+
+
+def _without_tracking(settings: dict[str, Any]) -> dict[str, Any]:
+    options = settings.get("trl")
+    if not isinstance(options, dict):
+        return settings
+    return settings | {"trl": {name: value for name, value in options.items() if name not in _TRACKING}}
 
 
 def read_training(folder: Path) -> TrainingManifest | None:
@@ -97,6 +110,20 @@ def last_checkpoint(folder: Path) -> Path | None:
         except (OSError, ValueError, KeyError):  # trainer_state.json is written last
             shutil.rmtree(path, ignore_errors=True)
     return max(complete)[1] if complete else None
+
+
+def base_id(model: str) -> str | None:
+    """Return the hub id of a model, or, for a folder that a training wrote, of the model that it was made from.
+
+    None for a folder of unknown origin. The models of several trainings are followed to the first.
+    """
+    for _ in range(_LONGEST_CHAIN):
+        found = hub_id(model)
+        training = None if found else read_training(Path(model))
+        if training is None or training.model == model:
+            return found
+        model = training.model
+    return None
 
 
 def model_hash(source: str, revision: str | None) -> str:

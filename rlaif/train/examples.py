@@ -135,7 +135,7 @@ def _read(
         found = _split(source, stage, {"all": _rows_of(run, stage)}, run.config.pairs.test_fraction, example_of)
         rules = tuple(p.compare for p in run.constitution.principles if p.compare)
         origin = replace(found.origin, rules=rules, warnings=tuple(warnings_of(run)))
-        return replace(found, origin=origin, template=run.config.policy.chat_template_kwargs)
+        return replace(found, origin=origin, template=run.config.to_train.chat_template_kwargs)
     files = _files(path, stage) if path.exists() else _on_the_hub(source)
     parts = {split: read_rows(file) for split, file in files.items()}
     if certified:

@@ -23,6 +23,7 @@ from rlaif.train import config as settings
 from rlaif.train.examples import PairExample, ResponseExample
 from rlaif.train.plan import Prepared
 from rlaif.train.softdpo import LABEL, WEIGHT, SoftDPOTrainer
+from rlaif.train.tracking import tensorboard_in
 from rlaif.train.trl_options import check_trl
 from rlaif.train.watch import BEST, Watch
 
@@ -51,14 +52,15 @@ def make_trainer(prepared: Prepared, checkpoints: Path, watch: Watch) -> Any:  #
         args = config_of(**_arguments(prepared, checkpoints))
         with args.main_process_first(local=False):
             data = {split: _on_disk(rows, checkpoints / "data" / split) for split, rows in splits.items() if rows}
-        trainer = trainer_of(
-            model=prepared.source,
-            args=args,
-            train_dataset=data["train"],
-            eval_dataset=data.get("test"),
-            processing_class=prepared.tokenizer,
-            peft_config=_adapters(prepared) if prepared.plan.method == "lora" else None,
-        )
+        with tensorboard_in(checkpoints.parent):
+            trainer = trainer_of(
+                model=prepared.source,
+                args=args,
+                train_dataset=data["train"],
+                eval_dataset=data.get("test"),
+                processing_class=prepared.tokenizer,
+                peft_config=_adapters(prepared) if prepared.plan.method == "lora" else None,
+            )
     except (ValueError, TypeError, NotImplementedError, ImportError) as error:
         raise UsageError(f"TRL refuses these settings: {' '.join(str(error).split())[:300]}") from None
     trainer.remove_callback(PrinterCallback)

@@ -28,6 +28,7 @@ from rlaif.train.directory import (
 from rlaif.train.examples import Examples, ResponseExample, improvements, read_pairs, read_responses
 from rlaif.train.metrics import Progress, final_figures, read_metrics
 from rlaif.train.plan import Load, Plan, Prepared, Settled, left_out_line, make_plan, plan_lines
+from rlaif.train.tracking import tracker_of
 from rlaif.train.trl_options import Stage, prepare, versions
 from rlaif.version import __version__
 
@@ -195,6 +196,11 @@ def _run(prepared: Prepared, screen: Screen) -> Any:  # noqa: ANN401
         ) from None
     except KeyboardInterrupt:
         raise StoppedError("stopped; the same command continues from the last checkpoint") from None
+    except Exception as error:
+        if tracker := tracker_of(error):
+            reason = " ".join(str(error).split())[:200]
+            raise UsageError(f"{tracker} does not work ({reason}); log in to it, or leave out report_to") from None
+        raise
     finally:
         screen.rest()
     if watch.stopped_at is not None:

@@ -22,6 +22,7 @@ from typing import Any, Literal
 from pydantic import FiniteFloat, StrictBool, StrictInt, StrictStr, TypeAdapter, ValidationError
 
 from rlaif.errors import ConfigError, UsageError
+from rlaif.train.tracking import check_tracking
 
 Stage = Literal["sft", "dpo", "reward"]
 """Kinds of training: supervised on revisions, preference optimisation, reward model."""
@@ -68,6 +69,8 @@ def check_options(stage: Stage, given: Mapping[str, Any], place: Callable[[str],
             hint = f"; did you mean `{near[0]}`?" if near else ""
             raise ConfigError(f"{place(name)}: TRL's {_CLASSES[stage][1]} has no option `{name}`{hint}")
         checked[name] = _read(value, known[name], place(name), name)
+    if "report_to" in checked:
+        checked["report_to"] = check_tracking(checked["report_to"], place("report_to"))
     if stage == "dpo" and "loss_type" in checked:
         _check_losses(checked["loss_type"], place("loss_type"))
     return checked

@@ -43,6 +43,7 @@ NEW = {
     "subtracted",
     "shortcuts",
     "shortcuts_of",
+    "not_paired",
 }
 """Columns and keys of JSON that there were not."""
 RECOMPUTED = {"low", "high"}

@@ -13,6 +13,7 @@ import yaml
 
 from rlaif.cli.run_settings import run_settings
 from rlaif.errors import ConfigError, UsageError
+from rlaif.models.backend import ChatRequest, user
 from rlaif.testing import SimulatedServer
 from tests.command import Rlaif, commands, serving
 
@@ -57,6 +58,13 @@ def test_sampling_settings_reach_the_server_as_they_are_written(rlaif: Rlaif, se
     assert rlaif("generate", file, "--set", "sampling.top_k=5").complains(2, "sampling", "top_k")
 
 
+def test_a_schema_keeps_the_order_of_its_properties() -> None:
+    schema = {"type": "json_schema", "json_schema": {"properties": {"why": {}, "answer": {}}}}
+    request = ChatRequest(messages=(user("Q?"),), max_tokens=5, extra={"response_format": schema})
+    assert json.loads(request.body)["response_format"] == schema
+    assert request.body.index("why") < request.body.index("answer")
+
+
 def test_what_is_not_set_is_not_sent(rlaif: Rlaif, server: SimulatedServer) -> None:
     assert rlaif("generate", "--config", run_file(server)).code == 0
     assert server.latest["sample"].keys() <= {"model", "messages", "n", "seed", "temperature", "top_p", "max_tokens"}
@@ -83,6 +91,8 @@ def test_set_reaches_into_short_forms_and_lists() -> None:
         ("sampling..n=3", "must be KEY.PATH=VALUE"),
         ("sampling.n=[3", "the value is not YAML"),
         ("sampling.top_kk=3", "unknown key `top_kk`; did you mean `top_k`?"),
+        ("sampling.stop=''", "an empty text would end every response"),
+        ("sampling.extra_body={x: .nan}", "cannot be sent as JSON"),
         ("seed.x=3", "0 has no settings, so 'x' cannot be set in it"),
         ("judging.judges.3.weight=2", "'3' is not the place of one of 1 entries, counted from 0"),
     ],

@@ -73,6 +73,11 @@ REFUSED: list[tuple[Any, str, str]] = [
     (PAIR | {"chosen": BAD + " "}, "fewer than two different responses", "both responses are the same"),
     (PAIR | {"rejected": ""}, "empty response", "a response is empty"),
     (PAIR | {"rejected": [user("Why?"), assistant("")]}, "empty response", "a response is empty"),
+    (
+        {"chosen": [user("Why?"), assistant(GOOD)], "rejected": [user("Why?"), assistant("")]},
+        "empty response",
+        "a response is empty",
+    ),
     (PAIR | {"rejected": None}, "no responses", "rejected (empty)"),
     (PAIR | {"rejected": 3}, "unreadable response", "`rejected` must be a text or messages, found 3"),
     (PAIR | {"prompt": None}, "no prompt", "neither `prompt` nor `messages`"),
@@ -99,6 +104,7 @@ REFUSED: list[tuple[Any, str, str]] = [
         "the turns of `chosen` do not alternate",
     ),
     ({"text": "something else"}, "no responses", "needs `chosen` and `rejected` (it has text)"),
+    (PAIR | {"chosen_model": "\ud800"}, "unreadable response", "half a surrogate pair"),
     ("a text", "not an object", "found str"),
     ({"prompt": "First?", "chosen": GOOD, "rejected": BAD}, "repeated row", "as line 1"),
 ]
@@ -128,6 +134,14 @@ def test_conversations_come_through_a_csv_file(tmp_path: Path) -> None:
     assert [one.text for one in first.given or ()] == [GOOD, BAD]
     assert [message.content for message in second.messages] == ["How?"]
     assert [one.text for one in second.given or ()] == [GOOD, '[{"not": "a message"}]']
+
+
+def test_one_empty_response_of_several_leaves_the_others(tmp_path: Path) -> None:
+    said = [[user("Why?"), assistant(text)] for text in (GOOD, "", BAD)]
+    said[1][1]["reasoning_content"] = 5
+    (prompt,) = read(tmp_path, {"responses": said}).prompts.prompts
+    assert [one.text for one in prompt.given or ()] == [GOOD, "", BAD]
+    assert [message.content for message in prompt.messages] == ["Why?"]
 
 
 def test_the_reasoning_of_a_response_is_kept_beside_it(tmp_path: Path) -> None:

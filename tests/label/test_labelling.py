@@ -165,7 +165,8 @@ def test_the_trace_the_report_and_the_card_say_that_the_responses_were_given(
     rlaif: Rlaif, flags: tuple[str, ...]
 ) -> None:
     flipped = {"prompt": "How?", "chosen": "A bad one. (quality -3.00)", "rejected": "<b>Good</b>. (quality +3.00)"}
-    rlaif("label", write(LAYOUTS["binarized"][1]("Why?"), flipped), *flags)
+    file = Path(write(LAYOUTS["binarized"][1]("Why?"), flipped)).resolve()
+    rlaif("label", str(file), *flags)
     shown = " ".join(rlaif("show", "runs/one", "id of Why?").out.split())
     assert "g0, g1: the responses of the file (line 1)" in shown
     assert "g0 given unknown better according to the file score" in shown
@@ -174,6 +175,7 @@ def test_the_trace_the_report_and_the_card_say_that_the_responses_were_given(
         text = Path(page).read_text(encoding="utf-8")
         assert "given by rows.jsonl, shape pairs (chosen, rejected); none sampled" in text
         assert "temperature" not in text
+        assert f"given by {file}" not in text
     page = Path("page.html").read_text(encoding="utf-8")
     assert "1 of 1 labels, the likeliest wrong ones first" in page
     assert "&lt;b&gt;Good&lt;/b&gt;. (quality +3.00)" in page

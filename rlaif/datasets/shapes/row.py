@@ -83,13 +83,8 @@ def read_response(
     before: tuple[Message, ...] = ()
     if isinstance(turns, str):
         text = turns
-    elif _is_empty_turn(turns):
-        text = ""
     elif isinstance(turns, list | tuple):
-        try:
-            before, text = response_of("row", column, turns)
-        except PromptsError as error:
-            raise RefusedRowError("unreadable response", str(error).removeprefix("row: ")) from None
+        before, text = _response_in(column, turns)
     else:
         raise RefusedRowError("unreadable response", f"`{column}` must be a text or messages, found {turns!r:.60}")
     if any("\ud800" <= letter <= "\udfff" for letter in text):
@@ -97,7 +92,22 @@ def read_response(
             "unreadable response", f"`{column}` contains half a surrogate pair, which no server accepts"
         )
     reasoning = turns[-1].get("reasoning_content") if isinstance(turns, list | tuple) else None
-    return before, GivenResponse(text=text, model=model, reasoning=reasoning or None, label=label)
+    reasoning = reasoning if isinstance(reasoning, str) and reasoning else None
+    return before, GivenResponse(text=text, model=model, reasoning=reasoning, label=label)
+
+
+def _response_in(column: str, turns: Sequence[Any]) -> tuple[tuple[Message, ...], str]:
+    """Return (turns before the response, its text) of messages; the text is empty where the last turn says nothing."""
+    empty = _is_empty_turn(turns)
+    try:
+        before, text = response_of("row", column, [*turns[:-1], _SOMETHING] if empty else turns)
+    except PromptsError as error:
+        raise RefusedRowError("unreadable response", str(error).removeprefix("row: ")) from None
+    return before, "" if empty else text
+
+
+_SOMETHING = {"role": "assistant", "content": "…"}
+"""Stands for an empty response while the turns before it are read."""
 
 
 def messages_in(value: object) -> object:
@@ -112,9 +122,9 @@ def messages_in(value: object) -> object:
     return value
 
 
-def _is_empty_turn(turns: object) -> bool:
+def _is_empty_turn(turns: Sequence[Any]) -> bool:
     """Whether messages end with an assistant's turn that says nothing."""
-    last = turns[-1] if isinstance(turns, list | tuple) and turns else None
+    last = turns[-1] if turns else None
     if not isinstance(last, Mapping) or last.get("role") != "assistant" or last.get("tool_calls"):
         return False
     return not str(last.get("content") or "").strip()
@@ -158,8 +168,8 @@ def completed(
     `prompt` is the cell of the prompt, for layouts with a name of their own for it. Raises RefusedRowError where the
     turns differ, or the responses do not.
     """
-    before = _shared(turns)
     _refuse_alike(responses)
+    before = _shared(turns)
     return ResponseRow(
         responses=tuple(responses),
         asked=_asked(row, before, prompt),
