@@ -10,8 +10,7 @@ from rlaif.cli.console import visible
 from rlaif.cli.options import Json
 from rlaif.curate.detectors import DETECTORS
 from rlaif.curate.job import Curated, curate
-from rlaif.curate.recipe import UNITS, Settings
-from rlaif.curate.writing import DROPPED, RECIPE
+from rlaif.curate.recipe import DROPPED, RECIPE, UNITS, Settings
 from rlaif.errors import UsageError
 
 

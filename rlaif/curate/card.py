@@ -86,7 +86,8 @@ def _section(recipe: Recipe, rows: Mapping[str, int]) -> str:
         "",
         f"A selection by `rlaif curate`: {recipe.kept:,} of {counted(recipe.rows, 'pair')} of `{recipe.source}` "
         f"({shown}). **Everything below describes the source before the selection**, its counts and rates included. "
-        "`curation.json` has the settings, hashes and versions, `dropped.jsonl` each dropped pair with its reason.",
+        "`curation.json` has the settings, hashes and versions. Each dropped pair with its reason is in the file "
+        "`dropped.jsonl` of the folder that was written; it is not published.",
         "",
         "| dropped because | pairs |",
         "|---|---|",

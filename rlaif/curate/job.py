@@ -6,10 +6,10 @@ from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from rlaif.curate.curating import Decisions, decide
-from rlaif.curate.recipe import Input, Recipe, Settings
+from rlaif.curate.recipe import RECIPE, Input, Recipe, Settings
 from rlaif.curate.source import Source, input_of, opened
 from rlaif.curate.writing import check_folder, kept_by_split, revisions, write_curated
-from rlaif.errors import UsageError
+from rlaif.errors import PromptsError, UsageError
 from rlaif.version import __version__
 
 LIBRARIES = ("datasketch", "numpy", "scikit-learn", "pyarrow")
@@ -70,7 +70,19 @@ def _recipe(source: Source, settings: Settings, found: Decisions) -> Recipe:
         revisions=of_sft[0] if of_sft else None,
         revisions_kept=of_sft[1] if of_sft else None,
         warnings=tuple(_warnings(found)),
+        earlier=_earlier(source),
     )
+
+
+def _earlier(source: Source) -> Recipe | None:
+    """Return the recipe of a source that was curated before. Raises PromptsError for one that cannot be read."""
+    file = source.folder / RECIPE if source.folder else None
+    if file is None or not file.is_file():
+        return None
+    try:
+        return Recipe.model_validate_json(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise PromptsError(f"{file}: is not a recipe of this version; curate the first source again") from None
 
 
 def _inputs(source: Source, found: Decisions) -> list[Input]:

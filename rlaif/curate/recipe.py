@@ -7,6 +7,11 @@ from pydantic import Field
 from rlaif.base import Record, SparseRecord
 
 Unit = Literal["prompt", "pair"]
+RECIPE = "curation.json"
+"""File of the recipe in the curated dataset's folder."""
+DROPPED = "dropped.jsonl"
+"""File of the dropped rows; it quotes test rows, so `rlaif push` leaves it out."""
+
 UNITS: tuple[Unit, ...] = ("prompt", "pair")
 
 
@@ -99,3 +104,5 @@ class Recipe(Record):
     revisions_kept: int | None = None
     """Those whose prompt still has a pair."""
     warnings: tuple[str, ...] = ()
+    earlier: "Recipe | None" = None
+    """The recipe of the source, where that is a curated dataset itself."""

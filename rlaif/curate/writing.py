@@ -1,10 +1,11 @@
 """Write the kept rows as a dataset of the same layout, columns and card, with the recipe and the dropped rows.
 
-Rows are copied as they are: Parquet batch by batch, JSON lines for every other source. One column may change:
-`certified` is emptied where certified rows were dropped, because a certificate is about all rows at or above its
-threshold, and says nothing about a selection of them.
+Rows are copied as they are: Parquet batch by batch, CSV as CSV, every other source as JSON lines. One column may
+change: `certified` is emptied where certified rows were dropped, because a certificate is about all rows at or above
+its threshold, and says nothing about a selection of them.
 """
 
+import csv
 import json
 import shutil
 from collections.abc import Collection, Iterator, Mapping
@@ -13,14 +14,12 @@ from typing import Any
 
 from rlaif.curate.card import curated_card
 from rlaif.curate.curating import Decisions
-from rlaif.curate.recipe import Recipe
+from rlaif.curate.recipe import DROPPED, RECIPE, Recipe
 from rlaif.curate.source import SFT, Source
 from rlaif.datasets.export import MARK
 from rlaif.datasets.files import read_rows
 from rlaif.errors import StorageError, UsageError
 
-RECIPE = "curation.json"
-DROPPED = "dropped.jsonl"
 BATCH = 2048
 
 
@@ -108,7 +107,7 @@ def revisions(source: Source, found: Decisions) -> tuple[int, int] | None:
 
 
 def _suffix(file: Path | str) -> str:
-    return ".parquet" if isinstance(file, Path) and file.suffix == ".parquet" else ".jsonl"
+    return file.suffix if isinstance(file, Path) and file.suffix in {".parquet", ".csv"} else ".jsonl"
 
 
 def _copy(file: Path | str, place: Path, keep: Any, *, certified: bool = True) -> int:  # noqa: ANN401
@@ -143,11 +142,17 @@ def _copy_parquet(file: Path, place: Path, keep: Any, *, certified: bool) -> int
 
 def _copy_rows(file: Path | str, place: Path, keep: Any, *, certified: bool) -> int:  # noqa: ANN401
     count = 0
-    with place.open("w", encoding="utf-8") as out:
+    with place.open("w", encoding="utf-8", newline="") as out:
         for _, row in read_rows(file):
             if keep(row.get("prompt_id")):
-                changed = {} if certified or "certified" not in row else {"certified": None}
-                out.write(json.dumps(row | changed, ensure_ascii=False, default=str) + "\n")
+                kept = row if certified or "certified" not in row else row | {"certified": None}
+                if place.suffix == ".jsonl":
+                    out.write(json.dumps(kept, ensure_ascii=False, default=str) + "\n")
+                else:
+                    table = csv.DictWriter(out, list(kept))
+                    if not count:
+                        table.writeheader()
+                    table.writerow(kept)
                 count += 1
     return count
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from huggingface_hub import DatasetCard, ModelCard
 
+from rlaif.curate.recipe import DROPPED, RECIPE
 from rlaif.datasets.export import MARK, export_trl
 from rlaif.errors import UsageError
 from rlaif.hub.publishable import folders_named, private_roots, publishable
@@ -19,7 +20,7 @@ from rlaif.train.directory import CHECKPOINTS, MANIFEST, base_id, read_training
 
 Kind = Literal["dataset", "model"]
 CARD = "README.md"
-_DATA = {".parquet", ".jsonl"}
+_DATA = {".parquet", ".jsonl", ".csv"}
 _CLEANED = {".md", ".yaml"}
 _CLEANED_JSON = {MARK, MANIFEST, "adapter_config.json", "config.json", "tokenizer_config.json", "summary.json"}
 _NOT_PUBLISHED = {CHECKPOINTS, "tensorboard", "wandb", "mlruns", "logs", "run.lock", "run.pid", "training_args.bin"}
@@ -203,7 +204,8 @@ def _published(origin: Path, kind: Kind) -> Iterable[Path]:
         hidden = any(part.startswith(".") for part in parts)
         if not path.is_file() or hidden or parts[0] in _NOT_PUBLISHED:
             continue
-        if kind == "model" or path.suffix in _DATA or path.name in {CARD, MARK}:
+        is_data = path.suffix in _DATA and path.name != DROPPED  # dropped rows quote test sets
+        if kind == "model" or is_data or path.name in {CARD, MARK, RECIPE}:
             yield path
 
 

@@ -227,3 +227,25 @@ def test_mistakes_are_one_line_and_nothing_is_written(rlaif: Rlaif) -> None:
     assert rlaif("curate", rows, "--out", "other", "--min-p", "0.6").complains(2, "other", "--out")
     assert rlaif("curate", rows, "--min-p", "0.6", "--dry-run").code == 0
     assert Counter(path.name for path in Path().iterdir()) == Counter(["rows.jsonl", "bad.jsonl", "other"])
+
+
+def test_a_curated_dataset_can_be_curated_again_and_keeps_its_recipes(rlaif: Rlaif) -> None:
+    rows = [row(n, question, p_chosen=0.6 + n / 20) for n, question in enumerate(QUESTIONS)]
+    datasets.Dataset.from_list(rows).to_csv("rows.csv")
+    first = curated(rlaif, "rows.csv", "--out", "one", "--min-p", "0.65")
+    second = curated(rlaif, "one", "--out", "two", "--keep-best", "2")
+    assert second["earlier"] == first and second["rows"] == first["kept"] == 5
+    found = datasets.load_dataset("two", cache_dir="cache")["train"]
+    assert (found["prompt_id"], found["p_chosen"]) == (["p4", "p5"], [0.8, 0.85])
+    assert len(read_pairs("two").train) + len(read_pairs("two").test) == 2
+
+
+def test_the_recipe_is_published_and_the_dropped_rows_are_not(rlaif: Rlaif, run: Run) -> None:
+    tests = [{"question": "Question 3?"}, {"question": next(run.traces()).prompt.messages[-1].content}]
+    recipe = curated(rlaif, "run", "--out", "new", "--against", write(tests, "tests.jsonl"), "--overlap", "1")
+    assert recipe["dropped"] == {"near a test row": 1}
+    said = rlaif("push", "new", "--repo", "me/new", "--dry-run", "--json")
+    assert said.code == 0, said.err
+    files = json.loads(said.out)["files"]
+    assert {"README.md", "curation.json", "preference/train.parquet"} <= files.keys()
+    assert "dropped.jsonl" not in files
