@@ -16,6 +16,10 @@ COMMANDS = {
     "compare": ("rlaif.cli.compare:compare", "Compare constitutions over the same responses."),
     "show": ("rlaif.cli.show:show", "Show a run's summary and prompts, or one prompt's whole trace."),
     "export": ("rlaif.cli.export:export_command", "Write a run's dataset in the format of a trainer or library."),
+    "curate": (
+        "rlaif.cli.curate:curate_command",
+        "Select rows: no duplicates or test rows, the best, the most diverse.",
+    ),
     "certify": (
         "rlaif.cli.certify:certify_command",
         "Keep the pairs whose labels people agree with, with a guarantee.",
