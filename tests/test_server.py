@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
+import rlaif
 from rlaif.api import generate, label
 from rlaif.compare.comparing import compare
 from rlaif.compare.config import compare_config
@@ -323,6 +324,24 @@ def test_a_critic_is_measured_against_gold_labels(url: str, tmp_path: Path) -> N
     assert 0 < first["overall"]["label_mass"]["value"] <= 1
     assert first["fitness"]["verdict"] == "not fit"  # four labels show nothing, whatever they are
     assert json.loads((tmp_path / "ev" / "evaluation.json").read_text()) == said[1]
+
+
+def test_a_reward_asks_in_both_wordings(url: str, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(
+        "name: short\nversion: 1\ndescription: d\nprinciples:\n"
+        "  - {id: kind, compare: Which is kinder?, satisfies: that it is kind, compare_only: true}\n"
+        "  - {id: few, check: {words: {max: 5}}}\n"
+    )
+    reward = rlaif.reward(rules, url, cache=tmp_path / "r.sqlite")
+    (given,) = reward._run(lambda: reward.rewards.judge_all(["How are you?"], ["Fine, and glad you ask."]))
+    reward.close()
+    assert given.by_rule["few"] == 1
+    p = given.by_rule["kind"]
+    # A model this small may not answer with Yes or No: then there is no reward, and it says why.
+    assert (given.error, given.reward) == (
+        (None, pytest.approx((1 + p) / 2)) if p is not None else ("the critic did not answer about kind", None)
+    )
 
 
 def test_a_policy_against_itself_shows_nothing_and_its_texts_are_scored(url: str, tmp_path: Path) -> None:
