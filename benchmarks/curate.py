@@ -1,9 +1,9 @@
 """Does `rlaif curate` find planted near-duplicates and test rows, and what does it cost?
 
-    python -m benchmarks.curate [ROWS] [--by pair] [--keep K] [--ngram N] [--overlap SHARE]
+    python -m benchmarks.curate [ROWS] [--by pair] [--keep K] [--ngram N] [--overlap SHARE]     # K 0: not that part
 
-A corpus of pairs in the layout of an export: texts by a Markov chain over the words of this project's documentation and
-prompts, a tenth of them after one of 20 shared instructions. Planted are copies of prompts with known edits, and
+A corpus of pairs in the layout of an export: texts by a Markov chain over the words of this project's prompts and
+constitutions, a tenth of them after one of 20 shared instructions. Planted are copies of prompts with known edits, and
 prompts that contain a row of a test set of 1,000 with known edits. What is true of a planted row is counted here from
 its texts: whether the Jaccard index of its shingles with the original's, or the share of n-grams that it shares with
 the test row, reaches the threshold. The command runs in a process of its own, whose time and peak memory are reported.
@@ -35,7 +35,7 @@ class Writer:
     """Writes texts by a Markov chain of words, each word after the one before it."""
 
     def __init__(self, rng: random.Random) -> None:
-        files = [*ROOT.glob("docs/*.md"), *ROOT.glob("data/*.jsonl"), *ROOT.glob("constitutions/*.yaml")]
+        files = [*ROOT.glob("data/*.jsonl"), *ROOT.glob("constitutions/*.yaml")]
         words = re.findall(r"[A-Za-z]+[,.?!]?", " ".join(file.read_text(encoding="utf-8") for file in sorted(files)))
         self.words, self._rng = words, rng
         self._next: dict[str, list[str]] = defaultdict(list)
@@ -212,7 +212,7 @@ def main() -> None:
                 *near, *against, "--drop", DETECTORS, "--keep-best", str(asked.keep), "--diverse",
             ),
         }  # fmt: skip
-        for number, (what, options) in enumerate(alone.items()):
+        for number, (what, options) in enumerate(list(alone.items())[: 2 if asked.keep else 1]):
             seconds, cpu, peak = timed("curate", source, "--out", out, *options)
             print(
                 f"{what}: {asked.rows:,} rows in {seconds:.0f} s ({cpu:.0f} s of CPU), peak {peak:.0f} MiB\n",

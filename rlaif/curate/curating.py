@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import NamedTuple
 
 import numpy as np
@@ -41,11 +42,20 @@ class Name(NamedTuple):
     rejected_id: str | None
 
 
+class Sides(NamedTuple):
+    """Hashes of a row's responses, by which the opposite label is recognised."""
+
+    chosen: bytes
+    rejected: bytes
+
+
 @dataclass
 class Decisions:
     """Which rows of a source are kept, and why the others are not."""
 
     names: list[Name] = field(default_factory=list)
+    sides: list[Sides] = field(default_factory=list)
+    """Only where near-duplicates are searched for."""
     dropped: dict[int, Dropped] = field(default_factory=dict)
     """By the row's number."""
     test_sets: tuple[Input, ...] = ()
@@ -84,6 +94,7 @@ def decide(source: Source, settings: Settings, say: Say = lambda _: None) -> Dec
                 _check_columns(pair, settings, detectors, found)
             _examine(number, pair, settings, detectors, tests.sets, found)
             if near is not None:
+                found.sides.append(Sides(_hash(pair.chosen), _hash(pair.rejected)))
                 near.add(pair.asked if asked is near else "\n".join((pair.asked, pair.chosen, pair.rejected)))
             if asked is not None and asked is not near:
                 asked.add(pair.asked)
@@ -141,7 +152,9 @@ def _choose(
             say=lambda n: clock.tick(f"compared {n:,} rows"),
         ):
             name = found.names[of]
-            found.drop(row, "near-duplicate", match=Match(place=name.row, id=name.id, similarity=round(similarity, 4)))
+            opposite = found.sides[row] == found.sides[of][::-1]
+            reason = "near-duplicate with the opposite label" if opposite else "near-duplicate"
+            found.drop(row, reason, match=Match(place=name.row, id=name.id, similarity=round(similarity, 4)))
     count, rows = settings.keep_best, _left(found)
     if count is None:
         return
@@ -167,6 +180,10 @@ def _left(found: Decisions) -> list[int]:
 def _name(pair: SourcePair) -> Name:
     ids = (pair.columns.get(name) for name in ("chosen_id", "rejected_id"))
     return Name(pair.row, pair.id, *(None if one is None else str(one) for one in ids))
+
+
+def _hash(text: str) -> bytes:
+    return blake2b(" ".join(text.split()).encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 def _match(hit: Hit) -> Match:

@@ -76,6 +76,12 @@ def test_pairs_are_compared_with_their_responses_where_asked(rlaif: Rlaif) -> No
     assert recipe["kept"] == 2
 
 
+def test_a_duplicate_with_the_opposite_label_is_called_so(rlaif: Rlaif) -> None:
+    rows = [row(1, QUESTIONS[0]), row(2, QUESTIONS[0], chosen="No.", rejected="Yes, number 1  it is.", p_chosen=0.6)]
+    recipe = curated(rlaif, write(rows), "--out", "new", "--near-duplicates", "0.9")
+    assert recipe["dropped"] == {"near-duplicate with the opposite label": 1}
+
+
 def test_rows_near_a_test_set_are_found_inside_longer_texts_and_name_the_test_row(rlaif: Rlaif) -> None:
     tests = [{"id": "t1", "question": QUESTIONS[0]}, {"id": "t2", "question": "Why is grass green?"}]
     rows = [
