@@ -148,9 +148,12 @@ def texts_of(row: object, columns: Sequence[str]) -> Iterator[str]:
 
 
 def _text(cell: object) -> str:
-    """Return the text of a cell: a text, turns, or texts; without the system's turn."""
+    """Return the text of a cell: a text, turns, or texts; without the system's turns and the final answer."""
     if isinstance(cell, str):
         return cell
     if isinstance(cell, dict):
         return "" if cell.get("role") in {"system", "developer"} else _text(cell.get("content"))
-    return "\n".join(filter(None, map(_text, cell))) if isinstance(cell, list | tuple) else ""
+    if not isinstance(cell, list | tuple):
+        return ""
+    answered = bool(cell) and isinstance(cell[-1], dict) and cell[-1].get("role") == "assistant"
+    return "\n".join(filter(None, map(_text, cell[:-1] if answered else cell)))

@@ -83,7 +83,9 @@ def test_a_duplicate_with_the_opposite_label_is_called_so(rlaif: Rlaif) -> None:
 
 
 def test_rows_near_a_test_set_are_found_inside_longer_texts_and_name_the_test_row(rlaif: Rlaif) -> None:
-    tests = [{"id": "t1", "question": QUESTIONS[0]}, {"id": "t2", "question": "Why is grass green?"}]
+    turns = [{"role": "system", "content": "Be brief. " * 40}, {"role": "user", "content": QUESTIONS[0]}]
+    turns.append({"role": "assistant", "content": "An answer of many words. " * 40})
+    tests = [{"id": "t1", "messages": turns}, {"id": "t2", "question": "Why is grass green?"}]
     rows = [
         row(1, f"Please be kind. {QUESTIONS[0].replace(',', '').lower()} Thank you!"),
         row(2, QUESTIONS[1]),
