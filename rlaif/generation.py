@@ -65,7 +65,6 @@ async def generate_async(
     path = Path(config.out)
     resumed = (path / "manifest.json").is_file()
     constitution = load_constitution(config.constitution)
-    templates = config.judging.load_templates(config.templates, also=config.own_templates)
     config.check_usable(constitution)
     gate = None if make_gate is None else make_gate(config, constitution)
     recalibrator, effects = recalibrator_at(config), effects_at(config)
@@ -74,6 +73,9 @@ async def generate_async(
         prompts, also = (_prompts_of(path), {}) if given is None else given
         if config.judging.kind != "none":
             await asyncio.to_thread(make_ready, [named.check for named in _checks_of(constitution, prompts)])
+        rubric = any(prompt.rubric for prompt in prompts.prompts)
+        further = (*config.own_templates, *(("satisfy",) if rubric else ()))
+        templates = config.judging.load_templates(config.templates, also=further)
         manifest = prepare(path, config, constitution, templates, prompts, also)
         if recalibrator is not None:
             write_json(path / COPY, recalibrator.model_dump(mode="json"))

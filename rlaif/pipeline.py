@@ -24,6 +24,7 @@ from rlaif.config.sampling import CONSTITUTION, PolicySampling
 from rlaif.constitution.schema import Constitution, Principle
 from rlaif.judges.base import CandidateSet, Comparison, Judge, PointwiseResults
 from rlaif.judges.panel import check_responses, compare_pair, judge_pointwise, judges_through, refuse_long_labels
+from rlaif.judges.satisfies import ask_rubric
 from rlaif.models.model import Meter, Model, StoredReply, total_usage
 from rlaif.models.reply_store import ReplyStore
 from rlaif.models.serving import Clients, asked_through, open_clients, policy_through
@@ -255,13 +256,16 @@ async def _judge(
     work: Work, prompt: Prompt, candidates: Sequence[Response], criteria: _Criteria
 ) -> tuple[list[Matchup], PointwiseResults, list[StoredReply]]:
     """Compare the matchups of the design, then the pairs that the ranking selects and the design did not compare."""
-    if not criteria.principles and not criteria.checks and not work.config.judging.scores:
+    rubric = prompt.rubric if work.config.judging.kind != "none" else None
+    if not (criteria.principles or criteria.checks or work.config.judging.scores or rubric):
         return [], PointwiseResults(), []
     findings = await check_responses(criteria.checks, prompt, candidates)
     both_orders = work.config.judging.orders == "both"
     shown = [_as_shown(work, response) for response in candidates]
     candidate_set = CandidateSet(prompt, shown, criteria.principles, both_orders, criteria.priority, work.config.seed)
     pointwise = await judge_pointwise(work.judges, work.templates, candidate_set)
+    if rubric:
+        pointwise = pointwise.with_results(await ask_rubric(work.critic, work.templates, candidate_set))
     by_id = {response.id: response for response in shown}
     seed = derive_seed(work.config.seed, prompt.id, "matchups")
 
@@ -312,6 +316,6 @@ def _wanted(
     rules, judging = work.constitution, work.config.judging
     # Thresholds may change later without new requests, so which pairs are compared does not depend on them.
     unbounded = judging.without_thresholds.model_copy(update={"strategy": "by-priority"})
-    rule = unbounded.rule(rules.weights, rules.priorities)
+    rule = unbounded.rule(rules.weights, rules.priorities).for_prompt(prompt)
     scores = scores_of(rank([judge_matchup(matchup, rule) for matchup in matchups]))
     return wanted_pairs(scores, parents, work.config.pairs, pairs_seed(work.config.seed, prompt.id), lengths, sides)

@@ -15,6 +15,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from rlaif.base import Record, SparseRecord
 from rlaif.checks.check import CheckResult, NamedCheck
+from rlaif.rubric import RubricItem
 from rlaif.seeds import content_hash
 
 Order = Literal["ab", "ba"]
@@ -104,6 +105,8 @@ class Prompt(SparseRecord):
     tags: tuple[str, ...] = ()
     checks: tuple[NamedCheck, ...] = ()
     """Checks of its responses only; each counts as a principle of weight 1 and priority 1."""
+    rubric: tuple[RubricItem, ...] | None = None
+    """What is asked of its responses only; the policy does not see it."""
     given: tuple[GivenResponse, ...] | None = None
     """Responses that its row brings; then none is sampled."""
     row: str | None = None

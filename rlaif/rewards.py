@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from rlaif.base import Record
 from rlaif.checks import NamedCheck, make_ready
@@ -29,6 +29,7 @@ from rlaif.models.model import Meter, Model
 from rlaif.models.reply_store import ReplyStore
 from rlaif.models.serving import open_clients
 from rlaif.records import Prompt, Response
+from rlaif.rubric import RubricItem, named_items, rubric_of
 from rlaif.seeds import content_hash
 from rlaif.tasks import together
 from rlaif.templates import Templates
@@ -37,16 +38,6 @@ from rlaif.yaml_file import explain_validation
 Result = TypeVar("Result")
 MIN_LABEL_MASS = 0.5
 """A reply with less probability on Yes and No together is not an answer, as in a run."""
-
-
-class RubricItem(Record):
-    """One demand of a rubric."""
-
-    text: str = Field(min_length=1)
-    """What is asked of a response, such as `names the capital`."""
-    weight: float = Field(default=1.0, gt=0, le=1000)
-    essential: bool = False
-    """Whether the reward is at most the probability that it is met."""
 
 
 class Judged(Record):
@@ -99,8 +90,8 @@ class Rewards:
         ]
         return await together(*(self._judge(*row) for row in rows))
 
-    async def _judge(self, prompt: Prompt, response: str, rubric: Sequence[RubricItem]) -> Judged:
-        items = {f"rubric:{number}": item for number, item in enumerate(rubric, start=1)}
+    async def _judge(self, prompt: Prompt, response: str, rubric: tuple[RubricItem, ...]) -> Judged:
+        items = named_items(rubric)
         asked = [Asked.of(principle) for principle in self.constitution.asked]
         asked += [Asked(name, item.text) for name, item in items.items()]
         try:
@@ -151,18 +142,6 @@ def _has_text(completion: object) -> bool:
     last = completion[-1] if isinstance(completion, list) and completion else completion
     text = last.get("content") if isinstance(last, dict) else last
     return not isinstance(text, str) or bool(text.strip())
-
-
-def rubric_of(where: str, value: object) -> tuple[RubricItem, ...]:
-    """Return a row's rubric, a list of texts or of objects with `text`, `weight`, `essential`. Raises UsageError."""
-    if value is None:
-        return ()
-    if not isinstance(value, list | tuple):
-        raise UsageError(f"{where}: a rubric must be a list of texts or of objects with `text`")
-    try:
-        return tuple(RubricItem.model_validate({"text": one} if isinstance(one, str) else one) for one in value)
-    except ValidationError as error:
-        raise UsageError(f"{where}: rubric: {explain_validation(error, RubricItem)}") from None
 
 
 def open_rewards(

@@ -344,6 +344,19 @@ def test_a_reward_asks_in_both_wordings(url: str, tmp_path: Path) -> None:
     )
 
 
+def test_a_rubric_is_asked_of_each_response_in_both_wordings(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "responses.jsonl"
+    row = {"prompt": "How are you?", "responses": ["Fine, and glad you ask.", "Go away."], "rubric": ["is kind"]}
+    file.write_text(json.dumps(row), encoding="utf-8")
+    judging = {"principles": 1, "min_margin": 0, "min_label_mass": 0, "allow_order_noise": True}
+    run = label(file, constitution="honesty", critic={"url": url}, out=tmp_path / "runs" / "one", judging=judging)
+    (trace,) = run.traces()
+    (scored,) = trace.matchups[0].scores
+    assert scored.principle == "rubric:1"
+    assert all(one is not None and 0 < one.value < 1 for one in (scored.a, scored.b))
+    assert trace.usage.requests == 2 * 2 + 2  # two responses in both wordings, one principle in both orders
+
+
 def test_a_policy_against_itself_shows_nothing_and_its_texts_are_scored(url: str, tmp_path: Path) -> None:
     (tmp_path / "p.jsonl").write_text("\n".join(json.dumps({"prompt": f"What is {n} + {n}?"}) for n in range(5)))
     command = [sys.executable, "-m", "rlaif", "evaluate", "policy", "--base", url, "--tuned", url, "--constitution"]

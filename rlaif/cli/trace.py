@@ -12,6 +12,7 @@ from rlaif.preferences.judgement import Judgement, PrincipleJudgement, Rule, dec
 from rlaif.preferences.logits import TIE_LOGIT, PrincipleLogit
 from rlaif.preferences.pairs import Conclusion, Pair
 from rlaif.records import Matchup, Response, Score, Trace, Verdict
+from rlaif.rubric import described_items
 from rlaif.runs.reader import Run
 from rlaif.runs.summary import warnings_of
 from rlaif.stats.log_odds import sigmoid
@@ -76,6 +77,8 @@ def print_trace(run: Run, trace: Trace, console: Console) -> None:
     console.print(LEGEND.format(first=first, id="g0" if given else "s0"), style="dim", markup=False)
     for message in trace.prompt.messages:
         console.print(Text(f"{message.role}: ", style="bold").append(Text(message.readable, style="default")))
+    for name, text in described_items(trace.prompt.rubric):
+        console.print(f"{name}  {visible(text)}", markup=False)
     for response in trace.responses:
         _print_response(trace, conclusion, response, console)
     for dropped in trace.dropped:
@@ -262,7 +265,7 @@ def _print_outcome(run: Run, trace: Trace, conclusion: Conclusion, console: Cons
         )
         judgement = conclusion.judgement_of(pair)
         matchup = next(m for m in trace.matchups if (m.a, m.b) == (judgement.a, judgement.b))
-        for line in decided_by(pair, judgement, matchup, run.rule):
+        for line in decided_by(pair, judgement, matchup, run.rule.for_prompt(trace.prompt)):
             console.print(line, markup=False)
     if conclusion.no_pair:
         console.print(Text(f"no pair: {conclusion.no_pair}", style="bold yellow"))

@@ -1,10 +1,10 @@
 """Check whether runs can be compared, find differences other than the rules, and give a comparison's warnings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rlaif.compare.comparison_schema import Comparison, RuleSetMetrics, RuleSetPair
 from rlaif.config.run import RunConfig
-from rlaif.errors import RunDirectoryError
+from rlaif.errors import ConfigError, RunDirectoryError
 from rlaif.records import Prompt, Trace
 from rlaif.runs.directory import TRACES, changed_settings
 from rlaif.runs.reader import Run
@@ -22,8 +22,20 @@ def refuse_incomparable(runs: dict[str, Run]) -> None:
                 f"{run.models.critic_identity}, so rules and critics differ at the same time; compare runs with one "
                 "critic"
             )
-    if not common_prompts(runs):
+    common = common_prompts(runs)
+    refuse_rubrics(common)
+    if not common:
         raise RunDirectoryError("the runs have no finished prompt in common; compare runs over the same prompts")
+
+
+def refuse_rubrics(prompts: Iterable[Prompt]) -> None:
+    """Raise ConfigError where a prompt has a rubric: its items belong to no rule set."""
+    found = next((prompt.id for prompt in prompts if prompt.rubric), None)
+    if found is not None:
+        raise ConfigError(
+            f"prompt {found} has a rubric, which belongs to no rule set; a comparison asks the rule sets only: give "
+            "prompts without the column `rubric`"
+        )
 
 
 def refuse_other_critic(runs: dict[str, Run], identity: str, judges: Mapping[str, str]) -> None:

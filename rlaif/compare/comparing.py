@@ -12,7 +12,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from rlaif.compare.comparability import common_prompts, refuse_incomparable, refuse_other_critic
+from rlaif.compare.comparability import common_prompts, refuse_incomparable, refuse_other_critic, refuse_rubrics
 from rlaif.compare.comparison_schema import Comparison
 from rlaif.compare.config import CompareConfig
 from rlaif.compare.directory import POOL, SETTINGS, pooled, read_spent, settle, spent_on, write_tables
@@ -67,7 +67,7 @@ async def compare_async(config: CompareConfig, *, screen: Screen | None = None) 
     path = Path(config.out)
     _check_usable(config)
     if any(not (Path(rules.run) / "manifest.json").is_file() for rules in config.rule_sets):
-        read_prompts(config.run.prompts, config.run.seed)  # raises before anything is written
+        refuse_rubrics(read_prompts(config.run.prompts, config.run.seed).prompts)  # before anything is written
     with locked(path, own=SETTINGS):
         settle(path, config)
         async with contextlib.AsyncExitStack() as stack:

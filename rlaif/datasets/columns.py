@@ -11,7 +11,7 @@ from rlaif.runs.rows import Row
 
 OF_TOOLS: Mapping[type[BaseModel], set[str]] = {Message: {"tool_calls", "tool_call_id", "name", "reasoning_content"}}
 """Fields of a message that are written only into datasets where some turn has one."""
-SOMETIMES = {"conversation", "given_label", "chosen_policy", "rejected_policy"}
+SOMETIMES = {"conversation", "given_label", "chosen_policy", "rejected_policy", "rubric"}
 """Columns that are written only into datasets where some row has a value."""
 _SCALARS = {str: "string", float: "float64", int: "int64", bool: "bool"}
 

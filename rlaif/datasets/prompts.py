@@ -18,11 +18,12 @@ from rlaif.datasets.conversation import conversation_of, tools_of
 from rlaif.datasets.files import read_rows
 from rlaif.errors import PromptsError
 from rlaif.records import PROMPT_CHECK, Message, Prompt, PromptSet
+from rlaif.rubric import rubric_of
 from rlaif.seeds import canonical_json, content_hash, derive_seed
 from rlaif.shipped import DATA, SEED_PROMPTS
 from rlaif.yaml_file import explain_validation
 
-_FIELDS = ("prompt", "messages", "id", "tags", "checks", "tools")
+_FIELDS = ("prompt", "messages", "id", "tags", "checks", "tools", "rubric")
 
 
 def read_prompts(config: PromptsConfig, run_seed: int = 0) -> PromptSet:
@@ -34,7 +35,7 @@ def read_prompts(config: PromptsConfig, run_seed: int = 0) -> PromptSet:
     duplicates = 0
     for where, row in read_rows(source, config.split):
         prompt = prompt_of_row(where, row, config.columns)
-        content = canonical_json(prompt.model_dump(mode="json", include={"messages", "tools", "checks"}))
+        content = canonical_json(prompt.model_dump(mode="json", include={"messages", "tools", "checks", "rubric"}))
         if content in contents:
             duplicates += 1
             continue
@@ -82,9 +83,12 @@ def prompt_of_row(where: str, row: object, columns: Mapping[Any, str]) -> Prompt
     messages = _messages(where, fields["prompt"], fields["messages"], row)
     checks = read_checks(where, fields["checks"])
     tools = tools_of(where, fields["tools"])
+    asked = decoded(where, fields["rubric"], "rubric") if isinstance(fields["rubric"], str) else fields["rubric"]
+    rubric = rubric_of(where, asked) or None
     given = fields["id"]
     turns = [f"{message.role}\n{message.readable}" for message in messages]
     parts = (*turns, *filter(None, [tools]), *(canonical_json(check.model_dump(mode="json")) for check in checks))
+    parts += tuple(item.model_dump_json() for item in rubric or ())
     try:
         prompt = Prompt(
             id=content_hash(*parts) if given is None or given == "" else str(given),
@@ -92,6 +96,7 @@ def prompt_of_row(where: str, row: object, columns: Mapping[Any, str]) -> Prompt
             tools=tools,
             tags=_tags(fields["tags"]),
             checks=checks,
+            rubric=rubric,
         )
     except ValidationError as error:
         raise PromptsError(f"{where}: {error.errors()[0]['msg']}") from None

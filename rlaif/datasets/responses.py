@@ -106,5 +106,5 @@ def _prompt_of(where: str, place: str, read: ResponseRow, row: dict[str, object]
 
 
 def _content(prompt: Prompt) -> str:
-    """Return what makes a row the same as another: conversation, tools, checks, responses and labels."""
-    return canonical_json(prompt.model_dump(mode="json", include={"messages", "tools", "checks", "given"}))
+    """Return what makes a row the same as another: conversation, tools, checks, rubric, responses and labels."""
+    return canonical_json(prompt.model_dump(mode="json", include={"messages", "tools", "checks", "rubric", "given"}))

@@ -13,11 +13,13 @@ from typing import Protocol
 from rlaif.checks import CheckResult, NamedCheck, run_check
 from rlaif.judges import KINDS, JudgeConfig
 from rlaif.judges.base import CandidateSet, Comparison, Given, Judge, PointwiseResults, Reading
+from rlaif.judges.satisfies import logits_called
 from rlaif.models.model import Meter, Model, StoredReply
 from rlaif.models.reply_store import ReplyStore
 from rlaif.models.serving import Clients
 from rlaif.preferences.logits import PrincipleLogit
 from rlaif.records import Checked, Matchup, Order, Prompt
+from rlaif.rubric import RUBRIC
 from rlaif.tasks import together
 from rlaif.templates import Templates
 
@@ -96,6 +98,7 @@ def logits_of(
     for judge in sorted(panel, key=lambda judge: _KINDS_IN_ORDER.index(judge.kind)):
         for principle, logit in KINDS[judge.kind].logits(judge, matchup, reading):
             by_principle[principle] = (*by_principle.get(principle, ()), logit)
+    by_principle |= {item: (logit,) for item, logit in logits_called(RUBRIC, matchup, reading)}
     return by_principle
 
 

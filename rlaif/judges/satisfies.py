@@ -21,6 +21,7 @@ from rlaif.models.backend import ChatRequest, user
 from rlaif.models.model import LabelLogprobs, Model, StoredReply
 from rlaif.preferences.logits import PrincipleLogit
 from rlaif.records import Matchup, Prompt, Response, Score, Scored
+from rlaif.rubric import RUBRIC, named_items
 from rlaif.stats.log_odds import log_odds, sigmoid
 from rlaif.tasks import together
 from rlaif.templates import Templates, fence_tag, prompt_text
@@ -57,13 +58,18 @@ class Asked:
 async def ask(judge: Judge, templates: Templates, candidates: CandidateSet) -> PointwiseResults:
     """Return the scores of all candidates under all principles."""
     asked = [Asked.of(principle) for principle in candidates.principles]
+    return await _scored(judge, judge.config.called, templates, candidates, asked)
 
+
+async def _scored(
+    judge: Judge, called: str, templates: Templates, candidates: CandidateSet, asked: Sequence[Asked]
+) -> PointwiseResults:
     async def of_one(response: Response) -> list[tuple[Score | None, list[StoredReply]]]:
         return await ask_all(judge, templates, candidates.prompt, response.text, asked, candidates.priority)
 
     by_response = await together(*(of_one(response) for response in candidates.candidates))
     scores = {
-        (judge.config.called, one.id): {
+        (called, one.id): {
             response.id: found[place][0] for response, found in zip(candidates.candidates, by_response, strict=True)
         }
         for place, one in enumerate(asked)
@@ -71,6 +77,15 @@ async def ask(judge: Judge, templates: Templates, candidates: CandidateSet) -> P
     return PointwiseResults(
         scores=scores, replies=[r for found in by_response for _, replies in found for r in replies]
     )
+
+
+async def ask_rubric(critic: Model, templates: Templates, candidates: CandidateSet) -> PointwiseResults:
+    """Return the scores of all candidates under the items of the prompt's rubric, asked of the run's critic."""
+    items = named_items(candidates.prompt.rubric)
+    if not items:
+        return PointwiseResults()
+    rules = [Asked(name, item.text) for name, item in items.items()]
+    return await _scored(judge_of(critic), RUBRIC, templates, candidates, rules)
 
 
 async def ask_all(
@@ -129,9 +144,14 @@ def p_yes(score: Score | None, min_label_mass: float) -> float | None:
 
 def logits(config: SatisfiesConfig, matchup: Matchup, reading: Reading) -> Iterator[tuple[str, PrincipleLogit]]:
     """Yield (principle, log-odds that a keeps it less those that b does)."""
+    return logits_called(config.called, matchup, reading)
+
+
+def logits_called(called: str, matchup: Matchup, reading: Reading) -> Iterator[tuple[str, PrincipleLogit]]:
+    """Yield the same of the scores of one judge, or of the rubric."""
     for scored in matchup.scores:
-        if scored.judge == config.called and (x := _difference(scored, reading.min_label_mass)) is not None:
-            yield scored.principle, PrincipleLogit(judge=config.called, logit=x, position_bias=None)
+        if scored.judge == called and (x := _difference(scored, reading.min_label_mass)) is not None:
+            yield scored.principle, PrincipleLogit(judge=called, logit=x, position_bias=None)
 
 
 def _difference(scored: Scored, min_label_mass: float) -> float | None:

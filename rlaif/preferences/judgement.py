@@ -20,13 +20,14 @@ docs/arithmetic.md has the whole.
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from rlaif.preferences.logits import TIE_LOGIT, PrincipleLogit, weighted_mean
 from rlaif.preferences.position import PositionBias
 from rlaif.preferences.posterior import Observation
-from rlaif.records import PROMPT_CHECK, Checked, Matchup, Record
+from rlaif.records import PROMPT_CHECK, Checked, Matchup, Prompt, Record
+from rlaif.rubric import RUBRIC, named_items
 from rlaif.stats.log_odds import sigmoid
 
 Read: TypeAlias = Callable[[Matchup], Mapping[str, Sequence[PrincipleLogit]]]
@@ -62,6 +63,17 @@ class Rule:
         if ":" not in principle:
             return self.weights[principle]
         return 1.0 if principle.startswith(PROMPT_CHECK) else self.aspect_weights.get(principle, 1.0)
+
+    def for_prompt(self, prompt: Prompt) -> "Rule":
+        """Return the rule with the weights and levels of a prompt's own rubric; its essential items decide first."""
+        items = named_items(prompt.rubric)
+        if not items:
+            return self
+        return replace(
+            self,
+            aspect_weights={**self.aspect_weights, **{name: item.weight for name, item in items.items()}},
+            priorities={**self.priorities, **{name: 0 if item.essential else 1 for name, item in items.items()}},
+        )
 
 
 Abstention = Literal["unreadable", "tie", "too close", "order noise", "conflict"]
@@ -258,10 +270,12 @@ def parts_of_logit(judgement: Judgement, rule: Rule) -> list[PrincipleJudgement]
 def observation(judgement: Judgement, rule: Rule) -> Observation | None:
     """Return a matchup's log-odds for the posterior; None for none, or where a check or no judge is in it.
 
-    A check has no noise, so it would make the judges' noise look smaller than it is.
+    A check has no noise, so it would make the judges' noise look smaller than it is. An item of a rubric is asked of
+    one response, so its error is in all matchups of that response.
     """
     parts = parts_of_logit(judgement, rule)
-    if judgement.logit is None or not parts or any(part.by_program for part in parts):
+    alone = any(part.by_program or part.principle.startswith(f"{RUBRIC}:") for part in parts)
+    if judgement.logit is None or not parts or alone:
         return None
     in_both_orders = rule.bias is not None and any(part.position_bias is not None for part in parts)
     disagreement = order_noise(parts, rule, rule.bias) if in_both_orders and rule.bias is not None else math.nan

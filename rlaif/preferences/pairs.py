@@ -104,6 +104,7 @@ def conclude(
 
     `nothing_asked` is the reason for having no pair where neither a principle nor a check applied.
     """
+    rule = rule.for_prompt(trace.prompt)
     lengths = {response.id: len(response.text) for response in trace.responses}
     judgements = tuple(judge_trace(trace, rule, correction))
     strengths = rank(judgements)
@@ -135,7 +136,7 @@ def conclude(
 def judge_trace(trace: Trace, rule: Rule, correction: Correction) -> Iterator[Judgement]:
     """Yield the judgement of each matchup of a trace."""
     texts = {response.id: response.text for response in trace.responses}
-    corrected = replace(rule, recalibrate=correction.recalibrate)
+    corrected = replace(rule.for_prompt(trace.prompt), recalibrate=correction.recalibrate)
     for matchup in trace.matchups:
         shift = correction.shift_between(texts[matchup.a], texts[matchup.b])
         yield judge_matchup(matchup, corrected, shift=shift)
@@ -222,6 +223,7 @@ class Decided:
 
 def decisions(trace: Trace, rule: Rule, correction: Correction) -> dict[frozenset[str], Decided | str]:
     """Return, by its two responses, what every matchup of a trace decides: as a pair would, or why it does not."""
+    rule = rule.for_prompt(trace.prompt)
     judgements = tuple(judge_trace(trace, rule, correction))
     judged = _judged(trace.prompt.id, judgements, rank(judgements), rule, correction)
     return {both: _decided(judged, judgement) for both, judgement in judged.by_ids.items()}
@@ -304,7 +306,7 @@ def _sd(pairs: list[tuple[float, float]]) -> float:
 def _why_none(trace: Trace, judgements: tuple[Judgement, ...], refused: list[str], nothing_asked: str | None) -> str:
     if refused:
         return refused[0]
-    if nothing_asked is not None and not trace.judged_by and not trace.checked_by:
+    if nothing_asked is not None and not (trace.judged_by or trace.checked_by or trace.prompt.rubric):
         return nothing_asked
     if not trace.matchups:
         return "fewer than two different answers"

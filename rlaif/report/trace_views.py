@@ -8,6 +8,7 @@ from rlaif.preferences.logits import ranking_logits
 from rlaif.preferences.pairs import Conclusion
 from rlaif.records import Failure, Matchup, Prompt, Record, Response, Trace, Verdict
 from rlaif.report.run_measures import revision_judgements
+from rlaif.rubric import described_items
 from rlaif.text.difference import Difference, difference
 
 STEPS_PER_LOGIT = 50
@@ -62,6 +63,8 @@ class TraceView(Record):
     tags: tuple[str, ...]
     turns: tuple[tuple[str, str], ...]
     """Role and text."""
+    rubric: tuple[tuple[str, str], ...] = ()
+    """Item and text."""
     outcome: str
     """`pair`, why there is none, or `failed`; in a comparison `labels differ`, `labels agree` or `nothing labelled`."""
     error: str = ""
@@ -87,6 +90,7 @@ def view_of(trace: Trace, conclusion: Conclusion) -> TraceView:
         id=trace.prompt.id,
         tags=trace.prompt.tags,
         turns=turns_of(trace.prompt),
+        rubric=described_items(trace.prompt.rubric),
         outcome=conclusion.no_pair or "pair",
         pairs=tuple((pair.chosen, pair.rejected, round(pair.p_chosen, 3)) for pair in conclusion.pairs),
         responses=tuple(_response(trace, response, conclusion) for response in trace.responses),

@@ -37,7 +37,7 @@ from rlaif.yaml_file import read_yaml
 if TYPE_CHECKING:
     import pandas
 
-SOMETIMES = {"tools", "conversation", "given_label", "chosen_policy", "rejected_policy"}
+SOMETIMES = {"tools", "conversation", "given_label", "chosen_policy", "rejected_policy", "rubric"}
 """Columns that only some runs have."""
 
 
@@ -210,6 +210,7 @@ class Run:
             critic=self.judged_with,
             constitution=self.manifest.constitution,
             constitution_hash=self.manifest.constitution_hash,
+            min_label_mass=self.config.judging.min_label_mass,
         )
 
     @property

@@ -9,8 +9,10 @@ from typing import Literal
 
 from pydantic import ConfigDict
 
+from rlaif.judges.satisfies import p_yes
 from rlaif.preferences.pairs import Conclusion, Pair
 from rlaif.records import Message, Probability, Record, Response, Trace, preference
+from rlaif.rubric import RUBRIC, named_items
 from rlaif.seeds import content_hash
 from rlaif.steps.given import response_id
 
@@ -32,6 +34,16 @@ class PrincipleProbability(Record):
 
     id: str
     p: Probability
+
+
+class RubricResult(Record):
+    """What was found of both responses under one item of the prompt's rubric."""
+
+    text: str
+    essential: bool
+    p_chosen: Probability | None
+    """Probability that the chosen response meets it; empty where the critic did not answer Yes or No."""
+    p_rejected: Probability | None
 
 
 class PairRow(Row):
@@ -120,6 +132,9 @@ class PreferenceRow(PairRow):
     given_label: Literal["chosen", "rejected", "tie"] | None = None
     """The response that the file prefers, by its place here: `rejected` where the judges flip the file's label. Empty
     for two responses without a label; only in datasets of responses that came with labels."""
+    rubric: list[RubricResult] | None = None
+    """Probabilities that the chosen and the rejected response meet each item of the prompt's rubric; only in datasets
+    where a prompt has a rubric."""
     certified: bool | None = None
     """Whether the pair is among those that the run's certificate keeps, of which with high confidence few disagree with
     people's labels (`certificate.json`); empty where the run has no valid certificate."""
@@ -161,11 +176,12 @@ class RevisionRow(Row):
 
 
 class Provenance(Record):
-    """The columns that are the same in all rows of a run."""
+    """What is the same in all rows of a run."""
 
     critic: str
     constitution: str
     constitution_hash: str
+    min_label_mass: float
 
 
 Concluded = Iterable[tuple[Trace, Conclusion]]
@@ -226,8 +242,32 @@ def _preference_row(provenance: Provenance, trace: Trace, pair: Pair, *, reasoni
             "tags": list(trace.prompt.tags),
             "principles": [PrincipleProbability(id=name, p=p) for name, p in pair.principles.items()],
             "objecting": list(pair.objecting),
+            "rubric": _rubric(trace, pair, provenance.min_label_mass),
         }
     )
+
+
+def _rubric(trace: Trace, pair: Pair, min_label_mass: float) -> list[RubricResult] | None:
+    """Return what was found under the prompt's rubric; None where it has none."""
+    items = named_items(trace.prompt.rubric)
+    if not items:
+        return None
+    found = {
+        (scored.principle, name): p_yes(score, min_label_mass)
+        for matchup in trace.matchups
+        for scored in matchup.scores
+        if scored.judge == RUBRIC
+        for name, score in ((matchup.a, scored.a), (matchup.b, scored.b))
+    }
+    return [
+        RubricResult(
+            text=item.text,
+            essential=item.essential,
+            p_chosen=found.get((name, pair.chosen)),
+            p_rejected=found.get((name, pair.rejected)),
+        )
+        for name, item in items.items()
+    ]
 
 
 def _given_label(trace: Trace, chosen: Response, rejected: Response) -> Literal["chosen", "rejected", "tie"] | None:

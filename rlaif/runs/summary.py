@@ -102,7 +102,9 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
     for trace, conclusion in run.conclusions():
         n["traces"] += 1
         n["pairs"] += len(conclusion.pairs)
-        n["by_checks"] += sum(_by_checks(run.rule, conclusion, pair) for pair in conclusion.pairs)
+        n["by_checks"] += sum(
+            _by_checks(run.rule.for_prompt(trace.prompt), conclusion, pair) for pair in conclusion.pairs
+        )
         n["matchups"] += len(trace.matchups)
         n["truncated"] += sum(r.finish_reason == "length" for r in trace.responses)
         n.update(r.origin for r in trace.responses)

@@ -8,7 +8,7 @@ from rlaif.datasets.shapes.known import SHAPES
 from rlaif.datasets.shapes.row import RefusedRowError, ResponseRow, Row
 from rlaif.errors import PromptsError
 
-OTHERS = ("id", "tags", "checks", "tools", "subset")
+OTHERS = ("id", "tags", "checks", "tools", "rubric", "subset")
 """Columns that any layout may have."""
 
 

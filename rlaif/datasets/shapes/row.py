@@ -41,7 +41,7 @@ class ResponseRow:
     responses: tuple[GivenResponse, ...]
     """As the row has them; empty ones only where at least two others differ."""
     asked: Mapping[str, Any]
-    """The columns of `rlaif.datasets.prompts` (prompt or messages, id, tags, checks, tools), for `prompt_of_row`."""
+    """Columns of `datasets.prompts` (prompt or messages, id, tags, checks, tools, rubric), for `prompt_of_row`."""
     id: str | None = None
     """The row's own id."""
     subset: str | None = None
@@ -197,7 +197,7 @@ def _refuse_alike(responses: Sequence[GivenResponse]) -> None:
 
 def _asked(row: Row, before: tuple[Message, ...], prompt: object) -> dict[str, Any]:
     """Return the columns of the prompt; turns before the responses are the whole of it, a `prompt` often its end."""
-    kept = {name: row[name] for name in ("tags", "checks", "tools") if row.get(name) is not None}
+    kept = {name: row[name] for name in ("tags", "checks", "tools", "rubric") if row.get(name) is not None}
     if before:
         return kept | {"messages": [turn.model_dump() for turn in before]}
     prompt = next((one for one in (prompt, row.get("prompt"), row.get("input")) if one is not None), None)

@@ -11,7 +11,9 @@ function traceNodes(trace, data, chosen, choose) {
     el("h3", {}, trace.id),
     el("p", { class: "faint" }, [...(trace.tags || []), outcomeName(trace.outcome)].join(" · ")),
     ...(trace.error ? [el("p", { class: "note" }, trace.error)] : []),
-    ...(trace.turns || []).map(([role, text]) => el("div", { class: "turn" }, el("span", { class: "role" }, role), textOf(text))),
+    ...[...(trace.turns || []), ...(trace.rubric || [])].map(([role, text]) =>
+      el("div", { class: "turn" }, el("span", { class: "role" }, role), textOf(text)),
+    ),
     ...pairLines(trace),
     ...revisionNodes(trace, data),
     ...comparisonNodes(trace, data, chosen, choose),
