@@ -5,9 +5,10 @@ The safe subset of YAML only. Repeated keys, which YAML parsers silently accept,
 
 import difflib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -48,13 +49,17 @@ class Lines:
         return max((n for n in range(len(location) + 1) if location[:n] in self.lines), default=0)
 
 
-def read_yaml(path: Path, model: type[Model]) -> Model:
-    """Read `path` and validate it as `model`.
+Complete = Callable[[dict[str, Any]], dict[str, Any]]
+"""Returns the content of a file with what it may lack."""
+
+
+def read_yaml(path: Path, model: type[Model], *, complete: Complete = dict) -> Model:
+    """Read `path`, complete it, and validate it as `model`.
 
     Raises ConfigError, `FILE:LINE: what is wrong`, for unreadable files, invalid YAML, repeated or unknown keys, and
     values that are not valid.
     """
-    return read_yaml_lines(path, model)[0]
+    return parse_yaml_lines(read_text(path), model, name=str(path), complete=complete)[0]
 
 
 def read_yaml_lines(path: Path, model: type[Model]) -> tuple[Model, Lines]:
@@ -67,7 +72,7 @@ def parse_yaml(text: str, model: type[Model], *, name: str) -> Model:
     return parse_yaml_lines(text, model, name=name)[0]
 
 
-def parse_yaml_lines(text: str, model: type[Model], *, name: str) -> tuple[Model, Lines]:
+def parse_yaml_lines(text: str, model: type[Model], *, name: str, complete: Complete = dict) -> tuple[Model, Lines]:
     """Return what `parse_yaml` returns, and the line of every value."""
     root = _compose(text, name)
     lines = Lines(name)
@@ -81,7 +86,7 @@ def parse_yaml_lines(text: str, model: type[Model], *, name: str) -> tuple[Model
     if not isinstance(data, dict):
         raise ConfigError(f"{name}:1: expected `key: value` lines, found {_kind(data)}")
     try:
-        return model.model_validate(data), lines
+        return model.model_validate(complete(data)), lines
     except ValidationError as error:
         raise ConfigError(_explain(error, model, lines)) from None
 

@@ -1,5 +1,6 @@
 """The run configuration of a command: a run file or run directory, changed by flags and by `--set`."""
 
+import functools
 import os
 import sys
 from pathlib import Path
@@ -13,6 +14,9 @@ from rlaif.models.config import BASE_URL, model_from_text
 from rlaif.runs.directory import read_config
 
 Settings = dict[str, Any]
+
+_NEEDED = {("constitution",), ("prompts", "path"), ("responses", "path"), ("policy",), ("critic",), ("out",)}
+"""What a run file must say where no flag does."""
 
 
 def one_source(source: Path | None, config: Path | None) -> Path | None:
@@ -34,7 +38,7 @@ def run_settings(
 
     Raises UsageError or ConfigError.
     """
-    data = _of_source(source, flags)
+    data = _of_source(source, flags, dry_run=dry_run)
     if ("policy",) in flags and data.get("critic") == data.get("policy"):
         data.pop("critic", None)  # the critic was the policy; the new policy is the critic again
     with_responses = "responses" in data or ("responses", "path") in flags
@@ -62,7 +66,7 @@ def run_settings(
     return RunConfig.check(data)
 
 
-def _of_source(source: Path | None, flags: dict[tuple[str, ...], Any]) -> Settings:
+def _of_source(source: Path | None, flags: dict[tuple[str, ...], Any], *, dry_run: bool) -> Settings:
     if source is None:
         return {}
     if source.is_dir():
@@ -73,8 +77,19 @@ def _of_source(source: Path | None, flags: dict[tuple[str, ...], Any]) -> Settin
                 )
         return read_config(source).model_dump(mode="json")
     if source.is_file():
-        return RunConfig.load(source).model_dump(mode="json", exclude_unset=True)
+        complete = functools.partial(_completed, flags, dry_run=dry_run)
+        return RunConfig.load(source, complete=complete).model_dump(mode="json", exclude_unset=True)
     raise UsageError(f"{source}: no such run file or run directory")
+
+
+def _completed(flags: dict[tuple[str, ...], Any], file: Settings, *, dry_run: bool) -> Settings:
+    """Return a run file with what it needs and a flag gives; the flags are set over it later, too."""
+    given = {place[0]: value for place, value in flags.items() if place in _NEEDED}
+    if "responses" in file or "responses" in given:
+        given.pop("prompts", None)
+    elif not (file | given).keys() & {"policy", "policies"}:
+        given |= _default_model("policy", dry_run=dry_run)
+    return ({"out": "runs/dry-run"} if dry_run else {}) | given | file
 
 
 def _default_model(name: str, *, dry_run: bool) -> Settings:

@@ -30,7 +30,7 @@ from rlaif.constitution.schema import Constitution
 from rlaif.errors import ConfigError
 from rlaif.models.config import ModelConfig, model_from_text
 from rlaif.preferences.ranking import PairsConfig
-from rlaif.yaml_file import explain_validation, read_yaml, refuse_mistaken
+from rlaif.yaml_file import Complete, explain_validation, read_yaml, refuse_mistaken
 
 
 class PromptsConfig(Section):
@@ -194,9 +194,9 @@ class RunConfig(Section):
         return Path(self.cache) if self.cache else Path(self.out).parent / "replies.sqlite"
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read a run file. Raises ConfigError with file and line."""
-        return read_yaml(Path(path), cls)
+    def load(cls, path: str | Path, *, complete: Complete = dict) -> Self:
+        """Read a run file, with what it lacks from elsewhere. Raises ConfigError with file and line."""
+        return read_yaml(Path(path), cls, complete=complete)
 
     @classmethod
     def check(cls, data: dict[str, Any]) -> Self:

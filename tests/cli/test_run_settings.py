@@ -105,6 +105,21 @@ def test_a_bad_set_is_one_line(entry: str, says: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_run_file_may_leave_to_flags_what_they_give(
+    rlaif: Rlaif, server: SimulatedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = Path(run_file(server))
+    settings = yaml.safe_load(file.read_text(encoding="utf-8"))
+    few = {name: value for name, value in settings.items() if name in {"revision", "prompts"}}
+    file.write_text(yaml.safe_dump(few | {"sampling": {"n": 3}}), encoding="utf-8")
+    given = (str(file), "--constitution", "minimal", "--out", "runs/y")
+    assert rlaif("generate", *given).complains(2, "run.yaml:1: key `policy` is missing")
+    assert rlaif("generate", *given, "--policy", server.url).code == 0
+    assert server.latest["sample"]["n"] == 3
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    assert rlaif("generate", *given[:-1], "runs/z").code == 0
+
+
 def test_two_run_files_or_two_urls_are_refused(rlaif: Rlaif, server: SimulatedServer) -> None:
     assert rlaif("generate", run_file(server), "--config", "other.yaml").complains(2, "give one run file")
     both = run_file(server, policy={"base_url": server.url, "url": server.url})
