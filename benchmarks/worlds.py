@@ -122,8 +122,8 @@ def _questions(path: Path, word: str, number: int) -> Path:
 async def _fitted(folder: Path, config: dict[str, object], labels: Labels, url: str) -> Path:
     """Fit a recalibration on one random pair of responses to each of other prompts."""
     prompts = _questions(folder / "labelled.jsonl", "Labelled", labels.items)
-    sampled = config | {"prompts": str(prompts), "out": str(folder / "sampled")}
-    traces = (await generate_async(RunConfig.check(sampled | {"revision": {"rounds": 0}}))).traces()
+    sampled = config | {"prompts": str(prompts), "out": str(folder / "sampled"), "revision": {"rounds": 0}}
+    traces = (await generate_async(RunConfig.check(sampled | {"sampling": {"n": 2, "max_tokens": 200}}))).traces()
     gold, rng, truth = folder / "gold.jsonl", random.Random(0), SimulatedModel()
     with gold.open("w", encoding="utf-8") as lines:
         for trace in traces:

@@ -330,7 +330,7 @@ def test_a_reward_asks_in_both_wordings(url: str, tmp_path: Path) -> None:
     rules = tmp_path / "rules.yaml"
     rules.write_text(
         "name: short\nversion: 1\ndescription: d\nprinciples:\n"
-        "  - {id: kind, compare: Which is kinder?, satisfies: that it is kind, compare_only: true}\n"
+        "  - {id: kind, compare: 'Which is kinder?', satisfies: that it is kind, compare_only: true}\n"
         "  - {id: few, check: {words: {max: 5}}}\n"
     )
     reward = rlaif.reward(rules, url, cache=tmp_path / "r.sqlite")
