@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from rlaif.checks import NamedCheck, make_ready
+from rlaif.checks import NamedCheck, functions_called, make_ready
 from rlaif.config.run import RunConfig
 from rlaif.constitution.load import load_constitution
 from rlaif.constitution.schema import Constitution
@@ -71,8 +71,11 @@ async def generate_async(
     given = None if _read_from_run(config, path) else _read(config, screen)
     with locked(path):
         prompts, also = (_prompts_of(path), {}) if given is None else given
+        own: tuple[str, ...] = ()
         if config.judging.kind != "none":
-            await asyncio.to_thread(make_ready, [named.check for named in _checks_of(constitution, prompts)])
+            checks = [named.check for named in _checks_of(constitution, prompts)]
+            own = functions_called(checks)
+            await asyncio.to_thread(make_ready, checks)
         rubric = any(prompt.rubric for prompt in prompts.prompts)
         further = (*config.own_templates, *(("satisfy",) if rubric else ()))
         templates = config.judging.load_templates(config.templates, also=further)
@@ -83,6 +86,8 @@ async def generate_async(
             write_json(path / EFFECTS_COPY, effects.model_dump(mode="json"))
         del prompts, given  # they are on disk now
         screen.say(_headline(config, constitution, manifest.prompt_count, manifest.duplicates, resumed=resumed))
+        if own:
+            screen.say(f"checks call {', '.join(own)} on every response")
         try:
             progress = await _finish_traces(config, constitution, templates, screen, clients, gate)
         except RunError:

@@ -180,6 +180,11 @@ def make_ready(checks: Iterable[Check]) -> None:
         KINDS[check.kind].prepare(check.setting)
 
 
+def functions_called(checks: Iterable[Check]) -> tuple[str, ...]:
+    """Return the functions of the user's own that these checks call, without repetition, sorted."""
+    return tuple(sorted({check.python for check in checks if check.python is not None}))
+
+
 def run_check(check: Check, text: str, prompt: kinds.Asked) -> CheckResult:
     """Return the result of a check on a response. Raises CheckError when a function of the user's own fails."""
     passed, detail = KINDS[check.kind](check.setting, text, check, prompt)

@@ -3,16 +3,15 @@
 All are pure functions of the texts, except `python:`, which calls a function of the user's own.
 """
 
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Any, Protocol
 
 from rlaif.checks import counting
 from rlaif.checks.json_shape import JsonShape, fault_in, read_json
 from rlaif.checks.layout import Format, is_laid_out
 from rlaif.checks.matching import contains_phrase, plain, search
+from rlaif.checks.own_functions import imported
 from rlaif.errors import CheckError, ConfigError
 from rlaif.text.language import known_languages, language_of
 from rlaif.text.refusal import refusal_signs
@@ -155,12 +154,13 @@ class HasFormat(Kind):
 class OwnFunction(Kind):
     """`module:function`, a function(text, prompt) -> bool of the user's own; `prompt` is a `rlaif.records.Prompt`.
 
-    It runs with all rights of this process, in threads, possibly in several at once. When it raises an exception or
-    returns something other than True or False, a CheckError fails this prompt.
+    It must be allowed by name (own_functions.py), and runs with all rights of this process, in threads, possibly in
+    several at once. When it raises an exception or returns something other than True or False, a CheckError fails this
+    prompt.
     """
 
     def __call__(self, setting: str, text: str, options: Options, prompt: Asked) -> tuple[bool, str]:
-        function = _imported(setting)
+        function = imported(setting)
         try:
             passed = function(text, prompt)
         except (Exception, SystemExit) as error:
@@ -170,24 +170,8 @@ class OwnFunction(Kind):
         return passed, str(passed)
 
     def prepare(self, setting: str) -> None:
-        """Raise ConfigError where the function cannot be imported."""
-        _imported(setting)
-
-
-@cache
-def _imported(entry: str) -> Callable[[str, Asked], Any]:
-    """Return the function named by `module:function`. Raises ConfigError."""
-    module, _, name = entry.partition(":")
-    try:
-        function = getattr(importlib.import_module(module), name, None)
-    except Exception as error:  # noqa: BLE001  (other people's code)
-        raise ConfigError(
-            f"check python: {entry}: cannot import {module}: {type(error).__name__}: {error}; "
-            "add its folder to PYTHONPATH"
-        ) from None
-    if not callable(function):
-        raise ConfigError(f"check python: {entry}: module {module} has no function {name}")
-    return function  # type: ignore[no-any-return]
+        """Raise ConfigError where the function is not allowed, or cannot be imported."""
+        imported(setting)
 
 
 def _present(phrases: Sequence[str], text: str, options: Options) -> list[str]:

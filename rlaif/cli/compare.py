@@ -14,7 +14,7 @@ from rlaif.cli.console import replies_line, run_stoppable, stdout_console
 from rlaif.cli.dry_run import simulated_config
 from rlaif.cli.format import OVER_PROMPTS, decimals, percent
 from rlaif.cli.live import LiveScreen
-from rlaif.cli.options import Json, SetValues, count_given
+from rlaif.cli.options import AllowPython, Json, SetValues, count_given
 from rlaif.cli.run_settings import run_settings
 from rlaif.compare.comparability import KINDS
 from rlaif.compare.comparing import Compared, compare_async
@@ -56,6 +56,7 @@ def compare(  # noqa: PLR0913, PLR0917  (a command line's flags)
         bool, typer.Option("--dry-run", help="Try it with a simulated model on 8 prompts; keep nothing.")
     ] = False,
     set_values: SetValues = None,
+    allow_python: AllowPython = None,
     json_: Json = False,
 ) -> None:
     """Compare constitutions: each revises the same responses, then all of them judge the same pool of matchups.

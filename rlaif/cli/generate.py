@@ -9,7 +9,7 @@ import typer
 from rlaif.cli.console import replies_line, run_stoppable
 from rlaif.cli.dry_run import simulated_config
 from rlaif.cli.live import LiveScreen
-from rlaif.cli.options import Constitution, Json, SetValues, columns_given, count_given
+from rlaif.cli.options import AllowPython, Constitution, Json, SetValues, columns_given, count_given
 from rlaif.cli.results import exported_rows, json_summary, judge_lines, print_summary
 from rlaif.cli.run_settings import one_source, run_settings
 from rlaif.config.run import RunConfig
@@ -50,6 +50,7 @@ def generate(  # noqa: PLR0913, PLR0917  (a command line's flags)
     ] = False,
     config_file: Annotated[Path | None, typer.Option("--config", help="The same as SOURCE.")] = None,
     set_values: SetValues = None,
+    allow_python: AllowPython = None,
     json_: Json = False,
 ) -> None:
     """Make a preference dataset: sample, criticise, revise, judge in both orders, pair.

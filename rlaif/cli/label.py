@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from rlaif.cli.generate import dry_run_job, generate_job
-from rlaif.cli.options import Constitution, Json, SetValues, count_given, label_columns
+from rlaif.cli.options import AllowPython, Constitution, Json, SetValues, count_given, label_columns
 from rlaif.cli.run_settings import one_source, run_settings
 from rlaif.errors import UsageError
 
@@ -39,6 +39,7 @@ def label(  # noqa: PLR0913, PLR0917  (a command line's flags)
     ] = False,
     config_file: Annotated[Path | None, typer.Option("--config", help="Run file for all that no flag sets.")] = None,
     set_values: SetValues = None,
+    allow_python: AllowPython = None,
     json_: Json = False,
 ) -> None:
     """Judge responses that exist already, as a run does: both orders, abstentions, pairs with probabilities, a dataset.

@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
+from rlaif.checks import allow
+from rlaif.checks.own_functions import VARIABLE
 from rlaif.datasets.shapes.known import COLUMNS
 from rlaif.datasets.shapes.recognition import OTHERS
 from rlaif.errors import ConfigError, UsageError
@@ -17,6 +19,14 @@ from rlaif.shipped import constitution_names
 from rlaif.yaml_file import explain_validation
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+AllowPython = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="MODULE:FUNCTION",
+        help=f"Let checks call this function of yours on responses; also {VARIABLE}.",
+        callback=lambda given: allow(given or []),
+    ),
+]
 SetValues = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY.PATH=VALUE", help="Any setting of a run file, such as sampling.top_k=20."),

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from rlaif.base import Record
 from rlaif.cli.console import run_stoppable
-from rlaif.cli.options import DEFAULT_CACHE, shipped_constitutions
+from rlaif.cli.options import DEFAULT_CACHE, AllowPython, shipped_constitutions
 from rlaif.errors import RlaifError, UsageError
 from rlaif.rewards import Rewards, open_rewards
 from rlaif.yaml_file import explain_validation
@@ -45,6 +45,7 @@ def serve_reward(
         str, typer.Option(help="Address to listen on; other than this machine, with a token.")
     ] = "127.0.0.1",
     cache: Annotated[Path, typer.Option(help="Reply store.")] = DEFAULT_CACHE,
+    allow_python: AllowPython = None,
 ) -> None:
     """Serve the constitution's rewards over HTTP, for GRPO and other programs, until Ctrl-C.
 

@@ -1,4 +1,4 @@
-"""Rules about the use of principles: tags, cases, weights, levels (C201 to C206)."""
+"""Rules about the use of principles: tags, cases, weights, levels (C201 to C207)."""
 
 import difflib
 from collections import defaultdict
@@ -111,6 +111,14 @@ def check_contradicts_case(subject: Subject) -> Iterator[Hit]:
             fault = case_fault(check, run_check(check, case.better, prompt), run_check(check, case.worse, prompt))
             if fault:
                 yield Hit(f"case {place + 1}: {fault}", principle.id, "cases", case=place)
+
+
+@rule("C207")
+def runs_own_code(subject: Subject) -> Iterator[Hit]:
+    """A check calls a function on what the model writes."""
+    for principle in subject.constitution.principles:
+        if principle.check is not None and principle.check.python is not None:
+            yield Hit(f"calls {principle.check.python} on every response", principle.id, "check")
 
 
 def _levels(subject: Subject) -> dict[int, list[Principle]]:

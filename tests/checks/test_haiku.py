@@ -184,6 +184,7 @@ async def test_an_own_check_that_fails_is_an_error_of_its_prompt(
     code = "def odd(text, prompt):\n    return 1 / 0 if prompt.id == 'p3' else len(text) % 2 == 1\n"
     (tmp_path / "my_haiku_checks.py").write_text(code, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("RLAIF_ALLOW_PYTHON", "my_haiku_checks:odd")
     async with SimulatedServer(POET) as server:
         run = await generate_async(make_haiku(server, "  - id: odd\n    check: {python: my_haiku_checks:odd}\n"))
     (failure,) = run.failures()
@@ -191,7 +192,10 @@ async def test_an_own_check_that_fails_is_an_error_of_its_prompt(
     assert failure.error.startswith("CheckError: the check my_haiku_checks:odd failed: ZeroDivisionError")
 
 
-async def test_a_missing_function_is_reported_before_any_request(make_haiku: Callable[..., RunConfig]):
+async def test_a_missing_function_is_reported_before_any_request(
+    make_haiku: Callable[..., RunConfig], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("RLAIF_ALLOW_PYTHON", "nowhere:odd")
     async with SimulatedServer(POET) as server:
         with pytest.raises(ConfigError, match="cannot import nowhere"):
             await generate_async(make_haiku(server, "  - id: odd\n    check: {python: nowhere:odd}\n"))

@@ -159,6 +159,8 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str
     (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, name, raising=False)
+    functions = (f"{name}:{function}" for function in ("seen", "breaks", "leaves", "maybe", "missing"))
+    monkeypatch.setenv("RLAIF_ALLOW_PYTHON", ",".join([*functions, "no_such_module:f", "rlaif:nothing"]))
     return name
 
 
@@ -189,7 +191,7 @@ def test_reading_a_check_imports_nothing_and_making_it_ready_reports_what_is_mis
         make_ready([check])
     with pytest.raises(ConfigError, match="cannot import no_such_module.*PYTHONPATH"):
         make_ready([Check.model_validate({"python": "no_such_module:f"})])
-    with pytest.raises(ConfigError, match="module json has no function nothing"):
-        make_ready([Check.model_validate({"python": "json:nothing"})])
+    with pytest.raises(ConfigError, match="module rlaif has no function nothing"):
+        make_ready([Check.model_validate({"python": "rlaif:nothing"})])
     with pytest.raises(ConfigError, match="check language: xx: this language is not supported"):
         make_ready([Check.model_validate({"language": "xx"})])

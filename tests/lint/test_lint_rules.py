@@ -258,7 +258,10 @@ FILES = {
             brief("One two three four five.", "A b c d e f."),
             brief("One two three four five.", "One."),
         ],
-        [brief("Two words.", "One two three four five."), brief("One.", "Two.", check={"python": "os:getcwd"})],
+        [brief("Two words.", "One two three four five."), brief("One.", "Two.", check={"python": "my_checks:short"})],
+    ),
+    "C207": Files(
+        [brief("One.", "Two.", check={"python": "my_checks:short"})], [brief("One.", "Two three four five.")]
     ),
 }
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from rlaif.cli.console import run_stoppable, stdout_console
 from rlaif.cli.format import interval
 from rlaif.cli.live import LiveScreen
-from rlaif.cli.options import DEFAULT_CACHE, Json, connection_of, short_job
+from rlaif.cli.options import DEFAULT_CACHE, AllowPython, Json, connection_of, short_job
 from rlaif.constitution.load import load_constitution
 from rlaif.evaluate.case_report import UNANSWERED, CaseReport, Score
 from rlaif.evaluate.case_test import CaseTest, refuse_without_cases, run_cases
@@ -23,6 +23,7 @@ def constitution_test(
     name: Annotated[str, typer.Argument(help="Shipped name or YAML file.")],
     critic: Annotated[str, typer.Option(help="MODEL to start here, URL of a server, or MODEL@URL.")],
     cache: Annotated[Path | None, typer.Option(help="Reply store; runs/replies.sqlite by default.")] = None,
+    allow_python: AllowPython = None,
     json_: Json = False,
 ) -> None:
     """Test a critic on the labelled cases of every principle, in both orders; show which principles it misjudges.

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from rlaif.cli.console import run_stoppable, stdout_console
 from rlaif.cli.evaluate.policy_table import print_policy_evaluation
 from rlaif.cli.live import LiveScreen
-from rlaif.cli.options import DEFAULT_CACHE, Json, count_given
+from rlaif.cli.options import DEFAULT_CACHE, AllowPython, Json, count_given
 from rlaif.config.judging import JudgingConfig
 from rlaif.config.run import PromptsConfig
 from rlaif.config.sampling import CONSTITUTION, SamplingConfig
@@ -62,6 +62,7 @@ def policy_command(  # noqa: PLR0913, PLR0917  (a command line's flags)
     ] = False,
     cache: Annotated[Path | None, typer.Option(help="Reply store; runs/replies.sqlite by default.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for evaluation.json, report.html and answers.jsonl.")] = None,
+    allow_python: AllowPython = None,
     json_: Json = False,
 ) -> None:
     """Compare a policy before and after training: win rates under constitutions, and what the training cost.
