@@ -17,6 +17,7 @@ from rlaif.errors import ConfigError, ReplyError
 from rlaif.records import Message, Prompt
 from rlaif.seeds import content_hash
 from rlaif.shipped import TEMPLATES
+from rlaif.text.control_tokens import without_roles
 
 TEMPLATE_NAMES = ("critique", "revise", "compare")
 AGAIN: Literal["compare_again"] = "compare_again"
@@ -145,7 +146,9 @@ def _turns(messages: Sequence[Message]) -> str:
         f"tool {name}" if message.role == "tool" and name else message.role
         for message, name in zip(messages, tool, strict=True)
     )
-    return "\n\n".join(f"[{title}]\n{message.readable}" for title, message in zip(titles, messages, strict=True))
+    return "\n\n".join(
+        f"[{title}]\n{without_roles(message.readable)}" for title, message in zip(titles, messages, strict=True)
+    )
 
 
 def _described(function: Mapping[str, Any]) -> str:

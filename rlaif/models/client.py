@@ -10,7 +10,7 @@ import itertools
 import os
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -34,6 +34,8 @@ BACKENDS: Mapping[str, OpenBackend] = {
 }
 """By the name before `+` in a URL, as in `openai+http://HOST:PORT/v1`; a URL without one means `openai`."""
 
+MOST_PARTS = 5000
+"""Most parts of texts that a server is asked about, whether they are one token each."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 30.0
 
 
@@ -79,6 +81,10 @@ class ModelClient:
         self.reports_labels: bool | None = None
         """Whether its servers report the log-probabilities of named tokens; None until a reply shows it."""
         self._labels: dict[tuple[str, ...], asyncio.Future[Mapping[str, tuple[int, ...]] | None]] = {}
+        self._single: dict[str, asyncio.Future[bool]] = {}
+        """By part of a text: whether it is one token."""
+        self._tokenises: bool | None = None
+        """Whether its first server can be asked about tokens; None until one was."""
         self._key = api_key or api_key_of(config)
         self._session: aiohttp.ClientSession | None = None
         self._jitter = random.Random()
@@ -155,6 +161,29 @@ class ModelClient:
                     f"the label {label!r} is more than one token for {self.model}, so its probability cannot be read; "
                     "choose other `labels`, such as [A, B]"
                 )
+
+    async def control_tokens(self, parts: Collection[str]) -> frozenset[str]:
+        """Return those parts of texts that the model's tokenizer has as one token each; none where it cannot be asked.
+
+        Each part is asked about once.
+        """
+        if not self.endpoints:
+            return frozenset()
+        for part in sorted(parts):
+            if part not in self._single and len(self._single) < MOST_PARTS:
+                self._single[part] = asyncio.ensure_future(self._is_one_token(part))
+        found = [(part, await asyncio.shield(self._single[part])) for part in parts if part in self._single]
+        return frozenset(part for part, single in found if single)
+
+    async def _is_one_token(self, part: str) -> bool:
+        if self._tokenises is False:
+            return False
+        try:
+            tokens = await self.endpoints[0].backend.token_ids(self.model, part)
+        except TemporaryFault:
+            return False
+        self._tokenises = tokens is not None
+        return tokens is not None and len(tokens) == 1
 
     async def post(self, request: Request, *, priority: int = 0) -> Reply:
         """Send one request, with retries after temporary faults, and return its reply.

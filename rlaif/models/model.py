@@ -24,6 +24,7 @@ from rlaif.models.backend import (
     reply_key,
 )
 from rlaif.models.client import ModelClient
+from rlaif.models.neutral import as_written, neutral_messages, neutralised, suspicious
 from rlaif.models.reply_store import ReplyStore
 from rlaif.records import Message, Usage
 
@@ -66,11 +67,16 @@ class Model:
     ) -> StoredReply:
         """Return the reply to a request, which is sent only once. Raises what `ModelClient.post` raises.
 
+        Nothing in its texts is a control token for the server, and what the model copied of them is as it was.
+
         With `labels`, of the most likely tokens only those that spell a label, and the least likely one, are kept.
         """
         if self._kwargs:
             request = request.model_copy(update={"chat_template_kwargs": self._kwargs})
-        return await self._once(request, priority, labels=labels, step=step)
+        also = await self._control_tokens(request)
+        sent = neutralised(request, also)
+        stored = await self._once(sent, priority, labels=labels, step=step)
+        return stored if sent is request else StoredReply(as_written(stored.reply, also), stored.key)
 
     async def choose(
         self, request: ChatRequest, labels: tuple[str, ...], *, priority: int = 0, one_token: bool = True
@@ -91,11 +97,22 @@ class Model:
 
     async def reward(self, messages: tuple[Message, ...], *, priority: int = 0) -> StoredReply:
         """Return the reply with a reward model's score of a conversation. Raises what `ModelClient.post` raises."""
-        return await self._once(RewardRequest(messages=messages, chat_template_kwargs=self._kwargs), priority)
+        request = RewardRequest(messages=messages, chat_template_kwargs=self._kwargs)
+        neutral = neutral_messages(messages, await self._control_tokens(request))
+        return await self._once(request.model_copy(update={"messages": neutral}), priority)
 
     async def score(self, request: ScoreRequest, *, priority: int = 0) -> StoredReply:
         """Return the reply with the log-probability of every token. Raises what `ModelClient.post` raises."""
         return await self._once(request, priority)
+
+    async def _control_tokens(self, request: ChatRequest | RewardRequest) -> frozenset[str]:
+        """Return what in a request's texts is one token for this model, beside the control tokens of all families."""
+        parts = suspicious(request)
+        if not parts:
+            return frozenset()
+        with self._meter.waiting_for_start():
+            self._meter.starting_s += await self.client.ready()
+        return await self.client.control_tokens(parts)
 
     async def _once(
         self, request: Request, priority: int, *, labels: tuple[str, ...] = (), step: Step = "judging"

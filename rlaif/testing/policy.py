@@ -6,6 +6,7 @@ Tokens are words with the white space before them.
 import math
 import random
 import re
+from collections.abc import Collection
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +21,7 @@ WORDS = (
     "result", "method", "clear", "direct", "example", "person", "safe", "open", "bread", "street",
 )  # fmt: skip
 _TOKEN = re.compile(r"\s*\S+")
+_BRACKETS_APART = re.compile(r"\s*[<\[]|\s*[^\s<\[]+")
 LETTERS = "ABCD"
 
 
@@ -94,6 +96,11 @@ def letter_probabilities(model: SimulatedModel, body: dict[str, Any]) -> list[tu
 def words_of(text: str) -> list[str]:
     """Return the tokens of a text: words with the white space before them."""
     return _TOKEN.findall(text)
+
+
+def tokens_of(text: str, control: Collection[str]) -> list[str]:
+    """Return the same, but brackets apart, as real tokenizers do, unless they are one of the control tokens."""
+    return [text] if text in control else _BRACKETS_APART.findall(text)
 
 
 def token_id(word: str) -> int:

@@ -102,7 +102,7 @@ class SimulatedServer:
         return web.json_response({"object": "list", "data": [entry]})
 
     async def _tokenize(self, request: web.Request) -> web.Response:
-        words = policy.words_of((await request.json())["prompt"])
+        words = policy.tokens_of((await request.json())["prompt"], self.model.control_tokens)
         ids = [policy.token_id(word) for word in words]
         self._words.update(zip(ids, words, strict=True))
         return web.json_response({"tokens": ids, "count": len(ids), "max_model_len": 2**15})

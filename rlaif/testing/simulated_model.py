@@ -124,6 +124,8 @@ class SimulatedModel(Record):
     tokenises: bool = True
     """Whether its server knows /tokenize and reports the log-probabilities of named tokens, as vLLM does. Tokens are
     words with the white space before them."""
+    control_tokens: tuple[str, ...] = ()
+    """Texts that its tokenizer has as one token each."""
     reported: int | None = Field(default=None, ge=1)
     """Largest number of likely tokens that it reports; None for all that it has."""
     yes_bias: float = 0.0
