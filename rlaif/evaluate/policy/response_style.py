@@ -70,7 +70,7 @@ def style_lines(asked: Sequence[tuple[Prompt, Mapping[Side, Responses]]]) -> lis
 def tally_style(prompt: Prompt, responses: Responses) -> Tally:
     """Return the tally of one model's responses to one prompt.
 
-    Its keys: those of `text_metrics.tally_text`; refused (in whole or in part), empty, cut; overlap (mean over all
+    Its keys: those of `text_metrics.tally_text`; refused, empty, cut; overlap (mean over all
     pairs of responses) and resampled (1 where overlap is defined); one (1 if all responses are the same) and several (1
     with at least two responses).
     """
@@ -79,7 +79,7 @@ def tally_style(prompt: Prompt, responses: Responses) -> Tally:
         tally.add(tally_text(prompt.messages[-1].content, text))
         tally["empty"] += not text.strip()
         tally["cut"] += cut
-    tally["refused"] = tally["answers"] - tally["compliance"]
+    tally["refused"] = tally["refusal"]
     if len(texts) >= 2:
         tally["several"] = 1
         tally["one"] = len({tuple(words(text)) for text in texts}) == 1
