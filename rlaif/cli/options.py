@@ -12,7 +12,7 @@ from rlaif.datasets.shapes.known import COLUMNS
 from rlaif.datasets.shapes.recognition import OTHERS
 from rlaif.errors import ConfigError, UsageError
 from rlaif.evaluate.gold import FIELDS
-from rlaif.models.config import ModelConfig, model_from_text
+from rlaif.models.config import ModelConfig, model_from_text, without_secrets
 from rlaif.models.managed import on_gpu
 from rlaif.models.model_files import SMOLLM2
 from rlaif.shipped import constitution_names
@@ -80,7 +80,7 @@ def connection_of(text: str) -> ModelConfig:
     try:
         return ModelConfig.model_validate(model_from_text(text))
     except ValidationError as error:
-        raise ConfigError(f"--critic {text}: {explain_validation(error, ModelConfig)}") from None
+        raise ConfigError(f"--critic {without_secrets(text)}: {explain_validation(error, ModelConfig)}") from None
 
 
 def columns_of(entries: list[str] | None, fields: tuple[str, ...] = FIELDS) -> dict[str, str]:

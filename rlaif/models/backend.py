@@ -238,10 +238,13 @@ class HttpBackend:
         """Return the JSON at a path below the URL. Raises EndpointError."""
         timeout = aiohttp.ClientTimeout(total=30)
         try:
-            async with self._session.get(f"{self.url}/{path}", headers=self.headers(), timeout=timeout) as response:
+            async with self._session.get(
+                f"{self.url}/{path}", headers=self.headers(), timeout=timeout, allow_redirects=False
+            ) as response:
+                raw = self._without_key(await response.read())
                 if response.status != 200:
-                    raise EndpointError(_refused(self.url, response.status, await response.text()))
-                return await response.json(content_type=None)
+                    raise EndpointError(_refused(self.url, response.status, raw.decode("utf-8", "replace")))
+                return json.loads(raw)
         except (aiohttp.ClientError, OSError) as error:
             raise EndpointError(
                 f"{self.url}: {_describe(error)}; is the server running, and does the URL end in /v1?"
@@ -255,8 +258,10 @@ class HttpBackend:
         """Return the body of the reply to one POST below the URL, or below another base. Raises what `send` raises."""
         url = f"{base or self.url}/{path}"
         try:
-            async with self._session.post(url, data=payload, headers=self.headers(), timeout=self._timeout) as response:
-                raw = await response.read()
+            async with self._session.post(
+                url, data=payload, headers=self.headers(), timeout=self._timeout, allow_redirects=False
+            ) as response:
+                raw = self._without_key(await response.read())
                 if response.status != 200:
                     raise _refusal(self.url, response.status, raw, response.headers.get("Retry-After"))
                 return raw
@@ -267,12 +272,16 @@ class HttpBackend:
         except (aiohttp.ClientError, OSError) as error:
             raise TemporaryFault(_describe(error), connection=True) from None
 
+    def _without_key(self, raw: bytes) -> bytes:
+        """Return a server's reply without the key, which some quote, so that it is neither kept nor shown."""
+        return raw.replace(self.api_key.encode(), b"[API key]") if self.api_key else raw
+
 
 def _refusal(url: str, status: int, raw: bytes, retry_after: str | None) -> Exception:
     text = raw.decode("utf-8", "replace")
     if status in TEMPORARY or status >= 500:
         return TemporaryFault(f"HTTP {status}: {_server_message(text)}", wait_s=_seconds(retry_after))
-    if status in {401, 403, 404, 405}:
+    if status in {401, 403, 404, 405} or status < 400:
         return EndpointError(_refused(url, status, text))
     return RequestRejectedError(f"{url} refused the request (HTTP {status}): {_server_message(text)}")
 
@@ -283,6 +292,8 @@ def _refused(url: str, status: int, text: str) -> str:
             f"{url} refused the API key (HTTP {status}); set the environment variable RLAIF_API_KEY to the right key, "
             "or name another variable with api_key_env"
         )
+    if status < 400:
+        return f"{url} refers to another address (HTTP {status}), where prompts and key are not sent; give that address"
     if status == 404:
         return f"{url} has no such page or model (HTTP 404): {_server_message(text)}; does the URL end in /v1?"
     return f"{url} replied with HTTP {status}: {_server_message(text)}"

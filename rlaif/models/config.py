@@ -11,6 +11,8 @@ from rlaif.errors import ConfigError
 
 _URL = re.compile(r"([a-z0-9-]+\+)?https?://")
 """The beginning of a URL, with an optional name of a backend (`BACKENDS` in client.py)."""
+_SECRET = re.compile(r"//[^/?#\s]*@|\?[^,\s]*")
+"""User and password, or the query, of a URL."""
 BASE_URL = "OPENAI_BASE_URL"
 """Environment variable with the URL of a server; MODEL@OPENAI_BASE_URL is a model there."""
 
@@ -70,6 +72,11 @@ class ModelConfig(Section):
         for address in url:
             if not _URL.match(address) or not address.partition("://")[2].strip("/"):
                 raise ValueError(f"{address!r} is not a URL; it must start with http:// or https:// and name a host")
+            if _SECRET.search(address):
+                raise ValueError(
+                    "a URL must have no user, password or query, which would be written into the run; put the key into "
+                    "the environment variable RLAIF_API_KEY, or name another one with api_key_env"
+                )
         return tuple(address.rstrip("/") for address in url)
 
     @model_validator(mode="after")
@@ -86,6 +93,11 @@ class ModelConfig(Section):
     def managed(self) -> bool:
         """Whether this program starts a server for the model."""
         return not self.url
+
+
+def without_secrets(text: str) -> str:
+    """Return a URL, or several, as they may be shown: without user, password and query."""
+    return _SECRET.sub(lambda found: "//…@" if found.group().startswith("//") else "?…", text)
 
 
 def model_from_text(text: str) -> dict[str, Any]:
