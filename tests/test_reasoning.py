@@ -60,7 +60,7 @@ def test_where_asked_the_thoughts_are_in_the_dataset_and_in_training(generate: R
 
 def test_where_asked_a_judge_reads_the_thoughts(generate: Rlaif, server: SimulatedServer) -> None:
     assert generate("--set", "judging.see_reasoning=true").code == 0
-    assert json.dumps(server.latest["judge"]["messages"]).count("<think>\\nThought ") == 2
+    assert json.dumps(server.latest["judge"]["messages"]).count("< think>\\nThought ") == 2  # not a control token
 
 
 class _CriticThatRunsOut(SimulatedServer):
