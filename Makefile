@@ -24,7 +24,7 @@ ifeq ($(GPU),)
 	$(BIN)/pip install --quiet --no-deps --requirement requirements/serve-cpu.txt
 	$(BIN)/pip install --quiet --no-deps --requirement requirements/dev.txt
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -c 'import torch' || { echo "torch does not import: this package index served a CUDA build. Point pip at PyTorch'\''s CPU wheels (PIP_EXTRA_INDEX_URL) and run make again."; exit 1; }
+	@$(BIN)/python -c 'import torch' || { echo "torch does not import: this package index served a CUDA build. Point pip at PyTorch's CPU wheels (PIP_EXTRA_INDEX_URL) and run make again."; exit 1; }
 else
 	@echo "NVIDIA GPU found: installing the CUDA build of vLLM"
 	$(BIN)/pip install --quiet --editable '.[vllm,smollm2,train,dev]'
