@@ -50,8 +50,7 @@ def run_settings(
         for name in sections:
             section = section.setdefault(name, {})
         section[key] = value
-    if not data.keys() & ({"policy", "critic"} if with_responses else {"policy"}):
-        data |= _default_model("critic" if with_responses else "policy", dry_run=dry_run)
+    data |= _default_model(data, with_responses=with_responses, dry_run=dry_run)
     for entry in set_values or []:
         set_value(data, entry)
     if dry_run:
@@ -85,15 +84,18 @@ def _of_source(source: Path | None, flags: dict[tuple[str, ...], Any], *, dry_ru
 def _completed(flags: dict[tuple[str, ...], Any], file: Settings, *, dry_run: bool) -> Settings:
     """Return a run file with what it needs and a flag gives; the flags are set over it later, too."""
     given = {place[0]: value for place, value in flags.items() if place in _NEEDED}
-    if "responses" in file or "responses" in given:
+    with_responses = "responses" in file | given
+    if with_responses:
         given.pop("prompts", None)
-    elif not (file | given).keys() & {"policy", "policies"}:
-        given |= _default_model("policy", dry_run=dry_run)
+    given |= _default_model(file | given, with_responses=with_responses, dry_run=dry_run)
     return ({"out": "runs/dry-run"} if dry_run else {}) | given | file
 
 
-def _default_model(name: str, *, dry_run: bool) -> Settings:
+def _default_model(settings: Settings, *, with_responses: bool, dry_run: bool) -> Settings:
     """Return the policy or critic where none is named: the server that OPENAI_BASE_URL names, if it names one."""
+    if settings.keys() & ({"policy", "critic"} if with_responses else {"policy", "policies"}):
+        return {}
+    name = "critic" if with_responses else "policy"
     if url := os.environ.get(BASE_URL):
         print(f"{name}: the server of {BASE_URL}", file=sys.stderr)
         return {name: model_from_text(url)}

@@ -118,6 +118,9 @@ def test_a_run_file_may_leave_to_flags_what_they_give(
     assert server.latest["sample"]["n"] == 3
     monkeypatch.setenv("OPENAI_BASE_URL", server.url)
     assert rlaif("generate", *given[:-1], "runs/z").code == 0
+    file.write_text(yaml.safe_dump({"judging": {"principles": 1}}), encoding="utf-8")
+    Path("r.jsonl").write_text(json.dumps({"prompt": "Q?", "responses": ["Yes.", "No."]}) + "\n", encoding="utf-8")
+    assert rlaif("label", "r.jsonl", "--config", *given[:-1], "runs/labelled").code == 0
 
 
 def test_two_run_files_or_two_urls_are_refused(rlaif: Rlaif, server: SimulatedServer) -> None:
