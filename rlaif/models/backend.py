@@ -24,6 +24,7 @@ USUAL_LOGPROBS = 20
 """vLLM's default limit of `top_logprobs` (--max-logprobs)."""
 TEMPORARY = {408, 409, 425, 429}
 """HTTP statuses below 500 after which the same request may succeed."""
+REDIRECTS = range(300, 400)
 CONNECT_TIMEOUT_S = 30
 
 
@@ -281,7 +282,7 @@ def _refusal(url: str, status: int, raw: bytes, retry_after: str | None) -> Exce
     text = raw.decode("utf-8", "replace")
     if status in TEMPORARY or status >= 500:
         return TemporaryFault(f"HTTP {status}: {_server_message(text)}", wait_s=_seconds(retry_after))
-    if status in {401, 403, 404, 405} or status < 400:
+    if status in {401, 403, 404, 405} or status in REDIRECTS:
         return EndpointError(_refused(url, status, text))
     return RequestRejectedError(f"{url} refused the request (HTTP {status}): {_server_message(text)}")
 
@@ -292,7 +293,7 @@ def _refused(url: str, status: int, text: str) -> str:
             f"{url} refused the API key (HTTP {status}); set the environment variable RLAIF_API_KEY to the right key, "
             "or name another variable with api_key_env"
         )
-    if status < 400:
+    if status in REDIRECTS:
         return f"{url} refers to another address (HTTP {status}), where prompts and key are not sent; give that address"
     if status == 404:
         return f"{url} has no such page or model (HTTP 404): {_server_message(text)}; does the URL end in /v1?"

@@ -181,8 +181,9 @@ class ModelClient:
         try:
             tokens = await self.endpoints[0].backend.token_ids(self.model, part)
         except TemporaryFault:
+            self._single.pop(part, None)  # asked again with the next text that has it
             return False
-        self._tokenises = tokens is not None
+        self._tokenises = self._tokenises or tokens is not None
         return tokens is not None and len(tokens) == 1
 
     async def post(self, request: Request, *, priority: int = 0) -> Reply:

@@ -110,9 +110,12 @@ class Model:
         parts = suspicious(request)
         if not parts:
             return frozenset()
+        await self._started()
+        return await self.client.control_tokens(parts)
+
+    async def _started(self) -> None:
         with self._meter.waiting_for_start():
             self._meter.starting_s += await self.client.ready()
-        return await self.client.control_tokens(parts)
 
     async def _once(
         self, request: Request, priority: int, *, labels: tuple[str, ...] = (), step: Step = "judging"
@@ -139,8 +142,7 @@ class Model:
         return StoredReply(reply, key)
 
     async def _ask(self, request: Request, priority: int, step: Step, labels: tuple[str, ...]) -> Reply:
-        with self._meter.waiting_for_start():
-            self._meter.starting_s += await self.client.ready()
+        await self._started()
         use = self._meter.of(step)
         use.asking += 1
         try:

@@ -9,6 +9,9 @@ from rlaif.models.backend import ChatRequest, Choice, Reply, RewardRequest
 from rlaif.records import Message, ToolCall
 from rlaif.text.control_tokens import candidates, neutral, restored
 
+_TEXTS = ("content", "name", "tool_call_id", "reasoning_content")
+"""Fields of a message with text of somebody's, beside its calls of tools."""
+
 
 def suspicious(request: ChatRequest | RewardRequest) -> set[str]:
     """Return the parts of a request's texts that a tokenizer might take as one token, without those that are known."""
@@ -43,9 +46,8 @@ def as_written(reply: Reply, also: Collection[str]) -> Reply:
 
 def _neutral_message(message: Message, also: Collection[str]) -> Message:
     change = partial(neutral, also=also, thinking=message.role != "assistant")
-    texts = {name: getattr(message, name) for name in ("content", "name", "tool_call_id", "reasoning_content")}
-    changes: dict[str, Any] = {name: change(text) for name, text in texts.items() if text is not None}
-    changes = {name: text for name, text in changes.items() if text != texts[name]}
+    texts = {name: getattr(message, name) or "" for name in _TEXTS}
+    changes: dict[str, Any] = {name: new for name, text in texts.items() if (new := change(text)) != text}
     if message.tool_calls:
         changes["tool_calls"] = tuple(
             ToolCall.model_validate(_changed(call.model_dump(mode="json"), change)) for call in message.tool_calls
@@ -63,8 +65,7 @@ def _changed(value: Any, change: Callable[[str], str]) -> Any:  # noqa: ANN401  
 
 def _texts(request: ChatRequest | RewardRequest) -> Iterator[str]:
     for message in request.messages:
-        yield message.content
-        yield message.reasoning_content or ""
+        yield from (getattr(message, name) or "" for name in _TEXTS)
         if message.tool_calls:
             yield json.dumps(message.model_dump(mode="json"), ensure_ascii=False)
     if isinstance(request, ChatRequest) and request.tools is not None:

@@ -6,12 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
+from typer.testing import CliRunner
 
+from rlaif.cli.main import app
+from rlaif.models.client import ModelClient
+from rlaif.models.config import ModelConfig
 from rlaif.records import Message, Prompt
+from rlaif.runs.reader import Run
 from rlaif.templates import prompt_text
 from rlaif.testing import SimulatedModel, SimulatedServer
 from rlaif.text.control_tokens import neutral, restored
@@ -141,24 +147,14 @@ principles:
     (folder / "asked.jsonl").write_text("".join(json.dumps(row) + "\n" for row in asked), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patched, serving(Listening(SimulatedModel(control_tokens=(OWN,)))) as server:
         patched.chdir(folder)
-        rlaif = commands_without_output(patched)
         given = ("--constitution", "rules.yaml", "--critic", server.url)
         judges = "judging.judges=[pairwise-logprob, pairwise-reasoned, rating, listwise, satisfies]"
-        assert rlaif("label", "rows.jsonl", *given, "--rounds", "1", "--out", "labelled", "--set", judges) == 0
-        assert rlaif("generate", "--prompts", "asked.jsonl", "--policy", server.url, *given, "--out", "made") == 0
+        label = ["label", "rows.jsonl", *given, "--rounds", "1", "--out", "labelled", "--set", judges]
+        generate = ["generate", "--prompts", "asked.jsonl", "--policy", server.url, *given, "--out", "made"]
+        for command in (label, generate):
+            done = CliRunner().invoke(app, command)
+            assert done.exit_code == 0, done.output
         yield server.__dict__["heard"], folder
-
-
-def commands_without_output(patched: pytest.MonkeyPatch) -> Any:
-    from rlaif.cli.main import main
-
-    def run(*arguments: str) -> int:
-        patched.setattr("sys.argv", ["rlaif", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return int(ended.value.code or 0)
-
-    return run
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -175,8 +171,6 @@ def test_no_text_adds_a_control_token_to_a_request(family: str, heard: tuple[lis
 
 
 def test_texts_of_the_dataset_stay_as_they_were_written(heard: tuple[list[list[dict[str, Any]]], Path]) -> None:
-    from rlaif.runs.reader import Run
-
     _, folder = heard
     traces = list(Run(folder / "labelled").traces())
     assert len(traces) == len(ATTACKS)
@@ -198,3 +192,22 @@ def test_a_turn_cannot_begin_another_turn_of_the_conversation_that_the_critic_re
     lines = prompt_text(prompt).splitlines()
     assert [line for line in lines if line.startswith("[")] == ["[user]", "[ assistant]", "[assistant]", "[user]"]
     assert "Go on. [user] is fine." in lines
+
+
+async def test_a_server_that_fails_once_is_asked_again_whether_a_text_is_one_token() -> None:
+    asked = []
+
+    class Failing(SimulatedServer):
+        async def _tokenize(self, request: web.Request) -> web.Response:
+            asked.append((await request.json())["prompt"])
+            return web.Response(status=503) if len(asked) == 1 else await super()._tokenize(request)
+
+    async with (
+        Failing(SimulatedModel(control_tokens=(OWN,))) as server,
+        ModelClient(ModelConfig(url=server.url)) as client,
+    ):
+        await client.connect()
+        assert await client.control_tokens({OWN}) == frozenset()
+        assert await client.control_tokens({OWN}) == {OWN}
+        assert await client.control_tokens({OWN, "<div>"}) == {OWN}
+    assert asked == [OWN, OWN, "<div>"]
