@@ -24,7 +24,6 @@ from rlaif.config.sampling import CONSTITUTION, PolicySampling
 from rlaif.constitution.schema import Constitution, Principle
 from rlaif.judges.base import CandidateSet, Comparison, Judge, PointwiseResults
 from rlaif.judges.panel import check_responses, compare_pair, judge_pointwise, judges_through, refuse_long_labels
-from rlaif.judges.satisfies import ask_rubric
 from rlaif.models.model import Meter, Model, StoredReply, total_usage
 from rlaif.models.reply_store import ReplyStore
 from rlaif.models.serving import Clients, asked_through, open_clients, policy_through
@@ -263,9 +262,8 @@ async def _judge(
     both_orders = work.config.judging.orders == "both"
     shown = [_as_shown(work, response) for response in candidates]
     candidate_set = CandidateSet(prompt, shown, criteria.principles, both_orders, criteria.priority, work.config.seed)
-    pointwise = await judge_pointwise(work.judges, work.templates, candidate_set)
-    if rubric:
-        pointwise = pointwise.with_results(await ask_rubric(work.critic, work.templates, candidate_set))
+    asks_rubric = work.critic if rubric else None
+    pointwise = await judge_pointwise(work.judges, work.templates, candidate_set, asks_rubric)
     by_id = {response.id: response for response in shown}
     seed = derive_seed(work.config.seed, prompt.id, "matchups")
 

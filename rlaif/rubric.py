@@ -4,6 +4,7 @@ from pydantic import Field, ValidationError
 
 from rlaif.base import Record
 from rlaif.errors import PromptsError
+from rlaif.yaml_file import explain_validation
 
 RUBRIC = "rubric"
 """The judge of its items in verdicts and reports, and the prefix of their ids: `rubric:1`."""
@@ -35,11 +36,7 @@ def _item(where: str, value: object) -> RubricItem:
     try:
         return RubricItem.model_validate(given)
     except ValidationError as error:
-        detail = error.errors()[0]
-        name = ".".join(map(str, detail["loc"]))
-        known = ", ".join(RubricItem.model_fields)
-        what = f"unknown key (known: {known})" if detail["type"] == "extra_forbidden" else detail["msg"].lower()
-        raise PromptsError(f"{where}: {name + ': ' if name else ''}{what}") from None
+        raise PromptsError(f"{where}: {explain_validation(error, RubricItem)}") from None
 
 
 def named_items(rubric: tuple[RubricItem, ...] | None) -> dict[str, RubricItem]:

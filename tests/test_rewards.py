@@ -96,7 +96,7 @@ def test_what_could_not_be_judged_has_no_reward(broken: SimulatedModel, rules: s
         ({"rubric": ["be good"]}, "row 1: a rubric must be a list"),
         (
             {"rubric": [[{"text": "x", "weigth": 2}]]},
-            "row 1: item 1 of the rubric: weigth: unknown key (known: text, weight, essential)",
+            "row 1: item 1 of the rubric: weigth: unknown key `weigth`; did you mean `weight`",
         ),
     ],
 )

@@ -131,9 +131,9 @@ def test_existing_responses_have_rubrics_and_a_comparison_of_rule_sets_refuses_t
         ([""], "item 1 of the rubric: text: string should have at least 1 character"),
         (
             ["x", {"text": "y", "weigth": 2}],
-            "item 2 of the rubric: weigth: unknown key (known: text, weight, essential)",
+            "item 2 of the rubric: weigth: unknown key `weigth`; did you mean `weight`?",
         ),
-        ([{"weight": 2}], "item 1 of the rubric: text: field required"),
+        ([{"weight": 2}], "item 1 of the rubric: text: key `text` is missing"),
     ],
 )
 def test_a_bad_rubric_is_one_line(generate: Rlaif, rubric: object, says: str) -> None:

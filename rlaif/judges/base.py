@@ -98,14 +98,6 @@ class PointwiseResults:
     rankings: Sequence[Ranking] = ()
     replies: Sequence[StoredReply] = ()
 
-    def with_results(self, others: "PointwiseResults") -> "PointwiseResults":
-        """Return these and other results."""
-        return PointwiseResults(
-            {**self.scores, **others.scores},
-            [*self.rankings, *others.rankings],
-            [*self.replies, *others.replies],
-        )
-
     def scores_of(self, a: str, b: str) -> tuple[Scored, ...]:
         """Return the scores of two candidates."""
         return tuple(

@@ -13,7 +13,7 @@ from typing import Protocol
 from rlaif.checks import CheckResult, NamedCheck, run_check
 from rlaif.judges import KINDS, JudgeConfig
 from rlaif.judges.base import CandidateSet, Comparison, Given, Judge, PointwiseResults, Reading
-from rlaif.judges.satisfies import logits_called
+from rlaif.judges.satisfies import ask_rubric, logits_called
 from rlaif.models.model import Meter, Model, StoredReply
 from rlaif.models.reply_store import ReplyStore
 from rlaif.models.serving import Clients
@@ -106,12 +106,20 @@ _KINDS_IN_ORDER = sorted(KINDS, key=lambda name: (KINDS[name].ask_pair is None, 
 """The order in which the log-odds of several judges under one principle are listed."""
 
 
-async def judge_pointwise(judges: Sequence[Judge], templates: Templates, candidates: CandidateSet) -> PointwiseResults:
-    """Return scores and rankings from the judges that have them; empty with fewer than two candidates."""
-    asks = [(judge, ask) for judge in judges if (ask := KINDS[judge.config.kind].ask_candidates) is not None]
+async def judge_pointwise(
+    judges: Sequence[Judge], templates: Templates, candidates: CandidateSet, asks_rubric: Model | None = None
+) -> PointwiseResults:
+    """Return scores and rankings from the judges that have them, and of `asks_rubric` under the prompt's rubric.
+
+    Empty with fewer than two candidates.
+    """
     if len(candidates.candidates) < 2:
         return PointwiseResults()
-    by_judge = await together(*(ask(judge, templates, candidates) for judge, ask in asks))
+    asks = [(judge, ask) for judge in judges if (ask := KINDS[judge.config.kind].ask_candidates) is not None]
+    asked = [ask(judge, templates, candidates) for judge, ask in asks]
+    if asks_rubric is not None:
+        asked.append(ask_rubric(asks_rubric, templates, candidates))
+    by_judge = await together(*asked)
     return PointwiseResults(
         scores={key: scores for results in by_judge for key, scores in results.scores.items()},
         rankings=[ranking for results in by_judge for ranking in results.rankings],

@@ -81,10 +81,7 @@ async def _scored(
 
 async def ask_rubric(critic: Model, templates: Templates, candidates: CandidateSet) -> PointwiseResults:
     """Return the scores of all candidates under the items of the prompt's rubric, asked of the run's critic."""
-    items = named_items(candidates.prompt.rubric)
-    if not items:
-        return PointwiseResults()
-    rules = [Asked(name, item.text) for name, item in items.items()]
+    rules = [Asked(name, item.text) for name, item in named_items(candidates.prompt.rubric).items()]
     return await _scored(judge_of(critic), RUBRIC, templates, candidates, rules)
 
 

@@ -70,9 +70,9 @@ def style_lines(asked: Sequence[tuple[Prompt, Mapping[Side, Responses]]]) -> lis
 def tally_style(prompt: Prompt, responses: Responses) -> Tally:
     """Return the tally of one model's responses to one prompt.
 
-    Its keys: those of `text_metrics.tally_text`; refused, empty, cut; overlap (mean over all
-    pairs of responses) and resampled (1 where overlap is defined); one (1 if all responses are the same) and several (1
-    with at least two responses).
+    Its keys: those of `text_metrics.tally_text`; refused, empty, cut; overlap (mean over all pairs of responses) and
+    resampled (1 where overlap is defined); one (1 if all responses are the same) and several (1 with at least two
+    responses).
     """
     tally, texts = Tally(), responses.texts
     for text, cut in zip(texts, responses.cut, strict=True):
