@@ -138,7 +138,7 @@ class Noise(Record):
     orders_differ: bool = False
     """Whether the orders are shown to give another noise than the source."""
     signal_shown: bool = True
-    """Whether the signal is shown to be above 0, at the 5 % level."""
+    """Whether the signal is shown to be above 0."""
 
     @property
     def reliability(self) -> float:
@@ -268,9 +268,12 @@ def _mixture_weights(logs: Array, start: Array) -> Array:
 def _components(prompts: Sequence[Evidence], source: Source) -> Noise:
     """Return the mean variances over the prompts, by moments, and what they are shown to be."""
     noise = _ratio(prompts, source)
-    effects = [(2 * one.effects**2 - 2 * noise / one.sizes).mean() for one in prompts]
+    effects = np.array([(2 * one.effects**2 - 2 * noise / one.sizes).mean() for one in prompts])
     signal = float(np.mean(effects))
-    error = float(np.std(effects) / math.sqrt(len(effects)))
+    # The noise was estimated from the same prompts: with two candidates, its error is as large as that of the effects.
+    squares, freedom = np.array([one.noise(source) for one in prompts]).T
+    of_noise = (squares - noise * freedom) / freedom.mean() * np.mean([(2 / one.sizes).mean() for one in prompts])
+    error = float(np.std(effects - of_noise) / math.sqrt(len(prompts)))
     has_both = source != "orders" and _freedom(prompts, "orders") >= FEWEST
     return Noise(
         noise=noise,
@@ -278,7 +281,7 @@ def _components(prompts: Sequence[Evidence], source: Source) -> Noise:
         source=source,
         from_orders=_ratio(prompts, "orders") if any(one.orders[1] for one in prompts) else None,
         orders_differ=has_both and _differ(prompts, source),
-        signal_shown=signal > 1.645 * error,
+        signal_shown=signal > SHOWN * error,
     )
 
 
@@ -291,6 +294,8 @@ def _ratio(prompts: Sequence[Evidence], source: Source) -> float:
     return float(squares / freedom)
 
 
+SHOWN = 1.96
+"""Standard errors above 0 from which a signal is said to be shown: one-sided, at the 2.5 % level."""
 DIFFERENT = 1.5
 """The orders are said to differ from the source where one variance is at least this many times the other, and the
 difference is more than three standard errors."""

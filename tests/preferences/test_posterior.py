@@ -102,6 +102,20 @@ def test_with_two_candidates_the_disagreement_of_two_judges_shows_what_their_ord
     assert found.noise.noise == pytest.approx(expected, rel=0.1)
 
 
+def test_noise_is_seldom_taken_for_signal() -> None:
+    shown = 0
+    for seed in range(200):
+        draw = np.random.default_rng(seed).normal(size=(2, 120))
+        prompts = [
+            evidence([("a", "b", float(logit))], disagreement=float(order), prompt=str(n))
+            for n, (logit, order) in enumerate(draw.T)
+        ]
+        found = fit_quality(prompts)
+        assert found is not None
+        shown += found.noise.signal_shown
+    assert shown / 200 < 0.06
+
+
 def test_without_signal_that_is_said() -> None:
     rng = np.random.default_rng(0)
     prompts = [
