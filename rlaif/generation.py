@@ -68,23 +68,22 @@ async def generate_async(
     config.check_usable(constitution)
     gate = None if make_gate is None else make_gate(config, constitution)
     recalibrator, effects = recalibrator_at(config), effects_at(config)
-    given = None if _read_from_run(config, path) else _read(config, screen)
+    prompts, also = (_prompts_of(path), {}) if _read_from_run(config, path) else _read(config, screen)
+    rubric = any(prompt.rubric for prompt in prompts.prompts)
+    further = (*config.own_templates, *(("satisfy",) if rubric else ()))
+    templates = config.judging.load_templates(config.templates, also=further)
+    own: tuple[str, ...] = ()
+    if config.judging.kind != "none":
+        checks = [named.check for named in _checks_of(constitution, prompts)]
+        own = functions_called(checks)
+        await asyncio.to_thread(make_ready, checks)
     with locked(path):
-        prompts, also = (_prompts_of(path), {}) if given is None else given
-        own: tuple[str, ...] = ()
-        if config.judging.kind != "none":
-            checks = [named.check for named in _checks_of(constitution, prompts)]
-            own = functions_called(checks)
-            await asyncio.to_thread(make_ready, checks)
-        rubric = any(prompt.rubric for prompt in prompts.prompts)
-        further = (*config.own_templates, *(("satisfy",) if rubric else ()))
-        templates = config.judging.load_templates(config.templates, also=further)
         manifest = prepare(path, config, constitution, templates, prompts, also)
         if recalibrator is not None:
             write_json(path / COPY, recalibrator.model_dump(mode="json"))
         if effects is not None and config.judging.shortcuts != "run":
             write_json(path / EFFECTS_COPY, effects.model_dump(mode="json"))
-        del prompts, given  # they are on disk now
+        del prompts  # they are on disk now
         screen.say(_headline(config, constitution, manifest.prompt_count, manifest.duplicates, resumed=resumed))
         if own:
             screen.say(f"checks call {', '.join(own)} on every response")
