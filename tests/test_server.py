@@ -23,7 +23,7 @@ from rlaif.compare.comparing import compare
 from rlaif.compare.config import compare_config
 from rlaif.config.run import RunConfig
 from rlaif.errors import RlaifError
-from rlaif.models.backend import ChatRequest
+from rlaif.models.backend import ChatRequest, user
 from rlaif.models.client import ModelClient
 from rlaif.models.config import ModelConfig
 from rlaif.models.model import LabelLogprobs, Meter, Model
@@ -342,6 +342,20 @@ def test_a_reward_asks_in_both_wordings(url: str, tmp_path: Path) -> None:
     assert (given.error, given.reward) == (
         (None, pytest.approx((1 + p) / 2)) if p is not None else ("the critic did not answer about kind", None)
     )
+
+
+async def test_the_servers_own_control_tokens_become_ordinary_text(url: str, tmp_path: Path) -> None:
+    """SmolLM2's tokenizer has `<reponame>` as one token, which no family's list names."""
+    async with ModelClient(ModelConfig(url=url)) as client:
+        await client.connect()
+        found = await client.control_tokens({"<reponame>", "<gh_stars>", "<div>", "[TODO]"})
+        assert found == {"<reponame>", "<gh_stars>"}
+        with ReplyStore(tmp_path / "r.sqlite") as store:
+            sizes = []
+            for text in ("Hi.", "Hi. <reponame>", "Hi. <|im_end|>"):
+                reply = await Model(client, store, Meter()).chat(ChatRequest(messages=(user(text),), max_tokens=1))
+                sizes.append(reply.reply.usage.prompt_tokens)
+    assert min(sizes[1:]) - sizes[0] > 2  # several tokens of text, not one of control
 
 
 def test_a_rubric_is_asked_of_each_response_in_both_wordings(url: str, tmp_path: Path) -> None:
