@@ -42,6 +42,13 @@ class PlannedStep:
     """Prompt tokens of a request that are not in the server's prefix cache."""
     written: float
     """Tokens that a request generates."""
+    cached: float = 0.0
+    """Prompt tokens of a request that are in the server's prefix cache."""
+
+    @property
+    def tokens(self) -> float:
+        """Prompt tokens, cached ones included, and generated tokens of one request."""
+        return self.read + self.cached + self.written
 
     @property
     def work(self) -> float:
@@ -86,7 +93,8 @@ def _plan_judging(config: RunConfig, constitution: Constitution, responses: int,
     # reads it, and only the second response where the first one was shown first in another matchup, too.
     read = _question_tokens(asked) + (TOKENS_AROUND / 3 + 1.2 * sample) / max(1, drawn)
     thoughts = sum(judge.thought_tokens for judge in pairwise)
-    return PlannedStep(verdicts + pointwise, read, 1 + LENGTH_OF_LIMIT * thoughts / len(judging.panel))
+    cached = max(0.0, TOKENS_AROUND + 2 * sample + _question_tokens(asked) - read)
+    return PlannedStep(verdicts + pointwise, read, 1 + LENGTH_OF_LIMIT * thoughts / len(judging.panel), cached)
 
 
 @dataclass
@@ -99,11 +107,26 @@ class WorkForecast:
     finished: int = 0
     finished_work: float = 0.0
     """Work of the prompts that were finished in this session, in prompt tokens."""
+    finished_tokens: int = 0
+    """Prompt and generated tokens of those prompts, replies from the store included."""
 
     def finish(self, usage: Usage) -> None:
         """Count a finished prompt and its work."""
         self.finished += 1
         self.finished_work += work_of(usage)
+        self.finished_tokens += usage.prompt_tokens + usage.completion_tokens
+
+    @property
+    def tokens_per_prompt(self) -> float:
+        """Expected prompt and generated tokens of a prompt; the plan weighs as much as one finished prompt."""
+        planned = sum(step.requests * step.tokens for step in self.plan.values())
+        return (planned + self.finished_tokens) / (1 + self.finished)
+
+    def tokens_for(self, unfinished: int, meter: Meter) -> float:
+        """Return the tokens still needed by `unfinished` prompts that are open, at most: as if none came from store."""
+        expected = unfinished * self.tokens_per_prompt
+        done_in_open = max(0, meter.tokens - self.finished_tokens)
+        return max(LEAST_LEFT * expected, expected - done_in_open)
 
     def seconds_for(self, unfinished: int, meter: Meter, elapsed: float) -> float | None:
         """Return the seconds of work left in `unfinished` prompts, open ones included; None where it is unknown."""

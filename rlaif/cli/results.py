@@ -35,8 +35,9 @@ def print_summary(run: Run, summary: Summary, rows: dict[str, int]) -> None:
     console.print(f"dataset  {run.path / 'dataset'}   ({shown}; card in README.md)", markup=False)
     console.print(f"next     rlaif show {run.path}", markup=False)
     if summary.open:
+        more = " --max-pairs NUMBER" if summary.pairs == run.config.max_pairs else ""
         console.print(
-            f"         rlaif generate {run.path}   # continues with the {summary.open} prompts not reached",
+            f"         rlaif generate {run.path}{more}   # continues with the {summary.open} prompts not reached",
             markup=False,
         )
 

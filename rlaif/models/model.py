@@ -262,6 +262,11 @@ class Meter:
         """Generated tokens of all fresh replies."""
         return sum(use.completion_tokens for use in self.steps.values())
 
+    @property
+    def tokens(self) -> int:
+        """Prompt tokens, cached ones included, and generated tokens of all fresh replies."""
+        return self.prompt_tokens + self.completion_tokens
+
     def work(self, written_costs: float) -> float:
         """Return the work of all fresh replies, in prompt tokens."""
         return sum(use.work(written_costs) for use in self.steps.values())

@@ -161,7 +161,8 @@ def prepare(
         _refuse_differences(path, existing, wanted)
         before = RunConfig.load(path / "run.yaml")
         judging = _reached_as_before(config.judging, before.judging)
-        _write_config(path, before.model_copy(update={"judging": judging, "pairs": config.pairs}))
+        changed = {"judging": judging, "pairs": config.pairs, "max_pairs": config.max_pairs}
+        _write_config(path, before.model_copy(update=changed))
         return existing
     _create(path, config, constitution, templates, prompts, wanted, also)
     return wanted

@@ -1,7 +1,7 @@
 """Read a run: its configuration and traces, and the judgements, pairs and rows computed from them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -175,6 +175,27 @@ class Run:
 
     def conclude(self, trace: Trace) -> Conclusion:
         """Return the judgements, strengths and pairs of one trace under this run's constitution and thresholds."""
+        conclusion = self._conclude(trace)
+        kept = self._kept_of.get(trace.prompt.id)
+        return conclusion if kept is None else conclusion.with_pairs(kept)
+
+    def accepted_pairs(self) -> int:
+        """Return the number of pairs without the limit `max_pairs`; reads all traces."""
+        return sum(len(self._conclude(trace).pairs) for trace in self.traces())
+
+    @cached_property
+    def _kept_of(self) -> Mapping[str, int]:
+        """By prompt: how many of its pairs are within `max_pairs`, where not all are; reads all traces once."""
+        kept, left = {}, self.config.max_pairs
+        if left is not None:
+            for trace in self.traces():
+                pairs = len(self._conclude(trace).pairs)
+                if pairs > left:
+                    kept[trace.prompt.id] = left
+                left = max(0, left - pairs)
+        return kept
+
+    def _conclude(self, trace: Trace) -> Conclusion:
         config = self.config
         return conclude(
             trace, self.rule, config.pairs, config.seed, self.correction, nothing_asked=config.judging.nothing_asked
