@@ -38,6 +38,7 @@ from rlaif.runs.directory import (
     write_json,
     write_text,
 )
+from rlaif.runs.earlier_limits import earlier_limits
 from rlaif.runs.file_labels import FLIPS, LABELS
 from rlaif.runs.given import given_files, json_lines
 from rlaif.runs.reader import Run
@@ -151,6 +152,7 @@ async def _finish_traces(
         writer = TraceWriter(path / TRACES)
         try:
             with ReplyStore(config.reply_store) as store:
+                store.earlier = await asyncio.to_thread(earlier_limits, config)
                 access = ModelAccess(store, progress.meter, path / "logs", screen.say)
                 async with open_work(config, constitution, templates, access, clients) as work:
                     settle_models(path, ServedModels.of(work.clients), config, anew=progress.done == 0)

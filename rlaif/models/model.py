@@ -25,7 +25,9 @@ from rlaif.models.backend import (
 )
 from rlaif.models.client import ModelClient
 from rlaif.models.reply_store import ReplyStore
+from rlaif.models.salvage import Salvage, best, smaller
 from rlaif.records import Message, Usage
+from rlaif.tasks import together
 
 Step = Literal["sampling", "critique", "revision", "judging"]
 """The purpose of a request to a model."""
@@ -110,15 +112,41 @@ class Model:
                 if _being_cancelled():
                     raise
                 # The prompt that sent the request was cancelled, so it is sent again here.
+        salvage = self._salvage(request, step) if reply is None else None
+        if salvage is not None and not salvage.keeps_nothing:
+            return await self._salvaged(salvage, key, priority, step)
         if reply is None:
             task = self._open[key] = asyncio.ensure_future(self._ask(request, priority, step, labels))
             try:
                 reply, stored = await task, False
                 reply = keep_labels(reply, labels) if labels else reply
+                if salvage is not None:
+                    reply = reply.model_copy(update={"choices": (salvage.marked(0, reply.choices[0]),)})
                 self._store.put(key, reply)
             finally:
                 self._open.pop(key, None)
         self._meter.count(reply, step, stored=stored)
+        return StoredReply(reply, key)
+
+    def _salvage(self, request: Request, step: Step) -> Salvage | None:
+        """Return the reply of most use among those to the same question under earlier, smaller limits."""
+        earlier = self._store.earlier.get(step)
+        if not earlier or not isinstance(request, ChatRequest):
+            return None
+        found = []
+        for asked in smaller(request, earlier):
+            reply = self._store.get(reply_key(self.client.identity, asked.body))
+            if reply is not None:
+                found.append(Salvage.of(request, reply, asked.max_tokens))
+        return best(found)
+
+    async def _salvaged(self, salvage: Salvage, key: str, priority: int, step: Step) -> StoredReply:
+        """Return what is kept of a reply together with new replies for the rest, and store it as one."""
+        self._meter.count(salvage.reply, step, stored=True)
+        rest = salvage.rest()
+        asked = await together(*(self._once(request, priority, step=step) for request in rest.values()))
+        reply = salvage.with_rest({place: one.reply for place, one in zip(rest, asked, strict=True)})
+        self._store.put(key, reply)
         return StoredReply(reply, key)
 
     async def _ask(self, request: Request, priority: int, step: Step, labels: tuple[str, ...]) -> Reply:

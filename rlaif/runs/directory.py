@@ -334,7 +334,8 @@ def _refuse_differences(path: Path, existing: Manifest, wanted: Manifest) -> Non
     if differences:
         raise RunDirectoryError(
             f"{path} contains a run with other settings; what differs: {'; '.join(differences)}. Choose another --out, "
-            f"such as {free_place(path)}: all replies are reused from the reply store, no request is sent twice"
+            f"such as {free_place(path)}: all replies are reused from the reply store, no request is sent twice; with "
+            "larger limits (n, max_tokens), only what was cut off or is missing is asked"
         )
 
 

@@ -30,6 +30,7 @@ from rlaif.runs.file_labels import (
     with_texts,
 )
 from rlaif.runs.reasoning import ReasoningCounts
+from rlaif.runs.redrawn import AgainCounts
 from rlaif.runs.rows import PreferenceRow, Provenance, RevisionRow, preference_rows, revision_rows
 from rlaif.runs.store import TraceReader
 from rlaif.yaml_file import read_yaml
@@ -89,16 +90,17 @@ class Run:
             return {}
 
     @cached_property
-    def _measured(self) -> tuple[PositionBias, ReasoningCounts]:
+    def _measured(self) -> tuple[PositionBias, ReasoningCounts, AgainCounts]:
         """What one pass over all traces measures."""
-        reasoning = ReasoningCounts()
+        reasoning, again = ReasoningCounts(), AgainCounts()
 
         def prompts() -> Iterator[tuple[Matchup, ...]]:
             for trace in self.traces():
                 reasoning.add(trace)
+                again.add(trace)
                 yield trace.matchups
 
-        return PositionBias.measure_prompts(prompts(), self.config.judging.min_label_mass), reasoning
+        return PositionBias.measure_prompts(prompts(), self.config.judging.min_label_mass), reasoning, again
 
     @property
     def position_bias(self) -> PositionBias:
@@ -109,6 +111,11 @@ class Run:
     def reasoning(self) -> ReasoningCounts:
         """What reasoning did to responses and critiques; reads all traces once, with the position bias."""
         return self._measured[1]
+
+    @property
+    def again(self) -> AgainCounts:
+        """Responses that were asked again under a larger limit; reads all traces once, with the position bias."""
+        return self._measured[2]
 
     @cached_property
     def rule(self) -> Rule:

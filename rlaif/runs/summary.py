@@ -250,7 +250,7 @@ def warnings_of(run: Run) -> list[str]:
     found = [f"protective thresholds are switched off ({', '.join(off)}): do not train on these pairs"] if off else []
     if run.config.judging.orders == "one" and run.config.judging.has_order:
         found.append(ONE_ORDER)
-    found += run.reasoning.warnings()
+    found += [*run.reasoning.warnings(), *run.again.warnings()]
     return [*run.position_bias.warnings(), *found, *doubts(run.correction.what), *stale_warnings(run), *_chance(run)]
 
 
