@@ -21,7 +21,7 @@ from rlaif.datasets.prompts import read_prompts
 from rlaif.datasets.responses import read_responses
 from rlaif.errors import RlaifError, RunError
 from rlaif.executor import ALL_FAIL_LIMIT, Failed, execute
-from rlaif.forecast import WorkForecast, plan_prompt
+from rlaif.forecast import WorkForecast, plan_prompt, plan_words
 from rlaif.models.reply_store import ReplyStore
 from rlaif.models.serving import Clients, expected_speed, launches_of
 from rlaif.pipeline import ModelAccess, open_work, trace_prompt
@@ -157,8 +157,11 @@ async def _finish_traces(
                 async with open_work(config, constitution, templates, access, clients) as work:
                     settle_models(path, ServedModels.of(work.clients), config, anew=progress.done == 0)
                     progress.forecast = forecast = WorkForecast(
-                        plan_prompt(config, constitution, reader.mean_given()), expected_speed(work.clients)
+                        plan_prompt(config, constitution, reader.mean_given(), reader.mean_tokens()),
+                        expected_speed(work.clients),
                     )
+                    planned = plan_words(forecast.plan, progress.left)
+                    screen.say(f"planned  {planned}; from the settings alone, rlaif plan measures")
                     launches = launches_of(work.clients)
                     budget = Budget(progress, screen, forecast, launches, config.max_total_tokens)
                     progress.limit_s = config.max_minutes * 60 if config.max_minutes else None

@@ -220,6 +220,13 @@ class StepUse:
     cached_tokens: int = 0
     completion_tokens: int = 0
 
+    def add(self, usage: Usage) -> None:
+        """Count a reply."""
+        self.replies += 1
+        self.prompt_tokens += usage.prompt_tokens
+        self.cached_tokens += usage.cached_tokens
+        self.completion_tokens += usage.completion_tokens
+
     def work(self, written_costs: float) -> float:
         """Return the prompt tokens without cached ones, plus `written_costs` times the generated tokens."""
         return self.prompt_tokens - self.cached_tokens + written_costs * self.completion_tokens
@@ -232,6 +239,8 @@ class Meter:
     from_store: int = 0
     """Replies from the reply store."""
     steps: dict[Step, StepUse] = field(default_factory=dict)
+    with_stored: dict[Step, StepUse] = field(default_factory=dict)
+    """The same counts with the replies from the store, as if they had been asked for."""
     starting_s: float = 0.0
     """Seconds that servers took to start."""
     waiting: int = 0
@@ -244,15 +253,12 @@ class Meter:
         return self.steps.setdefault(step, StepUse())
 
     def count(self, reply: Reply, step: Step, *, stored: bool) -> None:
-        """Count one reply; for one from the store, no tokens."""
+        """Count one reply; one from the store not among the fresh ones."""
+        self.with_stored.setdefault(step, StepUse()).add(reply.usage)
         if stored:
             self.from_store += 1
-            return
-        use = self.of(step)
-        use.replies += 1
-        use.prompt_tokens += reply.usage.prompt_tokens
-        use.cached_tokens += reply.usage.cached_tokens
-        use.completion_tokens += reply.usage.completion_tokens
+        else:
+            self.of(step).add(reply.usage)
 
     @contextmanager
     def waiting_for_start(self) -> Iterator[None]:
