@@ -16,7 +16,7 @@ from rlaif.models.model import Meter, Step, StepUse
 from rlaif.models.serving import slowness
 from rlaif.preferences.ranking import expected_matchups
 from rlaif.progress import SHOW_EVERY_S, Progress, Screen
-from rlaif.records import Usage
+from rlaif.records import Prompt, Usage
 
 WRITTEN_COSTS = 2.5
 """Cost of a generated token, in prompt tokens."""
@@ -42,6 +42,13 @@ class PlannedStep:
     """Prompt tokens of a request that are not in the server's prefix cache."""
     written: float
     """Tokens that a request generates."""
+    cached: float = 0.0
+    """Prompt tokens of a request that are in the server's prefix cache."""
+
+    @property
+    def tokens(self) -> float:
+        """Prompt tokens, cached ones included, and generated tokens of one request."""
+        return self.read + self.cached + self.written
 
     @property
     def work(self) -> float:
@@ -52,10 +59,10 @@ class PlannedStep:
 Plan = Mapping[Step, PlannedStep]
 
 
-def plan_prompt(config: RunConfig, constitution: Constitution, given: float = 0) -> Plan:
+def plan_prompt(config: RunConfig, constitution: Constitution, given: float = 0, prompt: float = 0) -> Plan:
     """Return the expected requests of one prompt by step, from the configuration alone.
 
-    `given` is the mean number of given responses, where none are sampled.
+    `given` is the mean number of given responses, where none are sampled, and `prompt` the mean tokens of a prompt.
     """
     asked, revision = config.sampled_by, config.revision
     responses = round(given) or config.samples
@@ -63,30 +70,33 @@ def plan_prompt(config: RunConfig, constitution: Constitution, given: float = 0)
     critique, revised = LENGTH_OF_LIMIT * revision.critique_max_tokens, LENGTH_OF_LIMIT * revision.max_tokens
     rounds = responses * revision.rounds
     plan: dict[Step, PlannedStep] = {
-        "sampling": PlannedStep(0 if given else len(asked), TOKENS_AROUND, responses * sample / len(asked)),
-        "critique": PlannedStep(rounds, 2 * TOKENS_AROUND + sample, critique),
-        "revision": PlannedStep(rounds, 2 * TOKENS_AROUND + sample + critique, revised),
+        "sampling": PlannedStep(0 if given else len(asked), TOKENS_AROUND + prompt, responses * sample / len(asked)),
+        "critique": PlannedStep(rounds, 2 * TOKENS_AROUND + prompt + sample, critique),
+        "revision": PlannedStep(rounds, 2 * TOKENS_AROUND + prompt + sample + critique, revised),
     }
-    judging = _plan_judging(config, constitution, responses, sample)
+    judging = _plan_judging(config, constitution, responses, sample, prompt)
     return plan if judging is None else plan | {"judging": judging}
 
 
-def _plan_judging(config: RunConfig, constitution: Constitution, responses: int, sample: float) -> PlannedStep | None:
+def _plan_judging(
+    config: RunConfig, constitution: Constitution, responses: int, sample: float, prompt: float
+) -> PlannedStep | None:
     judging, revision, asked = config.judging, config.revision, constitution.asked
     kept = revision.rounds if revision.candidates == "all" else min(1, revision.rounds)
     candidates = responses * (1 + kept)
     drawn = len(asked) if judging.principles == "all" else min(judging.principles, len(asked))
     orders = 2 if judging.orders == "both" else 1
     pairwise = [judge for judge in judging.panel if judge.kind in PAIRWISE]
-    verdicts = expected_matchups(candidates) * drawn * orders * len(pairwise)
+    verdicts = expected_matchups(candidates, responses * kept) * drawn * orders * len(pairwise)
     pointwise = candidates * max(1, drawn) * (len(judging.panel) - len(pairwise))
     if verdicts + pointwise == 0:
         return None
     # All principles of one order share a prefix with both responses in the server's cache. Only the first principle
     # reads it, and only the second response where the first one was shown first in another matchup, too.
-    read = _question_tokens(asked) + (TOKENS_AROUND / 3 + 1.2 * sample) / max(1, drawn)
+    read = _question_tokens(asked) + (TOKENS_AROUND / 3 + prompt / 2 + 1.2 * sample) / max(1, drawn)
     thoughts = sum(judge.thought_tokens for judge in pairwise)
-    return PlannedStep(verdicts + pointwise, read, 1 + LENGTH_OF_LIMIT * thoughts / len(judging.panel))
+    cached = max(0.0, TOKENS_AROUND + prompt + 2 * sample + _question_tokens(asked) - read)
+    return PlannedStep(verdicts + pointwise, read, 1 + LENGTH_OF_LIMIT * thoughts / len(judging.panel), cached)
 
 
 @dataclass
@@ -99,11 +109,26 @@ class WorkForecast:
     finished: int = 0
     finished_work: float = 0.0
     """Work of the prompts that were finished in this session, in prompt tokens."""
+    finished_tokens: int = 0
+    """Prompt and generated tokens of those prompts, replies from the store included."""
 
     def finish(self, usage: Usage) -> None:
         """Count a finished prompt and its work."""
         self.finished += 1
         self.finished_work += work_of(usage)
+        self.finished_tokens += usage.prompt_tokens + usage.completion_tokens
+
+    @property
+    def tokens_per_prompt(self) -> float:
+        """Expected prompt and generated tokens of a prompt; the plan weighs as much as one finished prompt."""
+        planned = sum(step.requests * step.tokens for step in self.plan.values())
+        return (planned + self.finished_tokens) / (1 + self.finished)
+
+    def tokens_for(self, unfinished: int, meter: Meter) -> float:
+        """Return the tokens still needed by `unfinished` prompts that are open, at most: as if none came from store."""
+        expected = unfinished * self.tokens_per_prompt
+        done_in_open = max(0, meter.tokens - self.finished_tokens)
+        return max(LEAST_LEFT * expected, expected - done_in_open)
 
     def seconds_for(self, unfinished: int, meter: Meter, elapsed: float) -> float | None:
         """Return the seconds of work left in `unfinished` prompts, open ones included; None where it is unknown."""
@@ -125,6 +150,23 @@ class WorkForecast:
         if self.speed is None:
             return done / elapsed if done and elapsed else None
         return (done + PRIOR_S * self.speed) / (elapsed + PRIOR_S)
+
+
+def plan_words(plan: Plan, prompts: int) -> str:
+    """Return what so many prompts are expected to ask for, in words."""
+    requests = prompts * sum(step.requests for step in plan.values())
+    read = prompts * sum(step.requests * (step.read + step.cached) for step in plan.values())
+    cached = prompts * sum(step.requests * step.cached for step in plan.values())
+    written = prompts * sum(step.requests * step.written for step in plan.values())
+    return (
+        f"{requests:,.0f} requests, {read:,.0f} prompt tokens ({cached / max(1.0, read):.0%} cached), "
+        f"{written:,.0f} generated"
+    )
+
+
+def tokens_of_prompt(prompt: Prompt) -> float:
+    """Return about how many tokens the turns of a prompt have."""
+    return sum(len(message.readable) for message in prompt.messages) / CHARACTERS_PER_TOKEN
 
 
 def work_of(usage: Usage) -> float:

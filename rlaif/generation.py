@@ -7,11 +7,12 @@ Starting the same configuration again finishes the prompts that are left.
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from rlaif.budget import Budget, prompts_for
 from rlaif.checks import NamedCheck, functions_called, make_ready
 from rlaif.config.run import RunConfig
 from rlaif.constitution.load import load_constitution
@@ -20,8 +21,7 @@ from rlaif.datasets.prompts import read_prompts
 from rlaif.datasets.responses import read_responses
 from rlaif.errors import RlaifError, RunError
 from rlaif.executor import ALL_FAIL_LIMIT, Failed, execute
-from rlaif.forecast import WorkForecast, plan_prompt, time_for_another
-from rlaif.models.launch import Launch
+from rlaif.forecast import WorkForecast, plan_prompt, plan_words
 from rlaif.models.reply_store import ReplyStore
 from rlaif.models.serving import Clients, expected_speed, launches_of
 from rlaif.pipeline import ModelAccess, open_work, trace_prompt
@@ -38,6 +38,7 @@ from rlaif.runs.directory import (
     write_json,
     write_text,
 )
+from rlaif.runs.earlier_limits import earlier_limits
 from rlaif.runs.file_labels import FLIPS, LABELS
 from rlaif.runs.given import given_files, json_lines
 from rlaif.runs.reader import Run
@@ -91,10 +92,10 @@ async def generate_async(
             progress = await _finish_traces(config, constitution, templates, screen, clients, gate)
         except RunError:
             with contextlib.suppress(RlaifError):  # report the error that ended the run, not this one
-                await asyncio.to_thread(_write_results, Run(path), {})
+                await asyncio.to_thread(_write_results, Run(path), Progress())
             raise
         run = Run(path)
-        summary = _write_results(run, progress.session())
+        summary = _write_results(run, progress)
         if summary.traces == 0:
             raise RunError(f"{path}: none of the {summary.prompts} prompts became a trace; {run.failures()[0].error}")
     return run
@@ -116,11 +117,11 @@ def _checks_of(constitution: Constitution, prompts: PromptSet) -> Iterator[Named
         yield from prompt.checks
 
 
-def _write_results(run: Run, session: dict[str, float]) -> Summary:
+def _write_results(run: Run, progress: Progress) -> Summary:
     """Write summary and dataset from the traces so far, under the present thresholds, and return the summary."""
     from rlaif.datasets.export import export_trl  # noqa: PLC0415  (imports pyarrow and datasets)
 
-    summary = summarise(run, session)
+    summary = summarise(run, progress.session() if progress.prompts else {}, progress.stopped)
     write_json(run.path / "summary.json", summary.model_dump(mode="json"))
     if summary.given is not None and summary.given.agreement is not None:
         write_text(run.path / LABELS, json_lines(one for row in run.labelled_rows for one in row.labels))
@@ -144,28 +145,66 @@ async def _finish_traces(
     with TraceReader(path / TRACES, Trace) as reader:
         progress.prompts, progress.done = reader.prompt_count(), reader.trace_count()
         progress.done_before = progress.done
-        if progress.done == progress.prompts:
+        accepted = await _accepted(path, config, progress)
+        if progress.done == progress.prompts or progress.stopped:
             return progress
         writer = TraceWriter(path / TRACES)
         try:
             with ReplyStore(config.reply_store) as store:
+                store.earlier = await asyncio.to_thread(earlier_limits, config)
                 access = ModelAccess(store, progress.meter, path / "logs", screen.say)
                 async with open_work(config, constitution, templates, access, clients) as work:
                     settle_models(path, ServedModels.of(work.clients), config, anew=progress.done == 0)
-                    progress.forecast = WorkForecast(
-                        plan_prompt(config, constitution, reader.mean_given()), expected_speed(work.clients)
+                    progress.forecast = forecast = WorkForecast(
+                        plan_prompt(config, constitution, reader.mean_given(), reader.mean_tokens()),
+                        expected_speed(work.clients),
                     )
+                    planned = plan_words(forecast.plan, progress.left)
+                    screen.say(f"planned  {planned}; from the settings alone, rlaif plan measures")
+                    launches = launches_of(work.clients)
+                    budget = Budget(progress, screen, forecast, launches, config.max_total_tokens)
                     progress.limit_s = config.max_minutes * 60 if config.max_minutes else None
                     if gate is not None:
                         await gate(templates, work.clients, store, screen)
                     progress.started = time.monotonic()
-                    job, launches = partial(trace_prompt, work), launches_of(work.clients)
-                    await trace_all(reader.todo(), job, writer, progress, screen, config.open_prompts, launches)
+                    job, todo = partial(trace_prompt, work), reader.todo()
+
+                    async def trace_round() -> None:
+                        await trace_all(todo, job, writer, progress, screen, config.open_prompts, budget)
+                        writer.flush()
+
+                    await _trace_within(budget, config, accepted, trace_round)
                 store.flush()
             writer.flush()
         finally:
             writer.close()
     return progress
+
+
+async def _accepted(path: Path, config: RunConfig, progress: Progress) -> int:
+    """Return the number of accepted pairs so far, where `max_pairs` limits them; note where they are enough."""
+    if config.max_pairs is None or progress.done == 0:
+        return 0
+    accepted = await asyncio.to_thread(lambda: Run(path).accepted_pairs())
+    if accepted >= config.max_pairs:
+        progress.stopped = f"max_pairs {config.max_pairs:,}"
+    return accepted
+
+
+async def _trace_within(
+    budget: Budget, config: RunConfig, accepted: int, trace_round: Callable[[], Awaitable[None]]
+) -> None:
+    """Trace what the budget allows: in one round, or with `max_pairs` in rounds until there are enough pairs.
+
+    Which pairs are accepted depends on the noise and position bias of the whole run, so they are counted after a round.
+    """
+    progress, left = budget.progress, -1
+    while progress.left not in {0, left} and not progress.stopped:
+        left = progress.left
+        if config.max_pairs is not None:
+            budget.may_start = prompts_for(config.max_pairs, accepted, progress.done, config.pairs.per_prompt)
+        await trace_round()
+        accepted = await _accepted(Path(config.out), config, progress)
 
 
 async def trace_all(
@@ -175,12 +214,9 @@ async def trace_all(
     progress: Progress,
     screen: Screen,
     open_prompts: int,
-    launches: Sequence[Launch] = (),
+    budget: Budget | None = None,
 ) -> None:
-    """Call `job` on every (prompt, position) and write its record at once, or a Failure.
-
-    `launches` explain a slow run to the user: how its managed servers were started.
-    """
+    """Call `job` on every (prompt, position) that fits into the budget and write its record at once, or a Failure."""
 
     async def trace(item: tuple[int, Prompt]) -> Any:  # noqa: ANN401  (a record of the caller's)
         return await job(item[1], item[0])
@@ -207,7 +243,7 @@ async def trace_all(
         progress=progress,
         screen=screen,
         give_up=give_up,
-        may_begin=partial(time_for_another, progress, screen, launches),
+        may_begin=None if budget is None else budget.may_begin,
     )
 
 

@@ -46,6 +46,8 @@ class Progress:
     """Forecasts the time left from the start on; None where the work cannot be planned."""
     limit_s: float | None = None
     """Time limit in seconds: only items that are expected to be finished by then are started."""
+    stopped: str = ""
+    """The limit that ended the job before all items were done, in words."""
     said_slow: bool = False
     """Whether the user was warned that the time limit is too short for all items."""
 

@@ -160,6 +160,9 @@ class Response(Record):
     copied: str | None = None
     """Words that a revision copied from the worked examples, the instructions or the fences; it is then not a
     candidate."""
+    again: Literal["repeated", "redrawn"] | None = None
+    """For a text that was asked again because it was cut off under a smaller limit: whether it begins with that text,
+    or is another one."""
     reply: str
     """Key of the raw reply in the reply store."""
 
@@ -169,9 +172,10 @@ class Response(Record):
         return not self.text and self.reasoning is not None and self.finish_reason == "length"
 
     @model_serializer(mode="wrap")
-    def _without_policy(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out the policy where a run has one only."""
-        return {name: value for name, value in write(self).items() if name != "policy" or value is not None}
+    def _without_unused(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the policy where a run has one only, and `again` for a text that was asked once."""
+        unused = {name for name in ("policy", "again") if getattr(self, name) is None}
+        return {name: value for name, value in write(self).items() if name not in unused}
 
 
 class Critique(SparseRecord):

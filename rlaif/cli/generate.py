@@ -42,6 +42,13 @@ def generate(  # noqa: PLR0913, PLR0917  (a command line's flags)
         typer.Option(help="`run` or a shortcuts.json: subtract what surface features are worth to the judges."),
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Use only the first LIMIT prompts.")] = None,
+    max_pairs: Annotated[int | None, typer.Option(help="Stop at exactly so many pairs.")] = None,
+    max_total_tokens: Annotated[
+        int | None, typer.Option(help="Start no prompt beyond so many prompt and generated tokens, of this start.")
+    ] = None,
+    max_hours: Annotated[
+        float | None, typer.Option(help="Start no prompt that would not be finished by then, in this start.")
+    ] = None,
     column: Annotated[list[str] | None, typer.Option(help="FIELD=NAME, such as prompt=instruction.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Reply store; `replies.sqlite` beside the run by default.")] = None,
@@ -65,6 +72,7 @@ def generate(  # noqa: PLR0913, PLR0917  (a command line's flags)
       rlaif generate --constitution harmlessness --prompts my.jsonl --policy Qwen/Qwen3-8B \\
                      --critic http://127.0.0.1:8000/v1 --samples 4 --out runs/first
       rlaif generate runs/first                      # continues where it was stopped
+      rlaif generate RUN.yaml --max-pairs 1000 --max-hours 8       # what is reached first; continues likewise
       rlaif generate examples/demo.yaml --constitution honesty --out runs/second
       rlaif generate --config examples/demo.yaml --set sampling.top_k=20 --set critic.timeout_s=60
       rlaif generate examples/demo.yaml --dry-run    # uses a simulated model and keeps nothing
@@ -87,6 +95,9 @@ def generate(  # noqa: PLR0913, PLR0917  (a command line's flags)
         ("judging", "min_margin"): min_margin,
         ("judging", "shortcuts"): shortcuts,
         ("pairs", "select"): select,
+        ("max_pairs",): max_pairs,
+        ("max_total_tokens",): max_total_tokens,
+        ("max_minutes",): None if max_hours is None else max_hours * 60,
         ("seed",): seed,
         ("cache",): str(cache) if cache else None,
     }

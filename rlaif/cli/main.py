@@ -12,6 +12,7 @@ from rlaif.errors import RlaifError
 
 COMMANDS = {
     "generate": ("rlaif.cli.generate:generate", "Make a preference dataset: sample, criticise, revise, judge, pair."),
+    "plan": ("rlaif.cli.plan:plan_command", "Say what a run will ask for and cost, before it starts."),
     "label": ("rlaif.cli.label:label", "Judge responses that exist already; check the labels that they come with."),
     "compare": ("rlaif.cli.compare:compare", "Compare constitutions over the same responses."),
     "show": ("rlaif.cli.show:show", "Show a run's summary and prompts, or one prompt's whole trace."),

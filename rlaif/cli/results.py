@@ -7,13 +7,17 @@ from rich.console import Console
 from rich.text import Text
 
 from rlaif.cli.console import stdout_console
+from rlaif.forecast import plan_prompt, plan_words
+from rlaif.records import Trace
 from rlaif.runs.certificate import certificate_words, read_certification
 from rlaif.runs.certified import certificate_in_force, state_of
 from rlaif.runs.description import corrected_words, given_lines, panel_words, summary_lines
+from rlaif.runs.directory import TRACES
 from rlaif.runs.file_labels import FLIPS, LABELS
 from rlaif.runs.given import REFUSED
 from rlaif.runs.reader import Run
 from rlaif.runs.reviews import read_reviews
+from rlaif.runs.store import TraceReader
 from rlaif.runs.summary import Summary
 from rlaif.text.wording import counted
 
@@ -21,7 +25,7 @@ from rlaif.text.wording import counted
 def print_summary(run: Run, summary: Summary, rows: dict[str, int]) -> None:
     """Print the summary of a run to stdout."""
     console = stdout_console()
-    for line in (*given_lines(summary), *summary_lines(summary), *judge_lines(summary)):
+    for line in (*given_lines(summary), *summary_lines(summary), *planned_lines(run, summary), *judge_lines(summary)):
         console.print(line, markup=False)
     for note in summary.notes:
         console.print(Text(f"  {note}", style="dim"))
@@ -35,10 +39,25 @@ def print_summary(run: Run, summary: Summary, rows: dict[str, int]) -> None:
     console.print(f"dataset  {run.path / 'dataset'}   ({shown}; card in README.md)", markup=False)
     console.print(f"next     rlaif show {run.path}", markup=False)
     if summary.open:
+        more = " --max-pairs NUMBER" if summary.pairs == run.config.max_pairs else ""
         console.print(
-            f"         rlaif generate {run.path}   # continues with the {summary.open} prompts not reached",
+            f"         rlaif generate {run.path}{more}   # continues with the {summary.open} prompts not reached",
             markup=False,
         )
+
+
+def planned_lines(run: Run, summary: Summary) -> list[str]:
+    """Return a line on what the settings let expect of the traces and what they needed; none of a finished run."""
+    if not summary.session.get("replies"):
+        return []
+    with TraceReader(run.path / TRACES, Trace) as reader:
+        plan = plan_prompt(run.config, run.constitution, reader.mean_given(), reader.mean_tokens())
+    used = summary.usage
+    return [
+        f"planned for {counted(summary.traces, 'trace')}: {plan_words(plan, summary.traces)}; needed, replies from the "
+        f"store included: {used.requests:,} requests, {used.prompt_tokens:,} prompt tokens, "
+        f"{used.completion_tokens:,} generated"
+    ]
 
 
 def judge_lines(summary: Summary) -> list[str]:

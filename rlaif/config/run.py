@@ -105,6 +105,12 @@ class RunConfig(Section):
     max_minutes: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """Time limit in minutes, without the time that servers take to start: prompts that would not be finished by then
     are not started. Starting the run again continues with them."""
+    max_total_tokens: int | None = Field(default=None, ge=1)
+    """Limit of prompt and generated tokens, as the servers report them: prompts that are not expected to fit are not
+    started, open ones are finished. It holds for one start of the run; replies from the reply store cost nothing."""
+    max_pairs: int | None = Field(default=None, ge=1)
+    """Number of pairs of the dataset: the first ones in the order of the prompts. No more prompts are started than it
+    is expected to need; pairs beyond it are counted and left out."""
     cache: str | None = None
     """The reply store; by default `replies.sqlite` beside the run directory."""
     out: str
@@ -157,8 +163,9 @@ class RunConfig(Section):
 
     @model_serializer(mode="wrap")
     def _without_unused(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write either `prompts` or `responses`, so that what is written can be read, and `policies` where used."""
-        left_out = {"responses" if self.responses is None else "prompts", *([] if self.policies else ["policies"])}
+        """Write either `prompts` or `responses`, so that what is written can be read, and settings where used."""
+        unset = [name for name in ("policies", "max_total_tokens", "max_pairs") if not getattr(self, name)]
+        left_out = {"responses" if self.responses is None else "prompts", *unset}
         return {name: value for name, value in write(self).items() if name not in left_out}
 
     @property
@@ -225,6 +232,8 @@ class RunConfig(Section):
             raise ConfigError(
                 "with one sample and no revision there is nothing to compare; raise sampling.n or revision.rounds"
             )
+        if self.max_pairs is not None and not judged:
+            raise ConfigError("with judging.kind none there are no pairs; leave out max_pairs, or set judging.kind")
         self.judging.refuse_idle_margin()
         self.judging.refuse_confounded_length()
         self.judging.refuse_unmeasurable_shortcuts()

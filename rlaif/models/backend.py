@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
-from typing import Any, Protocol, Self, TypeAlias
+from typing import Any, Literal, Protocol, Self, TypeAlias
 
 import aiohttp
 from pydantic import Field
@@ -131,6 +131,9 @@ class Choice(Record):
     """The score of a reward model, which has no text."""
     tokens: tuple[int, ...] = ()
     """Ids of the generated tokens; empty unless requested."""
+    again: Literal["repeated", "redrawn"] | None = None
+    """For a text that was asked again because it was cut off under a smaller limit: whether it begins with that text,
+    or is another one."""
 
 
 class Reply(Record):

@@ -26,7 +26,9 @@ from rlaif.models.backend import (
 from rlaif.models.client import ModelClient
 from rlaif.models.neutral import as_written, neutral_messages, neutralised, suspicious
 from rlaif.models.reply_store import ReplyStore
+from rlaif.models.salvage import Salvage, best, smaller
 from rlaif.records import Message, Usage
+from rlaif.tasks import together
 
 Step = Literal["sampling", "critique", "revision", "judging"]
 """The purpose of a request to a model."""
@@ -130,15 +132,41 @@ class Model:
                 if _being_cancelled():
                     raise
                 # The prompt that sent the request was cancelled, so it is sent again here.
+        salvage = self._salvage(request, step) if reply is None else None
+        if salvage is not None and not salvage.keeps_nothing:
+            return await self._salvaged(salvage, key, priority, step)
         if reply is None:
             task = self._open[key] = asyncio.ensure_future(self._ask(request, priority, step, labels))
             try:
                 reply, stored = await task, False
                 reply = keep_labels(reply, labels) if labels else reply
+                if salvage is not None:
+                    reply = reply.model_copy(update={"choices": (salvage.marked(0, reply.choices[0]),)})
                 self._store.put(key, reply)
             finally:
                 self._open.pop(key, None)
         self._meter.count(reply, step, stored=stored)
+        return StoredReply(reply, key)
+
+    def _salvage(self, request: Request, step: Step) -> Salvage | None:
+        """Return the reply of most use among those to the same question under earlier, smaller limits."""
+        earlier = self._store.earlier.get(step)
+        if not earlier or not isinstance(request, ChatRequest):
+            return None
+        found = []
+        for asked in smaller(request, earlier):
+            reply = self._store.get(reply_key(self.client.identity, asked.body))
+            if reply is not None:
+                found.append(Salvage.of(request, reply, asked.max_tokens))
+        return best(found)
+
+    async def _salvaged(self, salvage: Salvage, key: str, priority: int, step: Step) -> StoredReply:
+        """Return what is kept of a reply together with new replies for the rest, and store it as one."""
+        self._meter.count(salvage.reply, step, stored=True)
+        rest = salvage.rest()
+        asked = await together(*(self._once(request, priority, step=step) for request in rest.values()))
+        reply = salvage.with_rest({place: one.reply for place, one in zip(rest, asked, strict=True)})
+        self._store.put(key, reply)
         return StoredReply(reply, key)
 
     async def _ask(self, request: Request, priority: int, step: Step, labels: tuple[str, ...]) -> Reply:
@@ -211,6 +239,13 @@ class StepUse:
     cached_tokens: int = 0
     completion_tokens: int = 0
 
+    def add(self, usage: Usage) -> None:
+        """Count a reply."""
+        self.replies += 1
+        self.prompt_tokens += usage.prompt_tokens
+        self.cached_tokens += usage.cached_tokens
+        self.completion_tokens += usage.completion_tokens
+
     def work(self, written_costs: float) -> float:
         """Return the prompt tokens without cached ones, plus `written_costs` times the generated tokens."""
         return self.prompt_tokens - self.cached_tokens + written_costs * self.completion_tokens
@@ -223,6 +258,8 @@ class Meter:
     from_store: int = 0
     """Replies from the reply store."""
     steps: dict[Step, StepUse] = field(default_factory=dict)
+    with_stored: dict[Step, StepUse] = field(default_factory=dict)
+    """The same counts with the replies from the store, as if they had been asked for."""
     starting_s: float = 0.0
     """Seconds that servers took to start."""
     waiting: int = 0
@@ -235,15 +272,12 @@ class Meter:
         return self.steps.setdefault(step, StepUse())
 
     def count(self, reply: Reply, step: Step, *, stored: bool) -> None:
-        """Count one reply; for one from the store, no tokens."""
+        """Count one reply; one from the store not among the fresh ones."""
+        self.with_stored.setdefault(step, StepUse()).add(reply.usage)
         if stored:
             self.from_store += 1
-            return
-        use = self.of(step)
-        use.replies += 1
-        use.prompt_tokens += reply.usage.prompt_tokens
-        use.cached_tokens += reply.usage.cached_tokens
-        use.completion_tokens += reply.usage.completion_tokens
+        else:
+            self.of(step).add(reply.usage)
 
     @contextmanager
     def waiting_for_start(self) -> Iterator[None]:
@@ -280,6 +314,11 @@ class Meter:
     def completion_tokens(self) -> int:
         """Generated tokens of all fresh replies."""
         return sum(use.completion_tokens for use in self.steps.values())
+
+    @property
+    def tokens(self) -> int:
+        """Prompt tokens, cached ones included, and generated tokens of all fresh replies."""
+        return self.prompt_tokens + self.completion_tokens
 
     def work(self, written_costs: float) -> float:
         """Return the work of all fresh replies, in prompt tokens."""

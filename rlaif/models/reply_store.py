@@ -5,13 +5,15 @@ nothing else is lost, because traces contain all texts.
 """
 
 import sqlite3
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import ValidationError
 
 from rlaif.errors import StorageError
 from rlaif.models.backend import Reply
+from rlaif.models.salvage import Limits
 from rlaif.storage import BatchWriter, connect
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT NOT NULL) WITHOUT ROWID"
@@ -29,6 +31,8 @@ class ReplyStore:
         self._writer = BatchWriter(path, _SCHEMA)
         self._reader: sqlite3.Connection = connect(path)
         self._unwritten: dict[str, str] = {}
+        self.earlier: Mapping[Any, Collection[Limits]] = {}
+        """By step: limits of earlier requests whose replies may be here, too, and of use under larger limits."""
 
     def get(self, key: str) -> Reply | None:
         """Return the reply of a key; None where there is none, or where it cannot be parsed."""

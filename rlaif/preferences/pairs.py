@@ -8,7 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Self
 
 from rlaif.preferences.judgement import (
     ROUNDING,
@@ -86,6 +86,17 @@ class Conclusion(Record):
         """Strength of each candidate, in logits above their mean."""
         return scores_of(self.strengths)
 
+    def with_pairs(self, kept: int) -> Self:
+        """Return the conclusion with only the first `kept` pairs; the others are counted as beyond max_pairs."""
+        left_out = {BEYOND: len(self.pairs) - kept}
+        return self.model_copy(
+            update={
+                "pairs": self.pairs[:kept],
+                "no_pair": None if kept else BEYOND,
+                "not_paired": self.not_paired | left_out,
+            }
+        )
+
     def judgement_of(self, pair: Pair) -> Judgement:
         """Return the judgement of the pair's own matchup."""
         return next(j for j in self.judgements if {j.a, j.b} == {pair.chosen, pair.rejected})
@@ -150,6 +161,7 @@ def pairs_seed(run_seed: int, prompt_id: str) -> int:
 CONTRADICTION = "ranking and direct verdict disagree"
 OTHER_POLICY = "the other policy's response is better"
 ENOUGH = "a pair of larger margin taken"
+BEYOND = "beyond max_pairs"
 
 
 def sides_of(responses: Sequence[Response], pairs: PairsConfig) -> tuple[list[str], list[str]]:

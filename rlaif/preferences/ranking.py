@@ -44,9 +44,14 @@ def design(candidates: Sequence[str], parents: Mapping[str, str], seed: int) -> 
     return [(b, a) if rng.random() < 0.5 else (a, b) for a, b in chosen]
 
 
-def expected_matchups(candidates: int) -> int:
-    """Return the number of matchups that the design makes of so many candidates, at most."""
-    return candidates * (candidates - 1) // 2 if candidates <= ALL_PAIRS_UP_TO else 3 * candidates
+def expected_matchups(candidates: int, revisions: int = 0) -> float:
+    """Return the number of matchups that the design makes of so many candidates, revisions among them, on average.
+
+    On the ring of a sparse design each candidate meets four of the others, a revision's parent among them by chance.
+    """
+    if candidates <= ALL_PAIRS_UP_TO:
+        return candidates * (candidates - 1) / 2
+    return 2 * candidates + revisions * (1 - 4 / (candidates - 1))
 
 
 def _sparse(candidates: Sequence[str], parents: Mapping[str, str], rng: random.Random) -> list[tuple[str, str]]:

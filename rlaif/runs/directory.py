@@ -161,7 +161,8 @@ def prepare(
         _refuse_differences(path, existing, wanted)
         before = RunConfig.load(path / "run.yaml")
         judging = _reached_as_before(config.judging, before.judging)
-        _write_config(path, before.model_copy(update={"judging": judging, "pairs": config.pairs}))
+        changed = {"judging": judging, "pairs": config.pairs, "max_pairs": config.max_pairs}
+        _write_config(path, before.model_copy(update=changed))
         return existing
     _create(path, config, constitution, templates, prompts, wanted, also)
     return wanted
@@ -333,7 +334,8 @@ def _refuse_differences(path: Path, existing: Manifest, wanted: Manifest) -> Non
     if differences:
         raise RunDirectoryError(
             f"{path} contains a run with other settings; what differs: {'; '.join(differences)}. Choose another --out, "
-            f"such as {free_place(path)}: all replies are reused from the reply store, no request is sent twice"
+            f"such as {free_place(path)}: all replies are reused from the reply store, no request is sent twice; with "
+            "larger limits (n, max_tokens), only what was cut off or is missing is asked"
         )
 
 

@@ -1,7 +1,7 @@
 """Read a run: its configuration and traces, and the judgements, pairs and rows computed from them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +30,7 @@ from rlaif.runs.file_labels import (
     with_texts,
 )
 from rlaif.runs.reasoning import ReasoningCounts
+from rlaif.runs.redrawn import AgainCounts
 from rlaif.runs.rows import PreferenceRow, Provenance, RevisionRow, preference_rows, revision_rows
 from rlaif.runs.store import TraceReader
 from rlaif.yaml_file import read_yaml
@@ -89,16 +90,17 @@ class Run:
             return {}
 
     @cached_property
-    def _measured(self) -> tuple[PositionBias, ReasoningCounts]:
+    def _measured(self) -> tuple[PositionBias, ReasoningCounts, AgainCounts]:
         """What one pass over all traces measures."""
-        reasoning = ReasoningCounts()
+        reasoning, again = ReasoningCounts(), AgainCounts()
 
         def prompts() -> Iterator[tuple[Matchup, ...]]:
             for trace in self.traces():
                 reasoning.add(trace)
+                again.add(trace)
                 yield trace.matchups
 
-        return PositionBias.measure_prompts(prompts(), self.config.judging.min_label_mass), reasoning
+        return PositionBias.measure_prompts(prompts(), self.config.judging.min_label_mass), reasoning, again
 
     @property
     def position_bias(self) -> PositionBias:
@@ -109,6 +111,11 @@ class Run:
     def reasoning(self) -> ReasoningCounts:
         """What reasoning did to responses and critiques; reads all traces once, with the position bias."""
         return self._measured[1]
+
+    @property
+    def again(self) -> AgainCounts:
+        """Responses that were asked again under a larger limit; reads all traces once, with the position bias."""
+        return self._measured[2]
 
     @cached_property
     def rule(self) -> Rule:
@@ -175,6 +182,27 @@ class Run:
 
     def conclude(self, trace: Trace) -> Conclusion:
         """Return the judgements, strengths and pairs of one trace under this run's constitution and thresholds."""
+        conclusion = self._conclude(trace)
+        kept = self._kept_of.get(trace.prompt.id)
+        return conclusion if kept is None else conclusion.with_pairs(kept)
+
+    def accepted_pairs(self) -> int:
+        """Return the number of pairs without the limit `max_pairs`; reads all traces."""
+        return sum(len(self._conclude(trace).pairs) for trace in self.traces())
+
+    @cached_property
+    def _kept_of(self) -> Mapping[str, int]:
+        """By prompt: how many of its pairs are within `max_pairs`, where not all are; reads all traces once."""
+        kept, left = {}, self.config.max_pairs
+        if left is not None:
+            for trace in self.traces():
+                pairs = len(self._conclude(trace).pairs)
+                if pairs > left:
+                    kept[trace.prompt.id] = left
+                left = max(0, left - pairs)
+        return kept
+
+    def _conclude(self, trace: Trace) -> Conclusion:
         config = self.config
         return conclude(
             trace, self.rule, config.pairs, config.seed, self.correction, nothing_asked=config.judging.nothing_asked

@@ -17,6 +17,7 @@ from rlaif.storage import BatchWriter, connect
 Parsed = TypeVar("Parsed", bound=BaseModel)
 Recorded = TypeVar("Recorded", bound=BaseModel)
 
+CHARACTERS_PER_TOKEN = 4.0
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS prompts (position INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, prompt TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS traces (prompt_id TEXT PRIMARY KEY REFERENCES prompts (id), trace TEXT NOT NULL);
@@ -69,6 +70,11 @@ class TraceReader(Generic[Recorded]):
         """Return the mean number of given responses of a prompt; 0 where none are given."""
         sql = "SELECT coalesce(avg(json_array_length(prompt, '$.given')), 0) FROM prompts"
         return float(next(self._rows(sql))[0])
+
+    def mean_tokens(self) -> float:
+        """Return about how many tokens the turns of a prompt have on average."""
+        sql = "SELECT coalesce(avg(length(json_extract(prompt, '$.messages'))), 0) FROM prompts"
+        return float(next(self._rows(sql))[0]) / CHARACTERS_PER_TOKEN
 
     def todo(self) -> Iterator[tuple[int, Prompt]]:
         """Yield (position, prompt) of all prompts without a trace, in order."""

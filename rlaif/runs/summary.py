@@ -27,7 +27,7 @@ from rlaif.runs.policy_wins import PolicyWins, policy_wins, tally_policies
 from rlaif.runs.reader import Run
 from rlaif.stats.estimates import Tally, tallies_of
 
-_WHERE_USED = {"given", "policies", "policies_not_paired"}
+_WHERE_USED = {"given", "policies", "policies_not_paired", "stopped"}
 """Fields of a summary that are written only where they have a value."""
 
 
@@ -78,6 +78,8 @@ class Summary(Record):
     """Which of several policies wins; left out where a run has one."""
     policies_not_paired: dict[str, int] = Field(default_factory=dict)
     """Pairs drawn under `policy-vs-policy` that are not in the dataset, by the reason; left out without any."""
+    stopped: str = ""
+    """The limit that stopped the last session, with its value; left out where none did."""
     usage: Usage
     """Requests and tokens of all traces, replies from the reply store included."""
     session: dict[str, float] = Field(default_factory=dict)
@@ -88,7 +90,7 @@ class Summary(Record):
         return {name: value for name, value in write(self).items() if value or name not in _WHERE_USED}
 
 
-def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
+def summarise(run: Run, session: dict[str, float] | None = None, stopped: str = "") -> Summary:
     """Return the summary of a run; reads all its traces."""
     names = ("abstained", "no_pair", "not_paired", "dropped", "n")
     counts: dict[str, Counter[str]] = {name: Counter() for name in names}
@@ -158,6 +160,7 @@ def summarise(run: Run, session: dict[str, float] | None = None) -> Summary:
         given=_given(run),
         policies=tuple(policy_wins(tallies_of(by_policy), policies, _compared(run))) if policies else (),
         policies_not_paired=dict(counts["not_paired"]) if run.config.pairs.select == "policy-vs-policy" else {},
+        stopped=stopped,
         usage=usage,
         session=session or {},
     )
@@ -247,7 +250,7 @@ def warnings_of(run: Run) -> list[str]:
     found = [f"protective thresholds are switched off ({', '.join(off)}): do not train on these pairs"] if off else []
     if run.config.judging.orders == "one" and run.config.judging.has_order:
         found.append(ONE_ORDER)
-    found += run.reasoning.warnings()
+    found += [*run.reasoning.warnings(), *run.again.warnings()]
     return [*run.position_bias.warnings(), *found, *doubts(run.correction.what), *stale_warnings(run), *_chance(run)]
 
 

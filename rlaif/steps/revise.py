@@ -83,6 +83,7 @@ async def revise(reviser: Model, templates: Templates, turn: Round, found: Criti
         finish_reason=choice.finish_reason,
         tokens=stored.reply.usage.completion_tokens,
         reasoning=choice.reasoning,
+        again=choice.again,
         copied=leaked or copied_words(text, [m.content for m in asked], [conversation, turn.response.text, found.text]),
         reply=stored.key,
     ), stored

@@ -51,6 +51,7 @@ async def sample(
             finish_reason=choice.finish_reason,
             tokens=tokens,
             reasoning=choice.reasoning,
+            again=choice.again,
             reply=stored.key,
         )
         for index, choice in enumerate(choices)

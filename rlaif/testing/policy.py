@@ -29,14 +29,16 @@ def written(model: SimulatedModel, body: dict[str, Any], index: int) -> dict[str
     """Return the choice with number `index`: a response, a critique or a revision."""
     kind, question = kind_of(body), question_of(body)
     index = index if model.variety is None else index % model.variety
-    rng = model.rng(canonical_json(body["messages"]), body.get("seed", 0), index)
+    seed = body.get("seed", 0)
+    seed, index = (seed + index, 0) if model.continues else (seed, index)
+    rng = model.rng(canonical_json(body["messages"]), seed, index)
     words = rng.choices(WORDS, k=max(3, round(rng.gauss(model.words, model.words / 4))))
     text = " ".join(words).capitalize()
     if model.lines > 1 and kind != "critique":
         text = _on_lines(words, rng.randint(1, model.lines))
     if kind == "sample":
         mean = model.quality_mean + model.quality_per_length * math.log(len(words) / max(1, model.words))
-        drawn = model.rng("features", canonical_json(body["messages"]), body.get("seed", 0), index)
+        drawn = model.rng("features", canonical_json(body["messages"]), seed, index)
         manners = [name for name, share in model.features.items() if drawn.random() < share]
         mean += sum(model.quality_per_feature.get(name, 0.0) for name in manners)
         text += f" (quality {mean + model.quality_sd * heavy_tailed(model.quality_tails, rng):+.4f})."
@@ -51,6 +53,8 @@ def written(model: SimulatedModel, body: dict[str, Any], index: int) -> dict[str
         mark = REVISED if model.revision_preference else ""
         text += f" {mark}(quality {rng.gauss(parent + model.revision_gain, model.quality_sd / 4):+.4f})."
     cut = len(words) > body.get("max_tokens", 10**6)
+    if cut and model.continues:
+        text = "".join(words_of(text)[: body["max_tokens"]])
     ids = token_ids(text) if body.get("return_token_ids") else None
     choice = {**text_choice(text), "finish_reason": "length" if cut else "stop", "token_ids": ids}
     if model.thinks and kind != "critique":

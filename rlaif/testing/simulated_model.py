@@ -175,6 +175,9 @@ class SimulatedModel(Record):
     """Mean of the responses' quality, in logits, any number."""
     variety: int | None = Field(default=None, ge=1)
     """Maximum number of different responses to one prompt; None without a limit."""
+    continues: bool = False
+    """Whether a text that is cut off is the beginning of what a larger limit gives, and choice i of a request is that
+    of a request with seed + i, as on vLLM. Otherwise texts are not cut, and other requests draw other texts."""
     habits: tuple[Habit, ...] = ()
     """Texts that its responses contain."""
     knowledge: Knowledge | None = None

@@ -1,0 +1,66 @@
+"""What one start of a run may spend: time, tokens, and the prompts that its pairs are expected to need.
+
+A prompt that is not expected to fit is not started; open ones are finished, so that the finished prompts are the first
+ones of the file, whichever limit ends the run. Limits of time and tokens hold for one start: the next one has its own.
+"""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rlaif.forecast import WorkForecast, time_for_another
+from rlaif.models.launch import Launch
+from rlaif.progress import SHOW_EVERY_S, Progress, Screen
+
+
+@dataclass
+class Budget:
+    """The limits of one start, and the one that stopped it."""
+
+    progress: Progress
+    screen: Screen
+    forecast: WorkForecast
+    launches: Sequence[Launch] = ()
+    max_tokens: int | None = None
+    """Prompt and generated tokens that servers may report in this start."""
+    may_start: int | None = None
+    """Further prompts that may be started; None for any number."""
+
+    async def may_begin(self) -> bool:
+        """Wait until another prompt fits into every limit; return False when none will."""
+        if self.may_start is not None:
+            if self.may_start == 0:
+                return False
+            self.may_start -= 1  # before waiting, so that two workers do not take the same place
+        while not self.has_tokens_for_another():
+            if self.progress.open == 0:
+                used = self.progress.meter.tokens
+                self.progress.stopped = f"max_total_tokens {self.max_tokens:,} ({used:,} used)"
+                return False
+            await asyncio.sleep(SHOW_EVERY_S)
+        if await time_for_another(self.progress, self.screen, self.launches):
+            return True
+        self.progress.stopped = f"max_minutes {(self.progress.limit_s or 0) / 60:g}"
+        return False
+
+    def has_tokens_for_another(self) -> bool:
+        """Whether one more prompt is expected to fit besides the open ones; True for the first prompt."""
+        begun = self.progress.open + self.forecast.finished
+        if self.max_tokens is None or begun == 0:
+            return True
+        needed = self.forecast.tokens_for(self.progress.open, self.progress.meter) + self.forecast.tokens_per_prompt
+        return self.progress.meter.tokens + needed <= self.max_tokens
+
+
+def prompts_for(wanted: int, accepted: int, traces: int, per_prompt: int) -> int:
+    """Return how many further prompts are expected to give the pairs that are missing.
+
+    One standard deviation more than expected, because every further round has to count the pairs of the whole run; at
+    most as many as were traced so far, because the share of a few prompts is uncertain.
+    """
+    missing = wanted - accepted
+    if traces == 0:
+        return math.ceil(missing / per_prompt)
+    share = max(accepted, 0.5) / traces
+    return max(1, min(traces, math.ceil((missing + math.sqrt(missing)) / share)))
