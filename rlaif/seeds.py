@@ -3,22 +3,22 @@
 import json
 from hashlib import blake2b
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
 
 def content_hash(*parts: str | bytes, digits: int = 12) -> str:
     """Return a hash of this sequence of parts, as `digits` hex characters.
 
     Parts are length-prefixed, so ("ab", "c") and ("a", "bc") differ.
     """
-    digest = blake2b(digest_size=(digits + 1) // 2)
-    for part in parts:
-        raw = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
-        digest.update(len(raw).to_bytes(8, "big") + raw)
-    return digest.hexdigest()[:digits]
+    encoded = [part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part for part in parts]
+    prefixed = b"".join(piece for raw in encoded for piece in (len(raw).to_bytes(8, "big"), raw))
+    return blake2b(prefixed, digest_size=(digits + 1) // 2).hexdigest()[:digits]
 
 
 def canonical_json(value: object) -> str:
     """Return the canonical JSON text of a value: sorted keys, no spaces."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _CANONICAL.encode(value)
 
 
 def derive_seed(run_seed: int, *purpose: str | int) -> int:

@@ -26,6 +26,7 @@ class BatchWriter:
     def __init__(self, path: Path, schema: str) -> None:
         self.path = path
         self._failure: StorageError | None = None
+        self._ended = False  # asking a thread whether it lives takes a lock, which costs more than a queued row
         self._queue: queue.SimpleQueue[_Statement | threading.Event | None] = queue.SimpleQueue()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +40,7 @@ class BatchWriter:
         """Queue one statement. Raises StorageError when an earlier one could not be written."""
         if self._failure is not None:
             raise self._failure
-        if not self._thread.is_alive():
+        if self._ended:
             raise StorageError(f"{self.path}: cannot be written: the writer thread has ended")
         self._queue.put((sql, values))
 
@@ -79,6 +80,7 @@ class BatchWriter:
                         item.set()
                 going = None not in batch
         finally:
+            self._ended = True
             with contextlib.suppress(sqlite3.Error):  # moves all rows from the WAL into the file itself
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             connection.close()

@@ -69,7 +69,8 @@ class ChatRequest(ModelRequest):
     @cached_property
     def body(self) -> str:
         """The OpenAI body as canonical JSON without unset and empty fields. Reply keys are hashes of it."""
-        values = self.model_dump(mode="json", exclude_none=True) | {"messages": openai_messages(self.messages)}
+        values = self.model_dump(mode="json", exclude_none=True, exclude={"messages"})
+        values["messages"] = openai_messages(self.messages)
         tools, extra = values.pop("tools", None), values.pop("extra")
         if tools is not None:
             values["tool_choice"] = "none"

@@ -138,6 +138,11 @@ class ModelClient:
         started_with = content_hash(*self.config.vllm_args) if self.config.vllm_args else ""
         return f"{self.model}<{root}{fingerprint(root)}>{started_with}{self.served_as}"
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether requests can be sent without waiting for a server to start."""
+        return bool(self.endpoints)
+
     async def ready(self) -> float:
         """Return the seconds that the server took to start; 0 for one that runs already."""
         return 0.0

@@ -63,6 +63,11 @@ class ManagedClient(ModelClient):
         self.served_as = self.launch.served_as
         self.identity = self.identity_of(self.launch.source)
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the server has started; false for one that failed."""
+        return self._failed is None and super().is_ready
+
     async def ready(self) -> float:
         """Start the server unless it runs; return the seconds that this took, 0 for all requests but the first.
 

@@ -116,6 +116,8 @@ class Model:
         return await self.client.control_tokens(parts)
 
     async def _started(self) -> None:
+        if self.client.is_ready:
+            return
         with self._meter.waiting_for_start():
             self._meter.starting_s += await self.client.ready()
 

@@ -46,8 +46,8 @@ def as_written(reply: Reply, also: Collection[str]) -> Reply:
 
 def _neutral_message(message: Message, also: Collection[str]) -> Message:
     change = partial(neutral, also=also, thinking=message.role != "assistant")
-    texts = {name: getattr(message, name) or "" for name in _TEXTS}
-    changes: dict[str, Any] = {name: new for name, text in texts.items() if (new := change(text)) != text}
+    texts = ((name, text) for name in _TEXTS if (text := getattr(message, name)))
+    changes: dict[str, Any] = {name: new for name, text in texts if (new := change(text)) is not text}
     if message.tool_calls:
         changes["tool_calls"] = tuple(
             ToolCall.model_validate(_changed(call.model_dump(mode="json"), change)) for call in message.tool_calls
@@ -65,7 +65,7 @@ def _changed(value: Any, change: Callable[[str], str]) -> Any:  # noqa: ANN401  
 
 def _texts(request: ChatRequest | RewardRequest) -> Iterator[str]:
     for message in request.messages:
-        yield from (getattr(message, name) or "" for name in _TEXTS)
+        yield from filter(None, (getattr(message, name) for name in _TEXTS))
         if message.tool_calls:
             yield json.dumps(message.model_dump(mode="json"), ensure_ascii=False)
     if isinstance(request, ChatRequest) and request.tools is not None:

@@ -12,21 +12,33 @@ from rlaif.templates import Templates, fence_tags, prompt_text, unfenced
 
 RUN_OF_WORDS = 8
 """A run of this many words that occurs in both texts counts as copied."""
+LONG_PART = 60
+"""Characters of a part that is left out of a search; shorter ones may be part of an instruction by chance."""
 
 
 def copied_words(text: str, asked: Sequence[str], allowed: Sequence[str]) -> str | None:
     """Return the first run of RUN_OF_WORDS words in `text` that occurs in `asked` but not in `allowed`, or None."""
     words = _plain(text).split()
-    sources, exempt = [_plain(part) for part in asked], [_plain(part) for part in allowed]
-    for start in range(len(words) - RUN_OF_WORDS + 1):
-        run = f" {' '.join(words[start : start + RUN_OF_WORDS])} "
-        if any(run in source for source in sources) and not any(run in source for source in exempt):
-            return run.strip()
-    return None
+    runs = [" ".join(words[start : start + RUN_OF_WORDS]) for start in range(len(words) - RUN_OF_WORDS + 1)]
+    # One text to search in: a run has no line break, so it cannot reach over two of the sources.
+    source = "\n".join(map(_plain, _without(asked, allowed)))
+    copied = [run for run in dict.fromkeys(runs) if f" {run} " in source]
+    exempt = [_plain(part) for part in allowed] if copied else []
+    return next((run for run in copied if not any(f" {run} " in part for part in exempt)), None)
+
+
+def _without(texts: Sequence[str], parts: Sequence[str]) -> list[str]:
+    """Return the texts without these parts where they are long: they are most of a request, and need no search."""
+    for part in parts:
+        if len(part) > LONG_PART:
+            texts = [text.replace(part, " \n ") for text in texts]
+    return list(texts)
 
 
 def words_around(text: str, tags: Sequence[str]) -> str | None:
     """Return the first word of `text` that contains one of the tags, with three words on each side, or None."""
+    if not any(tag in text for tag in tags):
+        return None
     words = text.split()
     for place, word in enumerate(words):
         if any(tag in word for tag in tags):
