@@ -1,4 +1,4 @@
-"""What one start of a run may spend: time, tokens, and the prompts that its pairs are expected to need.
+"""What one start of a run may spend: time, tokens, the prompts that its pairs are expected to need; how many are open.
 
 A prompt that is not expected to fit is not started; open ones are finished, so that the finished prompts are the first
 ones of the file, whichever limit ends the run. Limits of time and tokens hold for one start: the next one has its own.
@@ -6,12 +6,35 @@ ones of the file, whichever limit ends the run. Limits of time and tokens hold f
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from rlaif.config.run import RunConfig
+from rlaif.executor import always
 from rlaif.forecast import WorkForecast, time_for_another
 from rlaif.models.launch import Launch
+from rlaif.models.serving import Clients
 from rlaif.progress import SHOW_EVERY_S, Progress, Screen
+
+FEWEST_OPEN, MOST_OPEN = 8, 4096
+"""Prompts that are always started, and the most that are open at once, where their number is found out."""
+BACKLOG = 2
+"""Requests that may wait for one server while prompts are started for another, relative to those that it has open."""
+
+
+def open_prompts(config: RunConfig, clients: Clients) -> Callable[[int], int]:
+    """Return how many prompts may be open, as `execute` takes it: a number, or as many as fill the servers."""
+    if config.open_prompts != "auto":
+        return always(config.open_prompts)
+
+    def filling(already: int) -> int:
+        """One more prompt for each request that some server has room for; none while another one has a backlog."""
+        started = [client for client in clients.all if client.is_ready]
+        backlog = any(client.room < -BACKLOG * client.most_open for client in started)
+        room = 0 if backlog else max((client.room for client in started), default=0)
+        return max(FEWEST_OPEN, min(MOST_OPEN, already + max(0, room)))
+
+    return filling
 
 
 @dataclass

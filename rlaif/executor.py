@@ -5,7 +5,8 @@ item becomes a `Failed`; one that concerns every item (no server, wrong key, ful
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
@@ -16,6 +17,8 @@ from rlaif.tasks import first_error
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+LOOK_AGAIN_S = 0.01
+"""Seconds after which it is asked again how many items may be open, where none ended in between."""
 ALL_FAIL_LIMIT = 20
 """The job ends when this many items fail before one succeeds: the items are then not the cause."""
 
@@ -41,7 +44,7 @@ async def execute(  # noqa: PLR0913
     job: Callable[[Item], Awaitable[Result]],
     keep: Callable[[Item, Result | Failed], None],
     *,
-    open_items: int,
+    open_items: Callable[[int], int],
     progress: Progress,
     screen: Screen,
     give_up: GiveUp,
@@ -49,29 +52,50 @@ async def execute(  # noqa: PLR0913
 ) -> None:
     """Call `job` on every item and pass its result, or a `Failed`, to `keep` at once.
 
-    `give_up` is called after each failure. `may_begin` is called before each item: after False no further item is
-    started, and open ones are finished. Raises RunError and UsageError of `job`, and what `give_up` returns.
+    `open_items` is given the number of open items and returns how many may be open. `give_up` is called after each
+    failure. `may_begin` is called before each item: after False no further item is started, and open ones are finished.
+    Raises RunError and UsageError of `job`, and what `give_up` returns.
     """
+    ended = asyncio.Event()
 
-    async def worker() -> None:
-        while may_begin is None or await may_begin():
-            try:
-                item = next(items)
-            except StopIteration:
-                return
-            progress.open += 1
-            try:
-                await _run_item(item, job, keep, progress, give_up)
-            finally:
-                progress.open -= 1
-            screen.show(progress)
+    async def run(item: Item) -> None:
+        try:
+            await _run_item(item, job, keep, progress, give_up)
+        finally:
+            progress.open -= 1
+            ended.set()
+        screen.show(progress)
 
     try:
         async with shown_often(progress, screen), asyncio.TaskGroup() as group:
-            for _ in range(max(1, min(open_items, progress.left))):
-                group.create_task(worker())
+            async for _ in _places(open_items, progress, ended):
+                if may_begin is not None and not await may_begin():
+                    break
+                try:
+                    item = next(items)
+                except StopIteration:
+                    break
+                progress.open += 1
+                group.create_task(run(item))
     except BaseExceptionGroup as failed:
         raise first_error(failed) from None
+
+
+async def _places(open_items: Callable[[int], int], progress: Progress, ended: asyncio.Event) -> AsyncIterator[None]:
+    """Yield once for every item that may be started, and wait while enough of them are open."""
+    while True:
+        allowed = open_items(progress.open)
+        while progress.open < allowed:
+            yield
+        ended.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_AGAIN_S):
+                await ended.wait()
+
+
+def always(number: int) -> Callable[[int], int]:
+    """Return a fixed number of open items, as `execute` takes it."""
+    return lambda _: number
 
 
 async def _run_item(

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from rlaif.budget import Budget, prompts_for
+from rlaif.budget import Budget, open_prompts, prompts_for
 from rlaif.checks import NamedCheck, functions_called, make_ready
 from rlaif.config.run import RunConfig
 from rlaif.constitution.load import load_constitution
@@ -170,7 +170,7 @@ async def _finish_traces(
                     job, todo = partial(trace_prompt, work), reader.todo()
 
                     async def trace_round() -> None:
-                        await trace_all(todo, job, writer, progress, screen, config.open_prompts, budget)
+                        await trace_all(todo, job, writer, progress, screen, open_prompts(config, work.clients), budget)
                         writer.flush()
 
                     await _trace_within(budget, config, accepted, trace_round)
@@ -213,7 +213,7 @@ async def trace_all(
     writer: TraceWriter,
     progress: Progress,
     screen: Screen,
-    open_prompts: int,
+    open_items: Callable[[int], int],
     budget: Budget | None = None,
 ) -> None:
     """Call `job` on every (prompt, position) that fits into the budget and write its record at once, or a Failure."""
@@ -230,7 +230,7 @@ async def trace_all(
             progress.forecast.finish(record.usage)
 
     def give_up(failed: int, error: Exception) -> Exception | None:
-        enough = max(ALL_FAIL_LIMIT, 2 * open_prompts)
+        enough = max(ALL_FAIL_LIMIT, 2 * progress.open)
         if failed < enough or progress.done or progress.meter.replies:
             return None
         return RunError(f"the first {failed} prompts all failed, the last one with {type(error).__name__}: {error}")
@@ -239,7 +239,7 @@ async def trace_all(
         todo,
         trace,
         keep,
-        open_items=open_prompts,
+        open_items=open_items,
         progress=progress,
         screen=screen,
         give_up=give_up,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from rlaif.budget import open_prompts
 from rlaif.config.run import RunConfig
 from rlaif.constitution.load import load_constitution
 from rlaif.constitution.schema import Constitution
@@ -177,7 +178,7 @@ async def plan_of_sample(config: RunConfig, prompts: Sequence[Prompt], count: in
                 drawn,
                 lambda item: job(item[1], item[0]),
                 keep,
-                open_items=config.open_prompts,
+                open_items=open_prompts(config, work.clients),
                 progress=progress,
                 screen=screen,
                 give_up=lambda _failed, _error: None,
@@ -185,7 +186,7 @@ async def plan_of_sample(config: RunConfig, prompts: Sequence[Prompt], count: in
             seconds = progress.seconds
     if not traces:
         raise RunError(f"none of the {progress.failed} sampled prompts became a trace; {errors[-1]}")
-    return _scaled(progress, traces, len(prompts), seconds, config.open_prompts)
+    return _scaled(progress, traces, len(prompts), seconds)
 
 
 def _drawn(prompts: Sequence[Prompt], count: int, seed: int) -> Iterator[tuple[int, Prompt]]:
@@ -193,7 +194,7 @@ def _drawn(prompts: Sequence[Prompt], count: int, seed: int) -> Iterator[tuple[i
     return ((place, prompts[place]) for place in sorted(places))
 
 
-def _scaled(progress: Progress, traces: Sequence[Trace], prompts: int, seconds: float, open_prompts: int) -> JobPlan:
+def _scaled(progress: Progress, traces: Sequence[Trace], prompts: int, seconds: float) -> JobPlan:
     times = prompts / len(traces)
     steps: dict[Step, StepCost] = {
         step: StepCost(
@@ -208,8 +209,7 @@ def _scaled(progress: Progress, traces: Sequence[Trace], prompts: int, seconds: 
     records = times * sum(len(trace.model_dump_json(exclude_none=True).encode()) for trace in traces)
     size = records + total.requests * REPLY_BYTES + TOKEN_BYTES * total.completion_tokens
     work = progress.meter.work(WRITTEN_COSTS)
-    at_once = min(open_prompts, len(traces))
-    words = f"measured with {at_once} prompts at once"
+    words = f"measured with {len(traces)} prompts at once"
     return JobPlan(
         prompts=prompts,
         sampled=len(traces),

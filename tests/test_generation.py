@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections import Counter
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -404,3 +405,21 @@ async def test_the_api_key_is_written_nowhere(make_config: MakeConfig, monkeypat
     files = [path for path in run.path.parent.rglob("*") if path.is_file()]
     assert len(files) > 8
     assert not [path for path in files if secret.encode() in path.read_bytes()]
+
+
+async def test_as_many_prompts_are_open_as_the_server_takes_requests(make_config: MakeConfig) -> None:
+    async with SimulatedServer(SimulatedModel(latency_s=0.3)) as server:
+        config = make_config(
+            server,
+            prompts=200,
+            policy={"url": server.url},
+            sampling={"n": 1},
+            revision={"rounds": 1},
+            judging={"kind": "none"},
+        )
+        await generate_async(config)
+        events = [(asked.received, 1) for asked in server.asked] + [
+            (asked.answered or 0.0, -1) for asked in server.asked
+        ]
+    open_at_once = accumulate(change for _, change in sorted(events))
+    assert max(open_at_once) > 100  # it begins with 64; nobody chose a number

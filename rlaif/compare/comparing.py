@@ -12,6 +12,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from rlaif.budget import open_prompts
 from rlaif.compare.comparability import common_prompts, refuse_incomparable, refuse_other_critic, refuse_rubrics
 from rlaif.compare.comparison_schema import Comparison
 from rlaif.compare.config import CompareConfig
@@ -173,7 +174,7 @@ async def _judge(
                 judges = judges_through(clients, config.run.judging.panel, critic, store, progress.meter)
                 await refuse_long_labels(judges)
                 judge = partial(_judge_prompt, _pool_judging(config, runs, judges, prompts), runs)
-                await trace_all(reader.todo(), judge, writer, progress, screen, config.run.open_prompts)
+                await trace_all(reader.todo(), judge, writer, progress, screen, open_prompts(config.run, clients))
                 store.flush()
             writer.flush()
         finally:

@@ -5,7 +5,7 @@ conclusions; reuse and resuming depend on it.
 """
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     Field,
@@ -100,8 +100,9 @@ class RunConfig(Section):
     templates: str | None = None
     """A folder with your own templates; for templates that it lacks, the shipped ones are used."""
     seed: int = Field(default=0, ge=0)
-    open_prompts: int = Field(default=32, ge=1)
-    """Prompts worked on at the same time; memory grows with this, not with the number of prompts."""
+    open_prompts: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Prompts worked on at the same time; memory grows with this, not with the number of prompts. `auto` starts one
+    whenever a server has room for a request."""
     max_minutes: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """Time limit in minutes, without the time that servers take to start: prompts that would not be finished by then
     are not started. Starting the run again continues with them."""

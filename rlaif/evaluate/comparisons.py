@@ -11,7 +11,7 @@ from typing import TypeVar
 from rlaif.config.judging import JudgingConfig
 from rlaif.constitution.schema import Constitution, Principle
 from rlaif.errors import CheckError, RequestError, RunError
-from rlaif.executor import ALL_FAIL_LIMIT, Failed, execute
+from rlaif.executor import ALL_FAIL_LIMIT, Failed, always, execute
 from rlaif.judges.base import Comparison
 from rlaif.models.model import StoredReply
 from rlaif.preferences.judgement import judge_matchup
@@ -78,7 +78,7 @@ async def ask_each(
         iter(range(len(questions))),
         job,
         results.__setitem__,
-        open_items=min(OPEN, len(questions)),
+        open_items=always(OPEN),
         progress=progress,
         screen=screen,
         give_up=give_up,

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from rlaif.base import Record
 from rlaif.errors import EndpointError, RequestRejectedError
+from rlaif.models.saturation import Load
 from rlaif.records import Message, Usage
 from rlaif.seeds import canonical_json, content_hash
 
@@ -24,6 +25,8 @@ USUAL_LOGPROBS = 20
 """vLLM's default limit of `top_logprobs` (--max-logprobs)."""
 TEMPORARY = {408, 409, 425, 429}
 """HTTP statuses below 500 after which the same request may succeed."""
+OVERLOAD = {429, 503}
+"""HTTP statuses of a server that has too many requests."""
 REDIRECTS = range(300, 400)
 CONNECT_TIMEOUT_S = 30
 
@@ -186,8 +189,12 @@ def split_reasoning(text: str) -> tuple[str, str | None]:
 class TemporaryFault(Exception):
     """A fault after which the same request may succeed; only these are retried."""
 
-    def __init__(self, reason: str, *, connection: bool = False, wait_s: float | None = None) -> None:
+    def __init__(
+        self, reason: str, *, connection: bool = False, overload: bool = False, wait_s: float | None = None
+    ) -> None:
         super().__init__(reason)
+        self.overload = overload
+        """Whether the server had too many requests, or did not reply in time."""
         self.connection = connection
         """Whether the server could not be reached, or closed the connection."""
         self.wait_s = wait_s
@@ -218,6 +225,9 @@ class Backend(Protocol):
     async def text_of(self, model: str, ids: Sequence[int]) -> str | None:
         """Return the text of tokens; None where the API cannot say."""
 
+    async def load(self) -> Load | None:
+        """Return the requests in the server; None where it does not say."""
+
 
 class HttpBackend:
     """Base of backends over HTTP: one request to one URL, where every failure becomes one of the errors above."""
@@ -228,6 +238,10 @@ class HttpBackend:
 
     async def text_of(self, model: str, ids: Sequence[int]) -> str | None:
         """Return the text of tokens; None, as here, where the API cannot say."""
+        return None
+
+    async def load(self) -> Load | None:
+        """Return the requests in the server; None, as here, where it does not say."""
         return None
 
     def __init__(self, url: str, session: aiohttp.ClientSession, api_key: str | None, timeout_s: float) -> None:
@@ -259,6 +273,15 @@ class HttpBackend:
                 f"{self.url}/{path} did not reply with JSON; is this an OpenAI-compatible server?"
             ) from None
 
+    async def text_at(self, url: str) -> str | None:
+        """Return the text of a page; None where there is none, or where the server does not reply soon."""
+        timeout = aiohttp.ClientTimeout(total=5)
+        try:
+            async with self._session.get(url, headers=self.headers(), timeout=timeout, allow_redirects=False) as reply:
+                return await reply.text(errors="replace") if reply.status == 200 else None
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return None
+
     async def post(self, path: str, payload: bytes, *, base: str | None = None) -> bytes:
         """Return the body of the reply to one POST below the URL, or below another base. Raises what `send` raises."""
         url = f"{base or self.url}/{path}"
@@ -273,7 +296,7 @@ class HttpBackend:
         except aiohttp.ConnectionTimeoutError:
             raise TemporaryFault(f"no connection within {CONNECT_TIMEOUT_S} s", connection=True) from None
         except TimeoutError:
-            raise TemporaryFault(f"no reply within {self._timeout.total:g} s") from None
+            raise TemporaryFault(f"no reply within {self._timeout.total:g} s", overload=True) from None
         except (aiohttp.ClientError, OSError) as error:
             raise TemporaryFault(_describe(error), connection=True) from None
 
@@ -285,7 +308,8 @@ class HttpBackend:
 def _refusal(url: str, status: int, raw: bytes, retry_after: str | None) -> Exception:
     text = raw.decode("utf-8", "replace")
     if status in TEMPORARY or status >= 500:
-        return TemporaryFault(f"HTTP {status}: {_server_message(text)}", wait_s=_seconds(retry_after))
+        reason = f"HTTP {status}: {_server_message(text)}"
+        return TemporaryFault(reason, overload=status in OVERLOAD, wait_s=_seconds(retry_after))
     if status in {401, 403, 404, 405} or status in REDIRECTS:
         return EndpointError(_refused(url, status, text))
     return RequestRejectedError(f"{url} refused the request (HTTP {status}): {_server_message(text)}")

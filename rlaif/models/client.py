@@ -5,13 +5,11 @@ reply store.
 """
 
 import asyncio
-import heapq
-import itertools
 import os
 import random
+import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeAlias
@@ -22,8 +20,10 @@ from rlaif.errors import EndpointError, RetriesExhaustedError, UsageError
 from rlaif.models.backend import Backend, Reply, Request, TemporaryFault
 from rlaif.models.config import ModelConfig
 from rlaif.models.label_tokens import tokens_of_labels
+from rlaif.models.limiter import PriorityLimiter
 from rlaif.models.model_files import fingerprint
 from rlaif.models.openai import OpenAIBackend
+from rlaif.models.saturation import FIRST, Saturation
 from rlaif.seeds import content_hash
 
 OpenBackend: TypeAlias = Callable[[str, aiohttp.ClientSession, str | None, float], Backend]
@@ -53,7 +53,8 @@ class Endpoint:
     """One URL and its load."""
 
     backend: Backend
-    slots: "PriorityLimiter"
+    slots: PriorityLimiter
+    saturation: Saturation
     outstanding: int = 0
     """Requests that are waiting or in flight."""
 
@@ -88,6 +89,8 @@ class ModelClient:
         self._key = api_key or api_key_of(config)
         self._session: aiohttp.ClientSession | None = None
         self._jitter = random.Random()
+        self._following: list[asyncio.Future[None]] = []
+        """Tasks that adjust the limits of the endpoints."""
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300))
@@ -97,6 +100,9 @@ class ModelClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for task in self._following:
+            task.cancel()
+        await asyncio.gather(*self._following, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
 
@@ -105,7 +111,12 @@ class ModelClient:
         assert self._session is not None
         open_backend, address = backend_of(url)
         backend = open_backend(address, self._session, self._key, self.config.timeout_s)
-        return Endpoint(backend, PriorityLimiter(self.config.concurrency))
+        fixed = self.config.concurrency
+        slots = PriorityLimiter(FIRST if fixed == "auto" else fixed)
+        endpoint = Endpoint(backend, slots, Saturation(slots))
+        if fixed == "auto":
+            self._following.append(asyncio.ensure_future(endpoint.saturation.follow(backend)))
+        return endpoint
 
     async def connect(self) -> None:
         """Request the list of served models from every URL, and set the model's name and identity.
@@ -137,6 +148,16 @@ class ModelClient:
         """Return the identity of this model when loaded from `root`: a hub id, or a folder in its present state."""
         started_with = content_hash(*self.config.vllm_args) if self.config.vllm_args else ""
         return f"{self.model}<{root}{fingerprint(root)}>{started_with}{self.served_as}"
+
+    @property
+    def room(self) -> int:
+        """Requests that its servers have room for, the waiting ones taken off; less than 0 where more are waiting."""
+        return self.most_open - sum(endpoint.outstanding for endpoint in self.endpoints)
+
+    @property
+    def most_open(self) -> int:
+        """Requests that may be open at its servers together."""
+        return sum(endpoint.slots.limit for endpoint in self.endpoints)
 
     @property
     def is_ready(self) -> bool:
@@ -205,8 +226,13 @@ class ModelClient:
             endpoint.outstanding += 1
             try:
                 async with endpoint.slots.slot(priority):
-                    return await endpoint.backend.send(self.model, request)
+                    began = time.monotonic()
+                    reply = await endpoint.backend.send(self.model, request)
+                    endpoint.saturation.replies += 1
+                    endpoint.saturation.seconds += time.monotonic() - began
+                    return reply
             except TemporaryFault as fault:
+                endpoint.saturation.refused += fault.overload
                 faults.append(fault)
                 failed_at[endpoint.url] += 1
                 if len(faults) > self.config.retries:
@@ -252,42 +278,3 @@ def api_key_of(config: ModelConfig) -> str | None:
     if not key:
         raise UsageError(f"api_key_env names {config.api_key_env}, but that environment variable is not set")
     return key
-
-
-class PriorityLimiter:
-    """A semaphore that admits waiting tasks by priority, then in order of arrival."""
-
-    def __init__(self, slots: int) -> None:
-        self._free = slots
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-        self._order = itertools.count()
-
-    @asynccontextmanager
-    async def slot(self, priority: int) -> AsyncIterator[None]:
-        """Hold one slot until the block ends."""
-        await self._acquire(priority)
-        try:
-            yield
-        finally:
-            self._release()
-
-    async def _acquire(self, priority: int) -> None:
-        if self._free > 0:
-            self._free -= 1
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (priority, next(self._order), turn))
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._release()
-            raise
-
-    def _release(self) -> None:
-        while self._waiting:
-            _, _, turn = heapq.heappop(self._waiting)
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._free += 1

@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -33,8 +33,8 @@ class ModelConfig(Section):
     """Number of likely tokens whose log-probabilities are requested with each verdict, where a server does not report
     named tokens; with a label that is not among them, the verdict is bounded or unreadable. By default 100 for a
     managed server and 20 for others, vLLM's limit unless it is started with --max-logprobs."""
-    concurrency: int = Field(default=64, ge=1, le=4096)
-    """Maximum number of requests in flight at each URL."""
+    concurrency: Annotated[int, Field(ge=1, le=4096)] | Literal["auto"] = "auto"
+    """Maximum number of requests in flight at each URL; `auto` finds out how many keep the server full."""
     timeout_s: float = Field(default=600, gt=0)
     """Maximum seconds of one attempt at a request."""
     retries: int = Field(default=6, ge=0, le=20)

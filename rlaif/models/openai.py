@@ -5,6 +5,7 @@ with `prompt_logprobs`) and reward models (/classify) work with vLLM only.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -22,11 +23,20 @@ from rlaif.models.backend import (
     TokenLogprob,
     split_reasoning,
 )
+from rlaif.models.saturation import Load
 from rlaif.records import Usage
+
+_RUNNING, _WAITING = (
+    re.compile(rf"^vllm:num_requests_{state}(?:\{{[^\n]*\}})? ([0-9.e+]+)$", re.MULTILINE)
+    for state in ("running", "waiting")
+)
 
 
 class OpenAIBackend(HttpBackend):
     """Sends requests to one OpenAI-compatible server; its URL ends in /v1."""
+
+    _has_metrics = True
+    """Whether the server may say how many requests it has."""
 
     async def served(self) -> Mapping[str, str]:
         """Return the served models: name -> hub id or folder that it was loaded from, or the name where unknown."""
@@ -58,6 +68,15 @@ class OpenAIBackend(HttpBackend):
         """Return the text of tokens (vLLM's /detokenize)."""
         found = await self._about_tokens("detokenize", {"model": model, "tokens": list(ids)}, _TextOfTokens)
         return None if found is None else found.prompt
+
+    async def load(self) -> Load | None:
+        """Return the requests in the server (vLLM's /metrics); None where it has no such page, which is asked once."""
+        if not self._has_metrics:
+            return None
+        text = await self.text_at(f"{self.url.removesuffix('/v1')}/metrics")
+        found = [[float(value) for value in gauge.findall(text or "")] for gauge in (_RUNNING, _WAITING)]
+        self._has_metrics = all(found)
+        return Load(*(int(sum(values)) for values in found)) if self._has_metrics else None
 
     async def _about_tokens(self, page: str, asked: dict[str, Any], shape: "type[Shape]") -> "Shape | None":
         """Return what a server says of tokens; None where it has no such page."""

@@ -29,6 +29,12 @@ class Clients:
     policies: Mapping[str, ModelClient] = field(default_factory=dict)
     """By name, where there are several policies."""
 
+    @property
+    def all(self) -> tuple[ModelClient, ...]:
+        """Every client once."""
+        every = (self.policy, self.critic, *self.judges.values(), *self.policies.values())
+        return tuple({id(client): client for client in every}.values())
+
 
 @asynccontextmanager
 async def open_clients(
@@ -129,9 +135,7 @@ def expected_speed(clients: Clients) -> float | None:
 
 
 def _managed(clients: Clients) -> list[ManagedClient]:
-    every = (clients.policy, clients.critic, *clients.judges.values(), *clients.policies.values())
-    unique = {id(client): client for client in every}
-    return [client for client in unique.values() if isinstance(client, ManagedClient)]
+    return [client for client in clients.all if isinstance(client, ManagedClient)]
 
 
 def slowness(launches: Sequence[Launch]) -> tuple[list[str], list[str]]:

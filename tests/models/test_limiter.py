@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from rlaif.models.client import PriorityLimiter
+from rlaif.models.limiter import PriorityLimiter
 
 
 async def hold(limiter: PriorityLimiter, priority: int, name: str, seen: list[str]) -> None:
@@ -76,3 +76,18 @@ async def test_cancelling_at_random_loses_no_slot():
     async with asyncio.timeout(1), limiter.slot(0), limiter.slot(0):
         seen.append("both")
     assert seen[-1] == "both"
+
+
+async def test_a_larger_limit_admits_waiting_tasks_and_a_smaller_one_takes_no_slot_away():
+    limiter, seen = PriorityLimiter(1), []
+    async with limiter.slot(0):
+        task = asyncio.create_task(hold(limiter, 0, "waiting", seen))
+        await asyncio.sleep(0)
+        limiter.set_limit(2)
+        await task
+        assert seen == ["waiting"]
+        limiter.set_limit(0)
+        assert limiter.held == 1
+    limiter.set_limit(1)
+    await asyncio.wait_for(hold(limiter, 0, "after", seen), 1)
+    assert (seen, limiter.held) == (["waiting", "after"], 0)
