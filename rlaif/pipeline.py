@@ -171,7 +171,7 @@ async def _improve(work: Work, prompt: Prompt, sampled: Response, priority: int)
     reviser = work.critic if work.config.revision.by == "critic" else work.policy_of(sampled)
     for number in range(1, work.config.revision.rounds + 1):
         principles = _draw_for_round(work, prompt, sampled, number)
-        if not current.text or current.copied or not principles:
+        if not current.text or current.copied or current.withheld or not principles:
             break
         turn = Round(
             prompt=prompt,
@@ -227,7 +227,9 @@ def _candidates(
     kept: dict[str, Response] = {}
     dropped = []
     for response in wanted:
-        if not response.text:
+        if response.withheld:
+            dropped.append(Dropped(response=response.id, reason="content filter"))
+        elif not response.text:
             reason: Literal["cut off while reasoning", "empty"]
             reason = "cut off while reasoning" if response.cut_in_reasoning else "empty"
             dropped.append(Dropped(response=response.id, reason=reason))

@@ -171,6 +171,11 @@ class Response(Record):
         """Whether it ended at max_tokens inside its reasoning, so that it has no text."""
         return not self.text and self.reasoning is not None and self.finish_reason == "length"
 
+    @property
+    def withheld(self) -> bool:
+        """Whether the server's content filter withheld the text, or a part of it."""
+        return self.finish_reason == "content_filter"
+
     @model_serializer(mode="wrap")
     def _without_unused(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out the policy where a run has one only, and `again` for a text that was asked once."""
@@ -196,6 +201,10 @@ class Critique(SparseRecord):
     def cut_in_reasoning(self) -> bool:
         """Whether nothing but reasoning was written, so that there is no criticism to revise after."""
         return not self.text and self.reasoning is not None
+
+
+LEAST_LOGPROB, ROUNDING = -1000.0, 1e-3
+"""Log-probabilities beyond these are no probabilities, but a server's placeholders or errors."""
 
 
 class Verdict(Record):
@@ -248,7 +257,13 @@ class Verdict(Record):
             return None
         first = self.first if self.first is not None else self.floor
         second = self.second if self.second is not None else self.floor
-        return None if first is None or second is None else first - second
+        if (
+            first is None
+            or second is None
+            or not (LEAST_LOGPROB <= min(first, second) <= max(first, second) <= ROUNDING)
+        ):
+            return None
+        return first - second
 
 
 class Checked(Record):
@@ -341,9 +356,10 @@ class Dropped(Record):
     """A response that did not become a candidate, and why."""
 
     response: str
-    reason: Literal["empty", "cut off while reasoning", "identical", "copied"]
+    reason: Literal["empty", "cut off while reasoning", "identical", "copied", "content filter"]
     """`cut off while reasoning`: the limit of tokens was reached before the response began. `copied`: it repeats a
-    worked example, the instructions or a fence instead of revising the response."""
+    worked example, the instructions or a fence instead of revising the response. `content filter`: the server's filter
+    withheld the text, or a part of it."""
 
 
 class Usage(Record):

@@ -16,7 +16,7 @@ import aiohttp
 from pydantic import Field
 
 from rlaif.base import Record
-from rlaif.errors import EndpointError, RequestRejectedError
+from rlaif.errors import EndpointError, ReplyError, RequestRejectedError
 from rlaif.models.saturation import Load
 from rlaif.records import Message, Usage
 from rlaif.seeds import canonical_json, content_hash
@@ -139,6 +139,11 @@ class Choice(Record):
     """For a text that was asked again because it was cut off under a smaller limit: whether it begins with that text,
     or is another one."""
 
+    @property
+    def withheld(self) -> bool:
+        """Whether the server's content filter withheld the text, or a part of it."""
+        return self.finish_reason == "content_filter"
+
 
 class Reply(Record):
     """The part of a server's reply that is kept."""
@@ -190,15 +195,28 @@ class TemporaryFault(Exception):
     """A fault after which the same request may succeed; only these are retried."""
 
     def __init__(
-        self, reason: str, *, connection: bool = False, overload: bool = False, wait_s: float | None = None
+        self,
+        reason: str,
+        *,
+        connection: bool = False,
+        overload: bool = False,
+        wait_s: float | None = None,
+        final: Exception | None = None,
     ) -> None:
         super().__init__(reason)
+        self.final = final
+        """The error to raise after the last attempt, where there is a better one than that all attempts failed."""
         self.overload = overload
         """Whether the server had too many requests, or did not reply in time."""
         self.connection = connection
         """Whether the server could not be reached, or closed the connection."""
         self.wait_s = wait_s
         """Seconds that the server asks the client to wait."""
+
+
+def malformed(reason: str) -> TemporaryFault:
+    """Return the fault of a reply that cannot be read: a ReplyError if it persists; there is no reason to wait long."""
+    return TemporaryFault(reason, wait_s=0, final=ReplyError(reason))
 
 
 class Backend(Protocol):
@@ -215,8 +233,9 @@ class Backend(Protocol):
     async def send(self, model: str, request: Request) -> Reply:
         """Send a request once and return its reply.
 
-        Raises TemporaryFault when another attempt may succeed, RequestRejectedError for a request that the server or
-        the API refuses, ReplyError for a reply that cannot be read, EndpointError when no request can succeed.
+        Raises TemporaryFault when another attempt may succeed, also after a reply that cannot be read;
+        RequestRejectedError for a request that the server or the API refuses, ReplyError for what this API never
+        replies, EndpointError when no request can succeed.
         """
 
     async def token_ids(self, model: str, text: str) -> tuple[int, ...] | None:

@@ -17,13 +17,14 @@ from typing import Self, TypeAlias
 import aiohttp
 
 from rlaif.errors import EndpointError, RetriesExhaustedError, UsageError
-from rlaif.models.backend import Backend, Reply, Request, TemporaryFault
+from rlaif.models.backend import Backend, Reply, Request, TemporaryFault, malformed
 from rlaif.models.config import ModelConfig
 from rlaif.models.label_tokens import tokens_of_labels
 from rlaif.models.limiter import PriorityLimiter
 from rlaif.models.model_files import fingerprint
 from rlaif.models.openai import OpenAIBackend
 from rlaif.models.saturation import FIRST, Saturation
+from rlaif.models.soundness import flaw, repaired
 from rlaif.seeds import content_hash
 
 OpenBackend: TypeAlias = Callable[[str, aiohttp.ClientSession, str | None, float], Backend]
@@ -57,11 +58,37 @@ class Endpoint:
     saturation: Saturation
     outstanding: int = 0
     """Requests that are waiting or in flight."""
+    root: str = ""
+    """Hub id or folder that its model was loaded from."""
+    has_replied: bool = False
+    was_away: bool = False
+    """Whether the server could not be reached, so that it may have come back with another model."""
 
     @property
     def url(self) -> str:
         """The URL, for messages."""
         return self.backend.url
+
+    async def send(self, model: str, request: Request, priority: int) -> Reply:
+        """Send a request once, when its turn comes, and return the reply if it is sound.
+
+        Raises what `Backend.send` raises. What a server refuses although it has replied before (a page, a key) may
+        pass.
+        """
+        async with self.slots.slot(priority):
+            began = time.monotonic()
+            try:
+                reply = repaired(request, await self.backend.send(model, request))
+            except EndpointError as error:
+                if self.has_replied:
+                    raise TemporaryFault(str(error), final=error) from None
+                raise
+            if wrong := flaw(request, reply):
+                raise malformed(f"{self.url}: {wrong}")
+            self.saturation.replies += 1
+            self.saturation.seconds += time.monotonic() - began
+            self.has_replied = True
+            return reply
 
 
 class ModelClient:
@@ -124,9 +151,11 @@ class ModelClient:
         Raises EndpointError when a server cannot be reached or refuses the key, UsageError when the model is not
         served.
         """
-        roots = [self._root(endpoint.url, await endpoint.backend.served()) for endpoint in self.endpoints]
-        if len(set(roots)) > 1:
-            raise UsageError(f"the servers of {self.model} loaded different models: {', '.join(sorted(set(roots)))}")
+        for endpoint in self.endpoints:
+            endpoint.root = self._root(endpoint.url, await endpoint.backend.served())
+        roots = sorted({endpoint.root for endpoint in self.endpoints})
+        if len(roots) > 1:
+            raise UsageError(f"the servers of {self.model} loaded different models: {', '.join(roots)}")
         self.identity = self.identity_of(roots[0])
 
     def _root(self, url: str, served: Mapping[str, str]) -> str:
@@ -225,14 +254,12 @@ class ModelClient:
             endpoint = min(self.endpoints, key=lambda e: (failed_at[e.url], e.outstanding))
             endpoint.outstanding += 1
             try:
-                async with endpoint.slots.slot(priority):
-                    began = time.monotonic()
-                    reply = await endpoint.backend.send(self.model, request)
-                    endpoint.saturation.replies += 1
-                    endpoint.saturation.seconds += time.monotonic() - began
-                    return reply
+                if endpoint.was_away:
+                    await self._refuse_other_model(endpoint)
+                return await endpoint.send(self.model, request, priority)
             except TemporaryFault as fault:
                 endpoint.saturation.refused += fault.overload
+                endpoint.was_away |= fault.connection
                 faults.append(fault)
                 failed_at[endpoint.url] += 1
                 if len(faults) > self.config.retries:
@@ -241,6 +268,23 @@ class ModelClient:
             finally:
                 endpoint.outstanding -= 1
             await asyncio.sleep(wait)
+
+    async def _refuse_other_model(self, endpoint: Endpoint) -> None:
+        """Raise EndpointError where a server that was away came back with another model, TemporaryFault while it is."""
+        try:
+            served = await endpoint.backend.served()
+        except EndpointError as error:
+            raise TemporaryFault(str(error), connection=True) from None
+        root = served.get(self.model)
+        if root is None:
+            gone = EndpointError(f"{endpoint.url} does not serve {self.model} any more; it serves {', '.join(served)}")
+            raise TemporaryFault(str(gone), final=gone)
+        if root != endpoint.root:
+            raise EndpointError(
+                f"{endpoint.url} was away and came back with another model: {root}, before {endpoint.root}. Start it "
+                "with the same model and run the same command again, or choose another --out"
+            )
+        endpoint.was_away = False
 
     def _wait(self, attempt: int, fault: TemporaryFault) -> float:
         """Return the seconds to wait: as the server asks, or exponential backoff with jitter."""
@@ -257,7 +301,7 @@ class ModelClient:
                 f"{endpoint.url}: {last} ({len(faults)} attempts); is the server running? "
                 "Finished work is kept: start the server and run the same command again"
             )
-        return RetriesExhaustedError(f"{endpoint.url}: {last} ({len(faults)} attempts)")
+        return last.final or RetriesExhaustedError(f"{endpoint.url}: {last} ({len(faults)} attempts)")
 
     async def _any_server_responds(self) -> bool:
         assert self._session is not None

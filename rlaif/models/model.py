@@ -27,6 +27,7 @@ from rlaif.models.client import ModelClient
 from rlaif.models.neutral import as_written, neutral_messages, neutralised, suspicious
 from rlaif.models.reply_store import ReplyStore
 from rlaif.models.salvage import Salvage, best, smaller
+from rlaif.models.soundness import flaw, repaired
 from rlaif.records import Message, Usage
 from rlaif.tasks import together
 
@@ -126,7 +127,7 @@ class Model:
     ) -> StoredReply:
         """Return the reply from the store, from the same request in flight, or from a new request."""
         key = reply_key(self.client.identity, request.body)
-        reply, stored = self._store.get(key), True
+        reply, stored = self._stored(request, key), True
         while reply is None and (task := self._open.get(key)) is not None and not task.cancelled():
             try:
                 reply = await asyncio.shield(task)
@@ -149,6 +150,17 @@ class Model:
                 self._open.pop(key, None)
         self._meter.count(reply, step, stored=stored)
         return StoredReply(reply, key)
+
+    def _stored(self, request: Request, key: str) -> Reply | None:
+        """Return the reply from the store; one that is not sound is deleted there, and asked again."""
+        reply = self._store.get(key)
+        if reply is None:
+            return None
+        reply = repaired(request, reply)
+        if flaw(request, reply) is None:
+            return reply
+        self._store.delete(key)
+        return None
 
     def _salvage(self, request: Request, step: Step) -> Salvage | None:
         """Return the reply of most use among those to the same question under earlier, smaller limits."""
@@ -182,8 +194,8 @@ class Model:
                 reply = await self.client.post(request, priority=priority)
         finally:
             use.asking -= 1
-        if isinstance(request, ChatRequest):
-            self._check_complete(request, reply)
+        if step != "sampling" and any(choice.withheld for choice in reply.choices):
+            raise ReplyError(f"the content filter of the server of {self.name} withheld the reply")
         return reply
 
     async def _label_reply(self, request: ChatRequest, labels: tuple[str, ...], priority: int) -> Reply:
@@ -211,18 +223,6 @@ class Model:
         reply = await client.post(request, priority=priority)
         client.reports_labels = client.reports_labels or False
         return reply
-
-    def _check_complete(self, request: ChatRequest, reply: Reply) -> None:
-        """Raise ReplyError when choices or log-probabilities are missing; such a reply is not stored."""
-        if len(reply.choices) != request.n:
-            raise ReplyError(
-                f"asked for {request.n} responses, got {len(reply.choices)}: this server does not support `n`"
-            )
-        if request.logprobs and not reply.choices[0].first_token:
-            raise ReplyError(
-                f"the reply of {self.name} has no log-probabilities, so no verdict can be read; use a server that "
-                "reports them (such as vLLM), or `kind: pairwise-reasoned` or `listwise`, which need none"
-            )
 
 
 def _being_cancelled() -> bool:

@@ -21,6 +21,7 @@ from rlaif.models.backend import (
     RewardRequest,
     ScoreRequest,
     TokenLogprob,
+    malformed,
     split_reasoning,
 )
 from rlaif.models.saturation import Load
@@ -93,7 +94,7 @@ class OpenAIBackend(HttpBackend):
             return shape.model_validate_json(raw).reply()
         except ValidationError:
             shown = raw[:200].decode("utf-8", "replace")
-            raise ReplyError(f"{self.url} sent a reply that is not a {called}: {shown!r}") from None
+            raise malformed(f"{self.url} sent a reply that is not a {called}: {shown!r}") from None
         except ValueError as error:
             raise ReplyError(f"{self.url}: {error}") from None
 
@@ -114,22 +115,22 @@ class _TextOfTokens(_Loose):
 
 
 class _Usage(_Loose):
-    prompt_tokens: int = 0
+    prompt_tokens: int | None = 0
     completion_tokens: int | None = 0
     cached_tokens: int | None = Field(default=0, validation_alias=AliasPath("prompt_tokens_details", "cached_tokens"))
 
     def usage(self) -> Usage:
         return Usage(
             requests=1,
-            prompt_tokens=self.prompt_tokens,
-            cached_tokens=self.cached_tokens or 0,
-            completion_tokens=self.completion_tokens or 0,
+            prompt_tokens=max(0, self.prompt_tokens or 0),
+            cached_tokens=max(0, self.cached_tokens or 0),
+            completion_tokens=max(0, self.completion_tokens or 0),
         )
 
 
 class _Top(_Loose):
     token: str
-    logprob: FiniteFloat
+    logprob: float
 
 
 class _Choice(_Loose):
@@ -183,7 +184,7 @@ class Classification(_Loose):
             raise ValueError(f"this model has {len(self.scores)} classes; a reward model has only one")
         choice = Choice(text="", finish_reason="score", score=self.scores[0])
         return Reply(
-            choices=(choice,), usage=Usage(requests=1, prompt_tokens=self.usage.prompt_tokens if self.usage else 0)
+            choices=(choice,), usage=Usage(requests=1, prompt_tokens=(self.usage or _Usage()).usage().prompt_tokens)
         )
 
 
@@ -203,15 +204,18 @@ class ScoredCompletion(_Loose):
     usage: _Usage | None = None
 
     def reply(self) -> Reply:
-        """Return the reply with the prompt's tokens and log-probabilities. Raises ReplyError where one is missing."""
+        """Return the reply with the prompt's tokens and log-probabilities.
+
+        Raises TemporaryFault where one is missing.
+        """
         (choice,) = self.choices
         scores = []
         for token, by_token in zip(choice.prompt_token_ids, choice.prompt_logprobs, strict=False):
             if by_token is not None and token not in by_token:
-                raise ReplyError(f"the server left out the log-probability of token {token}")
+                raise malformed(f"the server left out the log-probability of token {token}")
             scores.append(None if by_token is None else by_token[token].logprob)
         if len(scores) < len(choice.prompt_token_ids) or None in scores[1:]:
-            raise ReplyError("the server left out log-probabilities of the prompt")
+            raise malformed("the server left out log-probabilities of the prompt")
         return Reply(
             choices=(),
             usage=(self.usage or _Usage()).usage(),

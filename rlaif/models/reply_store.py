@@ -19,7 +19,7 @@ from rlaif.storage import BatchWriter, connect
 _SCHEMA = "CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT NOT NULL) WITHOUT ROWID"
 _INSERT = "INSERT OR IGNORE INTO replies VALUES (?, ?)"
 _SELECT = "SELECT reply FROM replies WHERE key = ?"
-_DELETE = "DELETE FROM replies WHERE key = ? AND reply = ?"
+_DELETE = "DELETE FROM replies WHERE key = ?"
 _MOST_UNWRITTEN = 10_000
 
 
@@ -40,8 +40,13 @@ class ReplyStore:
         try:
             return None if text is None else Reply.model_validate_json(text)
         except ValidationError:
-            self._writer.put(_DELETE, (key, text))
+            self.delete(key)
             return None
+
+    def delete(self, key: str) -> None:
+        """Delete a reply that is of no use, so that another one can be stored."""
+        self._unwritten.pop(key, None)
+        self._writer.put(_DELETE, (key,))
 
     def _select(self, key: str) -> str | None:
         try:

@@ -5,17 +5,19 @@ queue or a cache.
 """
 
 import asyncio
+import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, cast, get_args
 
 from aiohttp import web
 
 from rlaif.seeds import canonical_json, content_hash
 from rlaif.testing import critic, policy
+from rlaif.testing.bad_replies import bad_reply
 from rlaif.testing.request_kind import kind_of, question_of
-from rlaif.testing.simulated_model import Fault, Kind, SimulatedModel
+from rlaif.testing.simulated_model import BadReply, Fault, Kind, SimulatedModel
 
 JUDGED: Mapping[Kind, Callable[[SimulatedModel, dict[str, Any]], dict[str, Any]]] = {
     "judge": critic.verdict,
@@ -54,6 +56,7 @@ class SimulatedServer:
     _runner: web.AppRunner | None = None
 
     def __post_init__(self) -> None:
+        self._draws = random.Random(0)
         self._hits = [0] * len(self.model.faults)
         self._words: dict[int, str] = {}
         """The tokens of its replies to /tokenize, by their ids."""
@@ -127,11 +130,13 @@ class SimulatedServer:
         self.asked.append(asked)
         self.latest[asked.kind] = body
         fault = self._fault(asked.kind, body)
-        if fault is not None:
+        if fault is not None and fault.does not in get_args(BadReply):
             return await _cause_fault(fault, request)
         if self.model.latency_s:
             await asyncio.sleep(self.model.latency_s)
         reply = self.reply_to(body)
+        if fault is not None and "choices" in reply:
+            return web.Response(body=bad_reply(cast(BadReply, fault.does), reply), content_type="application/json")
         asked.answered = time.time()
         return web.json_response(reply)
 
@@ -184,6 +189,8 @@ class SimulatedServer:
             if fault.kind not in {"any", kind} or (fault.contains and fault.contains not in canonical_json(body)):
                 continue
             self._seen[place] += 1
+            if fault.share < 1 and self._draws.random() >= fault.share:
+                continue
             if self._seen[place] > fault.after and (fault.times is None or self._hits[place] < fault.times):
                 self._hits[place] += 1
                 return fault

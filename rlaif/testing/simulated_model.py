@@ -28,13 +28,21 @@ Kind = Literal["sample", "critique", "revise", "judge", "deliberate", "rate", "r
 _QUALITY = re.compile(r"\(quality ([+-]\d+\.\d+)\)")
 
 
+BadReply = Literal[
+    "truncated", "not-utf8", "nan", "no-choices", "too-many-choices", "empty-text", "null-text", "error",
+    "placeholder", "positive", "huge", "repeated", "negative-usage", "content-filter"
+]  # fmt: skip
+"""What is wrong with a reply of status 200; see `rlaif.testing.bad_replies`."""
+
+
 class Fault(Record):
     """A fault of the server for some of the requests."""
 
     kind: Kind | Literal["any"] = "any"
     """Kind of the requests that it applies to."""
-    does: Literal["status", "disconnect", "hang", "garbage"] = "status"
-    """Replies with an HTTP status, closes the connection, never replies, or replies with HTML."""
+    does: Literal["status", "disconnect", "hang", "garbage"] | BadReply = "status"
+    """Replies with an HTTP status, closes the connection, never replies, replies with HTML, or with status 200 and a
+    reply that is not what the model said."""
     status: int = Field(default=500, ge=100, le=599)
     """HTTP status."""
     retry_after: str | None = None
@@ -45,6 +53,8 @@ class Fault(Record):
     """Number of such requests that get a normal reply before the fault."""
     times: int | None = Field(default=1, ge=1)
     """Number of requests with the fault; None for all from then on."""
+    share: float = Field(default=1.0, gt=0, le=1)
+    """Share of such requests that have the fault, drawn by the server for each attempt."""
     contains: str = ""
     """The fault applies only to requests whose text contains this."""
 

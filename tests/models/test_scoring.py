@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rlaif.errors import EndpointError, ReplyError
-from rlaif.models.backend import Reply, ScoreRequest
+from rlaif.errors import EndpointError
+from rlaif.models.backend import Reply, ScoreRequest, TemporaryFault
 from rlaif.models.client import ModelClient
 from rlaif.models.config import ModelConfig
 from rlaif.models.model import Meter, Model
@@ -73,5 +73,5 @@ def test_of_the_tokens_reported_at_a_place_the_one_that_stands_there_counts() ->
     ],
 )
 def test_a_score_that_is_missing_is_an_error_and_no_zero(tokens: list[int], scores: list[object]) -> None:
-    with pytest.raises(ReplyError, match="left out"):
+    with pytest.raises(TemporaryFault, match="left out"):
         ScoredCompletion.model_validate_json(wire(tokens, scores)).reply()
