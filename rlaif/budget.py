@@ -18,6 +18,8 @@ from rlaif.progress import SHOW_EVERY_S, Progress, Screen
 
 FEWEST_OPEN, MOST_OPEN = 8, 4096
 """Prompts that are always started, and the most that are open at once, where their number is found out."""
+FEWEST_TRIED = 200
+"""Prompts after which a run may stop because too many of them failed."""
 BACKLOG = 2
 """Requests that may wait for one server while prompts are started for another, relative to those that it has open."""
 
@@ -47,6 +49,8 @@ class Budget:
     launches: Sequence[Launch] = ()
     max_tokens: int | None = None
     """Prompt and generated tokens that servers may report in this start."""
+    most_failed: float = 1.0
+    """Share of the prompts that may fail, of FEWEST_TRIED or more."""
     may_start: int | None = None
     """Further prompts that may be started; None for any number."""
 
@@ -66,6 +70,18 @@ class Budget:
             return True
         self.progress.stopped = f"max_minutes {(self.progress.limit_s or 0) / 60:g}"
         return False
+
+    def too_many_failed(self, error: Exception) -> str | None:
+        """Return why the run stops after this error of a prompt, because too many failed; None where it goes on."""
+        failed = self.progress.failed
+        tried = failed + self.progress.done - self.progress.done_before
+        if tried < FEWEST_TRIED or failed <= self.most_failed * tried:
+            return None
+        return (
+            f"{failed} of {tried} prompts failed, more than most_failed allows ({self.most_failed:.0%}), the last one "
+            f"with {type(error).__name__}: {error}. Finished prompts are kept; the same command asks the failed ones "
+            "again, and --set most_failed=1 goes on whatever fails"
+        )
 
     def has_tokens_for_another(self) -> bool:
         """Whether one more prompt is expected to fit besides the open ones; True for the first prompt."""

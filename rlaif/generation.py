@@ -162,15 +162,16 @@ async def _finish_traces(
                     planned = plan_words(forecast.plan, progress.left)
                     screen.say(f"planned  {planned}; from the settings alone, rlaif plan measures")
                     launches = launches_of(work.clients)
-                    budget = Budget(progress, screen, forecast, launches, config.max_total_tokens)
+                    budget = Budget(progress, screen, forecast, launches, config.max_total_tokens, config.most_failed)
                     progress.limit_s = config.max_minutes * 60 if config.max_minutes else None
                     if gate is not None:
                         await gate(templates, work.clients, store, screen)
                     progress.started = time.monotonic()
                     job, todo = partial(trace_prompt, work), reader.todo()
+                    places = open_prompts(config, work.clients)
 
                     async def trace_round() -> None:
-                        await trace_all(todo, job, writer, progress, screen, open_prompts(config, work.clients), budget)
+                        await trace_all(todo, job, writer, progress, screen, places, budget)
                         writer.flush()
 
                     await _trace_within(budget, config, accepted, trace_round)
@@ -230,6 +231,8 @@ async def trace_all(
             progress.forecast.finish(record.usage)
 
     def give_up(failed: int, error: Exception) -> Exception | None:
+        if budget is not None and (too_many := budget.too_many_failed(error)):
+            return RunError(too_many)
         enough = max(ALL_FAIL_LIMIT, 2 * progress.open)
         if failed < enough or progress.done or progress.meter.replies:
             return None

@@ -185,7 +185,7 @@ async def _improve(work: Work, prompt: Prompt, sampled: Response, priority: int)
         written, critique_reply = await critique(work.critic, work.templates, turn)
         chain.critiques.append(written)
         chain.replies.append(critique_reply)
-        if written.cut_in_reasoning:
+        if not written.text:
             break
         current, revision_reply = await revise(reviser, work.templates, turn, written)
         chain.revisions.append(current)

@@ -75,6 +75,18 @@ def assert_nothing_bad_is_kept(found: Outcome) -> None:
         assert reply.usage.prompt_tokens >= 0
 
 
+def assert_nothing_withheld_is_used(run: Run) -> None:
+    dropped = 0
+    for trace in run.traces():
+        withheld = {response.id for response in trace.responses if response.withheld}
+        compared = {name for matchup in trace.matchups for name in (matchup.a, matchup.b)}
+        assert not withheld & compared
+        dropped += sum(one.reason == "content filter" for one in trace.dropped)
+        verdicts = [verdict for matchup in trace.matchups for verdict in matchup.verdicts]
+        assert any(verdict.raw_logit() is None for verdict in verdicts) or not verdicts
+    assert dropped > 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("faults", [*([one] for one in ALONE.values()), MIXED], ids=[*ALONE, "mixed"])
 async def test_prompts_become_the_same_traces_as_without_faults(
@@ -83,10 +95,10 @@ async def test_prompts_become_the_same_traces_as_without_faults(
     undisturbed = await outcome(make_config, [Fault(after=10**9)], 1.0, tmp_path / "undisturbed")
     found = await outcome(make_config, faults, SHARE, tmp_path / "disturbed")
     assert_nothing_bad_is_kept(found)
-    if faults == [ALONE["content-filter"]]:
-        assert all(failure.error.startswith("ReplyError: the content filter") for failure in found.run.failures())
-        return
     assert found.traced >= 0.95
+    if faults == [ALONE["content-filter"]]:
+        assert_nothing_withheld_is_used(found.run)
+        return
     for trace in found.run.traces():
         assert trace.matchups == undisturbed.run.trace(trace.prompt.id).matchups
 

@@ -423,3 +423,13 @@ async def test_as_many_prompts_are_open_as_the_server_takes_requests(make_config
         ]
     open_at_once = accumulate(change for _, change in sorted(events))
     assert max(open_at_once) > 100  # it begins with 64; nobody chose a number
+
+
+async def test_a_run_stops_when_many_of_its_prompts_fail_and_goes_on_when_told_so(make_config: MakeConfig) -> None:
+    fault = Fault(kind="critique", status=400, message="too long", share=0.3, times=None)
+    async with SimulatedServer(SimulatedModel(faults=(fault,))) as server:
+        config = make_config(server, prompts=300, sampling={"n": 1}, judging={"kind": "none"}, open_prompts=8)
+        with pytest.raises(RunError, match=r"of 2\d\d prompts failed, more than most_failed allows \(5%\).*too long"):
+            await generate_async(config)
+        run = await generate_async(config.model_copy(update={"most_failed": 1.0}))
+    assert summarise(run).open == 0

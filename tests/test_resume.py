@@ -76,6 +76,31 @@ async def test_ctrl_c_stops_cleanly_and_the_run_directory_alone_is_enough_to_go_
     assert _asked_twice_though_kept(server.asked, stopped_at) == []
 
 
+@pytest.mark.slow
+async def test_the_first_ctrl_c_keeps_the_replies_of_open_requests_and_the_second_ends_them(
+    make_config: MakeConfig, tmp_path: Path
+) -> None:
+    async with SimulatedServer(SERVER.model_copy(update={"latency_s": 0.5})) as server:
+        run_file = _run_file(make_config(server, PROMPTS, open_prompts=3), tmp_path)
+        process = await _start(run_file)
+        await _until(lambda: len(server.asked) >= 3)
+        process.send_signal(signal.SIGINT)
+        _, said = await process.communicate()
+        assert "open requests may finish, within 30 s" in said.decode()
+        once = len(server.asked)
+        assert all(asked.answered for asked in server.asked)
+        again = await _start(run_file)
+        await _until(lambda: len(server.asked) >= once + 3)
+        again.send_signal(signal.SIGINT)
+        await asyncio.sleep(0.1)
+        again.send_signal(signal.SIGINT)
+        stopped_at = time.time()
+        _, said = await again.communicate()
+        assert time.time() - stopped_at < 5
+        assert (again.returncode, "Traceback" in said.decode()) == (130, False)
+    assert len({asked.key for asked in server.asked}) == len(server.asked)  # nothing was asked twice
+
+
 NOTEBOOK = """
 import asyncio, sys
 from rlaif import RunConfig, generate

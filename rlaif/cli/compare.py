@@ -109,7 +109,7 @@ def compare_job(
         _dry_run(sources, config, as_json=as_json)
         return
     with LiveScreen(quiet=as_json) as screen:
-        done = run_stoppable(lambda: compare_async(config, screen=screen))
+        done = run_stoppable(lambda: compare_async(config, screen=screen), say=screen.say)
     if as_json:
         print(done.comparison.model_dump_json())
     else:

@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 from rich.console import Console
 from rich.text import Text
 
+from rlaif.drain import DRAIN, LONGEST_S, Drain
 from rlaif.errors import StoppedError
 from rlaif.tasks import run_in_loop
+from rlaif.text.wording import counted
 
 _CONTROL = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)], "\ufffd")
 """Maps the control characters (C0 and C1, except newline and tab) to U+FFFD."""
@@ -62,12 +64,33 @@ Result = TypeVar("Result")
 CONTINUES = "stopped; finished work is kept, and the same command continues from there"
 
 
-def run_stoppable(job: Callable[[], Coroutine[Any, Any, Result]], *, stopped: str = CONTINUES) -> Result:
-    """Run a job and return its result; on Ctrl-C or SIGTERM, stop its servers and raise StoppedError(`stopped`)."""
+def run_stoppable(
+    job: Callable[[], Coroutine[Any, Any, Result]],
+    *,
+    stopped: str = CONTINUES,
+    say: Callable[[str], None] = lambda _: None,
+) -> Result:
+    """Run a job and return its result; on Ctrl-C or SIGTERM, stop its servers and raise StoppedError(`stopped`).
+
+    After the first Ctrl-C, open calls of models finish within `drain.LONGEST_S`; the second one and SIGTERM end them.
+    """
 
     async def stoppable() -> Result:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
+        drain = Drain(task.cancel)
+        DRAIN.set(drain)
+
+        def interrupted() -> None:
+            if drain.requested:
+                task.cancel()
+            elif drain.request():
+                say(
+                    f"stopping: {counted(drain.open, 'open request')} may finish, within {LONGEST_S:g} s; Ctrl-C again "
+                    "ends them"
+                )
+
+        loop.add_signal_handler(signal.SIGINT, interrupted)
         loop.add_signal_handler(signal.SIGTERM, task.cancel)
         return await job()
 

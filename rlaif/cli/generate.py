@@ -113,7 +113,7 @@ def generate(  # noqa: PLR0913, PLR0917  (a command line's flags)
 def generate_job(config: RunConfig, *, as_json: bool) -> None:
     """Make or finish a run and print its summary."""
     with LiveScreen(quiet=as_json) as screen:
-        run = run_stoppable(lambda: generate_async(config, screen=screen, make_gate=gate_of))
+        run = run_stoppable(lambda: generate_async(config, screen=screen, make_gate=gate_of), say=screen.say)
     summary = Summary.model_validate_json((run.path / "summary.json").read_bytes())
     rows = exported_rows(run.path / "dataset")
     if as_json:
@@ -129,7 +129,7 @@ def dry_run_job(config: RunConfig, *, as_json: bool) -> None:
     """
     gate_of(config, load_constitution(config.constitution))
     with tempfile.TemporaryDirectory(prefix="rlaif-dry-run-") as folder, LiveScreen(quiet=as_json) as screen:
-        run = run_stoppable(lambda: _simulated(config, Path(folder), screen))
+        run = run_stoppable(lambda: _simulated(config, Path(folder), screen), say=screen.say)
         summary = summarise(run)
         if as_json:
             print(json_summary(run, summary, {}))

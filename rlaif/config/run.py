@@ -112,6 +112,9 @@ class RunConfig(Section):
     max_pairs: int | None = Field(default=None, ge=1)
     """Number of pairs of the dataset: the first ones in the order of the prompts. No more prompts are started than it
     is expected to need; pairs beyond it are counted and left out."""
+    most_failed: float = Field(default=0.05, ge=0, le=1)
+    """The run stops when more than this share of its prompts failed, of 200 or more: the prompts are then hardly the
+    cause. 1 goes on whatever fails."""
     cache: str | None = None
     """The reply store; by default `replies.sqlite` beside the run directory."""
     out: str

@@ -16,6 +16,7 @@ from typing import Self, TypeAlias
 
 import aiohttp
 
+from rlaif.drain import open_call
 from rlaif.errors import EndpointError, RetriesExhaustedError, UsageError
 from rlaif.models.backend import Backend, Reply, Request, TemporaryFault, malformed
 from rlaif.models.config import ModelConfig
@@ -75,7 +76,7 @@ class Endpoint:
         Raises what `Backend.send` raises. What a server refuses although it has replied before (a page, a key) may
         pass.
         """
-        async with self.slots.slot(priority):
+        async with self.slots.slot(priority), open_call():
             began = time.monotonic()
             try:
                 reply = repaired(request, await self.backend.send(model, request))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rlaif.base import Record
-from rlaif.errors import ReplyError, RequestRejectedError
+from rlaif.errors import RequestRejectedError
 from rlaif.models.backend import (
     USUAL_LOGPROBS,
     ChatRequest,
@@ -194,9 +194,7 @@ class Model:
                 reply = await self.client.post(request, priority=priority)
         finally:
             use.asking -= 1
-        if step != "sampling" and any(choice.withheld for choice in reply.choices):
-            raise ReplyError(f"the content filter of the server of {self.name} withheld the reply")
-        return reply
+        return reply if step in {"sampling", "revision"} else _without_withheld(reply)
 
     async def _label_reply(self, request: ChatRequest, labels: tuple[str, ...], priority: int) -> Reply:
         """Return a reply with the exact log-probabilities of the labels, or with the most likely tokens.
@@ -212,6 +210,8 @@ class Model:
         exact = request.model_copy(update={"top_logprobs": None, "logprob_token_ids": ids})
         try:
             reply = await client.post(exact, priority=priority)
+            if reply.choices[0].withheld:
+                return reply
             reported = {entry.token.strip() for entry in reply.choices[0].first_token}
         except RequestRejectedError:  # for another reason, or by a server that knows /tokenize, but not the field
             if client.reports_labels:
@@ -223,6 +223,15 @@ class Model:
         reply = await client.post(request, priority=priority)
         client.reports_labels = client.reports_labels or False
         return reply
+
+
+def _without_withheld(reply: Reply) -> Reply:
+    """Return a reply of the critic in which what a content filter withheld is empty: no critique, and no verdict."""
+    if not any(choice.withheld for choice in reply.choices):
+        return reply
+    empty = {"text": "", "first_token": ()}
+    choices = (choice.model_copy(update=empty) if choice.withheld else choice for choice in reply.choices)
+    return reply.model_copy(update={"choices": tuple(choices)})
 
 
 def _being_cancelled() -> bool:

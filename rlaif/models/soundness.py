@@ -33,7 +33,7 @@ def flaw(request: Request, reply: Reply) -> str | None:
     failed = next((choice.finish_reason for choice in reply.choices if choice.finish_reason in FAILED), None)
     if failed is not None:
         return f"the text ended with finish_reason {failed!r}"
-    if request.logprobs:
+    if request.logprobs and not reply.choices[0].withheld:
         top = reply.choices[0].first_token
         # A server that does not know named tokens reports none; it is then asked for the most likely ones.
         return None if not top and request.logprob_token_ids else _flaw_of_logprobs(top)

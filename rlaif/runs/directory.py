@@ -20,6 +20,7 @@ dataset/            the exported dataset
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -130,16 +131,25 @@ def locked(path: Path, own: str = "manifest.json") -> Iterator[None]:
         lock = filelock.FileLock(path / "run.lock", timeout=0)
         lock.acquire()
     except filelock.Timeout:
-        holder = read_text(path / "run.pid")
-        raise RunDirectoryError(f"{path} is being written by another process ({holder or 'unknown'})") from None
+        raise RunDirectoryError(f"{path} is being written by another process ({_holder(path)})") from None
     except OSError as error:
         raise StorageError(f"{path}: cannot be written: {error.strerror}") from None
     try:
-        write_text(path / "run.pid", f"process {os.getpid()} on {socket.gethostname()}")
+        since = time.strftime("%Y-%m-%d %H:%M:%S")
+        write_text(path / "run.pid", f"process {os.getpid()} on {socket.gethostname()}, since {since}")
         yield
     finally:
         (path / "run.pid").unlink(missing_ok=True)
         lock.release()
+
+
+def _holder(path: Path) -> str:
+    """Return who holds a lock; one that took it just now writes its name within a second."""
+    for _ in range(20):
+        if holder := read_text(path / "run.pid"):
+            return holder
+        time.sleep(0.05)
+    return "which began or ended just now; run the same command again"
 
 
 def prepare(

@@ -11,7 +11,7 @@ from rlaif.errors import EndpointError, ReplyError
 from rlaif.models.backend import ChatRequest, Choice, Reply, TokenLogprob
 from rlaif.models.client import ModelClient
 from rlaif.models.config import ModelConfig
-from rlaif.models.model import Meter, Model
+from rlaif.models.model import Meter, Model, Step
 from rlaif.models.reply_store import ReplyStore
 from rlaif.models.soundness import flaw, repaired
 from rlaif.records import Message, Usage
@@ -101,17 +101,18 @@ async def test_one_that_persists_fails_and_is_not_kept(kind: BadReply, tmp_path:
     assert flaw(request, found) is None
 
 
-async def test_what_the_content_filter_withheld_is_named_and_asked_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("step", "request_"), [("critique", TEXT), ("judging", VERDICT), ("judging", TEXT)])
+async def test_what_a_content_filter_withheld_from_the_critic_is_no_critique_and_no_verdict(
+    step: Step, request_: ChatRequest, tmp_path: Path
+) -> None:
     async with SimulatedServer(SimulatedModel(faults=(Fault(does="content-filter", times=None),))) as server:
         with ReplyStore(tmp_path / "replies.sqlite") as store:
             async with ModelClient(ModelConfig(url=server.url)) as client:
                 await client.connect()
-                model = Model(client, store, Meter())
-                with pytest.raises(ReplyError, match="content filter"):
-                    await model.chat(TEXT, step="critique")
-                sampled = await model.chat(TEXT.model_copy(update={"seed": 1}), step="sampling")
-        assert sampled.reply.choices[0].withheld
-        assert len(server.asked) == 2
+                found = await Model(client, store, Meter()).chat(request_, step=step)
+        choice = found.reply.choices[0]
+        assert (choice.text, choice.first_token, choice.withheld) == ("", (), True)
+        assert len(server.asked) == 1
 
 
 async def test_a_bad_reply_in_the_store_of_an_earlier_version_is_deleted_and_asked_again(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def constitution_test(
     store = cache or DEFAULT_CACHE
     test = CaseTest(constitution, short_job(connection_of(critic)), store, store.parent / "logs", Templates())
     with LiveScreen(quiet=json_) as screen:
-        report = run_stoppable(lambda: run_cases(test, screen))
+        report = run_stoppable(lambda: run_cases(test, screen), say=screen.say)
     if json_:
         print(report.model_dump_json())
     else:

@@ -129,7 +129,7 @@ def judge_job(test: JudgeTest, recalibrate: str | None, out: Path | None, *, as_
     check_evaluation_folder(out, "critics", FILES)
     kind = _recalibration(recalibrate, out, test)
     with LiveScreen(quiet=as_json) as screen:
-        evaluation, judged = run_stoppable(lambda: evaluate_judges(test, screen))
+        evaluation, judged = run_stoppable(lambda: evaluate_judges(test, screen), say=screen.say)
     if out is not None:
         write_judge_evaluation(out, evaluation, judged)
     if as_json:

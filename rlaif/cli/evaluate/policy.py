@@ -123,7 +123,7 @@ def policy_job(test: PolicyTest, out: Path | None, *, as_json: bool) -> None:
     with LiveScreen(quiet=as_json) as screen:
         if test.dropped:
             screen.say(f"! {len(test.dropped)} prompts are in the training data: {', '.join(test.dropped)}")
-        found, outputs = run_stoppable(lambda: evaluate_policy(test, screen))
+        found, outputs = run_stoppable(lambda: evaluate_policy(test, screen), say=screen.say)
     if out is not None:
         write_policy_evaluation(out, found, outputs)
     if as_json:

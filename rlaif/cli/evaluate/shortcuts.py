@@ -106,7 +106,7 @@ def shortcuts_job(
         with LiveScreen(quiet=as_json) as screen:
             for line in plan_lines(test):
                 screen.say(line)
-            measured = run_stoppable(lambda: measure_shortcuts(test, critic, screen))
+            measured = run_stoppable(lambda: measure_shortcuts(test, critic, screen), say=screen.say)
         raise_if_many_failed(measured.failed, measured.asked, measured.error)
         write_json(path / EFFECTS, measured.effects.model_dump(mode="json"))
     if as_json:
