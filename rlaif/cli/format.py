@@ -26,3 +26,11 @@ def percent(estimate: Estimate, *, signed: bool = False) -> str:
 def decimals(estimate: Estimate, form: str = ".2f") -> str:
     """Return a number and its interval, such as `0.41 (0.20 to 0.58)`; a dash where there is no value."""
     return "–" if estimate.value is None else f"{estimate.value:{form}}{estimate.ends(form)}"
+
+
+def size_in_words(size: int) -> str:
+    """Return a number of bytes in kB, MB or GB."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6)):
+        if size >= scale:
+            return f"{size / scale:,.1f} {unit}"
+    return f"{size / 1e3:,.0f} kB"

@@ -16,6 +16,7 @@ COMMANDS = {
     "label": ("rlaif.cli.label:label", "Judge responses that exist already; check the labels that they come with."),
     "compare": ("rlaif.cli.compare:compare", "Compare constitutions over the same responses."),
     "show": ("rlaif.cli.show:show", "Show a run's summary and prompts, or one prompt's whole trace."),
+    "runs": ("rlaif.cli.runs:app", "List, verify, repair and clean runs."),
     "export": ("rlaif.cli.export:export_command", "Write a run's dataset in the format of a trainer or library."),
     "curate": (
         "rlaif.cli.curate:curate_command",

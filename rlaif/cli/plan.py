@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from rlaif.cli.console import plain, run_stoppable, stdout_console
+from rlaif.cli.format import size_in_words
 from rlaif.cli.live import LiveScreen
 from rlaif.cli.options import Json, SetValues
 from rlaif.cli.run_settings import run_settings
@@ -140,7 +141,7 @@ def print_plan(plan: JobPlan, spent: tuple[int, StepCost] | None) -> None:
 def plan_lines(plan: JobPlan) -> list[str]:
     """Return time, disk and money of a plan as lines."""
     off = f", ± {plan.margin:.0%} of the tokens (95 % interval)" if plan.margin is not None else ""
-    lines = [f"time   {_time(plan)}{off}", f"disk   about {_size(plan.bytes)}"]
+    lines = [f"time   {_time(plan)}{off}", f"disk   about {size_in_words(plan.bytes)}"]
     if plan.money is not None:
         lines.append(f"money  about {plan.money:,.2f}")
     elif plan.prices.given:
@@ -179,10 +180,3 @@ def _time(plan: JobPlan) -> str:
     )
     gpus = f", {hours * plan.gpus:,.2g} GPU hours on {counted(plan.gpus, 'GPU')}"
     return f"about {shown}{gpus}, at {plan.speed.value:,.0f} tokens/s ({plan.speed.source})"
-
-
-def _size(size: int) -> str:
-    for unit, scale in (("GB", 1e9), ("MB", 1e6)):
-        if size >= scale:
-            return f"{size / scale:,.1f} {unit}"
-    return f"{size / 1e3:,.0f} kB"

@@ -78,7 +78,13 @@ def _intro(run: Run, summary: Summary, certificate: Certificate | None) -> str:
         f"{summary.pairs} pairs from {summary.traces} of {summary.prompts} prompts ({prompts_name(run)}). "
         f"Responses {written_by}, judged by **{run.judged_with}** under {summary.constitution} "
         f"(`{summary.constitution_hash}`), made with rlaif {run.manifest.rlaif} on {run.manifest.created[:10]}, seed "
-        f"{run.config.seed}. {people}{unused}"
+        f"{run.config.seed}. {people}{unused}{_root(summary)}"
+    )
+
+
+def _root(summary: Summary) -> str:
+    return f"\n\nHash of the run's records: `{summary.root}`; `rlaif runs verify` computes it again." * bool(
+        summary.root
     )
 
 

@@ -88,7 +88,9 @@ def write_dataset(run: Run, format_: Format, folder: Path, *, card: Summary | No
         if card is not None:
             (unfinished / "README.md").write_text(dataset_card(run, card, written, format_.tables), encoding="utf-8")
         manifest = run.manifest.model_dump() | {"prompts": prompts_name(run)}  # it may be published: no local paths
-        mark = {"run": manifest, "rows": written.counts, "warnings": warnings_of(run)}
+        mark: dict[str, Any] = {"run": manifest, "rows": written.counts, "warnings": warnings_of(run)}
+        if card is not None and card.root:
+            mark |= {"root": card.root, "traces": card.traces}
         mark |= {"people": people.model_dump()} if people else {}
         (unfinished / MARK).write_text(json.dumps(mark, indent=2))
         shutil.rmtree(folder, ignore_errors=True)

@@ -33,6 +33,7 @@ from rlaif.runs.reasoning import ReasoningCounts
 from rlaif.runs.redrawn import AgainCounts
 from rlaif.runs.rows import PreferenceRow, Provenance, RevisionRow, preference_rows, revision_rows
 from rlaif.runs.store import TraceReader
+from rlaif.seeds import content_hash
 from rlaif.yaml_file import read_yaml
 
 if TYPE_CHECKING:
@@ -116,6 +117,11 @@ class Run:
     def again(self) -> AgainCounts:
         """Responses that were asked again under a larger limit; reads all traces once, with the position bias."""
         return self._measured[2]
+
+    def root(self) -> str:
+        """Return the hash of the run: of its manifest and of the hashes of all records."""
+        with TraceReader(self.path / TRACES, Trace) as reader:
+            return content_hash("run", self.manifest.model_dump_json(), reader.root(), digits=32)
 
     @cached_property
     def rule(self) -> Rule:

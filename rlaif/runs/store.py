@@ -1,10 +1,14 @@
 """The SQLite file of one run: prompts, traces, failures. One writer, any number of readers.
 
-A finished trace is written at once and is on disk within a tenth of a second.
+A finished trace is written at once and is on disk within a tenth of a second, with a hash of its text: a record that
+was changed afterwards is refused when it is read. Whoever changes the hash, too, is only found by the root, which is
+the hash of all of them and stands in the dataset's card. Files of earlier versions have no hashes.
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -12,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from rlaif.errors import RunDirectoryError
 from rlaif.records import Failure, Prompt
+from rlaif.seeds import content_hash
 from rlaif.storage import BatchWriter, connect
 
 Parsed = TypeVar("Parsed", bound=BaseModel)
@@ -20,9 +25,19 @@ Recorded = TypeVar("Recorded", bound=BaseModel)
 CHARACTERS_PER_TOKEN = 4.0
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS prompts (position INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, prompt TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS traces (prompt_id TEXT PRIMARY KEY REFERENCES prompts (id), trace TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS traces (
+  prompt_id TEXT PRIMARY KEY REFERENCES prompts (id), trace TEXT NOT NULL, hash TEXT
+);
 CREATE TABLE IF NOT EXISTS failures (prompt_id TEXT PRIMARY KEY REFERENCES prompts (id), failure TEXT NOT NULL);
 """
+
+
+_IN_ORDER = "FROM traces JOIN prompts ON prompts.id = prompt_id ORDER BY position"
+
+
+def record_hash(prompt_id: str, text: str) -> str:
+    """Return the hash that is stored with the record of a prompt."""
+    return content_hash("record", prompt_id, text, digits=32)
 
 
 class Traced(Protocol):
@@ -47,6 +62,9 @@ class TraceReader(Generic[Recorded]):
         self._path = path
         self._record = record
         self._db = connect(path, read_only=True)
+        columns = [row[1] for row in self._rows("PRAGMA table_info(traces)")]
+        self._hash = "hash" if "hash" in columns else "NULL"
+        """The column of hashes, as SQL; files of earlier versions have none."""
 
     def prompt_count(self) -> int:
         """Return the number of prompts."""
@@ -89,14 +107,32 @@ class TraceReader(Generic[Recorded]):
 
     def traces(self) -> Iterator[Recorded]:
         """Yield all traces in the order of the prompts file, one in memory at a time."""
-        sql = "SELECT trace FROM traces JOIN prompts ON prompts.id = traces.prompt_id ORDER BY position"
-        for (text,) in self._rows(sql):
-            yield self._parsed(self._record, text)
+        for prompt_id, text, kept in self.texts():
+            yield self._parsed(self._record, self._unchanged(prompt_id, text, kept))
 
     def trace(self, prompt_id: str) -> Recorded | None:
         """Return the trace of a prompt, or None."""
-        row = next(self._rows("SELECT trace FROM traces WHERE prompt_id = ?", (prompt_id,)), None)
-        return self._parsed(self._record, row[0]) if row else None
+        row = next(self._rows(f"SELECT trace, {self._hash} FROM traces WHERE prompt_id = ?", (prompt_id,)), None)
+        return self._parsed(self._record, self._unchanged(prompt_id, *row)) if row else None
+
+    def texts(self) -> Iterator[tuple[str, str, str | None]]:
+        """Yield (prompt id, text, hash or None) of all traces in the order of the prompts file, unchecked."""
+        yield from self._rows(f"SELECT prompt_id, trace, {self._hash} {_IN_ORDER}")
+
+    def root(self) -> str:
+        """Return the hash of the hashes of all traces, in the order of the prompts; a missing one is empty."""
+        root = blake2b(digest_size=16)
+        for prompt_id, kept in self._rows(f"SELECT prompt_id, {self._hash} {_IN_ORDER}"):
+            root.update(content_hash(prompt_id, kept or "", digits=32).encode())
+        return root.hexdigest()
+
+    def _unchanged(self, prompt_id: str, text: str, kept: str | None) -> str:
+        if kept is not None and kept != record_hash(prompt_id, text):
+            raise RunDirectoryError(
+                f"{self._path}: the record of prompt {prompt_id!r} was changed after it was written; `rlaif runs "
+                f"verify {self._path.parent}` lists such records, `rlaif runs repair` takes them out to be made again"
+            )
+        return text
 
     def failures(self) -> Iterator[Failure]:
         """Yield the failures of prompts that still have no trace."""
@@ -141,6 +177,8 @@ class TraceWriter:
     """Writes a run's prompts, traces and failures."""
 
     def __init__(self, path: Path) -> None:
+        if path.is_file():
+            _add_hashes(path)
         self._writer = BatchWriter(path, _SCHEMA)
 
     def put_prompts(self, prompts: Iterable[Prompt], *, after: int = 0) -> None:
@@ -151,9 +189,9 @@ class TraceWriter:
 
     def put_trace(self, trace: Traced) -> None:
         """Write a finished trace; a second trace of the same prompt is an error."""
-        self._writer.put(
-            "INSERT INTO traces VALUES (?, ?)", (trace.prompt.id, trace.model_dump_json(exclude_none=True))
-        )
+        prompt_id, text = trace.prompt.id, trace.model_dump_json(exclude_none=True)
+        sql = "INSERT INTO traces (prompt_id, trace, hash) VALUES (?, ?, ?)"
+        self._writer.put(sql, (prompt_id, text, record_hash(prompt_id, text)))
 
     def put_failure(self, failure: Failure) -> None:
         """Write the failure of a prompt; it replaces an earlier one."""
@@ -168,3 +206,16 @@ class TraceWriter:
     def close(self) -> None:
         """Write the rest and end the writer thread; never raises."""
         self._writer.close()
+
+
+def _add_hashes(path: Path) -> None:
+    """Add the column of hashes to a file of an earlier version; its records stay without."""
+    connection = sqlite3.connect(path, timeout=60)
+    try:
+        with contextlib.suppress(sqlite3.Error):  # what is not such a file is refused by the writer
+            columns = [row[1] for row in connection.execute("PRAGMA table_info(traces)")]
+            if columns and "hash" not in columns:
+                connection.execute("ALTER TABLE traces ADD COLUMN hash TEXT")
+                connection.commit()
+    finally:
+        connection.close()

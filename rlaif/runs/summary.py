@@ -27,7 +27,7 @@ from rlaif.runs.policy_wins import PolicyWins, policy_wins, tally_policies
 from rlaif.runs.reader import Run
 from rlaif.stats.estimates import Tally, tallies_of
 
-_WHERE_USED = {"given", "policies", "policies_not_paired", "stopped"}
+_WHERE_USED = {"given", "policies", "policies_not_paired", "stopped", "root"}
 """Fields of a summary that are written only where they have a value."""
 
 
@@ -80,6 +80,8 @@ class Summary(Record):
     """Pairs drawn under `policy-vs-policy` that are not in the dataset, by the reason; left out without any."""
     stopped: str = ""
     """The limit that stopped the last session, with its value; left out where none did."""
+    root: str = ""
+    """Hash of the run's manifest and of all its records; left out in summaries of earlier versions."""
     usage: Usage
     """Requests and tokens of all traces, replies from the reply store included."""
     session: dict[str, float] = Field(default_factory=dict)
@@ -161,6 +163,7 @@ def summarise(run: Run, session: dict[str, float] | None = None, stopped: str = 
         policies=tuple(policy_wins(tallies_of(by_policy), policies, _compared(run))) if policies else (),
         policies_not_paired=dict(counts["not_paired"]) if run.config.pairs.select == "policy-vs-policy" else {},
         stopped=stopped,
+        root=run.root(),
         usage=usage,
         session=session or {},
     )

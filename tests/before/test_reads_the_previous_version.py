@@ -44,6 +44,7 @@ NEW = {
     "shortcuts",
     "shortcuts_of",
     "not_paired",
+    "root",
 }
 """Columns and keys of JSON that there were not."""
 RECOMPUTED = {"low", "high"}
