@@ -6,6 +6,7 @@ Starting the same configuration again finishes the prompts that are left.
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
@@ -28,12 +29,14 @@ from rlaif.pipeline import ModelAccess, open_work, trace_prompt
 from rlaif.progress import Progress, Screen, Silent
 from rlaif.records import Failure, Prompt, PromptSet, Trace
 from rlaif.runs.calibrate import COPY, recalibrator_at
+from rlaif.runs.certificate import CERTIFICATE
 from rlaif.runs.directory import (
     TRACES,
     ServedModels,
     locked,
     prepare,
     read_manifest,
+    read_text,
     settle_models,
     write_json,
     write_text,
@@ -43,10 +46,15 @@ from rlaif.runs.file_labels import FLIPS, LABELS
 from rlaif.runs.given import given_files, json_lines
 from rlaif.runs.reader import Run
 from rlaif.runs.shortcuts import COPY as EFFECTS_COPY
-from rlaif.runs.shortcuts import effects_at
+from rlaif.runs.shortcuts import EFFECTS, effects_at
 from rlaif.runs.store import TraceReader, TraceWriter
 from rlaif.runs.summary import Summary, summarise
+from rlaif.seeds import content_hash
 from rlaif.templates import Templates
+from rlaif.version import __version__
+
+RESULTS = "results.json"
+"""The hash of what summary and dataset of a run directory were made from."""
 
 Gate: TypeAlias = Callable[[Templates, Clients, ReplyStore, Screen], Awaitable[object]]
 """Measures the judges once the models are connected; raises UnfitJudgeError where they do not reach `require`."""
@@ -118,9 +126,16 @@ def _checks_of(constitution: Constitution, prompts: PromptSet) -> Iterator[Named
 
 
 def _write_results(run: Run, progress: Progress) -> Summary:
-    """Write summary and dataset from the traces so far, under the present thresholds, and return the summary."""
+    """Write summary and dataset from the traces so far, under the present thresholds, and return the summary.
+
+    Where nothing was done and nothing changed since they were written, they are left as they are.
+    """
+    made_from = _made_from(run)
+    if progress.done == progress.done_before and (summary := _results_of(run, made_from)) is not None:
+        return summary
     from rlaif.datasets.export import export_trl  # noqa: PLC0415  (imports pyarrow and datasets)
 
+    (run.path / RESULTS).unlink(missing_ok=True)
     summary = summarise(run, progress.session() if progress.prompts else {}, progress.stopped)
     write_json(run.path / "summary.json", summary.model_dump(mode="json"))
     if summary.given is not None and summary.given.agreement is not None:
@@ -128,7 +143,26 @@ def _write_results(run: Run, progress: Progress) -> Summary:
         write_text(run.path / FLIPS, json_lines(run.flips()))
     if summary.traces:
         export_trl(run, run.path / "dataset", summary)
+    write_json(run.path / RESULTS, {"made_from": made_from})
     return summary
+
+
+def _made_from(run: Run) -> str:
+    """Return the hash of everything that summary and dataset are computed from."""
+    files = ("run.yaml", "models.json", COPY, EFFECTS_COPY, EFFECTS, CERTIFICATE)
+    failures = (failure.model_dump_json() for failure in run.failures())
+    return content_hash(__version__, run.root(), *(read_text(run.path / name) for name in files), *failures)
+
+
+def _results_of(run: Run, made_from: str) -> Summary | None:
+    """Return the summary where it and the dataset were made from the same; None otherwise."""
+    try:
+        if json.loads(read_text(run.path / RESULTS))["made_from"] != made_from:
+            return None
+        summary = Summary.model_validate_json(read_text(run.path / "summary.json"))
+    except (ValueError, LookupError, TypeError):
+        return None
+    return summary if not summary.traces or (run.path / "dataset" / "README.md").is_file() else None
 
 
 async def _finish_traces(

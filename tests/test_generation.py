@@ -433,3 +433,16 @@ async def test_a_run_stops_when_many_of_its_prompts_fail_and_goes_on_when_told_s
             await generate_async(config)
         run = await generate_async(config.model_copy(update={"most_failed": 1.0}))
     assert summarise(run).open == 0
+
+
+async def test_a_finished_run_that_is_started_again_writes_nothing_anew_until_something_changed(
+    make_config: MakeConfig,
+) -> None:
+    async with SimulatedServer() as server:
+        run = await generate_async(make_config(server))
+        card = run.path / "dataset" / "README.md"
+        card.write_text("mine")
+        await generate_async(make_config(server))
+        assert card.read_text() == "mine"
+        await generate_async(make_config(server, judging={"min_margin": 0.3}))
+        assert card.read_text() != "mine"
