@@ -11,7 +11,9 @@ from rlaif.models.backend import ChatRequest, Choice, Reply, Request, TokenLogpr
 FAILED = frozenset({"error", "abort", "aborted", "cancelled", "canceled"})
 """Reasons for the end of a text that say that the server failed."""
 ROUNDING = 1e-3
-"""Log-probabilities may be above 0 by this, and those of one position may have more than probability 1 together."""
+"""Log-probabilities may be above 0 by this."""
+MOST_PROBABILITY = 1.05
+"""Of the tokens of one position together: more than 1, because some servers round log-probabilities to one digit."""
 PLACEHOLDER = -1000.0
 """Log-probabilities below this are a server's placeholder for a token without one (vLLM: -9999)."""
 
@@ -56,5 +58,7 @@ def _flaw_of_logprobs(top: tuple[TokenLogprob, ...]) -> str | None:
         return "a log-probability is not a number, or above 0"
     total = sum(math.exp(entry.logprob) for entry in top)
     return (
-        f"the log-probabilities of one token add up to a probability of {total:.3g}" if total > 1 + ROUNDING else None
+        f"the log-probabilities of one token add up to a probability of {total:.3g}"
+        if total > MOST_PROBABILITY
+        else None
     )

@@ -167,8 +167,8 @@ def differences(was: Any, now: Any, place: str = "") -> Iterator[str]:
 def _without_place_and_day(value: Any) -> Any:
     """Return a value whose texts lack what depends on where and when they were made.
 
-    That is this folder, a port, the day, the hash of the run (the day is a part of it), the hash of the rows, in which the
-    last digits of their numbers count, and the bytes of their files, which depend on the version of pyarrow.
+    That is this folder, a port, the day, the hash of the run (the day is a part of it), the hash of the rows, in which
+    the last digits of their numbers count, and the bytes of their files, which depend on the version of pyarrow.
     """
     if isinstance(value, dict):
         return {key: "HASH" if key == "root" else _without_place_and_day(one) for key, one in value.items()}

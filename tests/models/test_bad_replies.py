@@ -55,6 +55,7 @@ def test_a_reply_that_no_model_gives_has_a_flaw(request_: ChatRequest, found: Re
         (VERDICT, reply(0.0, -9999.0)),
         (VERDICT, reply(1e-6, -20.0)),
         (VERDICT, reply(-0.2, -1.8)),
+        (VERDICT, reply(-0.2, -1.7)),  # 1.001 together: rounded
         (VERDICT, reply(-0.2, text="")),
         (TEXT, reply(text="", ended="content_filter")),
         (TEXT, reply(ended="length")),
