@@ -7,6 +7,7 @@ Starting the same configuration again finishes the prompts that are left.
 import asyncio
 import contextlib
 import json
+import shutil
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
@@ -133,16 +134,19 @@ def _write_results(run: Run, progress: Progress) -> Summary:
     made_from = _made_from(run)
     if progress.done == progress.done_before and (summary := _results_of(run, made_from)) is not None:
         return summary
-    from rlaif.datasets.export import export_trl  # noqa: PLC0415  (imports pyarrow and datasets)
+    from rlaif.datasets.export import export_trl, spooled_while_concluding  # noqa: PLC0415  (imports pyarrow)
 
     (run.path / RESULTS).unlink(missing_ok=True)
-    summary = summarise(run, progress.session() if progress.prompts else {}, progress.stopped)
+    rows = run.path / ".rows.unfinished"
+    spool, add = spooled_while_concluding(run, rows) or (None, None)
+    summary = summarise(run, progress.session() if progress.prompts else {}, progress.stopped, also=add)
     write_json(run.path / "summary.json", summary.model_dump(mode="json"))
     if summary.given is not None and summary.given.agreement is not None:
         write_text(run.path / LABELS, json_lines(one for row in run.labelled_rows for one in row.labels))
         write_text(run.path / FLIPS, json_lines(run.flips()))
     if summary.traces:
-        export_trl(run, run.path / "dataset", summary)
+        export_trl(run, run.path / "dataset", summary, spool)
+    shutil.rmtree(rows, ignore_errors=True)
     write_json(run.path / RESULTS, {"made_from": made_from})
     return summary
 

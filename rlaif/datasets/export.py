@@ -3,23 +3,28 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from rlaif.datasets.card import dataset_card
 from rlaif.datasets.card_head import Contents, Size, prompts_name
-from rlaif.datasets.columns import column_names, columns_used, features, uses_tools, with_empty_calls
-from rlaif.datasets.formats import FORMATS, TRL, Format, Table, with_votes
+from rlaif.datasets.columns import column_names, features, with_empty_calls
+from rlaif.datasets.formats import FORMATS, TRL, Format, with_votes
+from rlaif.datasets.spool import Spool, place_of
 from rlaif.errors import StorageError, UsageError
+from rlaif.preferences.pairs import Conclusion
+from rlaif.records import Trace
+from rlaif.runs.certificate import CERTIFICATE
 from rlaif.runs.certified import CertifiedRun
 from rlaif.runs.reader import Run
 from rlaif.runs.reviewed import ReviewedRun
-from rlaif.runs.rows import Row, split_of
+from rlaif.runs.rows import Row
 from rlaif.runs.summary import Summary, summarise, warnings_of
 from rlaif.seeds import content_hash
 from rlaif.text.language import language_shares
 
+EachTrace: TypeAlias = Callable[[Trace, Conclusion], None]
 MARK = "rlaif.json"
 """File that marks a folder as an export: the run's manifest, the numbers of rows, and the run's warnings."""
 
@@ -58,16 +63,18 @@ def _place(run: Run, format_: str) -> str:
     return "dataset" if format_ == "trl" else f"exports/{format_}"
 
 
-def export_trl(run: Run, folder: Path, summary: Summary | None = None) -> dict[str, int]:
+def export_trl(run: Run, folder: Path, summary: Summary | None = None, spool: Spool | None = None) -> dict[str, int]:
     """Write preference and SFT data as Parquet with a dataset card; return the number of rows by `config/split`.
 
     `datasets.load_dataset(FOLDER, "preference")` returns a dataset for TRL's DPOTrainer. A run without pairs gets a
-    card without preference files. `summary` is the run's summary, if the caller has it already.
+    card without preference files. `summary` and `spool` are the run's summary and rows, if the caller has them already.
     """
-    return write_dataset(run, TRL, folder, card=summary or summarise(run))
+    return write_dataset(run, TRL, folder, card=summary or summarise(run), spool=spool)
 
 
-def write_dataset(run: Run, format_: Format, folder: Path, *, card: Summary | None = None) -> dict[str, int]:
+def write_dataset(
+    run: Run, format_: Format, folder: Path, *, card: Summary | None = None, spool: Spool | None = None
+) -> dict[str, int]:
     """Write a dataset, with a card if `card` is given; return the number of rows by `table/split`.
 
     A temporary folder is written and then replaces the old one, so that an export is either complete or absent. Raises
@@ -80,11 +87,13 @@ def write_dataset(run: Run, format_: Format, folder: Path, *, card: Summary | No
         raise UsageError(f"{folder} is a file; choose another --out")
     if folder.exists() and not (folder / MARK).is_file() and any(folder.iterdir()):
         raise UsageError(f"{folder} contains files that are not an export of this program; choose another --out")
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    unfinished, rows = (folder.with_name(f".{folder.name}{part}.unfinished") for part in ("", ".rows"))
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
-        written = _write_tables(unfinished, run, format_, languages=card is not None)
+        spool = spool or _spooled(run, format_, rows)
+        spool.close()
+        written = _write_tables(unfinished, spool, format_, languages=card is not None)
         if card is not None:
             (unfinished / "README.md").write_text(dataset_card(run, card, written, format_.tables), encoding="utf-8")
         manifest = run.manifest.model_dump() | {"prompts": prompts_name(run)}  # it may be published: no local paths
@@ -99,60 +108,79 @@ def write_dataset(run: Run, format_: Format, folder: Path, *, card: Summary | No
         raise StorageError(f"{folder}: cannot be written: {error.strerror or error}") from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.rmtree(rows, ignore_errors=True)
     return dict(written.counts)
 
 
-def _write_tables(folder: Path, run: Run, format_: Format, *, languages: bool) -> Contents:
-    counts: dict[str, int] = {}
-    sizes: dict[str, Size] = {}
-    texts: list[str] = []
-    tools, also = False, frozenset[str]()
+def spooled_while_concluding(run: Run, folder: Path) -> tuple[Spool, EachTrace] | None:
+    """Return a spool, and the function that puts one trace's rows of the format `trl` into it.
+
+    A run with a certificate needs all pairs before it can mark one; then None is returned, and the rows are made later.
+    """
+    if (run.path / CERTIFICATE).is_file():
+        return None
+    spool = Spool(folder, run.config.pairs.test_fraction)
+
+    def add(trace: Trace, conclusion: Conclusion) -> None:
+        for row in run.preference_rows_of(trace, conclusion):
+            spool.add("preference", row)
+        for revision in run.revision_rows_of(trace, conclusion):
+            spool.add("sft", revision)
+
+    return spool, add
+
+
+def _spooled(run: Run, format_: Format, folder: Path) -> Spool:
+    """Return the rows of all tables of a format, on disk."""
+    spool = Spool(folder, run.config.pairs.test_fraction)
     for name, table in format_.tables.items():
-        by_split = _by_split(table, run)
-        tools |= any(uses_tools(row) for rows in by_split.values() for row in rows)
-        also |= columns_used(row for rows in by_split.values() for row in rows)
-        for split, rows in by_split.items():
-            place = "/".join(filter(None, (name, split)))
-            counts[place] = len(rows)
-            if rows:
+        for row in table.rows_of(run):
+            spool.add(name, row)
+    return spool
+
+
+def _write_tables(folder: Path, spool: Spool, format_: Format, *, languages: bool) -> Contents:
+    sizes: dict[str, Size] = {}
+    counts = {place_of(name, split): 0 for name in format_.tables for split in ("train", "test")}
+    for name, table in format_.tables.items():
+        for split in ("train", "test"):
+            place = place_of(name, split)
+            counts[place] = spool.counts[place]
+            if counts[place]:
                 (folder / name).mkdir(exist_ok=True)
                 file = folder / name / f"{split}.{format_.suffix}"
-                in_memory = _write_rows(file, table.row, rows, tools=tools, also=also)
+                in_memory = _write_rows(file, table.row, spool, place)
                 sizes[place] = Size(in_memory, file.stat().st_size)
-        texts = texts or [_text_of(row) for rows in by_split.values() for row in rows] if languages else []
+    texts = next((spool.texts[name].texts for name in format_.tables if name in spool.texts), [])
     hashes = {name: _hash_of_files(folder / name) for name in format_.tables}
-    return Contents(counts, hashes, tools, sizes, language_shares(texts) if texts else {}, also)
+    shares = language_shares(texts) if languages and texts else {}
+    return Contents(counts, hashes, spool.tools, sizes, shares, spool.also)
 
 
-def _text_of(row: Mapping[str, Any]) -> str:
-    """Return the texts of a row's conversation: its prompt and the response to learn."""
-    turns = [*row["prompt"], *(row.get("chosen") or row.get("completion") or [])]
-    return "\n".join(turn["content"] for turn in turns if turn.get("content"))
-
-
-def _by_split(table: Table, run: Run) -> Mapping[str, list[dict[str, Any]]]:
-    by_split: dict[str, list[dict[str, Any]]] = {"train": [], "test": []}
-    for row in table.rows_of(run):
-        entry = row.model_dump(mode="json")
-        prompt = entry["conversation"] or entry["prompt_id"]
-        by_split[split_of(prompt, run.config.pairs.test_fraction)].append(entry)
-    return by_split
-
-
-def _write_rows(path: Path, table: type[Row], rows: list[dict[str, Any]], *, tools: bool, also: Collection[str]) -> int:
-    """Write rows into a file; return the bytes of a Parquet file's rows in memory (0 for JSON lines)."""
-    columns = column_names(table, tools=tools, also=also)
-    rows = [{name: row[name] for name in columns} for row in rows]
+def _write_rows(path: Path, table: type[Row], spool: Spool, place: str) -> int:
+    """Write the rows of one split; return the bytes of a Parquet file's rows in memory (0 for JSON lines)."""
+    columns = column_names(table, tools=spool.tools, also=spool.also)
+    batches = ([{name: row[name] for name in columns} for row in batch] for batch in spool.batches(place))
     if path.suffix == ".jsonl":
-        path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+        with path.open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for batch in batches for row in batch)
         return 0
+    return _write_parquet(path, batches, features(table, tools=spool.tools, also=spool.also), tools=spool.tools)
+
+
+def _write_parquet(path: Path, batches: Iterator[list[dict[str, Any]]], features: Any, *, tools: bool) -> int:  # noqa: ANN401
     import datasets  # noqa: PLC0415
+    import pyarrow.parquet  # noqa: PLC0415
 
     datasets.disable_progress_bars()
-    rows = with_empty_calls(rows) if tools else rows
-    made = datasets.Dataset.from_list(rows, features=features(table, tools=tools, also=also))
-    made.to_parquet(path)
-    return int(made.data.nbytes)
+    size = 0
+    with pyarrow.parquet.ParquetWriter(path, features.arrow_schema, write_page_index=True) as writer:
+        for batch in batches:
+            rows = with_empty_calls(batch) if tools else batch
+            made = datasets.Dataset.from_list(rows, features=features).data.table
+            writer.write_table(made)
+            size += int(made.nbytes)
+    return size
 
 
 def _hash_of_files(folder: Path) -> str:

@@ -231,14 +231,23 @@ class Run:
 
     def preference_rows(self) -> Iterator[PreferenceRow]:
         """Yield the preference pairs as rows of the dataset."""
-        rows = preference_rows(self.conclusions(), self._provenance, reasoning=self.config.pairs.reasoning)
+        rows = (row for trace, conclusion in self.conclusions() for row in self.preference_rows_of(trace, conclusion))
         return mark_certified(self.path, rows)
+
+    def preference_rows_of(self, trace: Trace, conclusion: Conclusion) -> Iterator[PreferenceRow]:
+        """Yield the pairs of one trace as rows of the dataset, without marks of a certificate."""
+        return preference_rows([(trace, conclusion)], self._provenance, reasoning=self.config.pairs.reasoning)
 
     def revision_rows(self) -> Iterator[RevisionRow]:
         """Yield the revisions as rows of the dataset for supervised fine-tuning."""
-        return revision_rows(self.conclusions(), self._provenance, reasoning=self.config.pairs.reasoning)
+        for trace, conclusion in self.conclusions():
+            yield from self.revision_rows_of(trace, conclusion)
 
-    @property
+    def revision_rows_of(self, trace: Trace, conclusion: Conclusion) -> Iterator[RevisionRow]:
+        """Yield the revisions of one trace as rows of the dataset."""
+        return revision_rows([(trace, conclusion)], self._provenance, reasoning=self.config.pairs.reasoning)
+
+    @cached_property
     def _provenance(self) -> Provenance:
         return Provenance(
             critic=self.judged_with,

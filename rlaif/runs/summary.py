@@ -6,6 +6,7 @@ traces   = traces with a pair + traces without one (by reason)
 """
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
@@ -92,8 +93,13 @@ class Summary(Record):
         return {name: value for name, value in write(self).items() if value or name not in _WHERE_USED}
 
 
-def summarise(run: Run, session: dict[str, float] | None = None, stopped: str = "") -> Summary:
-    """Return the summary of a run; reads all its traces."""
+def summarise(
+    run: Run,
+    session: dict[str, float] | None = None,
+    stopped: str = "",
+    also: Callable[[Trace, Conclusion], None] | None = None,
+) -> Summary:
+    """Return the summary of a run; reads all its traces, and calls `also` with each and what follows from it."""
     names = ("abstained", "no_pair", "not_paired", "dropped", "n")
     counts: dict[str, Counter[str]] = {name: Counter() for name in names}
     usage = Usage()
@@ -104,6 +110,8 @@ def summarise(run: Run, session: dict[str, float] | None = None, stopped: str = 
     by_policy: list[tuple[str, Tally]] = []
     policies = [policy.name for policy in run.config.policies]
     for trace, conclusion in run.conclusions():
+        if also is not None:
+            also(trace, conclusion)
         n["traces"] += 1
         n["pairs"] += len(conclusion.pairs)
         n["by_checks"] += sum(
