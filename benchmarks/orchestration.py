@@ -2,9 +2,9 @@
 
     python benchmarks/orchestration.py [PROMPTS] [--judged] [--url URL]
 
-Without `--judged`: the chain answer -> critique -> revision. The server is the project's simulated one in a process of its
-own, or the one at URL; a machine with two cores gives one to each. Then the finished run is started again, and the peak of
-the memory printed.
+Without `--judged`: the chain answer -> critique -> revision. The server is the project's simulated one in a process of
+its own, or the one at URL; a machine with two cores gives one to each. Then the finished run is started again, and the
+peak of the memory printed.
 """
 
 import json

@@ -17,6 +17,7 @@ from rlaif.errors import ConfigError, ReplyError
 from rlaif.records import Message, Prompt
 from rlaif.seeds import content_hash
 from rlaif.shipped import TEMPLATES
+from rlaif.template_limits import LARGEST_FILE, LARGEST_TEXT, refusals
 from rlaif.text.control_tokens import without_roles
 
 TEMPLATE_NAMES = ("critique", "revise", "compare")
@@ -40,7 +41,7 @@ class Templates:
             path = _template_path(name, folder)
             try:
                 self.sources[name] = path.read_text(encoding="utf-8")
-                self._compiled[name] = environment.from_string(self.sources[name])
+                self._compiled[name] = _compiled(environment, path, self.sources[name])
             except UnicodeDecodeError as error:
                 raise ConfigError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from None
             except jinja2.TemplateSyntaxError as error:
@@ -54,9 +55,12 @@ class Templates:
     def render(self, name: str, **values: object) -> str:
         """Return one template filled in. Raises ConfigError where a variable of the template has no value."""
         try:
-            return self._compiled[name].render(**values).strip()
+            text = self._compiled[name].render(**values).strip()
         except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:
             raise ConfigError(f"template {name}.jinja: {error}") from None
+        if len(text) > LARGEST_TEXT:
+            raise ConfigError(f"template {name}.jinja: the text has more than {LARGEST_TEXT:,} characters")
+        return text
 
     def check(self, stand_ins: Mapping[str, Mapping[str, object]]) -> None:
         """Render every template once with placeholder values. Raises ConfigError for what would fail later."""
@@ -68,6 +72,18 @@ class Templates:
         }
         for name in self.sources:
             self.render(name, conversation="x", tag="0000000000", **(own | dict(stand_ins))[name])
+
+
+def _compiled(environment: ImmutableSandboxedEnvironment, path: Path, source: str) -> jinja2.Template:
+    """Return a compiled template. Raises ConfigError for one that could take unbounded time or memory."""
+    if len(source) > LARGEST_FILE:
+        raise ConfigError(f"{path}: has more than {LARGEST_FILE:,} characters")
+    try:
+        for line, reason in refusals(environment.parse(source)):
+            raise ConfigError(f"{path}:{line}: {reason}")
+        return environment.from_string(source)
+    except (RecursionError, MemoryError):
+        raise ConfigError(f"{path}: is nested too deeply") from None
 
 
 def fence(text: str, name: str, tag: str) -> str:

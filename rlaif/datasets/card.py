@@ -26,6 +26,7 @@ from rlaif.runs.description import (
 from rlaif.runs.reader import Run
 from rlaif.runs.reviewed import People, ReviewedRun
 from rlaif.runs.summary import Summary
+from rlaif.text.inert import inert, inert_code
 
 
 def dataset_card(run: Run, summary: Summary, contents: Contents, tables: Mapping[str, Table]) -> str:
@@ -34,7 +35,7 @@ def dataset_card(run: Run, summary: Summary, contents: Contents, tables: Mapping
     certificate = None if reviewed else certificate_in_force(run)
     body = "\n\n".join(
         [
-            f"# Preference pairs under the constitution `{run.constitution.name}`",
+            f"# Preference pairs under the constitution `{inert_code(run.constitution.name)}`",
             _intro(run, summary, certificate),
             *([_warnings(summary)] if summary.warnings else []),
             _rows_table(contents.counts, "their turns" if summary.given else "their id")
@@ -73,10 +74,10 @@ def _intro(run: Run, summary: Summary, certificate: Certificate | None) -> str:
     if isinstance(run, ReviewedRun):
         people = f"People decided {run.people.by_people} of these pairs (see People)."
     unused = "" if run.config.judging.asks_rules or not run.config.judging.panel else UNUSED_CONSTITUTION
-    written_by = f"by **{models.written_by}**" if summary.given is None else "from that file"
+    written_by = f"by **{inert(models.written_by)}**" if summary.given is None else "from that file"
     return (
-        f"{summary.pairs} pairs from {summary.traces} of {summary.prompts} prompts ({prompts_name(run)}). "
-        f"Responses {written_by}, judged by **{run.judged_with}** under {summary.constitution} "
+        f"{summary.pairs} pairs from {summary.traces} of {summary.prompts} prompts ({inert(prompts_name(run))}). "
+        f"Responses {written_by}, judged by **{inert(run.judged_with)}** under {inert(summary.constitution)} "
         f"(`{summary.constitution_hash}`), made with rlaif {run.manifest.rlaif} on {run.manifest.created[:10]}, seed "
         f"{run.config.seed}. {people}{unused}{_root(summary)}"
     )
@@ -95,7 +96,7 @@ _OF_A_FILE = (
 
 
 def _warnings(summary: Summary) -> str:
-    return "\n".join(["> **Warning**", ">", *(f"> - {warning}" for warning in summary.warnings)])
+    return "\n".join(["> **Warning**", ">", *(f"> - {inert(warning)}" for warning in summary.warnings)])
 
 
 def _certificate(run: Run, certificate: Certificate) -> str:
@@ -149,11 +150,12 @@ def _languages(shares: Mapping[str, float]) -> str:
 
 def _rules(run: Run) -> str:
     constitution = run.constitution
-    after = "".join(f"\n- {work}" for work in constitution.after)
+    after = "".join(f"\n- {inert(work)}" for work in constitution.after)
     rules = "\n".join(
-        f"- **{p.id}** (weight {p.weight:g}): {p.decides_by or p.critique}" for p in constitution.principles
+        f"- **{inert(p.id)}** (weight {p.weight:g}): {inert(p.decides_by or p.critique or '')}"
+        for p in constitution.principles
     )
-    return f"{constitution.description}\n\n{rules}" + (f"\n\nBased on published work:\n{after}" if after else "")
+    return f"{inert(constitution.description)}\n\n{rules}" + (f"\n\nBased on published work:\n{after}" if after else "")
 
 
 def _method(run: Run, summary: Summary) -> str:
@@ -172,7 +174,7 @@ def _method(run: Run, summary: Summary) -> str:
             f"- Revised: {config.revision.rounds} round(s) of critique and revision by the {config.revision.by}, "
             f"{config.revision.principles} principle(s) drawn for each.",
             f"- Judged: {asked}; {strategy_words(config.judging)}.",
-            *(f"  - {judge_words(judge)}." for judge in config.judging.panel),
+            *(f"  - {inert(judge_words(judge))}." for judge in config.judging.panel),
             *(f"- Corrected: {words}." for words in corrected_words(summary.corrected)),
             f"- Paired: {config.pairs.select}; {_thresholds(config)}.",
             f"- Templates: {', '.join(f'{name} `{digest}`' for name, digest in run.manifest.templates.items())}.",
@@ -182,8 +184,8 @@ def _method(run: Run, summary: Summary) -> str:
 
 def _sampled(run: Run, summary: Summary) -> str:
     if summary.given is not None:
-        return f"- Responses: {given_words(summary.given.file)}. Their `origin` is `given`."
-    asked = "; ".join(sampling_words(one) for one in run.config.sampled_by)
+        return f"- Responses: {inert(given_words(summary.given.file))}. Their `origin` is `given`."
+    asked = "; ".join(inert(sampling_words(one)) for one in run.config.sampled_by)
     return f"- Sampled: {asked}; {summary.truncated} responses were cut there."
 
 
@@ -196,14 +198,17 @@ def _thresholds(config: RunConfig) -> str:
 
 def _policies(run: Run, summary: Summary) -> str:
     own = [(one.name, one.system) for one in run.config.policies if one.system not in {None, CONSTITUTION}]
-    lines = [f"- System prompt of {name}, which is not part of `prompt`: “{system}”" for name, system in own]
-    lines += [f"- {line.strip()}." for wins in summary.policies for line in policy_lines(wins)]
+    lines = [
+        f"- System prompt of {inert(name)}, which is not part of `prompt`: “{inert(system or '')}”"
+        for name, system in own
+    ]
+    lines += [f"- {inert(line)}." for wins in summary.policies for line in policy_lines(wins)]
     return "\n".join(lines)
 
 
 def _left_out(summary: Summary) -> str:
     lines = [
-        *(f"- {line}." for line in given_lines(summary)),
+        *(f"- {inert(line)}." for line in given_lines(summary)),
         f"- {summary.matchups} matchups: {summary.decided} decided, "
         f"{summary.matchups - summary.decided} abstained{_reasons(summary.abstained)}.",
         *(f"- {line}." for line in drawn_lines(summary)),
@@ -238,15 +243,15 @@ def _critic(summary: Summary) -> str:
         )
     if summary.conflicts:
         lines.append(f"- In {summary.conflicts} labels, a principle on its own would choose the other response.")
-    lines += [f"- {words}." for words in panel_words(summary.panel)] if summary.panel else []
-    lines += [f"- Note: {note}." for note in summary.notes]
+    lines += [f"- {inert(words)}." for words in panel_words(summary.panel)] if summary.panel else []
+    lines += [f"- Note: {inert(note)}." for note in summary.notes]
     if summary.revision_wins is not None:
         lines.append(f"- A revision beats its parent with a mean probability of {summary.revision_wins:.1%}.")
     return "\n".join(lines)
 
 
 def _reasons(counts: dict[str, int]) -> str:
-    return f" ({', '.join(f'{reason} {count}' for reason, count in sorted(counts.items()))})" if counts else ""
+    return f" ({', '.join(f'{inert(reason)} {count}' for reason, count in sorted(counts.items()))})" if counts else ""
 
 
 def _columns(tables: Mapping[str, Table], contents: Contents) -> str:
