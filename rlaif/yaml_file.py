@@ -252,7 +252,7 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
     key = shortened(str(detail["loc"][-1])) if detail["loc"] else ""
     match detail["type"]:
         case "extra_forbidden":
-            near = difflib.get_close_matches(key, _all_keys(model), n=1)
+            near = [one for one in difflib.get_close_matches(key, _all_keys(model), n=1) if one != key]
             return f"unknown key `{key}`" + (f"; did you mean `{near[0]}`?" if near else "")
         case "missing":
             return f"key `{key}` is missing"

@@ -14,8 +14,19 @@ from rlaif.errors import StoppedError
 from rlaif.tasks import run_in_loop
 from rlaif.text.wording import counted
 
-_CONTROL = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)], "\ufffd")
-"""Maps the control characters (C0 and C1, except newline and tab) to U+FFFD."""
+_CONTROL = dict.fromkeys(
+    [
+        *range(9),
+        *range(11, 32),
+        *range(127, 160),
+        *range(0x202A, 0x202F),
+        *range(0x2066, 0x206A),
+        *range(0xD800, 0xE000),
+    ],
+    "\ufffd",
+)
+"""Maps to U+FFFD: control characters (C0 and C1, except newline and tab), those that turn the direction of a line, and
+halves of surrogate pairs, which no encoding has."""
 
 
 def stdout_console() -> Console:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import sys
 from typing import Annotated, NoReturn
 
@@ -81,7 +82,7 @@ def main() -> NoReturn:
     except RlaifError as error:
         from rlaif.cli.console import visible  # noqa: PLC0415  (imports rich)
 
-        print(f"rlaif: {visible(str(error))}", file=sys.stderr)
+        print(f"rlaif: {visible(_bounded(str(error)))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except SystemExit as ended:
         if ended.code == INTERRUPTED:  # Ctrl-C while no job was running that could be continued
@@ -94,6 +95,11 @@ def main() -> NoReturn:
         print(f"rlaif: {error.filename or 'input/output'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(1)
     sys.exit(0)
+
+
+def _bounded(message: str) -> str:
+    """Return a message without the middle of words of hundreds of characters, such as somebody's name of a key."""
+    return re.sub(r"\S{400,}", lambda word: f"{word.group()[:60]}…{word.group()[-20:]}", message)
 
 
 def _repair_streams() -> None:

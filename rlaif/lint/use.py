@@ -1,4 +1,4 @@
-"""Rules about the use of principles: tags, cases, weights, levels (C201 to C207)."""
+"""Rules about the use of principles: tags, cases, weights, levels (C201 to C208)."""
 
 import difflib
 from collections import defaultdict
@@ -17,6 +17,9 @@ FEWEST_LENGTHS = 8
 LENGTH_SHARE = 0.9
 """Least number of cases and least share from which C205 is reported: 8 of 8 or 9 of 10 happen by chance about once in a
 hundred sets."""
+
+EXACT = {"words": 15, "sentences": 8, "characters": 30, "lines": 15}
+"""Numbers from which an exact count is reported."""
 
 NOTABLY = 1.1
 """Least ratio of lengths at which one response counts as longer."""
@@ -119,6 +122,21 @@ def runs_own_code(subject: Subject) -> Iterator[Hit]:
     for principle in subject.constitution.principles:
         if principle.check is not None and principle.check.python is not None:
             yield Hit(f"calls {principle.check.python} on every response", principle.id, "check")
+
+
+@rule("C208")
+def exact_number(subject: Subject) -> Iterator[Hit]:
+    """A check asks for exactly so many words, sentences or characters, and for many of them."""
+    for principle in subject.constitution.principles:
+        for name, least in EXACT.items():
+            count = getattr(principle.check, name, None)
+            if count is not None and count.min == count.max and count.min >= least:
+                yield Hit(
+                    f"`{name}: {count.min}` means exactly {count.min}, which hardly any response has; write "
+                    f"`{name}: {{max: {count.min}}}` for at most so many",
+                    principle.id,
+                    "check",
+                )
 
 
 def _levels(subject: Subject) -> dict[int, list[Principle]]:

@@ -35,7 +35,7 @@ class ModelConfig(Section):
     managed server and 20 for others, vLLM's limit unless it is started with --max-logprobs."""
     concurrency: Annotated[int, Field(ge=1, le=4096)] | Literal["auto"] = "auto"
     """Maximum number of requests in flight at each URL; `auto` finds out how many keep the server full."""
-    timeout_s: float = Field(default=600, gt=0)
+    timeout_s: float = Field(default=600, gt=0, allow_inf_nan=False)
     """Maximum seconds of one attempt at a request."""
     retries: int = Field(default=6, ge=0, le=20)
     """Further attempts after a temporary fault."""
@@ -49,7 +49,7 @@ class ModelConfig(Section):
     one dtype are never used for another."""
     eager: bool = False
     """Start a managed server without compilation: it starts faster and runs slower."""
-    start_timeout_s: float = Field(default=1800, gt=0)
+    start_timeout_s: float = Field(default=1800, gt=0, allow_inf_nan=False)
     """Maximum seconds that a managed server may take to start (the first start may download the model)."""
 
     @model_validator(mode="before")

@@ -44,7 +44,8 @@ class OpenAIBackend(HttpBackend):
         listing = await self.get("models")
         entries = listing.get("data") if isinstance(listing, dict) else None
         models = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
-        return {m["id"]: str(m.get("root") or m["id"]) for m in models if isinstance(m.get("id"), str)}
+        named = (m for m in models if isinstance(m.get("id"), str) and _can_be_written(m["id"]))
+        return {m["id"]: str(m.get("root") or m["id"]).encode("utf-8", "replace").decode() for m in named}
 
     async def send(self, model: str, request: Request) -> Reply:
         """Send a request once and return its reply."""
@@ -97,6 +98,15 @@ class OpenAIBackend(HttpBackend):
             raise malformed(f"{self.url} sent a reply that is not a {called}: {shown!r}") from None
         except ValueError as error:
             raise ReplyError(f"{self.url}: {error}") from None
+
+
+def _can_be_written(name: str) -> bool:
+    """Whether a text is without halves of surrogate pairs, which JSON can contain and files cannot."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class _Loose(BaseModel):

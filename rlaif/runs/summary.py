@@ -5,8 +5,8 @@ matchups = decided + abstained (by reason)
 traces   = traces with a pair + traces without one (by reason)
 """
 
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
@@ -28,6 +28,8 @@ from rlaif.runs.policy_wins import PolicyWins, policy_wins, tally_policies
 from rlaif.runs.reader import Run
 from rlaif.stats.estimates import Tally, tallies_of
 
+FEWEST_CHECKED = 20
+"""Results of a check from which it is said that all are the same."""
 _WHERE_USED = {"given", "policies", "policies_not_paired", "stopped", "root"}
 """Fields of a summary that are written only where they have a value."""
 
@@ -109,7 +111,10 @@ def summarise(
     tallies: list[tuple[str, Tally]] = []
     by_policy: list[tuple[str, Tally]] = []
     policies = [policy.name for policy in run.config.policies]
+    passed: dict[str, Counter[bool]] = defaultdict(Counter)
     for trace, conclusion in run.conclusions():
+        for checked in (checked for matchup in trace.matchups for checked in matchup.checks):
+            passed[checked.principle].update([checked.a.passed, checked.b.passed])
         if also is not None:
             also(trace, conclusion)
         n["traces"] += 1
@@ -164,6 +169,7 @@ def summarise(
         panel=panel_estimates(tallies_of(tallies), _members(run)) if several else None,
         notes=[
             *_notes(run),
+            *_idle_checks(passed),
             *(not_applied(run, run.correction) if judged else []),
         ],
         warnings=warnings_of(run),
@@ -175,6 +181,16 @@ def summarise(
         usage=usage,
         session=session or {},
     )
+
+
+def _idle_checks(passed: Mapping[str, Counter[bool]]) -> list[str]:
+    """Return a note for each check that all responses passed, or none: it decided nothing."""
+    all_same = ((name, counts) for name, counts in passed.items() if len(counts) == 1)
+    return [
+        f"the check of {name} was {'passed' if counts[True] else 'failed'} by every response: it decided nothing"
+        for name, counts in all_same
+        if counts.total() >= FEWEST_CHECKED
+    ]
 
 
 def _compared(run: Run) -> list[str]:

@@ -702,9 +702,22 @@ def test_odd_ids_and_prompts_come_out_as_they_went_in(rlaif: Rlaif, server: Simu
 
 
 def test_what_a_model_or_a_prompt_says_cannot_steer_the_terminal(rlaif: Rlaif, server: SimulatedServer) -> None:
-    Path("p.jsonl").write_text(json.dumps({"id": "a", "prompt": "\x1b]0;title\x07\x1b[2Jboo"}), encoding="utf-8")
+    Path("p.jsonl").write_text(json.dumps({"id": "a", "prompt": "\x1b]0;title\x07\x1b[2J\u202eboo"}), encoding="utf-8")
     assert rlaif(*_generate(server)).code == 0
-    assert "\x1b" not in rlaif("show", "out", "a").out
+    out = rlaif("show", "out", "a").out
+    assert not {"\x1b", "\u202e"} & set(out)
+
+
+def test_a_name_of_thousands_of_characters_is_not_repeated_whole(rlaif: Rlaif, server: SimulatedServer) -> None:
+    said = rlaif("generate", "--constitution", "x" * 5000, "--prompts", "p.jsonl", "--policy", server.url)
+    assert said.code == 2
+    assert len(said.complaint) < 1000
+
+
+def test_a_check_that_all_responses_pass_is_said_to_decide_nothing(rlaif: Rlaif, server: SimulatedServer) -> None:
+    rule = "  - {id: idle, check: {words: {max: 9999}}}"
+    Path("idle.yaml").write_text(Path("c.yaml").read_text().rstrip() + "\n" + rule + "\n")
+    assert "check of idle was passed by every response" in rlaif(*_generate(server, constitution="idle.yaml")).out
 
 
 def test_without_a_home_it_works_as_well(

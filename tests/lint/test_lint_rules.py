@@ -263,6 +263,10 @@ FILES = {
     "C207": Files(
         [brief("One.", "Two.", check={"python": "my_checks:short"})], [brief("One.", "Two three four five.")]
     ),
+    "C208": Files(
+        [written([{"id": "s", "check": {"words": 120}}]), written([{"id": "s", "check": {"characters": 280}}])],
+        [written([{"id": "s", "check": {"words": limits}}]) for limits in ({"max": 120}, {"min": 90, "max": 120}, 3)],
+    ),
 }
 
 
