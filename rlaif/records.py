@@ -203,8 +203,8 @@ class Critique(SparseRecord):
         return not self.text and self.reasoning is not None
 
 
-LEAST_LOGPROB, ROUNDING = -1000.0, 1e-3
-"""Log-probabilities beyond these are no probabilities, but a server's placeholders or errors."""
+LARGEST = 1000.0
+"""Log-probabilities further from 0 are a server's placeholders or errors, which earlier versions kept."""
 
 
 class Verdict(Record):
@@ -257,11 +257,7 @@ class Verdict(Record):
             return None
         first = self.first if self.first is not None else self.floor
         second = self.second if self.second is not None else self.floor
-        if (
-            first is None
-            or second is None
-            or not (LEAST_LOGPROB <= min(first, second) <= max(first, second) <= ROUNDING)
-        ):
+        if first is None or second is None or max(abs(first), abs(second)) > LARGEST:
             return None
         return first - second
 
