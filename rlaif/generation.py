@@ -19,6 +19,7 @@ from rlaif.checks import NamedCheck, functions_called, make_ready
 from rlaif.config.run import RunConfig
 from rlaif.constitution.load import load_constitution
 from rlaif.constitution.schema import Constitution
+from rlaif.datasets.prompt_file import PromptFile
 from rlaif.datasets.prompts import read_prompts
 from rlaif.datasets.responses import read_responses
 from rlaif.errors import RlaifError, RunError
@@ -297,7 +298,9 @@ def _prompts_of(path: Path) -> PromptSet:
     """Return the prompts stored in the run directory; the prompts file is not read again."""
     manifest = read_manifest(path)
     with TraceReader(path / TRACES, Trace) as reader:
-        prompts = reader.prompts()
+        prompts = PromptFile()
+        for prompt in reader.prompts():
+            prompts.append(prompt)
     return PromptSet(prompts, manifest.duplicates, manifest.prompts)
 
 

@@ -234,8 +234,8 @@ def _margin(usages: Sequence[Usage], prompts: int) -> float | None:
 def prompts_of(config: RunConfig) -> list[Prompt]:
     """Return the prompts of a run file. Raises PromptsError."""
     if config.responses is not None:
-        return read_responses(config.responses).prompts.prompts
-    return read_prompts(config.prompts, config.seed).prompts
+        return list(read_responses(config.responses).prompts.prompts)
+    return list(read_prompts(config.prompts, config.seed).prompts)
 
 
 def speed_of_session(session: Mapping[str, float], run: Path) -> Speed | None:

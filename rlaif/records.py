@@ -7,7 +7,7 @@ request.
 
 import json
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -16,7 +16,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from rlaif.base import Record, SparseRecord
 from rlaif.checks.check import CheckResult, NamedCheck
 from rlaif.rubric import RubricItem
-from rlaif.seeds import content_hash
+from rlaif.seeds import content_hash, content_hash_of
 
 Order = Literal["ab", "ba"]
 """Which of a matchup's responses is shown first."""
@@ -122,7 +122,8 @@ class Prompt(SparseRecord):
 class PromptSet:
     """The prompts of a run."""
 
-    prompts: list[Prompt]
+    prompts: Sequence[Prompt]
+    """A list, or a sequence that reads them from a file."""
     duplicates: int
     """Number of dropped prompts with the same conversation and checks as an earlier one."""
     source: str
@@ -132,9 +133,12 @@ class PromptSet:
     def hash(self) -> str:
         """Content hash over ids, conversations, tags and checks, in order."""
         # Leaves out empty checks, so that prompts without checks keep the hash of versions without checks.
-        return content_hash(
-            *(prompt.model_dump_json(exclude=None if prompt.checks else {"checks"}) for prompt in self.prompts)
-        )
+        return hash_of_prompts(self.prompts)
+
+
+def hash_of_prompts(prompts: Iterable[Prompt]) -> str:
+    """Return the content hash of prompts, in order."""
+    return content_hash_of(prompt.model_dump_json(exclude=None if prompt.checks else {"checks"}) for prompt in prompts)
 
 
 class Response(Record):

@@ -102,7 +102,7 @@ def _plan(config: RunConfig, run: Run | None, sample: int, *, quiet: bool) -> Jo
 
 def _prompts_in(run: Run) -> list[Prompt]:
     with TraceReader(run.path / TRACES, Trace) as reader:
-        return reader.prompts()
+        return list(reader.prompts())
 
 
 def spent_of(run: Run) -> tuple[int, StepCost]:

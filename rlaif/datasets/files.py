@@ -39,12 +39,16 @@ def read_rows(source: Path | str, split: str = "train") -> Iterator[SourceRow]:
 
 
 def _jsonl_rows(path: Path) -> Iterator[SourceRow]:
-    for number, line in enumerate(_text(path).split("\n"), start=1):
+    empty = True
+    for number, line in _lines(path):
         if line.strip():
+            empty = False
             try:
                 yield f"{path}:{number}", json.loads(line)
             except (ValueError, RecursionError) as error:
                 raise PromptsError(f"{path}:{number}: is not JSON: {error}") from None
+    if empty:
+        raise PromptsError(f"{path}: the file is empty")
 
 
 def _json_rows(path: Path) -> Iterator[SourceRow]:
@@ -97,6 +101,20 @@ def _hub_rows(name: str, split: str) -> Iterator[SourceRow]:
         ) from None
     for number, row in enumerate(dataset, start=1):
         yield f"{name}[{split}]: row {number}", row
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (number, line), one in memory at a time."""
+    number = 0
+    try:
+        opened = gzip.open if path.suffix == ".gz" else open
+        with opened(path, "rt", encoding="utf-8-sig", newline=None) as lines:
+            for number, line in enumerate(lines, start=1):
+                yield number, line.removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise PromptsError(f"{path}: is not UTF-8 text ({error.reason}, after line {number})") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise PromptsError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _text(path: Path) -> str:

@@ -16,6 +16,7 @@ from rlaif.checks import Check, NamedCheck
 from rlaif.config.run import PromptsConfig
 from rlaif.datasets.conversation import conversation_of, tools_of
 from rlaif.datasets.files import read_rows
+from rlaif.datasets.prompt_file import PromptFile
 from rlaif.errors import PromptsError
 from rlaif.records import PROMPT_CHECK, Message, Prompt, PromptSet
 from rlaif.rubric import rubric_of
@@ -29,29 +30,42 @@ _FIELDS = ("prompt", "messages", "id", "tags", "checks", "tools", "rubric")
 def read_prompts(config: PromptsConfig, run_seed: int = 0) -> PromptSet:
     """Return the prompts of a run. Raises PromptsError with file and line of an invalid row."""
     source = locate(config.path)
-    prompts: list[Prompt] = []
-    ids: dict[str, str] = {}
-    contents: set[str] = set()
+    prompts = PromptFile()
+    ids: set[bytes] = set()
+    contents: set[bytes] = set()
     duplicates = 0
     for where, row in read_rows(source, config.split):
         prompt = prompt_of_row(where, row, config.columns)
-        content = canonical_json(prompt.model_dump(mode="json", include={"messages", "tools", "checks", "rubric"}))
+        content = _digest(prompt.model_dump_json(include={"messages", "tools", "checks", "rubric"}))
         if content in contents:
             duplicates += 1
             continue
-        if prompt.id in ids:
-            raise PromptsError(f"{where}: id {prompt.id!r} is already used by another prompt, at {ids[prompt.id]}")
+        if (own := _digest(prompt.id)) in ids:
+            raise PromptsError(
+                f"{where}: id {prompt.id!r} is already used by another prompt, {_where(config, prompt.id)}"
+            )
         contents.add(content)
-        ids[prompt.id] = where
+        ids.add(own)
         prompts.append(prompt)
         if len(prompts) == config.limit and not config.shuffle:
             break
     if not prompts:
         raise PromptsError(f"{config.path}: contains no prompt")
     if config.shuffle:
-        random.Random(derive_seed(run_seed, "prompts")).shuffle(prompts)
-        prompts = prompts[: config.limit]
+        prompts.shuffle(random.Random(derive_seed(run_seed, "prompts")))
+        prompts.keep(config.limit)
     return PromptSet(prompts, duplicates, config.path)
+
+
+def _digest(text: str) -> bytes:
+    return bytes.fromhex(content_hash(text, digits=32))
+
+
+def _where(config: PromptsConfig, prompt_id: str) -> str:
+    """Return the place of the first prompt with an id, found by reading the file again."""
+    rows = read_rows(locate(config.path), config.split)
+    found = (where for where, row in rows if prompt_of_row(where, row, config.columns).id == prompt_id)
+    return f"at {next(found, 'an earlier place')}"
 
 
 def locate(path: str) -> Path | str:

@@ -4,7 +4,7 @@ Weights, levels and tags are those of the constitution that is linted, and may d
 be the same.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -46,7 +46,7 @@ class PromptTags:
         return cls.of(prompts, path or "the project's seed prompts", given=path is not None)
 
     @classmethod
-    def of(cls, prompts: list[Prompt], source: str, *, given: bool = True) -> Self:
+    def of(cls, prompts: Sequence[Prompt], source: str, *, given: bool = True) -> Self:
         """Return the tags of these prompts."""
         return cls(source, len(prompts), frozenset(tag for prompt in prompts for tag in prompt.tags), given)
 

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 
 from rlaif.constitution.schema import Constitution
 from rlaif.errors import RlaifError
-from rlaif.records import Prompt, Record, Trace
+from rlaif.records import Record, Trace, hash_of_prompts
 from rlaif.runs.directory import TRACES, Manifest, read_manifest, read_text
 from rlaif.runs.reader import Run
 from rlaif.runs.store import TraceReader, record_hash
@@ -88,17 +88,12 @@ def _damage(store: Path) -> str | None:
 def _changed_prompts(reader: TraceReader[Trace], manifest: Manifest) -> Iterator[str]:
     """Yield whether the prompts are not those of the manifest; the hash is that of `PromptSet.hash`."""
     try:
-        prompts = (_hashed(prompt) for prompt in reader.prompts())
-        if content_hash(*prompts) != manifest.prompts_hash:
+        if hash_of_prompts(reader.prompts()) != manifest.prompts_hash:
             yield "the prompts are not those that the run began with, or manifest.json was changed"
     except RlaifError as error:
         yield str(error)
     if reader.prompt_count() != manifest.prompt_count:
         yield f"manifest.json says {manifest.prompt_count} prompts, {TRACES} has {reader.prompt_count()}"
-
-
-def _hashed(prompt: Prompt) -> str:
-    return prompt.model_dump_json(exclude=None if prompt.checks else {"checks"})
 
 
 def _changed_records(reader: TraceReader[Trace]) -> tuple[list[str], int, int]:

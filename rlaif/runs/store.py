@@ -79,10 +79,10 @@ class TraceReader(Generic[Recorded]):
         for (prompt_id,) in self._rows("SELECT id FROM prompts ORDER BY position"):
             yield prompt_id
 
-    def prompts(self) -> list[Prompt]:
-        """Return all prompts in order."""
-        rows = self._rows("SELECT prompt FROM prompts ORDER BY position")
-        return [self._parsed(Prompt, text) for (text,) in rows]
+    def prompts(self) -> Iterator[Prompt]:
+        """Yield all prompts in order, one in memory at a time."""
+        for (text,) in self._rows("SELECT prompt FROM prompts ORDER BY position"):
+            yield self._parsed(Prompt, text)
 
     def mean_given(self) -> float:
         """Return the mean number of given responses of a prompt; 0 where none are given."""

@@ -81,7 +81,8 @@ async def test_a_comparison_that_was_broken_off_goes_on_and_asks_nothing_twice(
 ) -> None:
     refused = Fault(kind="judge", status=401, after=120, times=1)
     async with SimulatedServer(SimulatedModel(faults=(refused,))) as server:
-        config = comparison(sources, make_config(server, prompts=6), tmp_path)
+        policy = {"url": server.url, "concurrency": 32, "retries": 0}
+        config = comparison(sources, make_config(server, prompts=6, policy=policy), tmp_path)
         with pytest.raises(RlaifError, match="API key"):
             await compare_async(config)
         done = await compare_async(config)

@@ -120,7 +120,8 @@ async def test_another_number_of_floor_prompts_is_not_passed_over(make_config: M
 async def test_seconds_of_a_session_that_was_broken_off_count(make_config: MakeConfig, tmp_path: Path) -> None:
     refused = Fault(kind="judge", status=401, after=40)
     async with SimulatedServer(SimulatedModel(faults=(refused,), latency_s=0.1)) as server:
-        config = over(two_files(tmp_path), make_config(server, prompts=4, open_prompts=1), tmp_path)
+        policy = {"url": server.url, "retries": 0}
+        config = over(two_files(tmp_path), make_config(server, prompts=4, open_prompts=1, policy=policy), tmp_path)
         with pytest.raises(RlaifError, match="API key"):
             await compare_async(config)
         spent = json.loads((tmp_path / "compared" / "spent.json").read_text())["calm"]["seconds"]

@@ -72,7 +72,7 @@ def test_a_trace_comes_back_as_it_was(file: Path):
 def test_prompts_and_traces_keep_the_order_of_the_prompts(file: Path):
     write(file, 5, (3, 0, 4))
     with TraceReader(file, Trace) as reader:
-        assert reader.prompts() == [ask(n) for n in range(5)]
+        assert list(reader.prompts()) == [ask(n) for n in range(5)]
         assert list(reader.prompt_ids()) == [ask(n).id for n in range(5)]
         assert [found.prompt for found in reader.traces()] == [ask(0), ask(3), ask(4)]
         assert (reader.prompt_count(), reader.trace_count()) == (5, 3)

@@ -104,7 +104,7 @@ def _prompt_tags(path: str | None, run: Run | None) -> PromptTags:
     if path is not None or run is None:
         return PromptTags.read(path)
     with TraceReader(run.path / TRACES, Trace) as reader:
-        return PromptTags.of(reader.prompts(), str(run.path))
+        return PromptTags.of(list(reader.prompts()), str(run.path))
 
 
 def _runs(path: Path) -> list[Run]:
