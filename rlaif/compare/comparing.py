@@ -77,11 +77,12 @@ async def compare_async(config: CompareConfig, *, screen: Screen | None = None) 
             for number, rules in enumerate(config.rule_sets, start=1):
                 screen.say(f"step {number} of {steps}: critiques, revisions and labels under {rules.name}")
                 if config.made_here(rules) or not _finished(Path(rules.run) / TRACES):
+                    earlier = _last_session(Path(rules.run))
                     with spent_on(path, rules.name) as session:
                         run = await generate_async(
                             config.run_config(rules), screen=screen, clients=clients, make_gate=gate_of
                         )
-                        session.update(run.session)
+                        session.update(run.session if run.session != earlier else {})
             screen.say(f"step {steps} of {steps}: all rule sets judge one common pool")
             runs = {rules.name: Run(rules.run) for rules in config.rule_sets}
             refuse_incomparable(runs)
@@ -89,6 +90,11 @@ async def compare_async(config: CompareConfig, *, screen: Screen | None = None) 
                 session.update(await _judge(config, runs, screen, clients))
         comparison = await asyncio.to_thread(_conclude, config, runs)
     return Compared(path, comparison)
+
+
+def _last_session(path: Path) -> dict[str, float]:
+    """Return the session of the last start that worked on a run; empty where there is none."""
+    return Run(path).session if (path / "summary.json").is_file() else {}
 
 
 def _check_usable(config: CompareConfig) -> None:
