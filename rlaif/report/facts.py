@@ -90,7 +90,7 @@ def facts_of(run: Run, summary: Summary) -> list[Fact]:
         *_models(run),
         Fact(
             "Constitution",
-            f"{manifest.constitution}, {len(run.constitution.principles)} principles",
+            f"{manifest.constitution}, {counted(len(run.constitution.principles), 'principle')}",
             manifest.constitution_hash,
         ),
         Fact(

@@ -27,7 +27,7 @@ from rlaif.train.tracking import check_tracking
 Stage = Literal["sft", "dpo", "reward"]
 """Kinds of training: supervised on revisions, preference optimisation, reward model."""
 
-INSTALL = "install it with: pip install 'rlaif[train]'"
+INSTALL = "install it in a checkout with: pip install '.[train]'"
 
 _CLASSES: dict[Stage, tuple[str, str]] = {
     "sft": ("sft_config.py", "SFTConfig"),

@@ -92,8 +92,8 @@ def test_without_the_training_extra_it_says_what_to_install(rlaif: Rlaif, monkey
     Path("rows.jsonl").write_text("".join(json.dumps({**PAIR, "id": n}) + "\n" for n in range(30)))
     said = rlaif("train", "dpo", "rows.jsonl", "--model", "smollm2", "--out", "out")
     assert said.code == 2
-    assert (
-        said.err == "rlaif: training needs trl, which is not installed; install it with: pip install 'rlaif[train]'\n"
+    assert said.err == (
+        "rlaif: training needs trl, which is not installed; install it in a checkout with: pip install '.[train]'\n"
     )
 
 
