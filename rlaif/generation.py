@@ -10,6 +10,7 @@ import json
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -27,7 +28,7 @@ from rlaif.executor import ALL_FAIL_LIMIT, Failed, execute
 from rlaif.forecast import WorkForecast, plan_prompt, plan_words
 from rlaif.models.reply_store import ReplyStore
 from rlaif.models.serving import Clients, expected_speed, launches_of
-from rlaif.pipeline import ModelAccess, open_work, trace_prompt
+from rlaif.pipeline import ModelAccess, Work, open_work, trace_prompt
 from rlaif.progress import Progress, Screen, Silent
 from rlaif.records import Failure, Prompt, PromptSet, Trace
 from rlaif.runs.calibrate import COPY, recalibrator_at
@@ -49,6 +50,7 @@ from rlaif.runs.given import given_files, json_lines
 from rlaif.runs.reader import Run
 from rlaif.runs.shortcuts import COPY as EFFECTS_COPY
 from rlaif.runs.shortcuts import EFFECTS, effects_at
+from rlaif.runs.stopping import STOPPING, measure_stopping, pilot_of, stopper_of, stopping_at
 from rlaif.runs.store import TraceReader, TraceWriter
 from rlaif.runs.summary import Summary, summarise
 from rlaif.seeds import content_hash
@@ -154,7 +156,7 @@ def _write_results(run: Run, progress: Progress) -> Summary:
 
 def _made_from(run: Run) -> str:
     """Return the hash of everything that summary and dataset are computed from."""
-    files = ("run.yaml", "models.json", COPY, EFFECTS_COPY, EFFECTS, CERTIFICATE)
+    files = ("run.yaml", "models.json", COPY, EFFECTS_COPY, EFFECTS, CERTIFICATE, STOPPING)
     failures = (failure.model_dump_json() for failure in run.failures())
     return content_hash(__version__, run.root(), *(read_text(run.path / name) for name in files), *failures)
 
@@ -206,19 +208,38 @@ async def _finish_traces(
                     if gate is not None:
                         await gate(templates, work.clients, store, screen)
                     progress.started = time.monotonic()
-                    job, todo = partial(trace_prompt, work), reader.todo()
                     places = open_prompts(config, work.clients)
 
-                    async def trace_round() -> None:
+                    async def trace_round(work: Work, todo: Iterator[tuple[int, Prompt]]) -> None:
+                        job = partial(trace_prompt, work)
                         await trace_all(todo, job, writer, progress, screen, places, budget)
                         writer.flush()
 
-                    await _trace_within(budget, config, accepted, trace_round)
+                    pilot = pilot_of(config, progress.prompts)
+                    if pilot and stopping_at(path, config) is None:
+                        await trace_round(work, reader.todo_at(pilot))
+                    rest, todo = await _stopping(work, pilot, progress), _all_but(pilot, reader.todo())
+                    await _trace_within(budget, config, accepted, partial(trace_round, rest, todo))
                 store.flush()
             writer.flush()
         finally:
             writer.close()
     return progress
+
+
+async def _stopping(work: Work, pilot: frozenset[int], progress: Progress) -> Work:
+    """Return the work of the prompts after the pilot, whose matchups stop by what the pilot showed."""
+    path = Path(work.config.out)
+    if not pilot or progress.stopped:
+        return work
+    stopping = stopping_at(path, work.config)
+    if stopping is None:
+        stopping = await asyncio.to_thread(measure_stopping, path, work.config, work.constitution, pilot)
+    return replace(work, stopper=stopper_of(stopping, work.config, work.constitution))
+
+
+def _all_but(positions: frozenset[int], todo: Iterator[tuple[int, Prompt]]) -> Iterator[tuple[int, Prompt]]:
+    return (item for item in todo if item[0] not in positions)
 
 
 async def _accepted(path: Path, config: RunConfig, progress: Progress) -> int:

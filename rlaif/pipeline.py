@@ -14,6 +14,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Literal
@@ -23,13 +24,21 @@ from rlaif.config.run import RunConfig
 from rlaif.config.sampling import CONSTITUTION, PolicySampling
 from rlaif.constitution.schema import Constitution, Principle
 from rlaif.judges.base import CandidateSet, Comparison, Judge, PointwiseResults
-from rlaif.judges.panel import check_responses, compare_pair, judge_pointwise, judges_through, refuse_long_labels
+from rlaif.judges.panel import (
+    check_responses,
+    compare_pair,
+    compare_until_sure,
+    judge_pointwise,
+    judges_through,
+    refuse_long_labels,
+)
 from rlaif.models.model import Meter, Model, StoredReply, total_usage
 from rlaif.models.reply_store import ReplyStore
 from rlaif.models.serving import Clients, asked_through, open_clients, policy_through
 from rlaif.preferences.judgement import judge_matchup
 from rlaif.preferences.pairs import pairs_seed, sides_of
 from rlaif.preferences.ranking import design, rank, scores_of, wanted_pairs
+from rlaif.preferences.stopping import Stopper
 from rlaif.records import Critique, Dropped, Matchup, Prompt, Response, Trace, ancestors
 from rlaif.seeds import derive_seed
 from rlaif.steps.critique import Round, critique
@@ -52,6 +61,8 @@ class Work:
     critic: Model
     judges: Sequence[Judge]
     clients: Clients
+    stopper: Stopper | None = None
+    """Decides when a matchup needs no more verdicts; None where everything is asked."""
 
     def policy_of(self, response: Response) -> Model:
         """Return the policy that wrote a sample; the first one for a response of a file."""
@@ -284,7 +295,7 @@ async def _judge(
         )
 
     async def all_of(comparisons: list[Comparison]) -> list[tuple[Matchup, list[StoredReply]]]:
-        return await together(*(compare_pair(work.judges, work.templates, compared) for compared in comparisons))
+        return await together(*(_compared(work, one) for one in comparisons))
 
     designed = await all_of([comparison(a, b, "design") for a, b in design(list(by_id), criteria.parents, seed)])
     judged = {frozenset((matchup.a, matchup.b)) for matchup, _ in designed}
@@ -295,6 +306,14 @@ async def _judge(
     compared = [*designed, *final]
     replies = [reply for _, given in compared for reply in given]
     return [matchup for matchup, _ in compared], pointwise, [*pointwise.replies, *replies]
+
+
+async def _compared(work: Work, comparison: Comparison) -> tuple[Matchup, list[StoredReply]]:
+    """Return (matchup, replies) of one comparison: of all questions, or of those that it needs."""
+    if work.stopper is None:
+        return await compare_pair(work.judges, work.templates, comparison)
+    more = partial(work.stopper.next_questions, rule=work.stopper.rule.for_prompt(comparison.prompt))
+    return await compare_until_sure(work.judges, work.templates, comparison, more)
 
 
 def _as_shown(work: Work, response: Response) -> Response:

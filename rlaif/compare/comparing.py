@@ -117,6 +117,8 @@ def _check_usable(config: CompareConfig) -> None:
             f"the rule set; leave it out (pairwise judges: {', '.join(PAIRWISE)})"
         )
     judging = config.run.judging
+    if judging.stop is not None:
+        raise ConfigError("a comparison asks every question of every matchup; leave judging.stop out of its settings")
     if any(one is not None for one in (judging.length_effect, judging.shortcuts, judging.recalibration)):
         raise ConfigError(
             "a comparison uses uncorrected labels; leave judging.length_effect, judging.shortcuts and "

@@ -3,6 +3,7 @@
 A judge is a kind of question and the model that answers it (`rlaif.judges`). Several judges are a panel.
 """
 
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -51,6 +52,21 @@ class RequireConfig(Section):
     """Maximum calibration error of the probabilities, without the part that chance makes of few pairs."""
 
 
+class StopConfig(Section):
+    """When a matchup needs no more verdicts."""
+
+    flip: float = Field(gt=0, le=0.2)
+    """A matchup stops when what is left could change its label with less than this probability."""
+    pilot: int | None = Field(default=None, ge=20)
+    """Prompts, drawn at random, of which everything is asked, to measure how questions depend on each other and to
+    check the promise; by default 2 / flip, at least 50."""
+
+    @property
+    def pilot_prompts(self) -> int:
+        """Number of prompts of which everything is asked."""
+        return self.pilot or max(50, math.ceil(2 / self.flip))
+
+
 class JudgingConfig(Section):
     """How responses are compared, and which verdicts count."""
 
@@ -88,6 +104,9 @@ class JudgingConfig(Section):
     """A file from `rlaif evaluate judge --recalibrate`, which corrects a critic that is over- or underconfident; the
     uncorrected p is kept, too. (Noise of the verdicts is corrected without it; `noise`, which asked for that, is still
     accepted and means no file.)"""
+    stop: StopConfig | None = None
+    """Ask a matchup its questions (a judge under a principle, in both orders) one after another, and stop when what is
+    left could change its label with too small a probability. By default every question is asked."""
     require: RequireConfig | None = None
     """What the judges must reach before anything is generated; no gate by default."""
 
@@ -237,6 +256,28 @@ class JudgingConfig(Section):
         if self.length_effect == "run":
             raise ConfigError(f"judging.length_effect: run is refused: {CONFOUNDED}")
 
+    def refuse_unpromised_stop(self, principles: int) -> None:
+        """Raise ConfigError for `stop` where nothing can be saved, or where its promise cannot be checked."""
+        if self.stop is None:
+            return
+        others = [judge.called for judge in self.panel if judge.kind not in PAIRWISE]
+        if others or not self.panel:
+            named = f"{', '.join(others)} does not" if others else "judging.kind none has no judge that does"
+            raise ConfigError(f"judging.stop needs judges that compare two responses under principles; {named}")
+        asked = principles if self.principles == "all" else min(principles, self.principles)
+        if asked * len(self.panel) < 2:
+            raise ConfigError(
+                "judging.stop saves nothing with one judge and one principle: both orders of it are always asked"
+            )
+        if self.strategy == "pareto":
+            raise ConfigError(
+                "judging.stop needs another strategy than pareto, where each principle can take a label away"
+            )
+        if corrected := [
+            name for name in ("length_effect", "shortcuts", "recalibration") if getattr(self, name) is not None
+        ]:
+            raise ConfigError(f"judging.stop promises uncorrected labels; leave out judging.{corrected[0]}")
+
     def refuse_unmeasurable_shortcuts(self) -> None:
         """Raise ConfigError for `shortcuts` with judges whose effects cannot be measured on single matchups."""
         if self.shortcuts is not None and (why := self.no_shortcuts):
@@ -281,4 +322,5 @@ class JudgingConfig(Section):
         """Return the settings on which requests depend."""
         settings = self.model_dump(mode="json", include={"kind", "principles", "orders", "labels"})
         settings |= {"see_reasoning": True} if self.see_reasoning else {}
+        settings |= {"stop": self.stop.model_dump(mode="json")} if self.stop else {}
         return settings | ({"judges": [judge.questions() for judge in self.judges]} if self.judges else {})

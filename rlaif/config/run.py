@@ -240,6 +240,7 @@ class RunConfig(Section):
             raise ConfigError("with judging.kind none there are no pairs; leave out max_pairs, or set judging.kind")
         self.judging.refuse_idle_margin()
         self.judging.refuse_confounded_length()
+        self.judging.refuse_unpromised_stop(len(constitution.asked))
         self.judging.refuse_unmeasurable_shortcuts()
         if self.pairs.select == "revision-vs-parent" and self.revision.rounds == 0:
             raise ConfigError("pairs.select revision-vs-parent needs revision.rounds of at least 1")

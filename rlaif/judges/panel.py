@@ -6,11 +6,12 @@ own may be slow.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from rlaif.checks import CheckResult, NamedCheck, run_check
+from rlaif.constitution.schema import Principle
 from rlaif.judges import KINDS, JudgeConfig
 from rlaif.judges.base import CandidateSet, Comparison, Given, Judge, PointwiseResults, Reading
 from rlaif.judges.satisfies import ask_rubric, logits_called
@@ -34,6 +35,10 @@ class Text(Protocol):
     @property
     def text(self) -> str:
         """Its text."""
+
+
+MoreQuestions: TypeAlias = Callable[[Matchup, Sequence[str]], Sequence[tuple[str, str]]]
+"""From (matchup so far, ids of its principles) to the questions to be asked next, (judge, principle); empty to stop."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +171,37 @@ async def compare_pair_apart(
         scores=comparison.pointwise.scores_of(a, b),
         rankings=comparison.pointwise.rankings_of(a, b),
     ), [replies for _, replies in given]
+
+
+async def compare_until_sure(
+    judges: Sequence[Judge], templates: Templates, comparison: Comparison, more: MoreQuestions
+) -> tuple[Matchup, list[StoredReply]]:
+    """Return (matchup, replies) like `compare_pair`, with the questions that `more` asks for, until it asks for none.
+
+    A question is one judge under one principle, in all orders.
+    """
+    orders: tuple[Order, ...] = ("ab", "ba") if comparison.both_orders else ("ab",)
+    by_name = {judge.config.called: judge for judge in judges}
+    principles = {principle.id: principle for principle in comparison.principles}
+    given: dict[tuple[str, str, Order], Given] = {}
+    nothing, replies = await compare_pair((), templates, comparison)
+    matchup = nothing
+    while questions := more(matchup, list(principles)):
+        places = [(judge, name, order) for judge, name in questions for order in orders]
+        asked = await together(
+            *(_ask(by_name[judge], templates, comparison, order, principles[name]) for judge, name, order in places)
+        )
+        given |= dict(zip(places, asked, strict=True))
+        wanted = [(judge, name, order) for judge in by_name for order in orders for name in principles]
+        verdicts = tuple(given[place][0] for place in wanted if place in given)
+        matchup = nothing.model_copy(update={"verdicts": verdicts})
+    return matchup, [*replies, *(reply for _, found in given.values() for reply in found)]
+
+
+async def _ask(judge: Judge, templates: Templates, comparison: Comparison, order: Order, principle: Principle) -> Given:
+    ask = KINDS[judge.config.kind].ask_pair
+    assert ask is not None
+    return await ask(judge, templates, comparison, order, principle)
 
 
 async def _one_order(judge: Judge, templates: Templates, comparison: Comparison, order: Order) -> list[Given]:

@@ -55,8 +55,11 @@ class Rule:
     """Whether each judge's log-odds are recorded even where only one judge was asked under a principle."""
     bias: PositionBias | None = None
     """Measured over the whole run; without it no matchup abstains for order noise."""
+    variance_of: Callable[[Sequence["PrincipleJudgement"]], float] | None = None
+    """From the parts of a mean to the variance of its noise, in multiples of the usual one; None where it is always
+    the same."""
     recalibrate: Callable[[float], float] | None = None
-    """From From one matchup's log-odds to calibrated ones; odd and increasing, so that no winner changes."""
+    """From one matchup's log-odds to calibrated ones; odd and increasing, so that no winner changes."""
 
     def weight(self, principle: str) -> float:
         """Return a principle's weight; 1 for a prompt's own check, the run file's weight for an aspect."""
@@ -280,7 +283,8 @@ def observation(judgement: Judgement, rule: Rule) -> Observation | None:
     in_both_orders = rule.bias is not None and any(part.position_bias is not None for part in parts)
     disagreement = order_noise(parts, rule, rule.bias) if in_both_orders and rule.bias is not None else math.nan
     among = _among_judges(parts, rule)
-    return Observation(judgement.a, judgement.b, judgement.logit, disagreement, among)
+    variance = 1.0 if rule.variance_of is None else rule.variance_of(parts)
+    return Observation(judgement.a, judgement.b, judgement.logit, disagreement, among, variance)
 
 
 def _among_judges(parts: Collection[PrincipleJudgement], rule: Rule) -> tuple[float, int]:

@@ -69,6 +69,22 @@ class Observation:
     """Half the sum of the two orders' log-odds minus the constant position bias; NaN where only one was asked."""
     among_judges: tuple[float, int] = (0.0, 0)
     """Sum of squares among the judges with expectation (degrees of freedom) * v, and the degrees of freedom."""
+    variance: float = 1.0
+    """Variance of its noise in multiples of v: above 1 where less was asked than of others."""
+
+    @property
+    def scaled(self) -> "Observation":
+        """The same divided by the root of `variance`, so that its noise has the variance v."""
+        if self.variance == 1:
+            return self
+        root = math.sqrt(self.variance)
+        squares, freedom = self.among_judges
+        return replace(
+            self,
+            logit=self.logit / root,
+            disagreement=self.disagreement / root,
+            among_judges=(squares / root**2, freedom),
+        )
 
 
 @dataclass(frozen=True)
@@ -100,8 +116,9 @@ class Evidence:
         candidates = tuple(dict.fromkeys(name for one in observed for name in (one.a, one.b)))
         x = np.zeros((len(observed), len(candidates)))
         for row, one in zip(x, observed, strict=True):
-            row[candidates.index(one.a)] += 1
-            row[candidates.index(one.b)] -= 1
+            row[candidates.index(one.a)] += 1 / math.sqrt(one.variance)
+            row[candidates.index(one.b)] -= 1 / math.sqrt(one.variance)
+        observed = [one.scaled for one in observed]
         logits = np.array([one.logit for one in observed])
         sizes, axes = np.linalg.eigh(x.T @ x)
         sizes, axes = sizes[sizes > NO_EDGE], axes[:, sizes > NO_EDGE]

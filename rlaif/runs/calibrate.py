@@ -20,6 +20,7 @@ from rlaif.preferences.pairs import evidence_of, judge_trace
 from rlaif.preferences.position import PositionBias
 from rlaif.preferences.posterior import FEWEST, Evidence, Noise, fit_quality
 from rlaif.preferences.recalibration import Corrected, Correction, Recalibrator, on_quality_scale
+from rlaif.preferences.stopping import Stopping, with_stopping
 from rlaif.records import Trace
 from rlaif.runs.directory import Manifest, shown_cases, with_own_options
 from rlaif.runs.shortcuts import effects_at
@@ -38,6 +39,10 @@ class RunFacts(Protocol):
     @property
     def position_bias(self) -> PositionBias:
         """The judges' position bias over the whole run."""
+
+    @property
+    def stopping(self) -> Stopping | None:
+        """By what the run's matchups stopped; None where everything was asked."""
 
     @property
     def length_effect(self) -> LengthEffect:
@@ -82,6 +87,7 @@ def _with_quality(run: RunFacts, what: Corrected) -> Correction:
     """Add the distribution of noise and quality over the run, after the shift; reads all traces once."""
     rules = run.constitution
     rule = run.config.judging.rule(rules.weights, rules.priorities, run.position_bias)
+    rule = with_stopping(rule, run.stopping)
     shifted = Correction(Corrected(length_effect=what.length_effect, shortcuts=what.shortcuts))
     ps = array("d")
 

@@ -139,6 +139,8 @@ def summary_lines(summary: Summary) -> list[str]:
         lines.append(
             f"in {summary.conflicts} of the decided matchups, a principle on its own would choose the other response"
         )
+    if summary.saved is not None:
+        lines.append(f"stopped early: {summary.saved.words}")
     if summary.stopped and summary.open:
         lines.append(f"stopped by {summary.stopped}, with {counted(summary.open, 'prompt')} not reached")
     if summary.session.get("replies"):

@@ -9,6 +9,7 @@ run.sqlite          prompts, traces and failures with all their texts
 run.lock            locked by the process that writes
 summary.json        the counts and estimates of the run
 results.json        the hash of what summary and dataset were made from
+stopping.json       by what matchups stop before everything is asked, with `judging.stop`
 shortcuts.json      effects of surface features on the judges, if `rlaif evaluate shortcuts` was run
 reviews/            people's verdicts on the pairs, if `rlaif review` was run
 certificate.json    pairs that agree with people's labels, if `rlaif certify` was run

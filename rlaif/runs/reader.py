@@ -15,6 +15,7 @@ from rlaif.preferences.length import LengthEffect, length_effect
 from rlaif.preferences.pairs import Conclusion, conclude
 from rlaif.preferences.position import PositionBias
 from rlaif.preferences.recalibration import Correction
+from rlaif.preferences.stopping import Stopping, with_stopping
 from rlaif.records import Failure, Matchup, Prompt, Trace
 from rlaif.runs.calibrate import correction_of, uncorrected
 from rlaif.runs.certificate import mark_certified
@@ -32,6 +33,7 @@ from rlaif.runs.file_labels import (
 from rlaif.runs.reasoning import ReasoningCounts
 from rlaif.runs.redrawn import AgainCounts
 from rlaif.runs.rows import PreferenceRow, Provenance, RevisionRow, preference_rows, revision_rows
+from rlaif.runs.stopping import stopping_at
 from rlaif.runs.store import TraceReader
 from rlaif.seeds import content_hash
 from rlaif.yaml_file import read_yaml
@@ -127,7 +129,13 @@ class Run:
     def rule(self) -> Rule:
         """The rule by which the principles' log-odds become one judgement."""
         rules, recalibrate = self.constitution, self.correction.recalibrate
-        return self.config.judging.rule(rules.weights, rules.priorities, self.position_bias, recalibrate)
+        rule = self.config.judging.rule(rules.weights, rules.priorities, self.position_bias, recalibrate)
+        return with_stopping(rule, self.stopping)
+
+    @cached_property
+    def stopping(self) -> Stopping | None:
+        """By what the run's matchups stopped; None where everything was asked."""
+        return stopping_at(self.path, self.config)
 
     @property
     def labelled_rows(self) -> list[LabelledRow]:

@@ -7,7 +7,7 @@ the hash of all of them and stands in the dataset's card. Files of earlier versi
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Generic, Protocol, Self, TypeVar
@@ -104,6 +104,20 @@ class TraceReader(Generic[Recorded]):
         while rows := list(self._rows(sql, (position,))):
             for position, text in rows:
                 yield position, self._parsed(Prompt, text)
+
+    def todo_at(self, positions: Collection[int]) -> Iterator[tuple[int, Prompt]]:
+        """Yield (position, prompt) of the prompts at these positions without a trace, in order."""
+        sql = "SELECT prompt FROM prompts WHERE position = ? AND id NOT IN (SELECT prompt_id FROM traces)"
+        for position in sorted(positions):
+            for (text,) in list(self._rows(sql, (position,))):
+                yield position, self._parsed(Prompt, text)
+
+    def traces_at(self, positions: Collection[int]) -> Iterator[Recorded]:
+        """Yield the traces of the prompts at these positions, in order."""
+        sql = f"SELECT prompt_id, trace, {self._hash} FROM traces JOIN prompts ON prompts.id = prompt_id"
+        for position in sorted(positions):
+            for prompt_id, text, kept in list(self._rows(f"{sql} WHERE position = ?", (position,))):
+                yield self._parsed(self._record, self._unchanged(prompt_id, text, kept))
 
     def traces(self) -> Iterator[Recorded]:
         """Yield all traces in the order of the prompts file, one in memory at a time."""

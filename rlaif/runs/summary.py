@@ -26,11 +26,12 @@ from rlaif.runs.file_labels import GivenSummary
 from rlaif.runs.given import read_given
 from rlaif.runs.policy_wins import PolicyWins, policy_wins, tally_policies
 from rlaif.runs.reader import Run
+from rlaif.runs.stopping import Saved, saved_of
 from rlaif.stats.estimates import Tally, tallies_of
 
 FEWEST_CHECKED = 20
 """Results of a check from which it is said that all are the same."""
-_WHERE_USED = {"given", "policies", "policies_not_paired", "stopped", "root"}
+_WHERE_USED = {"given", "policies", "policies_not_paired", "stopped", "root", "saved"}
 """Fields of a summary that are written only where they have a value."""
 
 
@@ -81,6 +82,8 @@ class Summary(Record):
     """Which of several policies wins; left out where a run has one."""
     policies_not_paired: dict[str, int] = Field(default_factory=dict)
     """Pairs drawn under `policy-vs-policy` that are not in the dataset, by the reason; left out without any."""
+    saved: Saved | None = None
+    """What `judging.stop` saved; left out without it."""
     stopped: str = ""
     """The limit that stopped the last session, with its value; left out where none did."""
     root: str = ""
@@ -123,6 +126,8 @@ def summarise(
             _by_checks(run.rule.for_prompt(trace.prompt), conclusion, pair) for pair in conclusion.pairs
         )
         n["matchups"] += len(trace.matchups)
+        n["verdicts"] += sum(len(matchup.verdicts) for matchup in trace.matchups)
+        n["whole"] += len(trace.matchups) * len(trace.judged_by)
         n["truncated"] += sum(r.finish_reason == "length" for r in trace.responses)
         n.update(r.origin for r in trace.responses)
         counts["dropped"].update(d.reason for d in trace.dropped)
@@ -176,6 +181,7 @@ def summarise(
         given=_given(run),
         policies=tuple(policy_wins(tallies_of(by_policy), policies, _compared(run))) if policies else (),
         policies_not_paired=dict(counts["not_paired"]) if run.config.pairs.select == "policy-vs-policy" else {},
+        saved=None if run.stopping is None else saved_of(run.stopping, n["verdicts"], n["whole"] * _verdicts_each(run)),
         stopped=stopped,
         root=run.root(),
         usage=usage,
@@ -191,6 +197,12 @@ def _idle_checks(passed: Mapping[str, Counter[bool]]) -> list[str]:
         for name, counts in all_same
         if counts.total() >= FEWEST_CHECKED
     ]
+
+
+def _verdicts_each(run: Run) -> int:
+    """Return the verdicts of a matchup under one principle where everything is asked."""
+    judging = run.config.judging
+    return len(judging.panel) * (2 if judging.orders == "both" else 1)
 
 
 def _compared(run: Run) -> list[str]:
