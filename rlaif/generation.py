@@ -55,6 +55,7 @@ from rlaif.runs.store import TraceReader, TraceWriter
 from rlaif.runs.summary import Summary, summarise
 from rlaif.seeds import content_hash
 from rlaif.templates import Templates
+from rlaif.text.wording import counted
 from rlaif.version import __version__
 
 RESULTS = "results.json"
@@ -116,7 +117,10 @@ async def generate_async(
 def _read(config: RunConfig, screen: Screen) -> tuple[PromptSet, Mapping[str, str]]:
     """Return the prompts of a run, and the files of its directory about given responses, by their names."""
     if config.responses is None:
-        return read_prompts(config.prompts, config.seed), {}
+        prompts = read_prompts(config.prompts, config.seed)
+        if prompts.dropped:
+            screen.say(f"dropped  {counted(prompts.dropped, 'row')} that match prompts.drop")
+        return prompts, {}
     found = read_responses(config.responses)
     screen.say(f"{found.file.file}: shape {found.file.shape}")
     return found.prompts, given_files(found.file, found.refused)

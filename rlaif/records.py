@@ -128,6 +128,8 @@ class PromptSet:
     """Number of dropped prompts with the same conversation and checks as an earlier one."""
     source: str
     """The file or hub dataset, as it was given."""
+    dropped: int = 0
+    """Number of rows that were left out as personal data."""
 
     @property
     def hash(self) -> str:

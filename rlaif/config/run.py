@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from rlaif.base import Section
+from rlaif.checks.matching import compiled
 from rlaif.config.judging import JudgingConfig
 from rlaif.config.sampling import (
     CONSTITUTION,
@@ -46,6 +47,22 @@ class PromptsConfig(Section):
     """Maximum number of prompts; all by default."""
     shuffle: bool = False
     """Shuffle the prompts (by the run's seed) before the limit is applied."""
+    drop: tuple[str, ...] = ()
+    """Patterns (RE2): a row of which some text matches one is left out before anything is stored, for personal data."""
+    mask: tuple[str, ...] = ()
+    """Patterns (RE2): what matches one is replaced by `[masked]` before anything is stored."""
+
+    @field_validator("drop", "mask", mode="before")
+    @classmethod
+    def _one_pattern_is_enough(cls, patterns: object) -> object:
+        return (patterns,) if isinstance(patterns, str) else patterns
+
+    @field_validator("drop", "mask")
+    @classmethod
+    def _are_patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            compiled(pattern)
+        return patterns
 
 
 class ResponsesConfig(Section):

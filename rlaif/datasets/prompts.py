@@ -16,6 +16,7 @@ from rlaif.checks import Check, NamedCheck
 from rlaif.config.run import PromptsConfig
 from rlaif.datasets.conversation import conversation_of, tools_of
 from rlaif.datasets.files import read_rows
+from rlaif.datasets.personal import Personal
 from rlaif.datasets.prompt_file import PromptFile
 from rlaif.errors import PromptsError
 from rlaif.records import PROMPT_CHECK, Message, Prompt, PromptSet
@@ -33,9 +34,13 @@ def read_prompts(config: PromptsConfig, run_seed: int = 0) -> PromptSet:
     prompts = PromptFile()
     ids: set[bytes] = set()
     contents: set[bytes] = set()
-    duplicates = 0
-    for where, row in read_rows(source, config.split):
-        prompt = prompt_of_row(where, row, config.columns)
+    duplicates = dropped = 0
+    personal = Personal(config.drop, config.mask)
+    for where, found in read_rows(source, config.split):
+        if personal.drops(found):
+            dropped += 1
+            continue
+        prompt = prompt_of_row(where, personal.masked(found), config.columns)
         content = _digest(prompt.model_dump_json(include={"messages", "tools", "checks", "rubric"}))
         if content in contents:
             duplicates += 1
@@ -50,11 +55,12 @@ def read_prompts(config: PromptsConfig, run_seed: int = 0) -> PromptSet:
         if len(prompts) == config.limit and not config.shuffle:
             break
     if not prompts:
-        raise PromptsError(f"{config.path}: contains no prompt")
+        left_out = f" beside {dropped} that are dropped" if dropped else ""
+        raise PromptsError(f"{config.path}: contains no prompt{left_out}")
     if config.shuffle:
         prompts.shuffle(random.Random(derive_seed(run_seed, "prompts")))
         prompts.keep(config.limit)
-    return PromptSet(prompts, duplicates, config.path)
+    return PromptSet(prompts, duplicates, config.path, dropped)
 
 
 def _digest(text: str) -> bytes:

@@ -324,3 +324,27 @@ def test_the_hash_of_a_set_knows_order_ids_and_tags(write: Write):
     rows = [{"id": "a", "prompt": "One"}, {"id": "b", "prompt": "Two"}]
     variants = [rows, rows[::-1], [rows[0] | {"id": "c"}, rows[1]], [rows[0] | {"tags": "x"}, rows[1]]]
     assert len({read_prompts(write("p.jsonl", lines(*variant))).hash for variant in variants}) == 4
+
+
+def test_personal_data_is_dropped_or_masked_before_it_is_a_prompt(tmp_path: Path) -> None:
+    rows = [
+        {"prompt": "Write to ann@example.org, please."},
+        {"messages": [{"role": "user", "content": "My number is 555-0199."}], "tags": ["phone"]},
+        {"prompt": "My passport is X1234567."},
+    ]
+    file = tmp_path / "p.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    mask = [r"[\w.]+@[\w.]+\w", r"\b\d{3}-\d{4}\b"]
+    found = read_prompts(PromptsConfig(path=str(file), drop=r"passport", mask=mask))
+    assert [prompt.messages[0].content for prompt in found.prompts] == [
+        "Write to [masked], please.",
+        "My number is [masked].",
+    ]
+    assert found.dropped == 1
+    with pytest.raises(PromptsError, match="no prompt beside 3 that are dropped"):
+        read_prompts(PromptsConfig(path=str(file), drop=["[Mm]y", "Write"]))
+
+
+def test_a_pattern_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="pattern"):
+        PromptsConfig(path="p.jsonl", drop=["("])
