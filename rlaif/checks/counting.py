@@ -55,7 +55,7 @@ class Count(Record):
         return (self.min is None or found >= self.min) and (self.max is None or found <= self.max)
 
 
-_WORD = r"[\pL\pN][\pL\pN\pM]*(?:['’ʼ‑-][\pL\pN][\pL\pN\pM]*)*"
+_WORD = r"\pN+(?:[.,]\pN+)+|[\pL\pN][\pL\pN\pM]*(?:['’ʼ‑-][\pL\pN][\pL\pN\pM]*)*"
 _JOINERS = dict.fromkeys(map(ord, "\u00ad\u200c\u200d\u2060\ufeff"))
 """Soft hyphen and zero-width joiners: they occur inside words and are removed."""
 
@@ -75,7 +75,10 @@ def lines(text: str) -> list[str]:
 
 
 def words(text: str) -> list[str]:
-    """Return the words: runs of letters, digits and their marks; an apostrophe or hyphen inside belongs to its word."""
+    """Return the words: runs of letters, digits and their marks; an apostrophe or hyphen inside belongs to its word.
+
+    A number with points or commas inside (3.50, 1,200) is one word.
+    """
     return findall(_WORD, unicodedata.normalize("NFC", text).translate(_JOINERS))
 
 

@@ -1,5 +1,6 @@
 """`rlaif generate`: make a preference dataset, or continue one."""
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -112,6 +113,8 @@ def generate(  # noqa: PLR0913, PLR0917  (a command line's flags)
 
 def generate_job(config: RunConfig, *, as_json: bool) -> None:
     """Make or finish a run and print its summary."""
+    if config.private:
+        os.umask(0o077)
     with LiveScreen(quiet=as_json) as screen:
         run = run_stoppable(lambda: generate_async(config, screen=screen, make_gate=gate_of), say=screen.say)
     summary = Summary.model_validate_json((run.path / "summary.json").read_bytes())

@@ -132,6 +132,8 @@ class RunConfig(Section):
     most_failed: float = Field(default=0.05, ge=0, le=1)
     """The run stops when more than this share of its prompts failed, of 200 or more: the prompts are then hardly the
     cause. 1 goes on whatever fails."""
+    private: bool = False
+    """Whether only the owner may read the files that `rlaif generate` and `rlaif label` write."""
     cache: str | None = None
     """The reply store; by default `replies.sqlite` beside the run directory."""
     out: str

@@ -714,6 +714,17 @@ def test_a_name_of_thousands_of_characters_is_not_repeated_whole(rlaif: Rlaif, s
     assert len(said.complaint) < 1000
 
 
+def test_a_private_run_can_be_read_by_its_owner_only(rlaif: Rlaif, server: SimulatedServer) -> None:
+    before = os.umask(0o022)
+    try:
+        assert rlaif(*_generate(server), "--set", "private=true").code == 0
+    finally:
+        os.umask(before)
+    files = [file for file in [*Path("out").rglob("*"), Path("replies.sqlite")] if file.is_file()]
+    assert len(files) > 5
+    assert not [file for file in files if file.stat().st_mode & 0o077]
+
+
 def test_a_check_that_all_responses_pass_is_said_to_decide_nothing(rlaif: Rlaif, server: SimulatedServer) -> None:
     rule = "  - {id: idle, check: {words: {max: 9999}}}"
     Path("idle.yaml").write_text(Path("c.yaml").read_text().rstrip() + "\n" + rule + "\n")
