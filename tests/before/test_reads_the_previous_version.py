@@ -49,6 +49,7 @@ NEW = {
 """Columns and keys of JSON that there were not."""
 RECOMPUTED = {"low", "high"}
 """Ends of the intervals of estimates: resampled then, from leaving out each prompt today."""
+COUNTED = re.compile(r'\{"passed":(?:true|false),"detail":"\d+ words?"\}')
 NEW_NOTE = "p_chosen is that of the pair's own matchup, not calibrated"
 PROMPTS_COMPARED = 2
 COMPARE = ("compare", "rules.yaml", "other.yaml", "--run", "compare.yaml", "--out", "compared/comparison")
@@ -232,8 +233,12 @@ def shown(said: Said) -> str:
 
 
 def traces(folder: Path, file: str = "run.sqlite") -> dict[str, str]:
-    """Return the JSON of a folder's traces by their prompts."""
-    return rows(folder / file, "SELECT prompt_id, trace FROM traces")
+    """Return the JSON of a folder's traces by their prompts, without what counts of words found.
+
+    A number such as 0.73 counted as two words then, and counts as one today.
+    """
+    found = rows(folder / file, "SELECT prompt_id, trace FROM traces")
+    return {name: COUNTED.sub('{"passed":"?","detail":"? words"}', text) for name, text in found.items()}
 
 
 def replies(folder: Path) -> dict[str, str]:
