@@ -14,6 +14,8 @@ ROUNDING = 1e-3
 """Log-probabilities may be above 0 by this."""
 MOST_PROBABILITY = 1.05
 """Of the tokens of one position together: more than 1, because some servers round log-probabilities to one digit."""
+TOKENS_OF_NOTHING = 2
+"""Tokens of a text that ends at once, which a model may really say: an empty text of more of them is a fault."""
 PLACEHOLDER = -1000.0
 """Log-probabilities below this are a server's placeholder for a token without one (vLLM: -9999)."""
 
@@ -40,7 +42,8 @@ def flaw(request: Request, reply: Reply) -> str | None:
         # A server that does not know named tokens reports none; it is then asked for the most likely ones.
         return None if not top and request.logprob_token_ids else _flaw_of_logprobs(top)
     has_text = any(choice.text or choice.reasoning or choice.withheld for choice in reply.choices)
-    return None if has_text or request.max_tokens == 1 else "the reply has no text"
+    ended_at_once = 0 < reply.usage.completion_tokens <= TOKENS_OF_NOTHING * request.n
+    return None if has_text or ended_at_once or request.max_tokens == 1 else "the reply has no text"
 
 
 def _readable(choice: Choice) -> Choice:

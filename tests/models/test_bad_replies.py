@@ -25,9 +25,10 @@ PASSING = [kind for kind in get_args(BadReply) if kind not in {"too-many-choices
 OF_VERDICTS = ("nan", "placeholder", "positive", "huge")
 
 
-def reply(*tops: float, text: str = "A", ended: str = "stop", choices: int = 1) -> Reply:
+def reply(*tops: float, text: str = "A", ended: str = "stop", choices: int = 1, tokens: int = 0) -> Reply:
     top = tuple(TokenLogprob(token=f"t{place}", logprob=value) for place, value in enumerate(tops))
-    return Reply(choices=(Choice(text=text, finish_reason=ended, first_token=top),) * choices, usage=Usage())
+    choice = Choice(text=text, finish_reason=ended, first_token=top)
+    return Reply(choices=(choice,) * choices, usage=Usage(completion_tokens=tokens))
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,7 @@ def reply(*tops: float, text: str = "A", ended: str = "stop", choices: int = 1) 
         (VERDICT, reply(-9999.0, -math.inf)),
         (VERDICT, reply()),
         (TEXT, reply(text="")),
+        (TEXT, reply(text="", tokens=8)),
         (TEXT, reply(ended="error")),
         (TEXT, reply(ended="abort")),
         (TEXT.model_copy(update={"n": 3}), reply(choices=2)),
@@ -57,6 +59,7 @@ def test_a_reply_that_no_model_gives_has_a_flaw(request_: ChatRequest, found: Re
         (VERDICT, reply(-0.2, -1.8)),
         (VERDICT, reply(-0.2, -1.7)),  # 1.001 together: rounded
         (VERDICT, reply(-0.2, text="")),
+        (TEXT, reply(text="", tokens=1)),  # the model ended its text at once
         (TEXT, reply(text="", ended="content_filter")),
         (TEXT, reply(ended="length")),
     ],
