@@ -240,7 +240,8 @@ def test_three_rule_sets_are_compared_over_one_sampling(run: Run, url: str) -> N
     found = done.comparison
     assert (found.prompts, found.judged_twice) == (3, 1)
     spent = json.loads((done.path / "spent.json").read_text())
-    assert [spent[name]["from_store"] >= 3 for name in ("harmlessness", "directness", "minimal")] == [False, True, True]
+    # The first of two samples of `run` is the only one here; the second rule set has it from the first, or from there.
+    assert [spent[name]["from_store"] >= 3 for name in ("harmlessness", "directness", "minimal")] == [True, True, True]
     assert all(rules.label_mass.value > 0 for rules in found.rule_sets)
     assert 0 <= found.pairs[0].flips.value <= 1
     assert found.matchups == sum(found.matchups_by_kind.values()) > 0
