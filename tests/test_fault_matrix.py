@@ -95,7 +95,9 @@ async def test_prompts_become_the_same_traces_as_without_faults(
     undisturbed = await outcome(make_config, [Fault(after=10**9)], 1.0, tmp_path / "undisturbed")
     found = await outcome(make_config, faults, SHARE, tmp_path / "disturbed")
     assert_nothing_bad_is_kept(found)
-    assert found.traced >= 0.95
+    # Seven attempts at a request fail with probability 0.3^7, so a prompt of 29 requests is lost in 1 of 160 cases.
+    assert found.traced >= 1 - 1 / PROMPTS
+    assert len(found.run.failures()) == round((1 - found.traced) * PROMPTS)
     if faults == [ALONE["content-filter"]]:
         assert_nothing_withheld_is_used(found.run)
         return

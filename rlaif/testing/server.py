@@ -7,6 +7,7 @@ queue or a cache.
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self, cast, get_args
@@ -56,7 +57,8 @@ class SimulatedServer:
     _runner: web.AppRunner | None = None
 
     def __post_init__(self) -> None:
-        self._draws = random.Random(0)
+        self._attempts: Counter[str] = Counter()
+        """By fault and request: how often the request came."""
         self._hits = [0] * len(self.model.faults)
         self._words: dict[int, str] = {}
         """The tokens of its replies to /tokenize, by their ids."""
@@ -184,12 +186,18 @@ class SimulatedServer:
     def _authorised(self, request: web.Request) -> bool:
         return self.model.api_key is None or request.headers.get("Authorization") == f"Bearer {self.model.api_key}"
 
+    def _is_drawn(self, place: int, share: float, body: dict[str, Any]) -> bool:
+        """Draw whether this attempt at a request has a fault; the same for every run, in whatever order they come."""
+        request = content_hash(str(place), canonical_json(body))
+        self._attempts[request] += 1
+        return random.Random(f"{request} {self._attempts[request]}").random() < share
+
     def _fault(self, kind: Kind, body: dict[str, Any]) -> Fault | None:
         for place, fault in enumerate(self.model.faults):
             if fault.kind not in {"any", kind} or (fault.contains and fault.contains not in canonical_json(body)):
                 continue
             self._seen[place] += 1
-            if fault.share < 1 and self._draws.random() >= fault.share:
+            if fault.share < 1 and not self._is_drawn(place, fault.share, body):
                 continue
             if self._seen[place] > fault.after and (fault.times is None or self._hits[place] < fault.times):
                 self._hits[place] += 1
